@@ -1,0 +1,105 @@
+"""Every error that a user can meet, each with its exit code and what to do next.
+
+Foreign errors are translated into these at the border where they arrive. An error is an *app's* (its build failed) or
+the *run's* (the configuration is wrong); `transient` is a type, not a guess made from a text later on.
+"""
+
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_TRANSIENT = 75
+EXIT_SIGINT = 130
+EXIT_SIGTERM = 143
+
+
+class FleetpacksError(Exception):
+    """Base of all errors shown to a user.
+
+    Attributes:
+        message: what happened, and what was expected instead.
+        hint: what to do next, in one sentence.
+        kind: a stable word for machines, used in events and in the result file.
+        exit_code: what the process ends with when nothing worse happened.
+    """
+
+    kind: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = EXIT_FAILED
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(FleetpacksError):
+    """The command line asks for something that cannot be."""
+
+    kind = "usage"
+    exit_code = EXIT_USAGE
+
+
+class ConfigError(FleetpacksError):
+    """A configuration file, an environment variable or an app's own file is wrong.
+
+    The message begins with `file:line: key:` as far as they are known.
+    """
+
+    kind = "configuration"
+    exit_code = EXIT_USAGE
+
+
+class ContextError(FleetpacksError):
+    """A file of the build context cannot be read, or changed under our hands."""
+
+    kind = "context"
+
+
+class BuildFailedError(FleetpacksError):
+    """A step of the Dockerfile failed, or the Dockerfile itself is wrong."""
+
+    kind = "build"
+
+
+class ImageNotFoundError(FleetpacksError):
+    """A base image or a published image does not exist, or may not be read."""
+
+    kind = "image"
+
+
+class RegistryError(FleetpacksError):
+    """A registry refused a request for good: denied, unknown repository, bad answer."""
+
+    kind = "registry"
+
+
+class ProtocolError(FleetpacksError):
+    """A daemon or a registry spoke in a way that its protocol does not allow."""
+
+    kind = "protocol"
+
+
+class TransientError(FleetpacksError):
+    """Infrastructure failed in a way that trying again can mend. Retryable is this type, and nothing else is."""
+
+    kind = "transient"
+    exit_code = EXIT_TRANSIENT
+
+
+class BuilderUnreachableError(TransientError):
+    """No daemon answers at a builder's address."""
+
+    kind = "builder-unreachable"
+
+
+class DaemonLostError(TransientError):
+    """The connection to a daemon ended under a running build."""
+
+    kind = "daemon-lost"
+
+
+class RegistryUnavailableError(TransientError):
+    """A registry cannot be reached, answers 5xx, or asks us to come back later."""
+
+    kind = "registry-unavailable"

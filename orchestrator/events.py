@@ -1,0 +1,127 @@
+"""What happens in a run, as one tagged union: `--progress=json` is this, and every display folds this.
+
+A producer sends events through one memory stream and always closes it. `match` with `assert_never` over `Event`
+makes a forgotten event a type error.
+"""
+
+from typing import Literal
+
+import msgspec
+
+FORMAT = 1
+"""Raised when a field vanishes or changes its meaning; new fields may appear at any time."""
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    time: float
+    """Seconds since the epoch."""
+
+
+class RunStarted(_Event, tag="run-started"):
+    """The plan stands and builds are about to start."""
+
+    format: int = FORMAT
+    apps: tuple[str, ...]
+    builder: str
+    """The address of the builder."""
+
+
+class AppStarted(_Event, tag="app-started"):
+    """An app got a slot and its build was sent to a builder."""
+
+    app: str
+    host: str
+    image: str
+
+
+class StepStarted(_Event, tag="step-started"):
+    """A step of the build started, or was found cached."""
+
+    app: str
+    step: str
+    """The vertex digest: stable between builds of the same definition."""
+    name: str
+
+
+class StepCompleted(_Event, tag="step-completed"):
+    """A step ended."""
+
+    app: str
+    step: str
+    name: str
+    cached: bool
+    seconds: float
+    error: str | None = None
+
+
+class StepLog(_Event, tag="step-log"):
+    """Output of a step: whole lines, without the line end."""
+
+    app: str
+    step: str
+    text: str
+
+
+class AppWarning(_Event, tag="warning"):
+    """Something an app's owner should know, which stops nothing."""
+
+    app: str | None
+    message: str
+    hint: str | None = None
+
+
+class AppCompleted(_Event, tag="app-completed"):
+    """An app's image was built, and published when that was asked for."""
+
+    app: str
+    image: str
+    tags: tuple[str, ...]
+    """The full references that now point to the image; empty when it was not pushed."""
+    digest: str
+    seconds: float
+    steps: int
+    cached: int
+    sent_bytes: int
+    """Bytes of context and metadata sent for this build."""
+
+
+class AppFailed(_Event, tag="app-failed"):
+    """An app's build or its publication failed."""
+
+    app: str
+    kind: str
+    message: str
+    hint: str
+    transient: bool
+    seconds: float
+
+
+class AppCancelled(_Event, tag="app-cancelled"):
+    """An app was not built, or not to its end, because the run was interrupted or failed fast."""
+
+    app: str
+    reason: Literal["interrupted", "fail-fast"]
+
+
+class RunCompleted(_Event, tag="run-completed"):
+    """The run is over. Always the last event."""
+
+    exit_code: int
+    seconds: float
+    succeeded: int
+    failed: int
+    cancelled: int
+
+
+Event = (
+    RunStarted
+    | AppStarted
+    | StepStarted
+    | StepCompleted
+    | StepLog
+    | AppWarning
+    | AppCompleted
+    | AppFailed
+    | AppCancelled
+    | RunCompleted
+)

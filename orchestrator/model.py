@@ -1,0 +1,56 @@
+"""The values that pass between discovery, plan, engine and report. All frozen."""
+
+from pathlib import Path
+
+import msgspec
+from langs.model import AppBuild, Detection, Settings
+
+
+class App(msgspec.Struct, frozen=True, kw_only=True):
+    """One app of the monorepo, found by discovery."""
+
+    name: str
+    """Unique in the monorepo: the directory's last part, the path with dashes, or what the configuration says."""
+    path: str
+    """POSIX path relative to the root; `.` is the root itself."""
+    directory: Path
+    detection: Detection
+    settings: Settings
+    depends_on: tuple[str, ...] = ()
+
+
+class AppPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How one app will be built, and under which names it will be published."""
+
+    app: App
+    build: AppBuild
+    repository: str
+    """The image's name without tag: `registry.example/team/api`; registry host always explicit."""
+    tags: tuple[str, ...]
+    reason: str
+    """Why this app is built: `requested`, `discovered`."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All apps of a run, in the order in which they are started."""
+
+    root: Path
+    apps: tuple[AppPlan, ...]
+    push: bool
+    warnings: tuple[str, ...] = ()
+
+
+class SecretSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the value of a declared secret is read, at the moment a build asks for it. Never holds the value."""
+
+    name: str
+    env: str | None = None
+    file: Path | None = None
+
+
+class Registry(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator's word on one registry host."""
+
+    host: str
+    insecure: bool = False
+    """Plain HTTP. Loopback hosts are tried over plain HTTP too, as Docker does."""
