@@ -17,7 +17,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
     """Seconds since the epoch."""
 
 
-class RunStarted(_Event, tag="run-started"):
+class RunStarted(_Event, frozen=True, kw_only=True, tag="run-started"):
     """The plan stands and builds are about to start."""
 
     format: int = FORMAT
@@ -26,7 +26,7 @@ class RunStarted(_Event, tag="run-started"):
     """The address of the builder."""
 
 
-class AppStarted(_Event, tag="app-started"):
+class AppStarted(_Event, frozen=True, kw_only=True, tag="app-started"):
     """An app got a slot and its build was sent to a builder."""
 
     app: str
@@ -34,7 +34,7 @@ class AppStarted(_Event, tag="app-started"):
     image: str
 
 
-class StepStarted(_Event, tag="step-started"):
+class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
     """A step of the build started, or was found cached."""
 
     app: str
@@ -43,7 +43,7 @@ class StepStarted(_Event, tag="step-started"):
     name: str
 
 
-class StepCompleted(_Event, tag="step-completed"):
+class StepCompleted(_Event, frozen=True, kw_only=True, tag="step-completed"):
     """A step ended."""
 
     app: str
@@ -54,7 +54,7 @@ class StepCompleted(_Event, tag="step-completed"):
     error: str | None = None
 
 
-class StepLog(_Event, tag="step-log"):
+class StepLog(_Event, frozen=True, kw_only=True, tag="step-log"):
     """Output of a step: whole lines, without the line end."""
 
     app: str
@@ -62,7 +62,7 @@ class StepLog(_Event, tag="step-log"):
     text: str
 
 
-class AppWarning(_Event, tag="warning"):
+class AppWarning(_Event, frozen=True, kw_only=True, tag="warning"):
     """Something an app's owner should know, which stops nothing."""
 
     app: str | None
@@ -70,7 +70,7 @@ class AppWarning(_Event, tag="warning"):
     hint: str | None = None
 
 
-class AppCompleted(_Event, tag="app-completed"):
+class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     """An app's image was built, and published when that was asked for."""
 
     app: str
@@ -85,7 +85,7 @@ class AppCompleted(_Event, tag="app-completed"):
     """Bytes of context and metadata sent for this build."""
 
 
-class AppFailed(_Event, tag="app-failed"):
+class AppFailed(_Event, frozen=True, kw_only=True, tag="app-failed"):
     """An app's build or its publication failed."""
 
     app: str
@@ -96,14 +96,14 @@ class AppFailed(_Event, tag="app-failed"):
     seconds: float
 
 
-class AppCancelled(_Event, tag="app-cancelled"):
+class AppCancelled(_Event, frozen=True, kw_only=True, tag="app-cancelled"):
     """An app was not built, or not to its end, because the run was interrupted or failed fast."""
 
     app: str
     reason: Literal["interrupted", "fail-fast"]
 
 
-class RunCompleted(_Event, tag="run-completed"):
+class RunCompleted(_Event, frozen=True, kw_only=True, tag="run-completed"):
     """The run is over. Always the last event."""
 
     exit_code: int

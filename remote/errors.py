@@ -1,0 +1,23 @@
+"""What can go wrong between an address and a byte stream. Exit codes are the orchestrator's business."""
+
+
+class RemoteError(Exception):
+    """Base of this library's errors.
+
+    Attributes:
+        message: what happened.
+        hint: what to do next.
+    """
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class AddressError(RemoteError):
+    """The text is not the address of a builder."""
+
+
+class UnreachableError(RemoteError):
+    """Nothing answers at the address."""

@@ -1,0 +1,125 @@
+"""Plain lines and JSON lines."""
+
+import io
+import json
+from pathlib import Path
+
+import anyio
+import pytest
+
+from orchestrator.display import jsonlines
+from orchestrator.display.output import show
+from orchestrator.display.plain import Plain, printable
+from orchestrator.events import (
+    AppCompleted,
+    AppFailed,
+    AppStarted,
+    Event,
+    RunCompleted,
+    RunStarted,
+    StepCompleted,
+    StepLog,
+    StepStarted,
+)
+
+_RUN: tuple[Event, ...] = (
+    RunStarted(time=1, apps=("api", "billing"), builder="unix:///b.sock"),
+    AppStarted(time=2, app="api", host="unix:///b.sock", image="r.example/api"),
+    AppStarted(time=2, app="billing", host="unix:///b.sock", image="r.example/billing"),
+    StepStarted(time=3, app="billing", step="sha256:1", name="RUN make"),
+    StepLog(time=3, app="billing", step="sha256:1", text="cc -o \x1b[31mmain\x07"),
+    StepCompleted(
+        time=4, app="billing", step="sha256:1", name="RUN make", cached=False, seconds=1, error="exit code: 2"
+    ),
+    StepCompleted(time=4, app="api", step="sha256:2", name="COPY . .", cached=True, seconds=0),
+    AppFailed(
+        time=5, app="billing", kind="build", message="RUN make: exit code 2", hint="read it", transient=False, seconds=3
+    ),
+    AppCompleted(
+        time=6,
+        app="api",
+        image="r.example/api",
+        tags=("r.example/api:latest",),
+        digest="sha256:3",
+        seconds=4,
+        steps=5,
+        cached=4,
+        sent_bytes=10,
+    ),
+    RunCompleted(time=7, exit_code=1, seconds=6, succeeded=1, failed=1, cancelled=0),
+)
+
+
+def test_every_line_of_a_step_carries_its_app_and_failures_show_their_log_at_the_end() -> None:
+    display = Plain()
+
+    text = "".join(display.render(event) for event in _RUN)
+
+    live, _, end = text.partition("--- the full log of billing ---\n")
+    assert "billing |   cc -o [31mmain\n" in live
+    assert "api     | COPY . .: CACHED\n" in live
+    assert "api     | done in 4.0s (4 of 5 steps cached): r.example/api:latest sha256:3\n" in live
+    assert end.startswith("billing | RUN make\nbilling |   cc -o [31mmain\nbilling | RUN make: ERROR exit code: 2\n")
+    assert "error: billing: RUN make: exit code 2\nhint: read it\n" in end
+    assert end.endswith("\n1 succeeded, 1 failed, 0 cancelled in 6.0s\n")
+
+
+def test_control_characters_never_reach_the_terminal() -> None:
+    assert printable("a\x1b]0;title\x07\tb\x9b2Jc\r\n\x7f") == "a]0;title\tb2Jc"
+
+
+def test_json_lines_are_one_object_per_event_with_its_name_and_the_format() -> None:
+    lines = [json.loads(jsonlines.render(event)) for event in _RUN]
+
+    assert [line["event"] for line in lines][:3] == ["run-started", "app-started", "app-started"]
+    assert lines[0]["format"] == 1
+    assert lines[-1] == {
+        "event": "run-completed", "time": 7, "exit_code": 1, "seconds": 6, "succeeded": 1, "failed": 1, "cancelled": 0,
+    }  # fmt: skip
+
+
+async def test_a_display_shows_all_events_and_ends_with_their_stream() -> None:
+    out = io.StringIO()
+    send, receive = anyio.create_memory_object_stream[Event](len(_RUN))
+    async with send:
+        for event in _RUN:
+            await send.send(event)
+
+    await show(receive, jsonlines.render, out)
+
+    assert len(out.getvalue().splitlines()) == len(_RUN)
+
+
+async def test_a_reader_that_has_gone_does_not_end_the_run() -> None:
+    class Gone(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    send, receive = anyio.create_memory_object_stream[Event](0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(show, receive, jsonlines.render, Gone())
+        async with send:
+            for event in _RUN:
+                await send.send(event)
+
+
+async def test_a_failed_apps_log_is_shown_whole_however_long_it_is(tmp_path: Path) -> None:
+    display = Plain()
+    display.render(_RUN[0])
+    for number in range(20_000):
+        display.render(StepLog(time=1, app="api", step="s", text=f"line {number} " + "x" * 40))
+    display.render(AppFailed(time=5, app="api", kind="build", message="no", hint="h", transient=False, seconds=3))
+
+    end = display.render(_RUN[-1])
+
+    assert end.count("line ") == 20_000
+
+
+@pytest.mark.parametrize("text", ["", "one", "two\nlines"])
+def test_a_message_of_several_lines_is_prefixed_on_each(text: str) -> None:
+    display = Plain()
+    display.render(RunStarted(time=1, apps=("a",), builder="b"))
+
+    lines = display.render(StepLog(time=1, app="a", step="s", text=text)).splitlines()
+
+    assert all(line.startswith("a | ") for line in lines)
