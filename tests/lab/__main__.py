@@ -1,0 +1,79 @@
+"""`python -m tests.lab up|down|status`: the lab's command line."""
+
+import sys
+from functools import partial
+
+import anyio
+import click
+
+from tests.lab import up as steps
+from tests.lab.errors import LabError
+from tests.lab.state import current, layout
+
+
+def _say(line: str) -> None:
+    click.echo(f"lab: {line}", err=True)
+
+
+@click.group()
+def lab() -> None:
+    """A real registry, buildkitd and base images on this machine, in $FLEETPACKS_LAB or ~/.cache/fleetpacks/lab."""
+
+
+@lab.command()
+@click.option("--peers", is_flag=True, help="Also build what the benchmarks compare with (buildx).")
+@click.option("--unpack", is_flag=True, help="Unpack Debian's programs even where they are installed.")
+def up(*, peers: bool, unpack: bool) -> None:
+    """Bring the lab up; quick when it is."""
+    place = layout()
+    with steps.locked(place, _say):
+        anyio.run(partial(steps.up, place, peers=peers, installed=not unpack, say=_say))
+    _status()
+
+
+@lab.command()
+@click.option("--delete", is_flag=True, help="Also delete images, compiled programs and caches.")
+def down(*, delete: bool) -> None:
+    """End the lab's daemons; its images and tools stay for the next `up`."""
+    place = layout()
+    with steps.locked(place, _say):
+        anyio.run(partial(steps.down, place, everything=delete, say=_say))
+
+
+@lab.command()
+def status() -> None:
+    """Say what runs, and where; exit status 1 when the lab is not up."""
+    if not _status():
+        sys.exit(1)
+
+
+def _status() -> bool:
+    found = current()
+    if found is None:
+        record = layout().read()
+        dead = [name for name, daemon in record.daemons.items() if not daemon.alive()] if record else []
+        click.echo(f"down ({', '.join(dead)} ended by itself)" if dead else "down")
+        return False
+    click.echo(f"registry   http://{found.registry}")
+    click.echo(f"buildkitd  {found.buildkit_host}")
+    click.echo(f"state      {found.state}")
+    return True
+
+
+def _first(group: BaseExceptionGroup[LabError]) -> LabError:
+    first = group.exceptions[0]
+    return first if isinstance(first, LabError) else _first(first)
+
+
+def main() -> None:
+    """Run the command line; an error is a message and a hint, never a traceback."""
+    try:
+        lab()
+    except* LabError as group:
+        error = _first(group)
+        click.echo(f"error: {error.message}\nhint: {error.hint}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

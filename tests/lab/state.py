@@ -1,0 +1,116 @@
+"""Where the lab's things lie, and what of it runs. Light: imported by every test session.
+
+`state.json` is written whole and renamed into place; whoever reads it, at any moment, sees one consistent lab.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from tests.lab.process import Daemon
+
+BUILDKIT = "v0.30.0"
+BUILDX = "v0.33.0"
+
+
+class Lab(msgspec.Struct, frozen=True, kw_only=True):
+    """A lab that is up: addresses and tools."""
+
+    registry: str
+    """`127.0.0.1:PORT`, plain HTTP."""
+    buildkitd: Path
+    """The daemon's unix socket."""
+    buildctl: Path
+    buildx: Path
+    """Exists only after `up --peers`."""
+    runc: Path
+    state: Path
+
+    @property
+    def buildkit_host(self) -> str:
+        """The daemon's address as `$BUILDKIT_HOST` wants it."""
+        return f"unix://{self.buildkitd}"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered between commands."""
+
+    port: int
+    """The registry's: chosen free once, kept."""
+    runc: str
+    daemons: Mapping[str, Daemon]
+    """By name: `registry`, `buildkitd`."""
+
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """The state directory, and where in it things lie."""
+
+    root: Path
+
+    @property
+    def record(self) -> Path:
+        return self.root / "state.json"
+
+    @property
+    def work(self) -> Path:
+        """Half-made things: emptied by every `up`; what is finished is renamed out of it."""
+        return self.root / "work"
+
+    @property
+    def socket(self) -> Path:
+        return self.root / "run" / "buildkitd.sock"
+
+    @property
+    def buildkit(self) -> Path:
+        """The folder of buildkitd's and buildctl's binaries."""
+        return self.root / "bin" / f"buildkit-{BUILDKIT}"
+
+    @property
+    def buildx(self) -> Path:
+        return self.root / "bin" / f"buildx-{BUILDX}"
+
+    def log(self, daemon: str) -> Path:
+        return self.root / "log" / f"{daemon}.log"
+
+    def read(self) -> Record | None:
+        """The record of the last `up`, or None before the first one."""
+        try:
+            return msgspec.json.decode(self.record.read_bytes(), type=Record)
+        except (FileNotFoundError, msgspec.DecodeError):  # written by another version: as if it were not there
+            return None
+
+    def write(self, record: Record) -> None:
+        """Replace the record, whole."""
+        temporary = self.record.with_suffix(".new")
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(record)))
+        temporary.replace(self.record)
+
+
+def caller_environment() -> dict[str, str]:
+    """The environment of whoever runs the lab."""
+    return dict(os.environ)  # noqa: TID251 - the lab's variables are no settings of the product
+
+
+def layout() -> Layout:
+    """The lab's place: `$FLEETPACKS_LAB`, else `~/.cache/fleetpacks/lab`."""
+    named = caller_environment().get("FLEETPACKS_LAB")
+    root = Path(named).absolute() if named else Path.home() / ".cache" / "fleetpacks" / "lab"
+    return Layout(root=root)
+
+
+def current() -> Lab | None:
+    """The lab, when all of its daemons run; else None."""
+    place = layout()
+    record = place.read()
+    if record is None or not record.daemons or not all(daemon.alive() for daemon in record.daemons.values()):
+        return None
+    return Lab(
+        registry=f"127.0.0.1:{record.port}",
+        buildkitd=place.socket,
+        buildctl=place.buildkit / "buildctl",
+        buildx=place.buildx / "buildx",
+        runc=Path(record.runc),
+        state=place.root,
+    )

@@ -1,0 +1,147 @@
+"""The lab's programs: Debian's, unpacked beside the system and never installed, and Go's, compiled once.
+
+A Debian package that is not installed is downloaded and unpacked into the state directory: no maintainer script runs
+and no service starts. apt itself needs libseccomp2, the only library runc asks for beyond libc, so that wherever this
+works, it is there. Go programs are built from pinned modules (`modules/*/go.mod`, checked against go.sum) into a
+folder named by their version. A finished tool is renamed into place, so an interrupted run leaves none half-made.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import anyio
+
+from tests.lab.errors import LabError
+from tests.lab.state import BUILDKIT, BUILDX, Layout, caller_environment
+
+_MODULES = Path(__file__).parent / "modules"
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+async def debian_program(place: Layout, package: str, program: str, *, installed: bool) -> Path:
+    """A program of a Debian package: the machine's own, else unpacked from the package.
+
+    Args:
+        place: the state directory.
+        package: the package's name.
+        program: its path in the package, without the leading slash.
+        installed: whether the machine's own will do; False unpacks in every case.
+
+    Raises:
+        LabError: it is neither installed nor to be had.
+    """
+    if installed and (found := shutil.which(Path(program).name, path=_SYSTEM_PATH)):
+        return Path(found)
+    unpacked = place.root / "bin" / "debian" / package
+    if not (unpacked / program).exists():
+        await _unpack(place, package, unpacked)
+    return unpacked / program
+
+
+async def buildkit(place: Layout) -> None:
+    """Compile buildkitd and buildctl, unless that was done before."""
+    await _compile(
+        place,
+        module="buildkit",
+        packages=("github.com/moby/buildkit/cmd/buildkitd", "github.com/moby/buildkit/cmd/buildctl"),
+        version=f"-X github.com/moby/buildkit/version.Version={BUILDKIT}",
+        into=place.buildkit,
+    )
+
+
+async def buildx(place: Layout) -> None:
+    """Compile buildx, a reference that benchmarks compare with, unless that was done before."""
+    await _compile(
+        place,
+        module="buildx",
+        packages=("github.com/docker/buildx/cmd/buildx",),
+        version=f"-X github.com/docker/buildx/version.Version={BUILDX}",
+        into=place.buildx,
+    )
+
+
+async def run(
+    command: Sequence[str | Path],
+    *,
+    doing: str,
+    hint: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> str:
+    """Run a program to its end and return its output.
+
+    Raises:
+        LabError: it failed, or is not there; the message has the end of what it said.
+    """
+    try:
+        done = await anyio.run_process([str(word) for word in command], check=False, env=env, cwd=cwd)
+    except FileNotFoundError as error:
+        raise LabError(f"{doing}: there is no program {command[0]}", hint=hint) from error
+    if done.returncode:
+        said = (done.stdout + done.stderr).decode(errors="replace").strip()
+        raise LabError(f"{doing}: exit status {done.returncode}\n{said[-2000:]}", hint=hint)
+    return done.stdout.decode(errors="replace")
+
+
+async def _unpack(place: Layout, package: str, into: Path) -> None:
+    folder = place.work / package
+    folder.mkdir(parents=True)
+    archive = await _download(place, package, folder)
+    await run(
+        ["dpkg-deb", "-x", archive, folder / "root"],
+        doing=f"unpacking Debian's {package}",
+        hint="look whether the disk is full",
+    )
+    into.parent.mkdir(parents=True, exist_ok=True)
+    (folder / "root").rename(into)
+
+
+async def _download(place: Layout, package: str, folder: Path) -> Path:
+    # apt's own lists may be empty (a fresh machine) or too old (the version is gone): then a copy of our own is
+    # fetched into the state directory, and the system's stays as it is.
+    lists = place.root / "apt"
+    own = ["-o", f"Dir::State::lists={lists}/lists", "-o", f"Dir::Cache={lists}/cache"]
+    command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
+    for options in ([], own):
+        if options:
+            for name in ("lists/partial", "cache/archives/partial"):
+                (lists / name).mkdir(parents=True, exist_ok=True)
+            # Its status is no verdict: one unreachable source of many fails it.
+            await anyio.run_process([*command, *options, "update"], check=False)
+        await anyio.run_process([*command, *options, "download", package], check=False, cwd=folder)
+        if archives := sorted(folder.glob("*.deb")):
+            return archives[0]
+    raise LabError(
+        f"Debian's package {package} cannot be downloaded",
+        hint=f"try `apt-get update && apt-get download {package}` by hand, or install {package}",
+    )
+
+
+async def _compile(place: Layout, *, module: str, packages: Sequence[str], version: str, into: Path) -> None:
+    if into.exists():
+        return
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if go is None:
+        raise LabError(
+            f"{into.name} has to be compiled once, and there is no Go compiler",
+            hint="install Go 1.25 or newer, or name a running buildkitd with $BUILDKIT_HOST",
+        )
+    out = place.work / module
+    cache = place.root / "cache" / "go"
+    await run(
+        [go, "build", "-trimpath", "-modcacherw", "-ldflags", f"-s -w {version}", "-o", f"{out}/", *packages],
+        doing=f"compiling {into.name}",
+        hint="look whether the Go module proxy ($GOPROXY) can be reached",
+        cwd=_MODULES / module,
+        env={
+            **caller_environment(),
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "-mod=readonly",
+            "GOMODCACHE": str(cache / "modules"),
+            "GOCACHE": str(cache / "objects"),
+            "GOWORK": "off",
+        },
+    )
+    into.parent.mkdir(parents=True, exist_ok=True)
+    out.rename(into)

@@ -1,0 +1,96 @@
+"""Bringing the lab up and down: one at a time, each step skipped when its result is there."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+
+from tests.lab import daemons, tools
+from tests.lab.errors import LabError
+from tests.lab.mounts import delete, unmount
+from tests.lab.state import Lab, Layout, current
+
+_LONGEST_SOCKET = 107
+"""Bytes of a unix socket's path: sun_path of unix(7) without its final zero."""
+
+
+@contextmanager
+def locked(place: Layout, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lab's lock. Waits for another `up` or `down` in the calling thread, so that Ctrl-C ends the wait."""
+    place.root.mkdir(parents=True, exist_ok=True)
+    with (place.root / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another command that holds the lab's lock")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+async def up(place: Layout, *, peers: bool, installed: bool, say: Callable[[str], None]) -> Lab:
+    """Bring up registry and buildkitd, and build the tools they need.
+
+    Args:
+        place: the state directory; the caller holds its lock.
+        peers: also build the programs that benchmarks compare with.
+        installed: whether Debian's programs may be those of the machine.
+        say: receives one line per thing done.
+
+    Raises:
+        LabError: a part cannot be had or does not come up.
+    """
+    _check(place)
+    await delete(place.work)
+    for folder in ("work", "run", "log", "tmp", "bin", "registry", "buildkit"):
+        (place.root / folder).mkdir(mode=0o700, exist_ok=True)
+    async with anyio.create_task_group() as tasks:
+        if not place.buildkit.exists():
+            say("compiling buildkitd, once: 1 to 5 minutes")
+        tasks.start_soon(tools.buildkit, place)
+        registry = await tools.debian_program(
+            place, "docker-registry", "usr/bin/docker-registry", installed=installed
+        )
+        runc = await tools.debian_program(place, "runc", "usr/sbin/runc", installed=installed)
+    await daemons.start(place, registry=registry, runc=runc, say=say)
+    if peers:
+        if not place.buildx.exists():
+            say("compiling buildx, once: 1 to 3 minutes")
+        await tools.buildx(place)
+    lab = current()
+    if lab is None:
+        raise LabError("a daemon ended right after it had answered", hint=f"see the logs in {place.root / 'log'}")
+    return lab
+
+
+async def down(place: Layout, *, everything: bool, say: Callable[[str], None]) -> None:
+    """End the daemons and unmount what they mounted.
+
+    Args:
+        place: the state directory; the caller holds its lock.
+        everything: also delete the state directory: images, compiled programs, caches.
+        say: receives one line per thing done.
+
+    Raises:
+        LabError: something stays mounted; nothing is deleted then.
+    """
+    for name in await daemons.stop(place):
+        say(f"ended {name}")
+    await unmount(place.root)
+    if everything:
+        await delete(place.root)
+        say(f"deleted {place.root}")
+
+
+def _check(place: Layout) -> None:
+    if os.geteuid() != 0:
+        raise LabError(
+            "the lab runs buildkitd and runc with root's rights, and this is not root",
+            hint="run it as root, or name a running buildkitd with $BUILDKIT_HOST",
+        )
+    if len(os.fsencode(place.socket)) > _LONGEST_SOCKET:
+        raise LabError(
+            f"{place.socket} is longer than a unix socket's path may be ({_LONGEST_SOCKET} bytes)",
+            hint="name a shorter directory with $FLEETPACKS_LAB",
+        )
