@@ -1,1 +1,1 @@
-"""(being written)"""
+"""The services that a daemon calls on us while it builds, on a connection inside `Control.Session`."""

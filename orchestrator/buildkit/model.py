@@ -1,0 +1,132 @@
+"""What goes into the client and what comes out of it: frozen values, free of protobuf.
+
+Times are seconds since the epoch.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import anyio.abc
+import msgspec
+
+from orchestrator.buildkit.session.auth import TokenProvider
+
+Dial = Callable[[], Awaitable[anyio.abc.ByteStream]]
+"""Opens a new connection to the daemon. `remote.errors.UnreachableError` and `OSError` mean that nothing answers."""
+
+SecretReader = Callable[[], Awaitable[bytes]]
+"""Reads a secret's value, at the moment a step asks for it."""
+
+
+class DirectorySource(msgspec.Struct, frozen=True, kw_only=True):
+    """A directory of this machine, which the daemon reads as the local source `name`."""
+
+    name: str
+    """`context`, `dockerfile`, or the name of a named context."""
+    root: Path
+
+
+class MemorySource(msgspec.Struct, frozen=True, kw_only=True):
+    """Files that exist in memory only, such as a generated Dockerfile."""
+
+    name: str
+    files: Mapping[str, bytes]
+    """Content by relative POSIX path."""
+
+
+Source = DirectorySource | MemorySource
+
+
+class Exporter(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of the result. Attributes are BuildKit's, e.g. `name`, `push`, `push-by-digest` of `image`."""
+
+    type: str
+    attrs: Mapping[str, str]
+
+
+class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One build by the Dockerfile frontend that is part of the daemon."""
+
+    ref: str
+    """Unique among the daemon's builds, now and in its history."""
+    attrs: Mapping[str, str]
+    """The frontend's attributes: `filename`, `target`, `build-arg:NAME`, `label:NAME`."""
+    exporter: Exporter | None = None
+    """None builds and keeps the result in the daemon's cache only."""
+    sources: tuple[Source, ...]
+    shared_key: str
+    """Names the daemon's copy of our sources: no two running builds may share one, the next build of an app should."""
+    secrets: Mapping[str, SecretReader] = {}
+    """By id. An id that is not here does not exist for the build."""
+    tokens: TokenProvider | None = None
+    """None: the daemon uses registries anonymously."""
+    registries: tuple[str, ...] = ()
+    """Hosts that this build names, and thus the only ones whose password the daemon may be given: see `session.auth`."""
+
+
+class SolveResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A build that succeeded."""
+
+    digest: str | None
+    """Of the image's manifest or index; None without an exporter."""
+    exporter_response: Mapping[str, str]
+    sent_bytes: int
+    """Everything written to this build's session connection: context, metadata and framing."""
+
+
+class Vertex(msgspec.Struct, frozen=True, kw_only=True):
+    """A step of a build, as far as it has come."""
+
+    digest: str
+    name: str
+    inputs: tuple[str, ...]
+    started: float | None
+    completed: float | None
+    """A step may start and complete several times: it waits for others between."""
+    cached: bool
+    error: str | None
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a step's output: neither whole lines nor whole characters."""
+
+    vertex: str
+    data: bytes
+    stream: int
+    """1 is standard output, 2 standard error."""
+
+
+class BuildWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """What the Dockerfile frontend thinks of the Dockerfile."""
+
+    vertex: str
+    message: str
+    detail: str
+    url: str | None
+    file: str | None
+    line: int | None
+
+
+class StatusUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened in a build since the last update."""
+
+    vertexes: tuple[Vertex, ...] = ()
+    logs: tuple[Log, ...] = ()
+    warnings: tuple[BuildWarning, ...] = ()
+
+
+class DaemonInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Which BuildKit answers."""
+
+    version: str
+    revision: str
+    package: str
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a daemon's workers."""
+
+    id: str
+    platforms: tuple[str, ...]
+    """`os/architecture[/variant]`, the worker's own first."""
+    labels: Mapping[str, str]
