@@ -3,12 +3,12 @@
 `state.json` is written whole and renamed into place; whoever reads it, at any moment, sees one consistent lab.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from orchestrator.config import environment
 from tests.lab.process import Daemon
 
 BUILDKIT = "v0.30.0"
@@ -88,9 +88,9 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         temporary.replace(self.record)
 
 
-def caller_environment() -> dict[str, str]:
+def caller_environment() -> Mapping[str, str]:
     """The environment of whoever runs the lab."""
-    return dict(os.environ)  # noqa: TID251 - the lab's variables are no settings of the product
+    return environment.read()
 
 
 def layout() -> Layout:

@@ -49,9 +49,7 @@ async def up(place: Layout, *, peers: bool, installed: bool, say: Callable[[str]
         if not place.buildkit.exists():
             say("compiling buildkitd, once: 1 to 5 minutes")
         tasks.start_soon(tools.buildkit, place)
-        registry = await tools.debian_program(
-            place, "docker-registry", "usr/bin/docker-registry", installed=installed
-        )
+        registry = await tools.debian_program(place, "docker-registry", "usr/bin/docker-registry", installed=installed)
         runc = await tools.debian_program(place, "runc", "usr/sbin/runc", installed=installed)
     await daemons.start(place, registry=registry, runc=runc, say=say)
     if peers:

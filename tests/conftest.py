@@ -1,0 +1,97 @@
+"""What every test shares: both event loops, the lab, and the count of what really happened.
+
+A test marked `real` needs the lab's daemons. Without them it is skipped with the reason in words; under
+`FLEETPACKS_REQUIRE_REAL=1` it fails, and so does a session in which nothing was really built, started or answered.
+"""
+
+from collections import Counter
+from collections.abc import Generator
+from typing import Literal
+
+import pytest
+
+from orchestrator.config import environment
+from tests.lab import Lab, current
+
+Deed = Literal["build", "start", "answer"]
+
+_NO_LAB = "the lab is not up: `python -m tests.lab up`"
+_deeds: pytest.StashKey[Counter[Deed]] = pytest.StashKey()
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Every async test runs on both event loops."""
+    backend: str = request.param
+    return backend
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """The lab's addresses and tools; skips (or fails, where real tests are required) when it is not up."""
+    found = current()
+    if found is not None:
+        return found
+    if _required():
+        pytest.fail(f"FLEETPACKS_REQUIRE_REAL=1, and {_NO_LAB}")
+    pytest.skip(_NO_LAB)
+
+
+class RealCount:
+    """Counts what really happened, for the session's summary."""
+
+    def __init__(self, deeds: Counter[Deed]) -> None:
+        self._deeds = deeds
+
+    def record(self, deed: Deed, *, times: int = 1) -> None:
+        """Count a real build, a started container or an HTTP answer."""
+        self._deeds[deed] += times
+
+
+@pytest.fixture(scope="session")
+def real_count(request: pytest.FixtureRequest) -> RealCount:
+    """Where a test says that it really built, started something or got an HTTP answer."""
+    return RealCount(request.config.stash[_deeds])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_deeds] = Counter()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        # A real test that forgets the fixture would fail obscurely without the lab instead of being skipped.
+        if item.get_closest_marker("real") and isinstance(item, pytest.Function) and "lab" not in item.fixturenames:
+            item.fixturenames.insert(0, "lab")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and item.get_closest_marker("real") and _required():
+        report.outcome = "failed"
+        report.longrepr = f"FLEETPACKS_REQUIRE_REAL=1, and this real test was skipped: {report.longrepr}"
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if _required() and exitstatus == pytest.ExitCode.OK and not all(_counts(session.config)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    builds, starts, answers = _counts(config)
+    terminalreporter.write_line(f"really happened: {builds} builds, {starts} starts, {answers} HTTP answers")
+    if _required() and not all((builds, starts, answers)):
+        terminalreporter.write_line("FLEETPACKS_REQUIRE_REAL=1: none of the three may be 0", red=True)
+
+
+def _counts(config: pytest.Config) -> tuple[int, int, int]:
+    deeds = config.stash[_deeds]
+    return deeds["build"], deeds["start"], deeds["answer"]
+
+
+def _required() -> bool:
+    return environment.read().get("FLEETPACKS_REQUIRE_REAL") == "1"
