@@ -1,0 +1,212 @@
+"""One HTTP exchange with a registry or its token server: connections, proxies, redirects, patience.
+
+Two connection pools, each opened when first needed: one that honours the proxy variables of the environment, as Docker
+does, and one for loopback hosts, which no proxy can reach. Redirects are followed here and not by httpx, because
+`Authorization` belongs to one origin: it is dropped for good when a redirect leaves it.
+
+An exchange is repeated as a whole, reading of the body included, until `consume` returns; a consumer that has passed
+bytes on must turn a lost connection into an error of its own.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+import msgspec
+
+from orchestrator import __version__
+from orchestrator.errors import FleetpacksError, RegistryError, RegistryUnavailableError
+from orchestrator.registry import backoff, failures, hosts
+
+_T = TypeVar("_T")
+Consumer = Callable[[httpx.Response], Awaitable[_T]]
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 5
+_TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=None)
+_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
+_LARGEST_REFUSAL = 64 * 1024
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of whom."""
+
+    method: str
+    url: str
+    host: str
+    """The registry on whose behalf this is, for messages."""
+    action: str
+    """What is to be done, for messages: `read registry.example/app:1`."""
+    headers: Mapping[str, str]
+    content: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.url})"
+
+
+class NoAnswerError(RegistryUnavailableError):
+    """No HTTP came over a connection, or there was none; only when lost connections are not to be repeated."""
+
+
+class Transport:
+    """The connections of one run to all registries. An async context manager.
+
+    Args:
+        patience: how long to try.
+        timing: the clock.
+    """
+
+    def __init__(self, *, patience: backoff.Patience, timing: backoff.Timing) -> None:
+        self._patience = patience
+        self._timing = timing
+        self._pools: dict[bool, httpx.AsyncClient] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def exchange(self, request: Request, consume: Consumer[_T], *, repeat_lost: bool = True) -> _T:
+        """Send a request until its answer is worth reading, and read it.
+
+        Args:
+            request: what to send.
+            consume: is given every answer that is no redirect and no reason to try again; its connection is closed or
+                reused when it returns.
+            repeat_lost: whether a connection that fails is a reason to try again; otherwise it is a `NoAnswerError`.
+
+        Raises:
+            RegistryUnavailableError: after all attempts, or when the server asks to come back too late.
+            RegistryError: the server's certificate does not verify.
+            ProtocolError: a redirect that must not be followed.
+            FleetpacksError: whatever `consume` raises.
+        """
+        started = self._timing.now()
+        attempt = 0
+        while True:
+            attempt += 1
+            asked: float | None = None
+            try:
+                async with self._answer(request) as response:
+                    if response.status_code not in failures.RETRYABLE:
+                        return await consume(response)
+                    body = await read(response, _LARGEST_REFUSAL, request.host, cut=True)
+                    said = failures.explanation(body)
+                    reason = f"HTTP {response.status_code}" + (f", {said}" if said else "")
+                    asked = backoff.retry_after(response.headers.get("retry-after"), now=self._timing.now())
+            except httpx.TransportError as error:
+                if is_untrusted(error):
+                    raise _untrusted(request, error) from None
+                reason = describe(error)
+                if not repeat_lost:
+                    lost = failures.unavailable(request.host, request.action, reason)
+                    raise NoAnswerError(lost.message, hint=lost.hint) from None
+            except (httpx.InvalidURL, httpx.DecodingError) as error:
+                raise failures.broken(request.host, f"cannot {request.action}: {error}") from None
+            wait = backoff.delay(
+                self._patience,
+                attempt=attempt,
+                elapsed=self._timing.now() - started,
+                asked=asked,
+                jitter=self._timing.jitter(),
+            )
+            if wait is None:
+                raise failures.unavailable(request.host, request.action, reason, asked=asked)
+            await self._timing.sleep(wait)
+
+    @asynccontextmanager
+    async def _answer(self, request: Request) -> AsyncIterator[httpx.Response]:
+        """The first answer that is not a redirect to be followed."""
+        url = httpx.URL(request.url)
+        headers = {**request.headers, "user-agent": f"fleetpacks/{__version__}"}
+        for _ in range(_MOST_REDIRECTS + 1):
+            pool = self._pool(url)
+            message = pool.build_request(request.method, url, headers=headers, content=request.content)
+            response = await pool.send(message, stream=True, follow_redirects=False)
+            try:
+                location = response.headers.get("location")
+                if response.status_code not in _REDIRECTS or location is None or request.method not in {"GET", "HEAD"}:
+                    yield response
+                    return
+            finally:
+                await response.aclose()
+            target = url.join(location)
+            refusal = hosts.refuse_redirect(str(url), str(target))
+            if refusal is not None:
+                raise failures.broken(request.host, f"cannot {request.action}: redirect not followed: {refusal}")
+            if _origin(target) != _origin(url):
+                headers.pop("authorization", None)
+            url = target
+        raise failures.broken(request.host, f"cannot {request.action}: more than {_MOST_REDIRECTS} redirects")
+
+    def _pool(self, url: httpx.URL) -> httpx.AsyncClient:
+        local = hosts.is_loopback(url.host)
+        if local not in self._pools:
+            pool = httpx.AsyncClient(trust_env=not local, timeout=_TIMEOUT, limits=_LIMITS, verify=_tls())
+            self._stack.push_async_callback(pool.aclose)
+            self._pools[local] = pool
+        pool = self._pools[local]
+        # A registry has no business with cookies, and they would tie requests of different apps together.
+        pool.cookies.clear()
+        return pool
+
+
+def _tls() -> ssl.SSLContext:
+    """Certificates are verified, against SSL_CERT_FILE or SSL_CERT_DIR where these are set."""
+    return httpx.create_ssl_context(trust_env=True)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int]:
+    port = url.port if url.port is not None else {"https": 443}.get(url.scheme, 80)
+    return (url.scheme, url.host, port)
+
+
+async def read(response: httpx.Response, limit: int, host: str, *, cut: bool = False) -> bytes:
+    """A whole body of at most `limit` bytes, or with `cut` its beginning.
+
+    Raises:
+        ProtocolError: it is longer.
+    """
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > limit:
+            if cut:
+                return bytes(body[:limit])
+            raise failures.broken(host, f"an answer is longer than {limit} bytes")
+    return bytes(body)
+
+
+def describe(error: httpx.TransportError) -> str:
+    """What happened to a connection, in words; httpx leaves some messages empty."""
+    names: dict[type[httpx.TransportError], str] = {
+        httpx.ConnectTimeout: "no connection in time",
+        httpx.ReadTimeout: "no answer in time",
+        httpx.WriteTimeout: "it does not take our data in time",
+    }
+    return names.get(type(error)) or str(error) or "the connection was lost"
+
+
+def is_untrusted(error: BaseException) -> bool:
+    """Whether a connection failed because the server's certificate does not verify."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _untrusted(request: Request, error: httpx.TransportError) -> FleetpacksError:
+    return RegistryError(
+        f"cannot {request.action}: the certificate of {httpx.URL(request.url).host} does not verify: "
+        f"{failures.clean(str(error))}",
+        hint="let SSL_CERT_FILE name a bundle that holds the registry's certificate authority",
+    )
