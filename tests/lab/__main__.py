@@ -23,11 +23,12 @@ def lab() -> None:
 @lab.command()
 @click.option("--peers", is_flag=True, help="Also build what the benchmarks compare with (buildx).")
 @click.option("--unpack", is_flag=True, help="Unpack Debian's programs even where they are installed.")
-def up(*, peers: bool, unpack: bool) -> None:
+@click.option("--images/--no-images", default=True, help="Whether base images are made (default: yes).")
+def up(*, peers: bool, unpack: bool, images: bool) -> None:
     """Bring the lab up; quick when it is."""
     place = layout()
     with steps.locked(place, _say):
-        anyio.run(partial(steps.up, place, peers=peers, installed=not unpack, say=_say))
+        anyio.run(partial(steps.up, place, images=images, peers=peers, installed=not unpack, say=_say))
     _status()
 
 

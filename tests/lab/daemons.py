@@ -192,7 +192,7 @@ def _free_port() -> int:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
-        if port != 5000:  # noqa: PLR2004 - see above
+        if port != 5000:
             return port
 
 

@@ -4,10 +4,12 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import anyio
 
-from tests.lab import daemons, tools
+from orchestrator.bases.recipes import load
+from tests.lab import bases, daemons, tools
 from tests.lab.errors import LabError
 from tests.lab.mounts import delete, unmount
 from tests.lab.state import Lab, Layout, current
@@ -29,11 +31,12 @@ def locked(place: Layout, say: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-async def up(place: Layout, *, peers: bool, installed: bool, say: Callable[[str], None]) -> Lab:
-    """Bring up registry and buildkitd, and build the tools they need.
+async def up(place: Layout, *, images: bool, peers: bool, installed: bool, say: Callable[[str], None]) -> Lab:
+    """Bring up registry and buildkitd with the tools they need, and fill the registry with base images.
 
     Args:
         place: the state directory; the caller holds its lock.
+        images: whether base images are wanted.
         peers: also build the programs that benchmarks compare with.
         installed: whether Debian's programs may be those of the machine.
         say: receives one line per thing done.
@@ -49,6 +52,8 @@ async def up(place: Layout, *, peers: bool, installed: bool, say: Callable[[str]
         if not place.buildkit.exists():
             say("compiling buildkitd, once: 1 to 5 minutes")
         tasks.start_soon(tools.buildkit, place)
+        if images and not place.read():  # a compiler's wait is well spent on downloads
+            tasks.start_soon(partial(bases.root_file_system, place, load().root, installed=installed, say=say))
         registry = await tools.debian_program(place, "docker-registry", "usr/bin/docker-registry", installed=installed)
         runc = await tools.debian_program(place, "runc", "usr/sbin/runc", installed=installed)
     await daemons.start(place, registry=registry, runc=runc, say=say)
@@ -59,6 +64,8 @@ async def up(place: Layout, *, peers: bool, installed: bool, say: Callable[[str]
     lab = current()
     if lab is None:
         raise LabError("a daemon ended right after it had answered", hint=f"see the logs in {place.root / 'log'}")
+    if images:
+        await bases.ensure(lab, place, installed=installed, say=say)
     return lab
 
 

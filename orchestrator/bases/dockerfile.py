@@ -1,0 +1,100 @@
+"""A recipe as a Dockerfile, and the key by which a finished image is recognised.
+
+The context of the root's image holds `rootfs.tar` and a directory `certificates`; the other images need no context.
+Archives are fetched by the builder itself, checked against their digest, and unpacked in a stage of their own.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from orchestrator.bases.recipes import Archive, Recipe, Root
+
+_APT = (
+    "RUN --mount=type=cache,id=fleetpacks-bases-apt-archives,target=/var/cache/apt,sharing=locked"
+    " --mount=type=cache,id=fleetpacks-bases-apt-lists,target=/var/lib/apt,sharing=locked"
+    " apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends"
+)
+
+
+def for_root(root: Root, recipe: Recipe) -> str:
+    """The Dockerfile of the bare root's image.
+
+    Args:
+        root: what the file system consists of.
+        recipe: the image's own part.
+    """
+    lines = [
+        "FROM scratch",
+        "ADD rootfs.tar /",
+        "COPY certificates/ /usr/local/share/ca-certificates/",
+        "RUN update-ca-certificates",
+        *_settings({**root.env, **recipe.env}, recipe),
+    ]
+    return _text(lines)
+
+
+def for_image(recipe: Recipe, *, base: str) -> str:
+    """The Dockerfile of an image that stands on the bare root.
+
+    Args:
+        recipe: what to add.
+        base: full reference of the root's image.
+    """
+    lines: list[str] = []
+    if recipe.archives:
+        lines += [f"FROM {base} AS archives"]
+        if any(archive.url.endswith(".zip") for archive in recipe.archives):
+            lines += [f"{_APT} libarchive-tools"]
+        for number, archive in enumerate(recipe.archives):
+            lines += _unpacked(archive, f"/archives/{number}")
+    lines += [f"FROM {base}"]
+    if recipe.packages:
+        lines += [f"{_APT} {' '.join(recipe.packages)}"]
+    if recipe.archives:
+        lines += ["COPY --from=archives /unpacked/ /"]
+    # ENV stands first: the lines that try the toolchain need its PATH.
+    lines += _settings(recipe.env, recipe)
+    lines += [f"RUN {' && '.join(recipe.run)}"] if recipe.run else []
+    return _text(lines)
+
+
+def key(dockerfile: str, *, inputs: Mapping[str, bytes]) -> str:
+    """What changes exactly when the image must be built anew, as 16 hexadecimal digits.
+
+    Args:
+        dockerfile: the text.
+        inputs: what else goes in, by name: the root's definition, certificates, the key of the image below.
+    """
+    digest = hashlib.sha256(dockerfile.encode())
+    for name in sorted(inputs):
+        digest.update(f"\n{name}\n{len(inputs[name])}\n".encode())
+        digest.update(inputs[name])
+    return digest.hexdigest()[:16]
+
+
+def _unpacked(archive: Archive, path: str) -> list[str]:
+    program = "bsdtar" if archive.url.endswith(".zip") else "tar"
+    into = f"/unpacked{archive.into}"
+    steps = [
+        f"mkdir -p {into}",
+        f"{program} -xf {path} -C {into} --no-same-owner --strip-components={archive.strip}",
+        *(f"chmod +x {into}/{pattern}" for pattern in archive.executable),
+    ]
+    return [
+        f"ADD --checksum=sha256:{archive.sha256} {archive.url} {path}",
+        f"RUN {' && '.join(steps)}",
+    ]
+
+
+def _settings(env: Mapping[str, str], recipe: Recipe) -> list[str]:
+    words = " ".join(f"{name}={json.dumps(value)}" for name, value in env.items())
+    return [
+        *([f"ENV {words}"] if words else []),
+        *([f"WORKDIR {recipe.workdir}"] if recipe.workdir else []),
+        f"CMD {json.dumps(list(recipe.command))}",
+    ]
+
+
+def _text(lines: list[str]) -> str:
+    return "\n".join([*lines, ""])

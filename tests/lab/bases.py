@@ -1,0 +1,185 @@
+"""The base images: a minimal Debian made by debootstrap, toolchains on top of it by BuildKit, all in the lab's registry.
+
+An image is recognised by its key (`orchestrator.bases.dockerfile.key`), which is one more tag of it: when that tag and
+all others point to one manifest, there is nothing to do. Recipes and the machine's own certificates are what changes
+a key; the registry is asked, not a note beside it, so that an emptied registry is filled again.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import anyio
+import httpx
+import msgspec
+
+from orchestrator.bases import dockerfile
+from orchestrator.bases.recipes import Recipe, Root, load
+from tests.lab import tools
+from tests.lab.state import Lab, Layout, caller_environment
+
+_CERTIFICATES = Path("/usr/local/share/ca-certificates")
+_MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
+)
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True):
+    """One image as it has to be."""
+
+    recipe: Recipe
+    text: str
+    key: str
+
+    def names(self, registry: str) -> tuple[str, ...]:
+        """All references that must point to it; its key's tag is the last one."""
+        return tuple(f"{registry}/library/{self.recipe.name}:{tag}" for tag in (*self.recipe.tags, self.key))
+
+
+def bases(registry: str, *, certificates: Mapping[str, bytes]) -> tuple[Base, ...]:
+    """All images as they have to be; the bare root is the first."""
+    recipes = load()
+    bare, *others = recipes.images
+    text = dockerfile.for_root(recipes.root, bare)
+    root = Base(
+        recipe=bare,
+        text=text,
+        key=dockerfile.key(text, inputs={"root": msgspec.json.encode(recipes.root), **certificates}),
+    )
+    # By its key, not by a friendly name: the daemon may hold an older image of that name.
+    texts = [dockerfile.for_image(recipe, base=root.names(registry)[-1]) for recipe in others]
+    # The registry's port is no property of the image: it stays out of the key, and the root's key stands for the root.
+    keyed = [dockerfile.for_image(recipe, base=root.key) for recipe in others]
+    return (
+        root,
+        *(
+            Base(recipe=recipe, text=text, key=dockerfile.key(key, inputs={}))
+            for recipe, text, key in zip(others, texts, keyed, strict=True)
+        ),
+    )
+
+
+def certificates() -> dict[str, bytes]:
+    """The machine's extra certificate authorities, by file name; builds behind an intercepting proxy need them."""
+    return {path.name: path.read_bytes() for path in sorted(_CERTIFICATES.glob("*.crt"))}
+
+
+async def ensure(lab: Lab, place: Layout, *, installed: bool, say: Callable[[str], None]) -> None:
+    """Build and push what the registry does not have.
+
+    Args:
+        lab: the running lab.
+        place: its state directory.
+        installed: whether the machine's own debootstrap may be used.
+        say: receives one line per image.
+
+    Raises:
+        LabError: an image cannot be built.
+    """
+    machine = certificates()
+    wanted = bases(lab.registry, certificates=machine)
+    missing = await _missing(lab, wanted)
+    if not missing:
+        return
+    context = place.work / "bases"
+    await anyio.Path(context / "certificates").mkdir(parents=True)
+    for name, data in machine.items():
+        await anyio.Path(context / "certificates" / name).write_bytes(data)
+    root, *others = wanted
+    if root in missing:
+        tar = await root_file_system(place, load().root, installed=installed, say=say)
+        await anyio.to_thread.run_sync(shutil.copyfile, tar, context / "rootfs.tar")
+        await _build(lab, root, context, say)
+    async with anyio.create_task_group() as tasks:
+        for base in others:
+            if base in missing:
+                empty = place.work / f"base-{base.recipe.name}"
+                await anyio.Path(empty).mkdir()
+                tasks.start_soon(_build, lab, base, empty, say)
+
+
+async def root_file_system(place: Layout, root: Root, *, installed: bool, say: Callable[[str], None]) -> Path:
+    """The bare root as a tar file, made by debootstrap once per definition.
+
+    It runs in a mount namespace of its own, so that whatever it mounts in the new root is gone when it ends, in
+    whichever way.
+
+    Raises:
+        LabError: debootstrap is not to be had, or fails.
+    """
+    finished = place.root / "bases" / f"{dockerfile.key('', inputs={'root': msgspec.json.encode(root)})}.tar"
+    if await anyio.Path(finished).exists():
+        return finished
+    started = time.monotonic()
+    say("making a minimal Debian with debootstrap, once: about a minute")
+    program = await tools.debian_program(place, "debootstrap", "usr/sbin/debootstrap", installed=installed)
+    scripts = program.parent.parent.parent / "usr" / "share" / "debootstrap"
+    target = place.work / "root"
+    await tools.run(
+        [
+            *("unshare", "--mount", "--propagation", "private"),
+            *(program, "--variant=minbase", f"--include={','.join(root.include)}", root.suite, target, root.mirror),
+        ],
+        doing="debootstrap",
+        hint=f"look whether {root.mirror} can be reached; the log is {target}/debootstrap/debootstrap.log",
+        env={**caller_environment(), "DEBOOTSTRAP_DIR": str(scripts)},
+    )
+    words = [f"--exclude=./{pattern}" for pattern in root.exclude]
+    await tools.run(
+        ["tar", "--create", "--numeric-owner", "--sort=name", *words, "-C", target, "--file", f"{target}.tar", "."],
+        doing="packing the new root",
+        hint="look whether the disk is full",
+    )
+    await anyio.Path(finished.parent).mkdir(exist_ok=True)
+    await anyio.Path(f"{target}.tar").rename(finished)
+    say(f"made a minimal Debian in {time.monotonic() - started:.0f} s")
+    return finished
+
+
+async def _build(lab: Lab, base: Base, context: Path, say: Callable[[str], None]) -> None:
+    started = time.monotonic()
+    folder = context.with_name(f"{context.name}-dockerfile")
+    await anyio.Path(folder).mkdir()
+    await anyio.Path(folder / "Dockerfile").write_text(base.text)
+    names = ",".join(base.names(lab.registry))
+    command = [
+        *(lab.buildctl, "--addr", lab.buildkit_host, "build", "--progress=plain", "--frontend=dockerfile.v0"),
+        *("--local", f"context={context}", "--local", f"dockerfile={folder}"),
+        *("--output", f'type=image,"name={names}",push=true'),
+    ]
+    await tools.run(
+        command,
+        doing=f"building the base image {base.recipe.name}",
+        hint="look whether the package registries that its recipe names can be reached",
+    )
+    size = await _compressed_size(lab, base)
+    say(f"built {base.recipe.name} in {time.monotonic() - started:.0f} s, {size / 1e6:.0f} MB compressed")
+
+
+async def _missing(lab: Lab, wanted: tuple[Base, ...]) -> tuple[Base, ...]:
+    async with httpx.AsyncClient(headers={"Accept": _MANIFESTS}, trust_env=False) as client:
+        missing: list[Base] = []
+        for base in wanted:
+            digests = {await _digest(client, name) for name in base.names(lab.registry)}
+            if len(digests) > 1 or None in digests:
+                missing.append(base)
+    return tuple(missing)
+
+
+async def _digest(client: httpx.AsyncClient, name: str) -> str | None:
+    answer = await client.head(_manifest_url(name))
+    return answer.headers.get("Docker-Content-Digest") if answer.is_success else None
+
+
+async def _compressed_size(lab: Lab, base: Base) -> int:
+    async with httpx.AsyncClient(headers={"Accept": _MANIFESTS}, trust_env=False) as client:
+        manifest = (await client.get(_manifest_url(base.names(lab.registry)[-1]))).raise_for_status().json()
+    return sum(int(layer["size"]) for layer in manifest["layers"])
+
+
+def _manifest_url(name: str) -> str:
+    registry, _, rest = name.partition("/")
+    repository, _, tag = rest.rpartition(":")
+    return f"http://{registry}/v2/{repository}/manifests/{tag}"
