@@ -9,7 +9,7 @@ bytes on must turn a lost connection into an error of its own.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self, TypeVar
@@ -122,7 +122,7 @@ class Transport:
             await self._timing.sleep(wait)
 
     @asynccontextmanager
-    async def _answer(self, request: Request) -> AsyncIterator[httpx.Response]:
+    async def _answer(self, request: Request) -> AsyncGenerator[httpx.Response, None]:
         """The first answer that is not a redirect to be followed."""
         url = httpx.URL(request.url)
         headers = {**request.headers, "user-agent": f"fleetpacks/{__version__}"}
