@@ -1,4 +1,4 @@
-"""The base images: a minimal Debian made by debootstrap, toolchains on top of it by BuildKit, all in the lab's registry.
+"""The base images: a minimal Debian made by debootstrap, and toolchains built on top of it, in the lab's registry.
 
 An image is recognised by its key (`orchestrator.bases.dockerfile.key`), which is one more tag of it: when that tag and
 all others point to one manifest, there is nothing to do. Recipes and the machine's own certificates are what changes
@@ -144,7 +144,7 @@ async def _build(lab: Lab, base: Base, context: Path, say: Callable[[str], None]
     await anyio.Path(folder).mkdir()
     await anyio.Path(folder / "Dockerfile").write_text(base.text)
     names = ",".join(base.names(lab.registry))
-    command = [
+    command: list[str | Path] = [
         *(lab.buildctl, "--addr", lab.buildkit_host, "build", "--progress=plain", "--frontend=dockerfile.v0"),
         *("--local", f"context={context}", "--local", f"dockerfile={folder}"),
         *("--output", f'type=image,"name={names}",push=true'),

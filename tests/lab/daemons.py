@@ -80,7 +80,7 @@ async def start(place: Layout, *, registry: Path, runc: Path, say: Callable[[str
         port = _free_port()
         if "buildkitd" in running:  # its configuration names the port that somebody else has taken
             await end(running.pop("buildkitd"))
-    starters = {
+    starters: dict[str, Callable[[], Awaitable[Daemon]]] = {
         "registry": lambda: _start_registry(place, registry, port),
         "buildkitd": lambda: _start_buildkitd(place, runc, port),
     }

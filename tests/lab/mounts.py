@@ -32,7 +32,7 @@ async def unmount(below: Path) -> None:
 async def delete(directory: Path) -> None:
     """Delete a directory, never through a mount and never through a symbolic link."""
     await unmount(directory)
-    if directory.exists():
+    if await anyio.Path(directory).exists():
         await anyio.to_thread.run_sync(shutil.rmtree, directory)
 
 

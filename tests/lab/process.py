@@ -44,7 +44,7 @@ def spawn(command: Sequence[str], *, log: Path, environment: Mapping[str, str]) 
     """
     pid = os.posix_spawn(
         command[0],
-        command,
+        list(command),
         environment,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

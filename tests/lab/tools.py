@@ -110,8 +110,8 @@ async def _download(place: Layout, package: str, folder: Path) -> Path:
             # Its status is no verdict: one unreachable source of many fails it.
             await anyio.run_process([*command, *options, "update"], check=False)
         await anyio.run_process([*command, *options, "download", package], check=False, cwd=folder)
-        if archives := sorted(folder.glob("*.deb")):
-            return archives[0]
+        async for archive in anyio.Path(folder).glob("*.deb"):
+            return Path(archive)
     raise LabError(
         f"Debian's package {package} cannot be downloaded",
         hint=f"try `apt-get update && apt-get download {package}` by hand, or install {package}",
@@ -119,7 +119,7 @@ async def _download(place: Layout, package: str, folder: Path) -> Path:
 
 
 async def _compile(place: Layout, *, module: str, packages: Sequence[str], version: str, into: Path) -> None:
-    if into.exists():
+    if await anyio.Path(into).exists():
         return
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:

@@ -10,6 +10,7 @@ import anyio
 
 from orchestrator.bases.recipes import load
 from tests.lab import bases, daemons, tools
+from tests.lab.container import end_all
 from tests.lab.errors import LabError
 from tests.lab.mounts import delete, unmount
 from tests.lab.state import Lab, Layout, current
@@ -80,6 +81,9 @@ async def down(place: Layout, *, everything: bool, say: Callable[[str], None]) -
     Raises:
         LabError: something stays mounted; nothing is deleted then.
     """
+    record = place.read()
+    if record is not None:
+        await end_all(place.root, record.runc)
     for name in await daemons.stop(place):
         say(f"ended {name}")
     await unmount(place.root)

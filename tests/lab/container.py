@@ -1,0 +1,177 @@
+"""Starting an image from a registry where only runc runs: pulled and unpacked by our own client, shut in tightly.
+
+The container shares the host's network, so that an app listens on a free loopback port given in `$PORT`; all else is
+as strict as a cluster's strictest policy: the image's own user, a read-only root with a tmpfs at /tmp, no capability,
+no new privilege. Whatever happens, leaving the block kills the container and deletes its bundle.
+"""
+
+import json
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import httpx
+import msgspec
+
+from orchestrator.model import Registry
+from orchestrator.registry import reference
+from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.credentials import Credentials
+from orchestrator.registry.manifest import RunConfig
+from orchestrator.registry.pull import pull
+from tests.lab.errors import LabError
+from tests.lab.mounts import delete
+from tests.lab.state import Lab
+
+_PATIENCE = 30.0
+"""Seconds in which an app must answer."""
+_MASKED = ("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug")
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+class Container(msgspec.Struct, frozen=True, kw_only=True):
+    """A started app that answers HTTP."""
+
+    url: str
+    """`http://127.0.0.1:PORT`."""
+    uid: int
+    """The user it runs as."""
+    log: Path
+    """Both output streams."""
+
+
+@asynccontextmanager
+async def started(
+    lab: Lab, image: str, *, path: str = "/", env: Mapping[str, str] | None = None
+) -> AsyncIterator[Container]:
+    """Pull an image, start it, and wait until it answers HTTP; kill and delete it on leaving.
+
+    Args:
+        lab: whose runc and state directory are used.
+        image: full reference.
+        path: what is asked for; any status counts as an answer.
+        env: variables beside the image's own and `$PORT`.
+
+    Raises:
+        LabError: it ended or did not answer in time; the message has the end of its output.
+        FleetpacksError: the image cannot be pulled.
+    """
+    name = f"fleetpacks-{secrets.token_hex(6)}"
+    bundle = lab.state / "containers" / name
+    await anyio.Path(bundle).mkdir(parents=True, mode=0o700)
+    try:
+        async with RegistryClient(Credentials(None), _insecure(lab)) as client:
+            pulled = await pull(client, reference.parse(image), bundle / "root")
+        port = _free_port()
+        user = _user(bundle / "root", pulled.config.user)
+        spec = _spec(name, pulled.config, user, {**(env or {}), "PORT": str(port)})
+        await anyio.Path(bundle / "config.json").write_text(json.dumps(spec))
+        container = Container(url=f"http://127.0.0.1:{port}", uid=user[0], log=bundle / "log")
+        async with _running(lab, name, bundle) as process:
+            await _answers(container, process, image, path)
+            yield container
+    finally:
+        with anyio.CancelScope(shield=True):
+            await delete(bundle)
+
+
+async def end_all(state: Path, runc: str) -> None:
+    """End every container that a killed command left, and delete its bundle."""
+    async for known in anyio.Path(state / "runc").glob("*"):
+        await anyio.run_process([runc, "--root", str(state / "runc"), "delete", "--force", known.name], check=False)
+    await delete(state / "containers")
+
+
+@asynccontextmanager
+async def _running(lab: Lab, name: str, bundle: Path) -> AsyncIterator[anyio.abc.Process]:
+    runc = [str(lab.runc), "--root", str(lab.state / "runc")]
+    with (bundle / "log").open("wb") as log:
+        process = await anyio.open_process(
+            [*runc, "run", "--bundle", str(bundle), name], stdin=None, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.run_process([*runc, "delete", "--force", name], check=False)
+            if process.returncode is None:
+                process.kill()
+            await process.aclose()
+
+
+async def _answers(container: Container, process: anyio.abc.Process, image: str, path: str) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with anyio.move_on_after(_PATIENCE):
+            while process.returncode is None:
+                try:
+                    await client.get(container.url + path)
+                except httpx.TransportError:
+                    await anyio.sleep(0.05)  # the pause between two questions, not a wait for the app
+                else:
+                    return
+    output = (await anyio.Path(container.log).read_text(errors="replace")).splitlines()[-20:]
+    what = "does not answer" if process.returncode is None else f"ended with exit status {process.returncode}"
+    raise LabError(
+        "\n".join([f"{image} {what}; the end of its output:", *(f"  {line}" for line in output)]),
+        hint="the app must listen on $PORT, as the image's user, on a read-only root",
+    )
+
+
+def _spec(name: str, config: RunConfig, user: tuple[int, int], env: Mapping[str, str]) -> Mapping[str, object]:
+    """The bundle's config.json, by the OCI runtime specification."""
+    # A variable of ours replaces the image's own of that name.
+    image_env = [pair for pair in config.env or () if pair.partition("=")[0] not in env]
+    no_capabilities: list[str] = []
+    sets = ("bounding", "effective", "inheritable", "permitted", "ambient")
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": {"uid": user[0], "gid": user[1]},
+            "args": [*(config.entrypoint or ()), *(config.cmd or ())],
+            "env": [*image_env, *(f"{key}={value}" for key, value in env.items())],
+            "cwd": config.working_dir or "/",
+            "capabilities": dict.fromkeys(sets, no_capabilities),
+            "noNewPrivileges": True,
+        },
+        "root": {"path": "root", "readonly": True},
+        "hostname": name,
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=64k"]},
+            {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev", "mode=1777"]},  # noqa: S108 - the container's
+        ],
+        "linux": {
+            "cgroupsPath": f"/{name}",
+            "namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")],
+            "maskedPaths": list(_MASKED),
+            "readonlyPaths": list(_READ_ONLY),
+        },
+    }
+
+
+def _user(root: Path, text: str) -> tuple[int, int]:
+    """Uid and gid of an image's `USER`: numbers, or names of the image's own /etc/passwd."""
+    name, _, group = text.partition(":")
+    passwd = root / "etc" / "passwd"
+    lines = passwd.read_text(encoding="utf-8").splitlines() if passwd.is_file() and not passwd.is_symlink() else []
+    for fields in (line.split(":") for line in lines):
+        if name in (fields[0], fields[2]):
+            return int(fields[2]), int(group) if group.isdigit() else int(fields[3])
+    if name and not name.isdigit():
+        raise LabError(f"the image's user {name!r} is not in its /etc/passwd", hint="name the user by number")
+    return int(name or 0), int(group) if group.isdigit() else 0
+
+
+def _insecure(lab: Lab) -> Mapping[str, Registry]:
+    return {lab.registry: Registry(host=lab.registry, insecure=True)}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
