@@ -1,1 +1,1 @@
-"""(being written)"""
+"""Names, tags, Dockerfiles, order: what will be built, decided before anything is."""

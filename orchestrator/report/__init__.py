@@ -1,1 +1,1 @@
-"""(being written)"""
+"""What a run leaves behind for programs: the result file."""

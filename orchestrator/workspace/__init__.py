@@ -1,1 +1,1 @@
-"""(being written)"""
+"""The files of a monorepo, and the apps among them."""

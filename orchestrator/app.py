@@ -1,0 +1,118 @@
+"""The composition root: the only module that knows every concrete class.
+
+Each command is one function here. Heavy libraries are imported where a command first needs them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import anyio.to_thread
+import msgspec
+
+from langs.model import AppBuild, Detection
+from orchestrator.config import Config
+from orchestrator.errors import UsageError
+from orchestrator.model import App, Plan
+from orchestrator.plan import naming, planner
+from orchestrator.workspace import discover, files, git
+from orchestrator.workspace.border import errors_of
+
+
+class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run behaves, besides what it builds."""
+
+    progress: Literal["plain", "json"] = "plain"
+    keep_going: bool = True
+    """Build the other apps when one fails."""
+
+
+class Discovered(msgspec.Struct, frozen=True, kw_only=True):
+    """The apps of the monorepo, and those of them that the command line selects."""
+
+    apps: tuple[App, ...]
+    selected: tuple[App, ...]
+
+
+async def detect_directory(config: Config, alone: bool) -> tuple[Detection | None, AppBuild | None]:  # noqa: FBT001 -- anyio.run passes positions
+    """Look at one directory, the root of `config`, by itself.
+
+    Args:
+        config: what was said.
+        alone: whether variables such as `$LANGUAGE` speak of it.
+
+    Raises:
+        ConfigError: its files cannot be understood.
+    """
+    import langs  # noqa: PLC0415 -- jinja2 and the languages, only when apps are looked at
+
+    settings = config.settings_for(".", sole=alone)
+    with errors_of("."):
+        detection = langs.detect(config.root, settings)
+        # A library has no start command, which is no error here.
+        build = langs.build(config.root, settings) if detection is not None and detection.is_app else None
+    return detection, build
+
+
+async def discover_apps(config: Config, words: Sequence[str] = ()) -> Discovered:
+    """Find the apps.
+
+    Args:
+        config: what was said.
+        words: paths of the command line; none selects all apps.
+
+    Raises:
+        UsageError: a path names no app.
+        ConfigError: a configuration file, or an app's own file, is wrong.
+        ContextError: the source cannot be read.
+    """
+    import langs  # noqa: PLC0415 -- jinja2 and the languages, only when apps are looked at
+
+    named = discover.named_paths(config.root, tuple(words))
+    listed = await files.list_files(config.root, config.environment.for_git())
+    apps = await anyio.to_thread.run_sync(discover.discover, listed, config, langs.detect, named)
+    selected = discover.select(apps, named)
+    if not apps and config.environment.sole_app_variables:
+        # As in migetpacks: told what it is, the source itself is the app.
+        path = config.project_path or "."
+        app = await anyio.to_thread.run_sync(discover.told, config, path, langs.detect)
+        return Discovered(apps=(app,), selected=(app,))
+    alone = planner.sole(config, selected)
+    if alone is not None:
+        told = await anyio.to_thread.run_sync(discover.told, config, alone.path, langs.detect)
+        told = msgspec.structs.replace(told, name=alone.name)
+        apps = tuple(told if app.path == alone.path else app for app in apps)
+        selected = (told,)
+    return Discovered(apps=apps, selected=selected)
+
+
+async def make_plan(config: Config, request: planner.Request) -> Plan:
+    """Plan what a command asks for; `request.named` may be relative to the root.
+
+    Raises:
+        UsageError: there is no app, or names cannot be.
+        ConfigError: a configuration file, or an app's own file, is wrong.
+        ContextError: the source cannot be read.
+    """
+    import langs  # noqa: PLC0415 -- as above
+
+    found = await discover_apps(config, request.named)
+    if not found.selected:
+        raise UsageError(
+            f"no app was found in {config.root}",
+            hint='Run `fleetpacks detect DIR` for a directory, or declare it: [apps."path"] in fleetpacks.toml.',
+        )
+    facts = await _facts(config, request)
+
+    def make() -> Plan:
+        return planner.make(config, found.apps, found.selected, request, build=langs.build, facts=facts)
+
+    return await anyio.to_thread.run_sync(make)
+
+
+async def _facts(config: Config, request: planner.Request) -> naming.Facts:
+    branch, revision = config.branch, config.revision
+    if naming.needs_revision(config.image, request.tags) and (branch is None or revision is None):
+        checked_out = await git.head(config.root, config.environment.for_git())
+        branch, revision = branch or checked_out[0], revision or checked_out[1]
+    return naming.Facts(root_name=config.root.name or Path("root").name, branch=branch, revision=revision)

@@ -1,0 +1,59 @@
+"""`fleetpacks build`: the main job."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import anyio
+import click
+
+from orchestrator import app as application
+from orchestrator.config import Flags, environment, load
+from orchestrator.config.settings import MAX_JOBS
+from orchestrator.plan.planner import Request
+
+
+@click.command()
+@click.option("-C", "--source", metavar="DIR", help="The monorepo; default: $SOURCE_DIR, else the current directory.")
+@click.option("--image", metavar="TEMPLATE", help="Where images go; may hold {app} {path} {branch} {sha}.")
+@click.option("--tag", "tags", metavar="TAG", multiple=True, help="A tag; may hold placeholders. Repeatable.")
+@click.option("--push/--no-push", default=None, help="Default: push when a person or a file gave the image's name.")
+@click.option("--host", "hosts", metavar="URL", multiple=True, help="The builder: unix:///run/buildkit/buildkitd.sock")
+@click.option("--jobs", type=click.IntRange(1, MAX_JOBS), help="Builds at once; default: the builder's slots.")
+@click.option("--keep-going/--fail-fast", default=True, help="Whether other apps are built when one fails.")
+@click.option("--progress", type=click.Choice(["plain", "json"]), default="plain", help="How the run is shown.")
+@click.option("--no-cache", is_flag=True, help="Execute every step again.")
+@click.option("--env", metavar="NAME[=VALUE]", multiple=True, help="A variable of builds and images. Repeatable.")
+@click.option("--result-file", metavar="FILE", type=click.Path(path_type=Path), help="Write the result as JSON.")
+@click.argument("paths", metavar="[PATH...]", nargs=-1)
+def build(
+    *,
+    source: str | None,
+    image: str | None,
+    tags: tuple[str, ...],
+    push: bool | None,
+    hosts: tuple[str, ...],
+    jobs: int | None,
+    keep_going: bool,
+    progress: Literal["plain", "json"],
+    no_cache: bool,
+    env: tuple[str, ...],
+    result_file: Path | None,
+    paths: tuple[str, ...],
+) -> int:
+    """Build the apps at PATHs, relative to the source; without PATHs, all apps.
+
+    Ends with 0 when all went well, 1 when an app failed, 2 for usage and configuration, 75 when only infrastructure
+    failed in a way that trying again can mend, 130 and 143 when interrupted.
+    """
+    variables = environment.read()
+    flags = Flags(image=image, hosts=hosts, jobs=jobs, no_cache=no_cache, result_file=result_file, env=env)
+    config = load(environment.source(source, variables), variables, flags)
+    request = Request(named=paths, push=push, tags=tags, secrets_needed=True)
+    options = application.BuildOptions(progress=progress, keep_going=keep_going)
+
+    async def run() -> int:
+        plan = await application.make_plan(config, request)
+        return await application.run_build(config, plan, options, out=sys.stdout)
+
+    return anyio.run(run)

@@ -1,0 +1,29 @@
+"""Errors on the screen: what happened, what to do next, and the exit code. Never a traceback for bad input."""
+
+import sys
+
+import click
+
+from orchestrator.errors import EXIT_USAGE, FleetpacksError
+from orchestrator.workspace.files import printable
+
+
+def show(error: FleetpacksError) -> int:
+    """Print an error of ours; returns the exit code."""
+    _print(error.message, error.hint)
+    return error.exit_code
+
+
+def show_usage(error: click.UsageError) -> int:
+    """Print an error of the command line in the same form; returns the exit code."""
+    command = error.ctx.command_path if error.ctx else "fleetpacks"
+    _print(error.format_message(), f"See `{command} --help`.")
+    return EXIT_USAGE
+
+
+def _print(message: str, hint: str) -> None:
+    # Names and texts in it come from files that are not trusted: no control character reaches a terminal.
+    for word, text in (("error", message), ("hint", hint)):
+        lines = [printable(line) for line in text.splitlines()] or [""]
+        sys.stderr.write(f"{word}: " + "\n  ".join(lines) + "\n")
+    sys.stderr.flush()

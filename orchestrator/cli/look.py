@@ -1,0 +1,64 @@
+"""`fleetpacks detect` and `fleetpacks apps`: what is there."""
+
+from pathlib import Path
+
+import anyio
+import click
+
+from orchestrator import app as application
+from orchestrator.cli import errors, output
+from orchestrator.config import environment, load
+from orchestrator.errors import EXIT_USAGE, FleetpacksError
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line and directory.")
+@click.argument("directories", metavar="DIR...", nargs=-1, required=True)
+def detect(*, as_json: bool, directories: tuple[str, ...]) -> int:
+    """Show what directories are recognised as, each one by itself, in the order given.
+
+    Ends with 0 when all of them were looked at, recognised or not.
+    """
+    variables = environment.read()
+    code = 0
+    rows: list[tuple[str, ...]] = []
+    for directory in directories:
+        try:
+            config = load(Path(directory), variables)
+            detection, build = anyio.run(application.detect_directory, config, len(directories) == 1)
+        except FleetpacksError as error:
+            errors.show(error)
+            code = EXIT_USAGE
+            continue
+        if as_json:
+            output.write_json(output.detected(directory, detection, build))
+        elif detection is None:
+            rows.append((directory, "not recognised", "", ""))
+        else:
+            version = build.version if build else None
+            rows.append(
+                (
+                    directory,
+                    detection.language,
+                    f"{version.value} ({version.source})" if version else "",
+                    ", ".join(each.file for each in detection.evidence),
+                )
+            )
+    output.write_table(rows)
+    return code
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line and app.")
+@click.argument("root", required=False)
+def apps(*, as_json: bool, root: str | None) -> int:
+    """List the apps of the monorepo at ROOT ($SOURCE_DIR, else the current directory)."""
+    variables = environment.read()
+    config = load(environment.source(root, variables), variables)
+    found = anyio.run(application.discover_apps, config).apps
+    if as_json:
+        for each in found:
+            output.write_json(output.found(each))
+    else:
+        output.write_table((each.path, each.name, each.detection.language) for each in found)
+    return 0

@@ -1,0 +1,72 @@
+"""What commands print: JSON lines with a format number, and plain aligned text."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from langs.model import AppBuild, Detection
+from orchestrator.model import App, AppPlan
+from orchestrator.workspace.files import printable
+
+FORMAT = 1
+"""Raised when a field vanishes or changes its meaning; new fields may appear at any time."""
+
+
+def write_json(document: Mapping[str, Any]) -> None:
+    """One document, one line."""
+    sys.stdout.write(msgspec.json.encode({"format": FORMAT, **document}).decode() + "\n")
+
+
+def write_table(rows: Iterable[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell, two blanks between them, none at a line's end."""
+    lines = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def detected(path: str, detection: Detection | None, build: AppBuild | None) -> dict[str, Any]:
+    """A directory, as `detect --json` shows it."""
+    version = build.version if build else None
+    evidence = detection.evidence if detection else ()
+    return {
+        "path": text(path),
+        "language": detection.language if detection else None,
+        "version": {"value": version.value, "source": version.source} if version else None,
+        "package_manager": detection.package_manager if detection else None,
+        "start_command": build.start_command if build else None,
+        "evidence": [{"file": text(each.file), "reason": each.reason} for each in evidence],
+    }
+
+
+def found(app: App) -> dict[str, Any]:
+    """An app, as `apps --json` shows it."""
+    return {
+        "path": text(app.path),
+        "name": app.name,
+        "language": app.detection.language,
+        "depends_on": app.depends_on,
+    }
+
+
+def planned(plan: AppPlan, *, host: str) -> dict[str, Any]:
+    """An app's plan, as `plan --json` shows it."""
+    return {
+        **detected(plan.app.path, plan.app.detection, plan.build),
+        **found(plan.app),
+        "image": f"{plan.repository}:{plan.tags[0]}",
+        "tags": plan.tags,
+        "dockerfile": plan.build.dockerfile,
+        "cache": plan.build.cache,
+        "processes": {process.name: process.command for process in plan.build.processes},
+        "host": host,
+        "reason": plan.reason,
+    }
+
+
+def text(path: str) -> str:
+    """A path as JSON can hold it: bytes that are no UTF-8 are escaped."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

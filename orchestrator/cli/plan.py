@@ -1,0 +1,83 @@
+"""`fleetpacks plan`: what would be built, and why."""
+
+from pathlib import Path
+
+import anyio
+import click
+
+from orchestrator import app as application
+from orchestrator.cli import output
+from orchestrator.config import Flags, environment, load
+from orchestrator.errors import UsageError
+from orchestrator.model import AppPlan, Plan
+from orchestrator.plan.planner import Request
+
+
+@click.command()
+@click.option("-C", "--source", metavar="DIR", help="The monorepo; default: $SOURCE_DIR, else the current directory.")
+@click.option("--image", metavar="TEMPLATE", help="Where images go; may hold {app} {path} {branch} {sha}.")
+@click.option("--tag", "tags", metavar="TAG", multiple=True, help="A tag; may hold placeholders. Repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line and app.")
+@click.option("--dockerfile", "directory", metavar="DIR", help="Write the generated Dockerfiles below DIR.")
+@click.argument("paths", metavar="[PATH...]", nargs=-1)
+def plan(
+    *,
+    source: str | None,
+    image: str | None,
+    tags: tuple[str, ...],
+    as_json: bool,
+    directory: str | None,
+    paths: tuple[str, ...],
+) -> int:
+    """Show what would be built of the apps at PATHs, relative to the source; without PATHs, of all apps.
+
+    With --dockerfile, each app's files are written as DIR/<app>/Dockerfile and Dockerfile.dockerignore. A file that
+    is there already and differs is an error, never overwritten.
+    """
+    variables = environment.read()
+    config = load(environment.source(source, variables), variables, Flags(image=image))
+    made = anyio.run(application.make_plan, config, Request(named=paths, tags=tags))
+    if directory is not None:
+        _write_dockerfiles(made, Path(directory))
+    if as_json:
+        for each in made.apps:
+            output.write_json(output.planned(each, host=config.hosts[0].url))
+    else:
+        output.write_table(_row(each) for each in made.apps)
+    return 0
+
+
+def _row(each: AppPlan) -> tuple[str, ...]:
+    version = each.build.version
+    return (
+        each.app.path,
+        each.build.language,
+        f"{version.value} ({version.source})" if version else "",
+        f"{each.repository}:{each.tags[0]}",
+        each.reason,
+    )
+
+
+def _write_dockerfiles(made: Plan, directory: Path) -> None:
+    for each in made.apps:
+        if each.build.dockerfile_path is not None:
+            continue
+        _write(directory / each.app.name / "Dockerfile", each.build.dockerfile)
+        if each.build.dockerignore is not None:
+            _write(directory / each.app.name / "Dockerfile.dockerignore", each.build.dockerignore)
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
+    except FileExistsError as error:
+        if not path.is_file() or path.read_bytes() != content.encode():
+            raise UsageError(
+                f"--dockerfile: {path} exists and differs", hint="Remove it, or name another directory."
+            ) from error
+    except OSError as error:
+        raise UsageError(
+            f"--dockerfile: {path}: cannot be written: {error.strerror}", hint="Name a directory that you may write."
+        ) from error

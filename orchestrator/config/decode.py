@@ -1,0 +1,209 @@
+"""A TOML file becomes a frozen struct, or an error that a person can act on.
+
+msgspec would name neither the file nor the key inside a table of tables, so the tables are walked here, along the
+struct's own annotations, and msgspec judges the leaves. The line of a key comes from the TOML parser itself: it is
+the first line whose prefix of the file parses and holds the key.
+"""
+
+import difflib
+import os
+import stat
+import tomllib
+import types
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from orchestrator.errors import ConfigError
+
+MAX_BYTES = 1 << 20
+_MAX_LINES_SEARCHED = 2000
+
+_WORDS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a float",
+    "bool": "a boolean",
+    "object": "a table",
+    "array": "an array",
+    "datetime": "a date",
+    "date": "a date",
+    "time": "a time",
+}
+
+Key = tuple[str | int, ...]
+S = TypeVar("S", bound=msgspec.Struct)
+Foreign = Callable[[Key], str | None]
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """The text of one configuration file, and how errors call the file."""
+
+    name: str
+    text: str
+
+    def error(self, key: Key, problem: str, *, hint: str) -> ConfigError:
+        """An error at `key`, its line found when it can be."""
+        line = line_of(self.text, key)
+        place = f"{self.name}:{line}" if line else self.name
+        return ConfigError(f"{place}: {dotted(key)}: {problem}", hint=hint)
+
+
+def read(path: Path, *, name: str, within: Path | None = None) -> Document | None:
+    """The file's text, or None when there is none.
+
+    Args:
+        path: the file.
+        name: how errors call it.
+        within: a directory that a symlink may not lead out of.
+
+    Raises:
+        ConfigError: it is no regular file, too big, not UTF-8, unreadable, or leads out of `within`.
+    """
+    try:
+        real = path.resolve(strict=True)
+        if within is not None and not real.is_relative_to(within.resolve()):
+            raise ConfigError(f"{name}: leads out of {within} through a symlink", hint="Put the file itself there.")
+        # Opening a FIFO would wait for ever without O_NONBLOCK.
+        with os.fdopen(os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigError(f"{name}: expected a regular file", hint="Replace it by a TOML file, or remove it.")
+            data = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read: {error.strerror}", hint="Check the file's permissions.") from error
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{name}: larger than {MAX_BYTES} bytes", hint="This is no configuration file of fleetpacks.")
+    try:
+        return Document(name=name, text=data.decode())
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{name}:{line}: not UTF-8", hint="TOML files are UTF-8: save it as such.") from error
+
+
+def decode(document: Document, cls: type[S], *, foreign: Foreign) -> S:
+    """The struct that the document states.
+
+    Args:
+        document: the file.
+        cls: a struct class; its annotations are the schema.
+        foreign: given the key of an unknown entry, a hint when it belongs into another file, else None.
+
+    Raises:
+        ConfigError: with file, line, key, and what was expected.
+    """
+    try:
+        table = tomllib.loads(document.text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax(document, str(error)) from error
+    except RecursionError as error:
+        raise ConfigError(f"{document.name}: nested too deeply", hint="Flatten the tables.") from error
+    return cast("S", _convert(document, (), table, cls, foreign))
+
+
+def dotted(key: Key) -> str:
+    """`("apps", "services/api", "port")` as TOML writes it: `apps."services/api".port`."""
+    text = ""
+    for part in key:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            bare = part.isascii() and part.replace("-", "").replace("_", "").isalnum()
+            text += ("." if text else "") + (part if bare else msgspec.json.encode(part).decode())
+    return text
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` probably meant."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def line_of(text: str, key: Key) -> int | None:
+    """The line on which `key` is stated, counted from 1, or None when it cannot be told."""
+    lines = text.splitlines(keepends=True)
+    if not key or len(lines) > _MAX_LINES_SEARCHED:
+        return None
+    whole_until = 0
+    for number in range(1, len(lines) + 1):
+        try:
+            table = tomllib.loads("".join(lines[:number]))
+        except (tomllib.TOMLDecodeError, RecursionError):
+            continue
+        if _holds(table, key):
+            return whole_until + 1
+        whole_until = number
+    return None
+
+
+def _holds(value: object, key: Key) -> bool:
+    for part in key:
+        if isinstance(part, int):
+            if not isinstance(value, list) or len(cast("list[object]", value)) <= part:
+                return False
+            value = cast("list[object]", value)[part]
+        else:
+            if not isinstance(value, dict) or part not in value:
+                return False
+            value = cast("dict[str, object]", value)[part]
+    return True
+
+
+def _syntax(document: Document, message: str) -> ConfigError:
+    # The parser tells the place only inside its text: "... (at line 3, column 7)".
+    problem, _, place = message.rpartition(" (at ")
+    words = place.removesuffix(")").replace(",", "").split()
+    line = words[1] if words[:1] == ["line"] and len(words) > 1 else str(document.text.count("\n") + 1)
+    return ConfigError(f"{document.name}:{line}: not valid TOML: {problem or message}", hint="Mend the line.")
+
+
+def _convert(document: Document, key: Key, value: object, kind: Any, foreign: Foreign) -> object:  # noqa: ANN401 -- any annotation
+    bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if get_origin(bare) in (Union, types.UnionType):
+        kind = bare = next(option for option in get_args(bare) if option is not type(None))
+    origin, arguments = get_origin(bare), get_args(bare)
+    if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
+        return _struct(document, key, value, bare, foreign)
+    if origin is tuple and isinstance(value, list):
+        items = cast("list[object]", value)
+        return tuple(_convert(document, (*key, i), item, arguments[0], foreign) for i, item in enumerate(items))
+    if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, dict):
+        entries = cast("dict[str, object]", value)
+        return {name: _convert(document, (*key, name), item, arguments[1], foreign) for name, item in entries.items()}
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise document.error(key, _plain(str(error)), hint="Change the value, or remove the key.") from error
+
+
+def _struct(document: Document, key: Key, value: object, cls: type[msgspec.Struct], foreign: Foreign) -> msgspec.Struct:
+    if not isinstance(value, dict):
+        raise document.error(key, f"expected a table, got {type(value).__name__}", hint="Write it as a [table].")
+    table = cast("dict[str, object]", value)
+    hints = get_type_hints(cls, include_extras=True)
+    names = {field.encode_name: field for field in msgspec.structs.fields(cls)}
+    found: dict[str, Any] = {}
+    for name, item in table.items():
+        here = (*key, name)
+        if name not in names:
+            hint = foreign(here)
+            near = did_you_mean(name, names)
+            if hint is None and near is not None:
+                hint = f"Did you mean {near!r}?"
+            raise document.error(here, "unknown key", hint=hint or f"Known here: {', '.join(sorted(names))}.")
+        field = names[name]
+        found[field.name] = _convert(document, here, item, hints[field.name], foreign)
+    missing = [name for name, field in names.items() if field.required and field.name not in found]
+    if missing:
+        raise document.error(key, f"{missing[0]!r} is missing", hint=f"Add {missing[0]} = ... to it.")
+    return cls(**found)
+
+
+def _plain(message: str) -> str:
+    """The judgement of msgspec on a leaf, in TOML's words."""
+    for theirs, ours in _WORDS.items():
+        message = message.replace(f"`{theirs}`", ours)
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,169 @@
+"""The process environment, read in this one place, as a frozen view of the variables that we honour.
+
+Everything else gets an `Environment`; nothing else in the project sees `os.environ`. A value that cannot be is an
+error that names the variable. Variables of a CI platform speak only where nothing else was said.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+
+from orchestrator.errors import ConfigError
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"", "0", "false", "no", "off"})
+_LOCALE = re.compile(r"C|POSIX|[a-z]{2,3}([_.@:-].*)?", re.DOTALL)
+"""`LANGUAGE` is also gettext's list of locales (`en_US:en`), and set on most desktops."""
+
+SOLE_APP = ("LANGUAGE", "DOCKERFILE_PATH", "RUN_COMMAND", "BUILD_COMMAND")
+"""Variables that can only speak of one app."""
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """What the environment says. Empty variables count as unset."""
+
+    variables: Mapping[str, str]
+    """All of them, for child processes and for values asked for by name."""
+    home: Path
+    project_path: str | None
+    output_image: str | None
+    language: str | None
+    dockerfile_path: str | None
+    run_command: str | None
+    build_command: str | None
+    port: int | None
+    cache_key: str | None
+    tag_latest: bool
+    no_cache: bool
+    result_file: str | None
+    buildkit_host: str | None
+    docker_config: Path
+    fleetpacks_config: str | None
+    versions: Mapping[str, str]
+    """Language -> what `$<LANG>_VERSION` says."""
+    ci: "Platform"
+
+    @property
+    def sole_app_variables(self) -> tuple[str, ...]:
+        """The set variables which can only speak of one app."""
+        values = (self.language, self.dockerfile_path, self.run_command, self.build_command)
+        return tuple(name for name, value in zip(SOLE_APP, values, strict=True) if value is not None)
+
+    def for_git(self) -> Mapping[str, str]:
+        """The environment of a git process that must not be led astray: no `GIT_*` of ours, no network, no lock."""
+        clean = {name: value for name, value in self.variables.items() if not name.startswith("GIT_")}
+        return clean | {
+            "GIT_ALLOW_PROTOCOL": "none",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_TERMINAL_PROMPT": "0",
+            "LC_ALL": "C",
+        }
+
+
+class Platform(msgspec.Struct, frozen=True, kw_only=True):
+    """What a CI platform says about the run."""
+
+    name: str | None = None
+    image: str | None = None
+    branch: str | None = None
+    revision: str | None = None
+
+
+def read() -> Mapping[str, str]:
+    """A frozen copy of the process environment."""
+    return MappingProxyType(dict(os.environ))  # noqa: TID251 -- this is the one reader
+
+
+def source(said: str | None, variables: Mapping[str, str]) -> Path:
+    """The root: what the command line said, else `$SOURCE_DIR`, else the current directory."""
+    return Path(said or variables.get("SOURCE_DIR") or ".")
+
+
+def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str]) -> Environment:
+    """Read what we honour out of `variables`.
+
+    Args:
+        variables: the environment.
+        version_variables: name of a `<LANG>_VERSION` variable -> the language that it speaks of.
+
+    Raises:
+        ConfigError: a variable has a value that it cannot have.
+    """
+
+    def get(name: str) -> str | None:
+        return variables.get(name) or None
+
+    home = Path(get("HOME") or "/")
+    docker_config = get("DOCKER_CONFIG")
+    language = get("LANGUAGE")
+    if language is not None and language not in version_variables.values() and _LOCALE.fullmatch(language):
+        language = None
+    return Environment(
+        variables=variables,
+        home=home,
+        project_path=get("PROJECT_PATH"),
+        output_image=get("OUTPUT_IMAGE"),
+        language=language,
+        dockerfile_path=get("DOCKERFILE_PATH"),
+        run_command=get("RUN_COMMAND"),
+        build_command=get("BUILD_COMMAND"),
+        port=_port(get("PORT")),
+        cache_key=get("CACHE_KEY"),
+        tag_latest=_flag(variables, "TAG_LATEST"),
+        no_cache=_flag(variables, "NO_CACHE"),
+        result_file=get("RESULT_FILE"),
+        buildkit_host=get("BUILDKIT_HOST"),
+        docker_config=Path(docker_config) if docker_config else home / ".docker",
+        fleetpacks_config=get("FLEETPACKS_CONFIG"),
+        versions={lang: variables[name] for name, lang in version_variables.items() if variables.get(name)},
+        ci=_platform(variables),
+    )
+
+
+def _flag(variables: Mapping[str, str], name: str) -> bool:
+    word = variables.get(name, "").strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ConfigError(
+        f"${name}: expected true or false, got {variables[name]!r}", hint=f"Set {name}=true, or unset it."
+    )
+
+
+def _port(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535 and len(text) <= 5:  # noqa: PLR2004 -- TCP's range
+        return int(text)
+    raise ConfigError(f"$PORT: expected a port between 1 and 65535, got {text!r}", hint="Set PORT=5000, or unset it.")
+
+
+def _platform(variables: Mapping[str, str]) -> Platform:
+    def get(*names: str) -> str | None:
+        return next((variables[name] for name in names if variables.get(name)), None)
+
+    if variables.get("GITHUB_ACTIONS") == "true":
+        repository = get("GITHUB_REPOSITORY")
+        # A GitHub Enterprise server has no ghcr.io; where its packages live is nowhere said.
+        on_github = variables.get("GITHUB_SERVER_URL", "https://github.com") == "https://github.com"
+        return Platform(
+            name="GitHub Actions",
+            image=f"ghcr.io/{repository.lower()}" if repository and on_github else None,
+            # Of a pull request GITHUB_REF_NAME is `12/merge`: the branch is the head's.
+            branch=get("GITHUB_HEAD_REF", "GITHUB_REF_NAME"),
+            revision=get("GITHUB_SHA"),
+        )
+    if variables.get("GITLAB_CI") == "true":
+        return Platform(
+            name="GitLab CI",
+            image=get("CI_REGISTRY_IMAGE"),
+            branch=get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_COMMIT_REF_NAME"),
+            revision=get("CI_COMMIT_SHA"),
+        )
+    return Platform()

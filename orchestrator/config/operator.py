@@ -1,0 +1,120 @@
+"""The operator's file: which builder, where images go, whose word counts for registries, values of secrets.
+
+Read from `$FLEETPACKS_CONFIG`, else `~/.config/fleetpacks/config.toml`, else `/etc/fleetpacks/config.toml`: the
+first one that exists, alone. Never found by walking up from the source, and never taken from inside the source: a
+pull request must not be able to write it.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from orchestrator.config import decode, repository
+from orchestrator.config.decode import Document, Key
+from orchestrator.config.environment import Environment
+from orchestrator.errors import ConfigError
+
+MAX_JOBS = 1024
+SYSTEM = Path("/etc/fleetpacks/config.toml")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?")
+
+NonEmpty = Annotated[str, Meta(min_length=1)]
+
+
+class HostTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A builder."""
+
+    url: Annotated[str, Meta(min_length=1, description="Its address: unix:///run/buildkit/buildkitd.sock.")]
+    slots: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds that it runs at once.")] | None = None
+
+
+class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A registry."""
+
+    insecure: Annotated[bool, Meta(description="Speak plain HTTP.")] = False
+
+
+class SecretTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the value of a secret is read, at the moment a build asks for it: one of the two."""
+
+    env: Annotated[str, Meta(min_length=1, description="The variable that holds it.")] | None = None
+    file: Annotated[str, Meta(min_length=1, description="The absolute path of the file that holds it.")] | None = None
+
+
+class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The operator's file."""
+
+    image: (
+        Annotated[str, Meta(min_length=1, description="Where images go; may hold {app} {path} {branch} {sha}.")] | None
+    ) = None
+    hosts: Annotated[tuple[HostTable, ...], Meta(description="The builders; exactly one for now.")] = ()
+    registries: Annotated[Mapping[str, RegistryTable], Meta(description="Registries by host[:port].")] = {}
+    secrets: Annotated[Mapping[str, SecretTable], Meta(description="Sources of secrets, by name.")] = {}
+    jobs: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds at once.")] | None = None
+
+
+def read(environment: Environment, root: Path, *, system: Path = SYSTEM) -> tuple[OperatorTable, Document] | None:
+    """The operator's file, or None when there is none.
+
+    Args:
+        environment: names the file, or the home directory.
+        root: the source, which must not hold the file.
+        system: the machine's file.
+
+    Raises:
+        ConfigError: with file, line and key.
+    """
+    if environment.fleetpacks_config is not None:
+        path = Path(environment.fleetpacks_config)
+        document = decode.read(path, name=str(path))
+        if document is None:
+            raise ConfigError(f"$FLEETPACKS_CONFIG: no file {path}", hint="Correct the path, or unset the variable.")
+    else:
+        user = environment.home / ".config/fleetpacks/config.toml"
+        path = user
+        document = decode.read(user, name=str(user))
+        if document is None:
+            path = system
+            document = decode.read(system, name=str(system))
+        if document is None:
+            return None
+    if path.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(
+            f"{path}: an operator's file inside the source {root} is not trusted",
+            hint="Whoever changes the source could change it: keep it elsewhere, and name it in $FLEETPACKS_CONFIG.",
+        )
+    table = decode.decode(document, OperatorTable, foreign=_foreign)
+    _check(table, document)
+    return table, document
+
+
+def _check(table: OperatorTable, document: Document) -> None:
+    if len(table.hosts) > 1:
+        raise document.error(
+            ("hosts", 1), f"expected one host, got {len(table.hosts)}", hint="Several hosts do not work yet: keep one."
+        )
+    for host in table.registries:
+        if not _HOST.fullmatch(host):
+            raise document.error(
+                ("registries", host), "expected host[:port]", hint='As in [registries."registry.example:5000"].'
+            )
+    for name, source in table.secrets.items():
+        if not _IDENTIFIER.fullmatch(name):
+            raise document.error(("secrets", name), "expected an identifier", hint="Letters, digits and _ only.")
+        if (source.env is None) == (source.file is None):
+            raise document.error(
+                ("secrets", name), "expected either env or file", hint=f'{name} = {{ env = "{name}" }}, for example.'
+            )
+        if source.file is not None and not Path(source.file).is_absolute():
+            raise document.error(("secrets", name, "file"), "expected an absolute path", hint="Begin it with /.")
+
+
+def _foreign(key: Key) -> str | None:
+    if key[0] in {field.name for field in msgspec.structs.fields(repository.RootTable)}:
+        return f"This is the repository's to say: put it into {repository.FILE} at its root."
+    return None

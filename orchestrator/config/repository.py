@@ -1,0 +1,143 @@
+"""`fleetpacks.toml`: what the repository being built may say.
+
+It stands at the root, and in an app's directory for that app. It is untrusted: nothing in it can change where an
+image goes, which daemon is used, or what a build may see. The root's file knows two keys more, and its `port`,
+`versions`, `env`, `secrets` and `images` hold for every app below.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from orchestrator.config import decode
+from orchestrator.config.decode import Document, Key
+from orchestrator.errors import ConfigError
+
+FILE = "fleetpacks.toml"
+
+OPERATOR_KEYS = ("image", "hosts", "registries", "jobs")
+"""First parts of keys that only the operator may state. (`secrets` has another form in each file.)"""
+
+_OPERATOR_HINT = "This is the operator's to say: put it into ~/.config/fleetpacks/config.toml or $FLEETPACKS_CONFIG."
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_APP_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+
+NonEmpty = Annotated[str, Meta(min_length=1)]
+
+
+class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What can be said of one app: its own `fleetpacks.toml`, or its `[apps."path"]` table in the root's file."""
+
+    name: (
+        Annotated[str, Meta(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$", max_length=100, description="The app's name.")]
+        | None
+    ) = None
+    language: Annotated[str, Meta(min_length=1, description="The language, instead of detection.")] | None = None
+    dockerfile: Annotated[str, Meta(min_length=1, description="Your Dockerfile, from the app's directory.")] | None = (
+        None
+    )
+    run: Annotated[str, Meta(min_length=1, description="The command that starts the app.")] | None = None
+    build: Annotated[str, Meta(min_length=1, description="The command that builds the app.")] | None = None
+    port: Annotated[int, Meta(ge=1, le=65535, description="The port the app listens on.")] | None = None
+    versions: Annotated[Mapping[str, NonEmpty], Meta(description="Versions by language.")] = {}
+    env: Annotated[Mapping[str, str], Meta(description="Variables of the build steps and of the image.")] = {}
+    secrets: Annotated[tuple[NonEmpty, ...], Meta(description="Names of the secrets that build steps may read.")] = ()
+    images: Annotated[Mapping[str, NonEmpty], Meta(description="Replaced base images, by well-known name.")] = {}
+
+
+class RootTable(AppTable, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The root's `fleetpacks.toml`."""
+
+    ignore: Annotated[tuple[NonEmpty, ...], Meta(description="Where no apps are, as .gitignore patterns.")] = ()
+    apps: Annotated[Mapping[str, AppTable], Meta(description="Apps by their directory, from the root.")] = {}
+
+
+class Stated(msgspec.Struct, frozen=True, kw_only=True):
+    """A table together with the document and the key where it stands, for errors and sources."""
+
+    table: AppTable
+    document: Document
+    key: Key = ()
+
+    def error(self, key: Key, problem: str, *, hint: str) -> ConfigError:
+        """An error at `key` of this table."""
+        return self.document.error((*self.key, *key), problem, hint=hint)
+
+
+def read_root(root: Path) -> tuple[RootTable, Document] | None:
+    """The root's file, or None.
+
+    Raises:
+        ConfigError: with file, line and key.
+    """
+    document = decode.read(root / FILE, name=FILE, within=root)
+    if document is None:
+        return None
+    table = decode.decode(document, RootTable, foreign=_foreign)
+    for path in table.apps:
+        normal = normal_path(path)
+        if normal != path:
+            hint = f'Write [apps."{normal}"].' if normal else "Name a directory below the root, or `.`."
+            raise document.error(("apps", path), "expected a relative path without `..` and `./`", hint=hint)
+        check(Stated(table=table.apps[path], document=document, key=("apps", path)))
+    check(Stated(table=table, document=document))
+    return table, document
+
+
+def read_app(root: Path, path: str) -> Stated | None:
+    """The file in an app's own directory, or None; `path` is relative to the root and not `.`.
+
+    Raises:
+        ConfigError: with file, line and key.
+    """
+    name = f"{path}/{FILE}"
+    document = decode.read(root / path / FILE, name=name, within=root)
+    if document is None:
+        return None
+    stated = Stated(table=decode.decode(document, AppTable, foreign=_foreign), document=document)
+    check(stated)
+    return stated
+
+
+def check(stated: Stated) -> None:
+    """Judge what types cannot say.
+
+    Raises:
+        ConfigError: a name that is no identifier, a variable with a NUL, and the like.
+    """
+    table = stated.table
+    for index, name in enumerate(table.secrets):
+        if not _VARIABLE.fullmatch(name):
+            raise stated.error(
+                ("secrets", index), f"expected an identifier, got {name!r}", hint="Letters, digits and _ only."
+            )
+    for name, value in table.env.items():
+        if not _VARIABLE.fullmatch(name):
+            raise stated.error(
+                ("env", name), "expected the name of a variable", hint="Letters, digits and _ only, no digit first."
+            )
+        if "\0" in value:
+            raise stated.error(("env", name), "the value holds a NUL byte", hint="No program can receive that.")
+    for key, command in (("run", table.run), ("build", table.build)):
+        if command is not None and any(character in command for character in "\0\n\r"):
+            raise stated.error((key,), "expected one line", hint="Put longer commands into a script of the app.")
+
+
+def normal_path(path: str) -> str | None:
+    """`path` as apps are called: POSIX, relative, without `.` parts; None when it leaves the root or is absolute."""
+    if path.startswith("/") or "\0" in path:
+        return None
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    return None if ".." in parts else "/".join(parts) or "."
+
+
+def _foreign(key: Key) -> str | None:
+    if key[0] in OPERATOR_KEYS or (key[0] == "apps" and key[-1] in OPERATOR_KEYS):
+        return _OPERATOR_HINT
+    if key[-1] in {"ignore", "apps"}:
+        return f"This key belongs into the root's {FILE}."
+    return None

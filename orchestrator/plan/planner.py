@@ -1,0 +1,108 @@
+"""Apps, settings and names become a `Plan`. Nothing is sent anywhere yet."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from langs.model import AppBuild, Settings
+from orchestrator.config import Config
+from orchestrator.errors import ConfigError, UsageError
+from orchestrator.model import App, AppPlan, Plan
+from orchestrator.plan.naming import Facts, name_all
+from orchestrator.workspace.border import errors_of
+
+Build = Callable[[Path, Settings], AppBuild]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command asks of the plan."""
+
+    named: tuple[str, ...] = ()
+    """Directories named on the command line, as paths from the root."""
+    push: bool | None = None
+    """None: push when a person or a file gave the image's name."""
+    tags: tuple[str, ...] = ()
+    """Templates of more tags."""
+    secrets_needed: bool = False
+    """The plan is going to be built: a secret without a source is an error."""
+
+
+def make(
+    config: Config, discovered: Sequence[App], selected: Sequence[App], request: Request, *, build: Build, facts: Facts
+) -> Plan:
+    """Plan the selected apps.
+
+    Args:
+        config: what was said.
+        discovered: all apps, which decide about names.
+        selected: the apps to build, in order.
+        request: what the command asks.
+        build: makes an app's Dockerfile (`langs.build`).
+        facts: what placeholders mean.
+
+    Raises:
+        UsageError: names cannot be, or there is nowhere to push to.
+        ConfigError: an app's files are wrong, or a secret has no source.
+    """
+    names = name_all(discovered, config.image, facts, tags=request.tags, tag_latest=config.tag_latest)
+    push = decide_push(config, request)
+    if request.secrets_needed:
+        _check_secrets(config, selected)
+    plans: list[AppPlan] = []
+    reason = "requested" if request.named or config.project_path else "discovered"
+    for app in selected:
+        with errors_of(app.path):
+            built = build(app.directory, app.settings)
+        plans.append(
+            AppPlan(
+                app=app, build=built, repository=names[app.path].repository, tags=names[app.path].tags, reason=reason
+            )
+        )
+    return Plan(root=config.root, apps=tuple(plans), push=push)
+
+
+def decide_push(config: Config, request: Request) -> bool:
+    """Push when asked, else when the image's name was given by hand or in a file.
+
+    Raises:
+        UsageError: a push is asked for, and no registry is known.
+    """
+    if request.push is None:
+        return config.image is not None and config.image.given
+    if request.push and config.image is None:
+        raise UsageError(
+            "--push: no image name was given, so there is no registry to push to",
+            hint="Name it: --image registry.example/team/{app}, $OUTPUT_IMAGE, or image = ... in the operator's file.",
+        )
+    return request.push
+
+
+def sole(config: Config, selected: Sequence[App]) -> App | None:
+    """The app of which variables such as `$RUN_COMMAND` speak, or None when none is set.
+
+    Raises:
+        UsageError: several apps are selected.
+    """
+    variables = config.environment.sole_app_variables
+    if not variables or not selected:
+        return None
+    if len(selected) > 1:
+        names = ", ".join(f"${name}" for name in variables)
+        shown = ", ".join(app.name for app in selected[:5]) + (", ..." if len(selected) > 5 else "")  # noqa: PLR2004 -- enough to recognise
+        raise UsageError(
+            f"{names}: can only speak of one app, and {len(selected)} are selected: {shown}",
+            hint='Select one by its path or $PROJECT_PATH, or use [apps."path"] in fleetpacks.toml.',
+        )
+    return selected[0]
+
+
+def _check_secrets(config: Config, selected: Sequence[App]) -> None:
+    missing: Mapping[str, str] = {
+        name: app.name for app in reversed(selected) for name in app.settings.secrets if name not in config.secrets
+    }
+    for name, app in missing.items():
+        raise ConfigError(
+            f"{config.secrets_file}: secrets.{name}: {app!r} declares this secret, and the operator gives no source",
+            hint=f'Add [secrets] {name} = {{ env = "{name}" }} to {config.secrets_file}.',
+        )

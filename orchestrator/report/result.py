@@ -1,0 +1,235 @@
+"""`RESULT_FILE`: migetpacks' schema, and an object per app added.
+
+The top-level fields keep migetpacks' meanings: with one app they describe it; with several, `images` lists all, and
+`processes` and `language` are those of a run with one app only. `env`, `formation`, `scripts` and `addons` come from
+an `app.json` in migetpacks and are empty here.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from langs.model import AppBuild, Process
+from orchestrator.errors import UsageError
+from orchestrator.events import AppCancelled, AppCompleted, AppFailed
+from orchestrator.model import AppPlan, Plan
+
+FORMAT = 1
+"""Raised when a field vanishes or changes its meaning; new fields may appear at any time."""
+
+Outcome = AppCompleted | AppFailed | AppCancelled
+
+
+class ImageResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A built image; `ports` as in `5000/tcp`."""
+
+    name: str
+    ports: tuple[str, ...]
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """A process type that is neither `web` nor `release`."""
+
+    name: str
+    command: str
+
+
+class Processes(msgspec.Struct, frozen=True, kw_only=True):
+    """How the app is started; `{}` when that is not known."""
+
+    web: str | msgspec.UnsetType = msgspec.UNSET
+    release: str | msgspec.UnsetType = msgspec.UNSET
+    workers: tuple[Worker, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class AppError(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an app has no image."""
+
+    kind: str
+    message: str
+    hint: str | None
+    transient: bool
+
+
+class AppResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one app."""
+
+    name: str
+    path: str
+    status: Literal["success", "failed", "cancelled"]
+    image: str
+    tags: tuple[str, ...]
+    """The full references that now point to the image; empty when it was not pushed."""
+    digest: str | None
+    language: str
+    version: str | None
+    processes: Processes
+    seconds: float | None
+    steps: int | None
+    cached: int | None
+    error: AppError | None
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """The document."""
+
+    format: int = FORMAT
+    status: Literal["success", "failed"]
+    exit_code: int
+    error: str | msgspec.UnsetType = msgspec.UNSET
+    images: tuple[ImageResult, ...]
+    processes: Processes
+    env: Mapping[str, str | None] = {}
+    formation: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+    addons: tuple[str, ...] = ()
+    build_time: int
+    """Seconds, rounded."""
+    language: str | None
+    timestamp: str
+    shell: bool = msgspec.field(default=True, name="_shell")
+    apps: tuple[AppResult, ...]
+
+
+def result(
+    plan: Plan,
+    outcomes: Mapping[str, Outcome],
+    *,
+    exit_code: int,
+    seconds: float,
+    timestamp: str,
+    error: str | None = None,
+) -> Result:
+    """Fold a run into the document.
+
+    Args:
+        plan: what was to be built.
+        outcomes: by the app's name; an app without one was not started.
+        exit_code: of the run.
+        seconds: how long the run took.
+        timestamp: the run's end, ISO 8601 in UTC.
+        error: why the run ended, when it was no app's fault.
+    """
+    apps = tuple(_app(app, outcomes.get(app.app.name)) for app in plan.apps)
+    failures = [f"{app.name}: {app.error.message}" for app in apps if app.error is not None]
+    if error is not None:
+        failures.insert(0, error)
+    if exit_code != 0 and not failures:
+        failures.append("the run was interrupted")
+    alone = plan.apps[0].build if len(plan.apps) == 1 else None
+    return Result(
+        status="success" if exit_code == 0 else "failed",
+        exit_code=exit_code,
+        error="; ".join(failures) if exit_code != 0 else msgspec.UNSET,
+        images=tuple(
+            ImageResult(name=f"{app.repository}:{app.tags[0]}", ports=(f"{app.build.port}/tcp",))
+            for app in plan.apps
+            if isinstance(outcomes.get(app.app.name), AppCompleted)
+        ),
+        processes=_processes(alone) if alone else Processes(),
+        build_time=round(seconds),
+        language=alone.language if alone else None,
+        timestamp=timestamp,
+        apps=apps,
+    )
+
+
+def write(path: Path, document: Result) -> None:
+    """Replace the file as one step: a reader sees the old document, or the whole new one.
+
+    Raises:
+        UsageError: the file cannot be written there.
+    """
+    data = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    temporary: str | None = None
+    try:
+        # In the same directory, because a rename is atomic only within one file system.
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            # mkstemp makes it private; a result is read by other users' steps, as any written file is.
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+        temporary = None
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: the result file cannot be written: {error.strerror}",
+            hint="Name a file in an existing, writable directory: --result-file, or $RESULT_FILE.",
+        ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def read_published(path: Path) -> tuple[str, ...]:
+    """The images that a run published, each as `repository@digest`, from its result file.
+
+    Raises:
+        UsageError: the file is none of ours, or nothing was published.
+    """
+    try:
+        document = msgspec.json.decode(path.read_bytes(), type=Result)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}", hint="Name the run's result file.") from error
+    except msgspec.DecodeError as error:
+        raise UsageError(
+            f"{path}: is no result file of fleetpacks: {error}", hint="Name the file which --result-file wrote."
+        ) from error
+    published = tuple(f"{app.image}@{app.digest}" for app in document.apps if app.digest and app.tags)
+    if not published:
+        raise UsageError(f"{path}: the run published nothing", hint="Build with --push first.")
+    return published
+
+
+def _app(plan: AppPlan, outcome: Outcome | None) -> AppResult:
+    completed = outcome if isinstance(outcome, AppCompleted) else None
+    failed = outcome if isinstance(outcome, AppFailed) else None
+    ended = completed or failed
+    return AppResult(
+        name=plan.app.name,
+        path=plan.app.path,
+        status="success" if completed else "failed" if failed else "cancelled",
+        image=plan.repository,
+        tags=completed.tags if completed else (),
+        digest=completed.digest if completed else None,
+        language=plan.build.language,
+        version=plan.build.version.value if plan.build.version else None,
+        processes=_processes(plan.build),
+        seconds=ended.seconds if ended else None,
+        steps=completed.steps if completed else None,
+        cached=completed.cached if completed else None,
+        error=AppError(kind=failed.kind, message=failed.message, hint=failed.hint, transient=failed.transient)
+        if failed
+        else None,
+    )
+
+
+def _processes(build: AppBuild) -> Processes:
+    def first(name: str) -> Process | None:
+        return next((process for process in build.processes if process.name == name), None)
+
+    web, release = first("web"), first("release")
+    return Processes(
+        web=web.command if web else build.start_command or msgspec.UNSET,
+        release=release.command if release else msgspec.UNSET,
+        workers=tuple(
+            Worker(name=process.name, command=process.command)
+            for process in build.processes
+            if process.name not in {"web", "release"}
+        ),
+    )
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,240 @@
+"""The apps of a monorepo: which directories hold one, by one listing of files and a look at the few that may.
+
+A directory is looked at when it holds a *marker*: a manifest, a Procfile, a Dockerfile, our own file. Whether it is an
+app is the language's judgement, so libraries, workspace roots and tool configuration fall out there. A bare source
+file (`main.py`) is a weaker sign: it counts only where no manifest of its language and no app stands above it, because
+the entry points of an app's packages have the same names.
+
+Not looked at, anywhere below the root: hidden directories, and those whose names say that they hold other people's
+code (`node_modules`), output (`dist`), or examples and tests (`testdata`). A directory called `docker` or the like that
+only has a Dockerfile is a recipe of its parent. The root's file overrules all of this: `[apps."path"]` declares an app,
+`ignore` takes one away; and a directory named on the command line is always looked at.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from langs.model import Detection, Settings
+from orchestrator.config import Config
+from orchestrator.config.repository import FILE
+from orchestrator.errors import ConfigError, UsageError
+from orchestrator.model import App
+from orchestrator.workspace.border import errors_of
+from orchestrator.workspace.files import ignore_spec, printable
+from orchestrator.workspace.names import assign
+
+Detect = Callable[[Path, Settings], Detection | None]
+
+DOCKERFILE = "Dockerfile"
+MANIFESTS = {
+    "js": ("package.json",),
+    "py": ("pyproject.toml", "requirements.txt", "Pipfile", "setup.py", "setup.cfg", "uv.lock"),
+    "go": ("go.mod", "go.work"),
+}
+"""By the suffix of the sources which they govern."""
+ENTRY_POINTS = frozenset({"main.py", "app.py", "bot.py", "main.go", "index.js", "server.js"})
+MARKERS = frozenset({*(name for names in MANIFESTS.values() for name in names), "Procfile", DOCKERFILE, FILE})
+
+FOREIGN = frozenset({"node_modules", "bower_components", "vendor", "third_party", "site-packages", "venv"})
+OUTPUT = frozenset({"__pycache__", "dist", "target"})
+TRIALS = frozenset(
+    {
+        "test",
+        "tests",
+        "__tests__",
+        "testdata",
+        "fixtures",
+        "__fixtures__",
+        "spec",
+        "e2e",
+        "example",
+        "examples",
+        "samples",
+    }
+)
+NOT_LOOKED_AT = FOREIGN | OUTPUT | TRIALS
+RECIPES = frozenset({"docker", "dockerfiles", "build", "ci", "deploy", "deployment", "infra"})
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A directory that may hold an app."""
+
+    path: str
+    marked: bool
+    """It holds a marker, is declared, or was named; else only a bare source file."""
+    suffixes: tuple[str, ...] = ()
+    """Of its bare source files."""
+
+
+def candidates(files: Iterable[str], config: Config, named: tuple[str, ...] = ()) -> tuple[Candidate, ...]:
+    """The directories worth a look, parents first.
+
+    Args:
+        files: all files of the source, as paths from the root.
+        config: declares and ignores.
+        named: directories named on the command line.
+    """
+    found: dict[str, set[str]] = {}
+    for file in files:
+        directory, _, name = file.rpartition("/")
+        if name in MARKERS or name in ENTRY_POINTS:
+            found.setdefault(directory or ".", set()).add(name)
+    ignored = ignore_spec(config.ignore)
+    project = config.project_path or "."
+    kept: dict[str, Candidate] = {}
+    for path, names in found.items():
+        markers = names & MARKERS
+        recipe = markers == {DOCKERFILE} and path.rpartition("/")[2] in RECIPES
+        looked_at = path == project or not (recipe or NOT_LOOKED_AT.intersection(_parts(path, project)))
+        if looked_at and _below(path, project) and not _hidden(path) and not ignored.match_file(f"{path}/"):
+            suffixes = tuple(name.rpartition(".")[2] for name in names - MARKERS)
+            kept[path] = Candidate(path=path, marked=bool(markers), suffixes=suffixes)
+    declared = [path for path in (*config.tables, ".") if config.is_declared(path) and _below(path, project)]
+    for path in (*declared, *named):
+        if path not in kept or not kept[path].marked:
+            kept[path] = Candidate(path=path, marked=True)
+    return tuple(sorted(kept.values(), key=lambda each: (each.path != ".", each.path.split("/"))))
+
+
+def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[str, ...] = ()) -> tuple[App, ...]:
+    """The apps of the monorepo, parents first.
+
+    Args:
+        files: all files of the source, as paths from the root.
+        config: what is known beforehand.
+        detect: recognises a directory (`langs.detect`).
+        named: directories named on the command line; the ones that are no app are left out.
+
+    Raises:
+        ConfigError: a declared app is none, two apps have one name, or an app's files cannot be understood.
+    """
+    files = tuple(files)
+    governed = {
+        suffix: {file.rpartition("/")[0] or "." for file in files if file.rpartition("/")[2] in names}
+        for suffix, names in MANIFESTS.items()
+    }
+    apps: dict[str, tuple[Detection, Settings]] = {}
+    for candidate in candidates(files, config, named):
+        path = candidate.path
+        if not candidate.marked and _part_of_something(candidate, apps, governed):
+            continue
+        directory = _inside(config, path)
+        settings = config.settings_for(path)
+        with errors_of(path):
+            detection = detect(directory, settings) if directory is not None else None
+        if detection is not None and (detection.is_app or config.is_declared(path) or path in named):
+            apps[path] = (detection, settings)
+        elif config.is_declared(path):
+            raise _no_app(config, path, directory)
+    names = assign({path: config.name_for(path) for path in apps}, config.root.name)
+    return tuple(
+        App(name=names[path], path=path, directory=config.root / path, detection=detection, settings=settings)
+        for path, (detection, settings) in apps.items()
+    )
+
+
+def told(config: Config, path: str, detect: Detect) -> App:
+    """The app at `path` as the environment tells it: `$LANGUAGE`, `$RUN_COMMAND` and their like speak of it alone.
+
+    Raises:
+        ConfigError: nothing is recognised there all the same, or its files cannot be understood.
+    """
+    settings = config.settings_for(path, sole=True)
+    directory = _inside(config, path)
+    with errors_of(path):
+        detection = detect(directory, settings) if directory is not None else None
+    if detection is None:
+        said = ", ".join(f"${name}" for name in config.environment.sole_app_variables)
+        problem = "is no directory of the source" if directory is None else f"nothing in it was recognised, with {said}"
+        raise ConfigError(f"{printable(path)!r}: {problem}", hint="Correct $PROJECT_PATH, or set $LANGUAGE.")
+    name = assign({path: config.name_for(path)}, config.root.name)[path]
+    return App(name=name, path=path, directory=config.root / path, detection=detection, settings=settings)
+
+
+def select(apps: tuple[App, ...], named: tuple[str, ...]) -> tuple[App, ...]:
+    """The apps that paths name: the app at a path, else all apps below it; without paths all of them.
+
+    Raises:
+        UsageError: a path names none.
+    """
+    chosen: dict[str, App] = {}
+    for path in named:
+        found = [app for app in apps if app.path == path] or [app for app in apps if _below(app.path, path)]
+        if not found:
+            same_name = next((app for app in apps if app.name == path), None)
+            hint = (
+                f"Did you mean {printable(same_name.path)!r}?" if same_name else "See `fleetpacks apps` for all apps."
+            )
+            raise UsageError(f"{printable(path)!r}: there is no app", hint=hint)
+        chosen |= {app.path: app for app in found}
+    return tuple(app for app in apps if app.path in chosen) if named else apps
+
+
+def named_paths(root: Path, words: tuple[str, ...]) -> tuple[str, ...]:
+    """Paths of the command line, as paths from the root.
+
+    Raises:
+        UsageError: one is outside of the root, or no directory.
+    """
+    paths: list[str] = []
+    for word in words:
+        # normpath, not resolve: a path that is a symlink must be refused, not followed.
+        joined = Path(os.path.normpath(root / word))
+        if not joined.is_relative_to(root):
+            raise UsageError(
+                f"{printable(word)!r} is outside of the source {root}", hint="Name a path below it, or change -C."
+            )
+        if not joined.resolve().is_relative_to(root):
+            raise UsageError(
+                f"{printable(word)!r} leads out of the source through a symlink", hint="Name the directory itself."
+            )
+        if not joined.is_dir():
+            raise UsageError(f"{printable(word)!r}: no such directory in {root}", hint="See `fleetpacks apps`.")
+        paths.append(joined.relative_to(root).as_posix())
+    return tuple(paths)
+
+
+def _parts(path: str, project: str) -> tuple[str, ...]:
+    relative = path if project == "." else path[len(project) + 1 :]
+    return tuple(relative.split("/"))
+
+
+def _below(path: str, above: str) -> bool:
+    return above in {".", path} or path.startswith(f"{above}/")
+
+
+def _hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/") if part != ".")
+
+
+def _ancestors(path: str) -> Iterator[str]:
+    while path != ".":
+        path = path.rpartition("/")[0] or "."
+        yield path
+
+
+def _part_of_something(candidate: Candidate, apps: Iterable[str], governed: dict[str, set[str]]) -> bool:
+    above = set(_ancestors(candidate.path))
+    return not above.isdisjoint(apps) or all(not above.isdisjoint(governed[suffix]) for suffix in candidate.suffixes)
+
+
+def _inside(config: Config, path: str) -> Path | None:
+    """The directory, unless it does not exist or is reached by leaving the root."""
+    directory = config.root / path
+    try:
+        inside = directory.resolve(strict=True).is_relative_to(config.root)
+    except (OSError, RuntimeError):
+        return None
+    return directory if inside and directory.is_dir() else None
+
+
+def _no_app(config: Config, path: str, directory: Path | None) -> ConfigError:
+    problem = "is no directory of the source" if directory is None else "nothing in it was recognised as an app"
+    hint = "Correct the path, or remove the table." if directory is None else "State language or dockerfile for it."
+    table = config.tables.get(path) or config.shared
+    if table is None:
+        return ConfigError(f"{path}: {problem}", hint=hint)
+    return table.error((), f"{printable(path)!r} {problem}", hint=hint)

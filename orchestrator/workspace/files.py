@@ -1,0 +1,112 @@
+"""The files of a source, listed once per run.
+
+Git tells them where it can; else the tree is walked and `.gitignore` files are honoured. Either way symlinks are
+listed and never followed, so nothing outside the source is seen. Submodules and repositories inside are walked, not
+asked: git is started once, for the outermost.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import anyio.to_thread
+from pathspec import GitIgnoreSpec
+
+from orchestrator.errors import ContextError
+from orchestrator.workspace import git
+
+_MAX_IGNORE_BYTES = 1 << 20
+
+
+async def list_files(root: Path, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """All files that are not ignored, as sorted POSIX paths from `root`.
+
+    Args:
+        root: the source.
+        environment: of a git process (`Environment.for_git`).
+
+    Raises:
+        ContextError: a directory cannot be read.
+    """
+    listing = await git.list_files(root, environment)
+    # Git sees nothing where an outer repository ignores the whole source.
+    if listing is None or not (listing.files or listing.nested):
+        return await anyio.to_thread.run_sync(walk, root)
+    files = list(listing.files)
+    for path in listing.nested:
+        below = root / path
+        if below.is_dir() and not below.is_symlink():
+            files += [f"{path}/{name}" for name in await anyio.to_thread.run_sync(walk, below)]
+    return tuple(sorted(files))
+
+
+def walk(root: Path) -> tuple[str, ...]:
+    """All files below `root` that no `.gitignore` leaves out, as sorted POSIX paths.
+
+    Raises:
+        ContextError: a directory cannot be read.
+    """
+    return tuple(sorted(_walk(str(root), "", ())))
+
+
+def _walk(root: str, prefix: str, specs: tuple[tuple[str, GitIgnoreSpec], ...]) -> Iterator[str]:
+    try:
+        with os.scandir(f"{root}/{prefix}") as scan:
+            entries = list(scan)
+    except OSError as error:
+        raise ContextError(
+            f"{printable(prefix or root)}: cannot be read: {error.strerror}",
+            hint="Check the directory's permissions, or ignore it in .gitignore.",
+        ) from error
+    if any(entry.name == ".gitignore" and entry.is_file(follow_symlinks=False) for entry in entries):
+        specs = (*specs, (prefix, _spec(f"{root}/{prefix}.gitignore")))
+    for entry in entries:
+        path = prefix + entry.name
+        if entry.name == ".git":
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if not _ignored(f"{path}/", specs):
+                yield from _walk(root, f"{path}/", specs)
+        elif not _ignored(path, specs):
+            yield path
+
+
+def _spec(path: str) -> GitIgnoreSpec:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 -- paths are strings in this hot loop
+            lines = file.read(_MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return GitIgnoreSpec.from_lines([])
+    return ignore_spec(lines)
+
+
+def ignore_spec(lines: list[str] | tuple[str, ...]) -> GitIgnoreSpec:
+    """Patterns in .gitignore syntax; like git, a pattern that means nothing is passed over."""
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except ValueError:
+        return GitIgnoreSpec.from_lines([line for line in lines if _is_pattern(line)])
+
+
+def _is_pattern(line: str) -> bool:
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True
+
+
+def _ignored(path: str, specs: tuple[tuple[str, GitIgnoreSpec], ...]) -> bool:
+    """The innermost file that speaks of the path decides, as in git."""
+    for prefix, spec in reversed(specs):
+        said = spec.check_file(path[len(prefix) :]).include
+        if said is not None:
+            return said
+    return False
+
+
+def printable(path: str) -> str:
+    """A file name for people: control characters and undecodable bytes are escaped."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in path
+    )
