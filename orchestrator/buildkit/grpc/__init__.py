@@ -9,7 +9,7 @@ from orchestrator.buildkit.grpc.connection import Connection, open_client
 from orchestrator.buildkit.grpc.metadata import Metadata
 from orchestrator.buildkit.grpc.server import Handler, serve
 from orchestrator.buildkit.grpc.status import ConnectionLostError, GrpcError, Status
-from orchestrator.buildkit.grpc.tunnel import tunnel
+from orchestrator.buildkit.grpc.tunnel import Tunnel
 
 __all__ = [
     "Call",
@@ -19,7 +19,7 @@ __all__ = [
     "Handler",
     "Metadata",
     "Status",
+    "Tunnel",
     "open_client",
     "serve",
-    "tunnel",
 ]

@@ -1,6 +1,6 @@
 """The client role: RPCs over one HTTP/2 connection on any byte stream."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 import anyio
@@ -32,7 +32,7 @@ class Connection:
         return self._link.sent_bytes
 
     @asynccontextmanager
-    async def call(self, method: str, *, metadata: Metadata = ()) -> AsyncIterator[Call]:
+    async def call(self, method: str, *, metadata: Metadata = ()) -> AsyncGenerator[Call]:
         """Open an RPC, as soon as the peer allows one more stream.
 
         Leaving the block before the peer ended the call resets it (CANCEL), without waiting for the peer.
@@ -72,7 +72,7 @@ class Connection:
 @asynccontextmanager
 async def open_client(
     stream: ByteStream, *, authority: str, message_limit: int = DEFAULT_MESSAGE_LIMIT
-) -> AsyncIterator[Connection]:
+) -> AsyncGenerator[Connection]:
     """Speak gRPC as the client; the stream is closed at the end of the block.
 
     Args:

@@ -10,7 +10,7 @@ Senders take turns: who waits for what all streams share (room in the queue, the
 and gets at most `BATCH` bytes in before it goes to the end of it. Waiting for a stream's own window is done outside.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -87,7 +87,7 @@ class Link:
         self.sent_bytes = 0
 
     @asynccontextmanager
-    async def run(self) -> AsyncIterator[None]:
+    async def run(self) -> AsyncGenerator[None]:
         """Read and write while the block runs; then say goodbye, within a bounded time, and close the transport."""
         failure: Exception | None = None
         try:

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import cast
 
 import anyio
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, TaskGroup
 
 from orchestrator.buildkit.grpc.call import Call
 from orchestrator.buildkit.grpc.framing import DEFAULT_MESSAGE_LIMIT
@@ -36,40 +37,51 @@ async def serve(
     Raises:
         ConnectionLostError: the connection broke, or the peer broke the protocol.
     """
-    running: set[int] = set()
-    async with anyio.create_task_group() as tasks:
-
-        async def run_handler(handler: Handler, call: Call, stream: Stream) -> None:
-            with anyio.CancelScope() as scope:
-                stream.handler = scope
-                link.finish(stream, await _outcome(handler, call))
-            running.discard(stream.id)
-
-        def on_request(stream: Stream, headers: Headers) -> None:
-            method = dict(headers).get(b":path", b"").decode("ascii", "replace")
-            handler = handlers.get(method)
-            if handler is None:
-                link.finish(stream, GrpcError(Status.UNIMPLEMENTED, f"unknown method {method}"))
-                return
-            # Streams that are reset as fast as they are opened leave handlers behind that were not cancelled yet.
-            if len(running) >= MAX_INBOUND_STREAMS:
-                link.finish(stream, GrpcError(Status.UNAVAILABLE, "too many calls at a time"))
-                return
-            try:
-                metadata = decode_metadata(headers)
-            except GrpcError as error:
-                link.finish(stream, error)
-                return
-            running.add(stream.id)
-            call = Call(link, stream, method, metadata, message_limit=message_limit)
-            tasks.start_soon(run_handler, handler, call, stream, name=method)
-
-        link = Link(stream, on_request=on_request)
+    server = _Server(stream, handlers, message_limit)
+    link = server.link
+    async with anyio.create_task_group() as server.tasks:
         async with link.run():
             await link.ended.wait()
-        tasks.cancel_scope.cancel()
+        server.tasks.cancel_scope.cancel()
     if link.broken:
         raise ConnectionLostError(link.lost)
+
+
+class _Server:
+    """Starts a handler for each request that comes over its link."""
+
+    tasks: TaskGroup
+
+    def __init__(self, stream: ByteStream, handlers: Mapping[str, Handler], message_limit: int) -> None:
+        self.link = Link(stream, on_request=self._begin)
+        self._handlers = handlers
+        self._message_limit = message_limit
+        self._running = 0
+
+    def _begin(self, stream: Stream, headers: Headers) -> None:
+        method = dict(headers).get(b":path", b"").decode("ascii", "replace")
+        try:
+            metadata = decode_metadata(headers)
+            handler = self._handlers.get(method)
+            if handler is None:
+                raise GrpcError(Status.UNIMPLEMENTED, f"unknown method {method}")
+            # Streams that are reset as fast as they are opened leave handlers behind that have not ended yet.
+            if self._running >= MAX_INBOUND_STREAMS:
+                raise GrpcError(Status.UNAVAILABLE, "too many calls at a time")
+        except GrpcError as error:
+            self.link.finish(stream, error)
+            return
+        call = Call(self.link, stream, method, metadata, message_limit=self._message_limit)
+        self._running += 1
+        self.tasks.start_soon(self._handle, handler, call, stream, name=method)
+
+    async def _handle(self, handler: Handler, call: Call, stream: Stream) -> None:
+        try:
+            with anyio.CancelScope() as stream.handler:
+                if stream.live:
+                    self.link.finish(stream, await _outcome(handler, call))
+        finally:
+            self._running -= 1
 
 
 async def _outcome(handler: Handler, call: Call) -> GrpcError | None:
@@ -87,9 +99,9 @@ async def _outcome(handler: Handler, call: Call) -> GrpcError | None:
     return None
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
+def _leaves(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for inner in cast("ExceptionGroup[Exception]", error).exceptions:
             yield from _leaves(inner)
     else:
         yield error

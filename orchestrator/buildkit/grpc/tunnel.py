@@ -67,16 +67,13 @@ def _varint(message: bytes, offset: int) -> tuple[int, int]:
     raise ValueError("expected a BytesMessage, got a malformed number")
 
 
-def tunnel(call: Call) -> ByteStream:
-    """The bytes that a call's messages carry, as a stream.
+class Tunnel(ByteStream):
+    """The bytes that a call's messages carry.
 
     `receive` raises `anyio.EndOfStream` when the peer ended the call with OK; when the call failed,
     `anyio.BrokenResourceError` with the failure as its cause. `aclose` half-closes the call; its owner ends it.
     """
-    return _Tunnel(call)
 
-
-class _Tunnel(ByteStream):
     def __init__(self, call: Call) -> None:
         self._call = call
         self._unread = b""
