@@ -4,37 +4,18 @@ Times are seconds since the epoch.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 
 import anyio.abc
 import msgspec
 
 from orchestrator.buildkit.session.auth import TokenProvider
+from orchestrator.buildkit.session.sources import Source
 
 Dial = Callable[[], Awaitable[anyio.abc.ByteStream]]
 """Opens a new connection to the daemon. `remote.errors.UnreachableError` and `OSError` mean that nothing answers."""
 
 SecretReader = Callable[[], Awaitable[bytes]]
 """Reads a secret's value, at the moment a step asks for it."""
-
-
-class DirectorySource(msgspec.Struct, frozen=True, kw_only=True):
-    """A directory of this machine, which the daemon reads as the local source `name`."""
-
-    name: str
-    """`context`, `dockerfile`, or the name of a named context."""
-    root: Path
-
-
-class MemorySource(msgspec.Struct, frozen=True, kw_only=True):
-    """Files that exist in memory only, such as a generated Dockerfile."""
-
-    name: str
-    files: Mapping[str, bytes]
-    """Content by relative POSIX path."""
-
-
-Source = DirectorySource | MemorySource
 
 
 class Exporter(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +53,10 @@ class SolveResult(msgspec.Struct, frozen=True, kw_only=True):
     exporter_response: Mapping[str, str]
     sent_bytes: int
     """Everything written to this build's session connection: context, metadata and framing."""
+    entries: int = 0
+    """Files, directories and links of the sources that the daemon was told of."""
+    files_sent: int = 0
+    """Files whose content it asked for, because its copy differed."""
 
 
 class Vertex(msgspec.Struct, frozen=True, kw_only=True):

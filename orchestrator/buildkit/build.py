@@ -1,0 +1,182 @@
+"""One running build: Solve, with Status beside it and the session under it.
+
+The three belong together and end together. Solve decides: its answer is the build's. Status ends by itself shortly
+before Solve does; its error never hides Solve's, and it is drained before the build is over, so that the last lines of
+a failed step are not lost. A session that ends before the answer ends the build.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+
+import anyio
+from google.protobuf.message import DecodeError
+
+from orchestrator.buildkit.border import malformed_error, session_error, solve_error
+from orchestrator.buildkit.grpc import Connection, ConnectionLostError, GrpcError, Status
+from orchestrator.buildkit.model import SolveRequest, StatusUpdate
+from orchestrator.buildkit.protos import control_pb2
+from orchestrator.buildkit.session.session import Session
+from orchestrator.buildkit.session.transfer import FileSyncState
+from orchestrator.buildkit.status import decode_status
+from orchestrator.errors import FleetpacksError
+
+OnStatus = Callable[[StatusUpdate], Awaitable[None]]
+
+_SOLVE = "/moby.buildkit.v1.Control/Solve"
+_STATUS = "/moby.buildkit.v1.Control/Status"
+_FRONTEND = "dockerfile.v0"
+
+_QUIET_AFTER_EVENTS = 5.0
+"""Seconds without a message after which an answered build's status is given up; Go's client waits as long."""
+_QUIET_WITHOUT_EVENTS = 1.0
+"""The same for a build that failed before the daemon made a job of it: then its status has nothing to say."""
+_UNKNOWN_PAUSE = 0.2
+"""Seconds until status is asked for again when the daemon does not know the build yet. It waits 6 s itself."""
+
+
+class Build:
+    """Runs one build on connections that are open already. Used once.
+
+    Args:
+        request: what to build.
+        control: the connection for Solve and Status.
+        session: serves the daemon's calls.
+        files: knows why a transfer of ours failed.
+        session_connection: the session's own connection.
+        on_status: receives every update, one at a time; its error ends the build.
+    """
+
+    def __init__(
+        self,
+        request: SolveRequest,
+        *,
+        control: Connection,
+        session: Session,
+        files: FileSyncState,
+        session_connection: Connection,
+        on_status: OnStatus,
+    ) -> None:
+        self._request = request
+        self._control = control
+        self._session = session
+        self._files = files
+        self._session_connection = session_connection
+        self._on_status = on_status
+        self._failure: Exception | None = None
+        self._events = 0
+        self._status_ended = anyio.Event()
+        self._receiving = anyio.CancelScope()
+        self.answered = False
+        """Whether the daemon ended the build itself; else it may still be at work on it."""
+
+    async def run(self) -> Mapping[str, str]:
+        """Build, and return what the exporter says.
+
+        Raises:
+            FleetpacksError: the daemon failed the build, as `border` translates it, or one of our services did.
+            ConnectionLostError: one of the two connections ended.
+            Exception: whatever `on_status` raised.
+        """
+        response = b""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._serve, tasks.cancel_scope)
+            tasks.start_soon(self._follow, tasks.cancel_scope)
+            try:
+                response = await self._control.unary(_SOLVE, encode_solve(self._request, session_id=self._session.id))
+            except GrpcError as error:
+                self._failure = self._explain(error)
+                self._failure.__cause__ = error
+                await self._finish()
+            except ConnectionLostError as error:
+                self._give_up(error, tasks.cancel_scope)
+            else:
+                await self._finish()
+            tasks.cancel_scope.cancel()
+        if self._failure is not None:
+            raise self._failure
+        return _exporter_response(response)
+
+    def _explain(self, error: GrpcError) -> FleetpacksError:
+        # Our own errors know more than the daemon's repetition of them.
+        return self._files.error or self._session.failure_behind(error.message) or solve_error(error)
+
+    async def _finish(self) -> None:
+        self.answered = True
+        self._receiving.deadline = self._last_call()
+        await self._status_ended.wait()
+
+    async def _serve(self, scope: anyio.CancelScope) -> None:
+        try:
+            await self._session.run(self._session_connection)
+        except ConnectionLostError as error:
+            self._give_up(session_error(error), scope)
+        else:
+            self._give_up(session_error(None), scope)
+
+    async def _follow(self, scope: anyio.CancelScope) -> None:
+        try:
+            while not await self._follow_once() and not self.answered:
+                await anyio.sleep(_UNKNOWN_PAUSE)
+        except ConnectionLostError as error:
+            self._give_up(error, scope)
+        except DecodeError as error:
+            self._give_up(malformed_error(error), scope)
+        except Exception as error:  # noqa: BLE001  on_status may raise anything, and its caller is to get it plainly
+            self._give_up(error, scope)
+        finally:
+            self._status_ended.set()
+
+    async def _follow_once(self) -> bool:
+        """Deliver the build's events to their end; False when the daemon does not know the build (yet)."""
+        try:
+            async with self._control.call(_STATUS) as call:
+                await call.send(control_pb2.StatusRequest(ref=self._request.ref).SerializeToString())
+                await call.end()
+                while True:
+                    message: bytes | None = None
+                    with anyio.CancelScope(deadline=self._last_call()) as self._receiving:
+                        message = await call.receive()
+                    if message is None:
+                        return True
+                    self._events += 1
+                    await self._on_status(decode_status(message))
+        except anyio.EndOfStream:
+            return True
+        except GrpcError as error:
+            return error.status is not Status.NOT_FOUND or self._events > 0
+
+    def _last_call(self) -> float:
+        """Until when, on the event loop's clock, the next status message is waited for."""
+        if not self.answered:
+            return math.inf
+        return anyio.current_time() + (_QUIET_AFTER_EVENTS if self._events else _QUIET_WITHOUT_EVENTS)
+
+    def _give_up(self, failure: Exception, scope: anyio.CancelScope) -> None:
+        if not self.answered and self._failure is None:
+            self._failure = failure
+            scope.cancel()
+
+
+def encode_solve(request: SolveRequest, *, session_id: str) -> bytes:
+    """Encode a `Control.Solve` request."""
+    message = control_pb2.SolveRequest(
+        ref=request.ref,
+        session=session_id,
+        frontend=_FRONTEND,
+        frontend_attrs=request.attrs,
+        # Daemons before v0.13 dereference it without looking.
+        cache=control_pb2.CacheOptions(),
+    )
+    if request.exporter is not None:
+        kind, attrs = request.exporter.type, request.exporter.attrs
+        message.exporters.add(type=kind, attrs=attrs)
+        message.exporter_deprecated = kind
+        message.exporter_attrs_deprecated.update(attrs)
+    return message.SerializeToString(deterministic=True)
+
+
+def _exporter_response(message: bytes) -> Mapping[str, str]:
+    try:
+        return dict(control_pb2.SolveResponse.FromString(message).exporter_response)
+    except DecodeError as error:
+        raise malformed_error(error) from error
