@@ -1,0 +1,195 @@
+"""What a language is, and what all of them share: settings checked once, base images, processes, ignore rules."""
+
+import re
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import msgspec
+
+from langs import commands, procfile, render
+from langs.errors import LangError
+from langs.files import AppFiles
+from langs.model import AppBuild, CacheMount, Detection, Process, Settings, Version
+
+DOCKERFILE_HINT: Final = 'Write a Dockerfile for this app; `language = "dockerfile"` makes it the one that is built.'
+RELEASE: Final = "release"
+WEB: Final = "web"
+
+IGNORED: Final = (
+    ".git",
+    ".hg",
+    ".svn",
+    ".dockerignore",
+    "Dockerfile*",
+    "compose*.y*ml",
+    "docker-compose*.y*ml",
+    "fleetpacks.toml",
+    "**/.DS_Store",
+    "**/.env",
+    "**/.env.*",
+    "**/.cache",
+    "**/.idea",
+    "**/.vscode",
+    "**/.mypy_cache",
+    "**/.pytest_cache",
+    "**/.ruff_cache",
+    "**/.nox",
+    "**/.tox",
+    "**/.venv",
+    "**/__pycache__",
+    "**/*.py[co]",
+    "**/node_modules",
+    "**/npm-debug.log*",
+)
+"""Left out of every generated build's context: what is made again inside, what is private, what changes for nothing."""
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_CACHE_KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*", re.ASCII)
+_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
+_TITLE: Final = re.compile(r"[A-Za-z0-9@][A-Za-z0-9@._/-]{0,127}", re.ASCII)
+
+
+class Language(Protocol):
+    """One language: a module with these names."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802  (a module's constant)
+        """What settings, results and `--json` call it."""
+        ...
+
+    @property
+    def PROGRAMS(self) -> frozenset[str]:  # noqa: N802  (a module's constant)
+        """Programs which, started by the Procfile's `web`, speak for this language."""
+        ...
+
+    def detect(self, files: AppFiles) -> Detection | None:
+        """What speaks for this language in an app, or None."""
+        ...
+
+    def build(self, files: AppFiles, settings: Settings, detection: Detection) -> AppBuild:
+        """Everything needed to build the app's image.
+
+        Raises:
+            LangError: a file of the app cannot be understood, or asks for what is not supported.
+        """
+        ...
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """How the image starts, and the app's other processes."""
+
+    command: str
+    processes: tuple[Process, ...]
+
+
+def start(settings: Settings, declared: tuple[Process, ...], default: str | None) -> Start:
+    """Choose the start command: `run_command`, the Procfile's `web`, or the language's own `default`.
+
+    The command becomes the process `web`; the Procfile's other processes are kept.
+
+    Raises:
+        LangError: there is no command, or it is no command line.
+    """
+    web = next((process.command for process in declared if process.name == WEB), None)
+    if settings.run_command is not None:
+        command = commands.check(settings.run_command, source="run_command")
+    elif web is not None:
+        command = commands.check(web, source=procfile.FILE)
+    elif default is not None:
+        command = default
+    else:
+        raise LangError(
+            "no start command was found", hint="Add `web: COMMAND` to a Procfile, or set `run_command` for this app."
+        )
+    others = tuple(process for process in declared if process.name != WEB)
+    return Start(command=command, processes=(Process(name=WEB, command=command), *others))
+
+
+def image(settings: Settings, name: str, tag: str) -> str:
+    """The full reference of a base image.
+
+    Args:
+        settings: `images[name]` replaces the well-known name: as it stands when it has a tag or a digest, else as the
+            repository in which `tag` is looked up.
+        name: the well-known name, such as `node`.
+        tag: the tag of the well-known image.
+
+    Raises:
+        LangError: it is no image reference.
+    """
+    replaced = settings.images.get(name)
+    if replaced is not None and not _IMAGE.fullmatch(replaced):
+        raise LangError(
+            f"images.{name}: {replaced[:80]!r} is not an image reference", hint="Write `registry.example/name:tag`."
+        )
+    if not _TAG.fullmatch(tag):
+        raise LangError(f"{tag[:80]!r} is not an image tag", hint="State a plain version.")
+    if replaced is None:
+        return f"{name}:{tag}"
+    return replaced if ":" in replaced.rpartition("/")[2] or "@" in replaced else f"{replaced}:{tag}"
+
+
+def cache(settings: Settings, tool: str, target: str) -> CacheMount:
+    """The cache mount of a package manager, in the app's cache namespace.
+
+    Raises:
+        LangError: the namespace could end the mount's option.
+    """
+    if not _CACHE_KEY.fullmatch(settings.cache_key):
+        raise LangError(
+            f"cache key {settings.cache_key[:80]!r} is not a name", hint="Use letters, digits, `.`, `_` and `-`."
+        )
+    return CacheMount(id=f"{settings.cache_key}-{tool}", target=target)
+
+
+def forced(settings: Settings, language: str) -> Version | None:
+    """The version that configuration or environment forces, if any."""
+    return settings.versions.get(language)
+
+
+def title(text: object) -> str | None:
+    """A project's own name as an image label, when it is one; it decides nothing, so that a strange one is left out."""
+    return text if isinstance(text, str) and _TITLE.fullmatch(text) else None
+
+
+def dockerfile(template: str, *, settings: Settings, command: str, values: Mapping[str, object]) -> str:
+    """Render a language's template with what all templates need.
+
+    Raises:
+        LangError: a setting cannot be written into a Dockerfile.
+    """
+    maximum = 65535
+    if not 0 < settings.port <= maximum:
+        raise LangError(f"port {settings.port} is not between 1 and {maximum}", hint="Set `port` to a TCP port.")
+    for kind, names in (("variable", settings.env), ("secret", settings.secrets)):
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise LangError(f"{name[:80]!r} is not the name of a {kind}", hint="Use letters, digits and `_`.")
+    build = settings.build_command
+    return render.render(
+        template,
+        {
+            "env": dict(settings.env),
+            "secrets": settings.secrets,
+            "port": settings.port,
+            "build_command": None if build is None else commands.check(build, source="build_command"),
+            "cmd": commands.exec_form(command),
+            **values,
+        },
+    )
+
+
+def dockerignore(files: AppFiles, *extra: str) -> str:
+    """The ignore rules of a generated build: ours, then the user's own, which may take ours back.
+
+    Raises:
+        LangError: the user's file cannot be read.
+    """
+    own = files.read_text(".dockerignore")
+    return "\n".join((*IGNORED, *extra, *([own.strip("\n")] if own else []))) + "\n"
+
+
+def unsupported(tool: str, file: str) -> LangError:
+    """The error for a package manager that is recognised and not built yet."""
+    return LangError(f"{tool} is not supported yet", file=file, hint=DOCKERFILE_HINT)

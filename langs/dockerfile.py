@@ -1,0 +1,59 @@
+"""Apps that bring their own Dockerfile: nothing is generated, and their .dockerignore is theirs."""
+
+import re
+from typing import Final
+
+from langs import procfile
+from langs.errors import LangError
+from langs.files import AppFiles
+from langs.model import AppBuild, Detection, Evidence, Settings
+
+NAME: Final = "dockerfile"
+PROGRAMS: Final = frozenset[str]()
+
+_FILE: Final = "Dockerfile"
+_FROM: Final = re.compile(r"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
+
+
+def detect(files: AppFiles) -> Detection | None:
+    """A Dockerfile in the app's directory; it says everything itself."""
+    if not files.exists(_FILE):
+        return None
+    return Detection(
+        language=NAME,
+        evidence=(Evidence(file=_FILE, reason="a Dockerfile"),),
+        is_app=bool(_FROM.search(files.read_text(_FILE) or "")),
+    )
+
+
+def named(path: str) -> Detection:
+    """The detection of an app that is told which Dockerfile to use."""
+    return Detection(language=NAME, evidence=(Evidence(file=path, reason="named by the configuration"),))
+
+
+def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild:
+    """The user's Dockerfile as it is.
+
+    Raises:
+        LangError: it is absent, lies outside of the app, or holds no FROM.
+    """
+    path = settings.dockerfile or _FILE
+    text = files.read_text(path)
+    if text is None:
+        raise LangError("the Dockerfile is not there", file=path, hint="Name a file in the app's directory.")
+    if not _FROM.search(text):
+        raise LangError("has no FROM: it is not a Dockerfile", file=path, hint="Name the right file.")
+    return AppBuild(
+        language=NAME,
+        version=None,
+        package_manager=None,
+        dockerfile=text,
+        dockerfile_path=path,
+        dockerignore=None,
+        start_command=settings.run_command,
+        processes=procfile.read(files),
+        port=settings.port,
+        cache=(),
+        evidence=detection.evidence,
+        considered=detection.considered,
+    )

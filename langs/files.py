@@ -1,0 +1,234 @@
+"""The only way this library reads an app: bounded, inside the app's directory, regular files only.
+
+The app is untrusted. A symlink may point to `/etc/shadow`, a name may be a FIFO on which `open` blocks for ever, a
+manifest may be a gigabyte of junk. `AppFiles` resolves a name once, refuses what lies outside of the app, and then
+opens the resolved path part by part without following links, so that a link swapped in between is refused too.
+"""
+
+import errno
+import fnmatch
+import io
+import os
+import re
+import stat
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from langs.errors import LangError
+
+MAX_BYTES: Final = 1 << 20
+"""The largest file that is read, in bytes. Manifests are kilobytes; lockfiles are only looked at by name or head."""
+MAX_ENTRIES: Final = 20_000
+"""The largest number of names looked at per app; breadth first, so that what is cut off lies deepest."""
+MAX_DEPTH: Final = 6
+"""How deep the listing goes: entry points and manifests lie near the top."""
+SKIPPED: Final = frozenset(
+    {
+        ".git",
+        ".hg",
+        ".svn",
+        ".venv",
+        ".tox",
+        ".nox",
+        ".next",
+        ".nuxt",
+        ".cache",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        "__pycache__",
+        "node_modules",
+        "venv",
+        "vendor",
+    }
+)
+"""Directories which hold what tools made or fetched: never evidence of what the app is."""
+
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9._@+][A-Za-z0-9._@+ /-]*")
+
+
+class AppFiles:
+    """The files of one app.
+
+    Args:
+        root: the app's directory. A symlink to it is resolved: the caller chose it.
+
+    Raises:
+        LangError: `root` is not a directory that can be read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(os.path.realpath(root))
+        if not self.root.is_dir():
+            raise LangError(f"{root} is not a directory", hint="Name the directory that holds the app's files.")
+
+    @cached_property
+    def listing(self) -> tuple[str, ...]:
+        """POSIX paths of the app's regular files, shallow ones first, each level sorted; bounded and read once."""
+        found: list[str] = []
+        level = [""]
+        seen = 0
+        for _ in range(MAX_DEPTH):
+            below: list[str] = []
+            for directory in level:
+                files, directories = self._scan(directory, MAX_ENTRIES - seen)
+                seen += len(files) + len(directories)
+                found += files
+                below += directories
+            level = below
+        return tuple(found)
+
+    def exists(self, path: str) -> bool:
+        """Whether `path` is a regular file of the app, itself or through links that stay inside."""
+        resolved = self._resolve(path)
+        try:
+            return resolved is not None and stat.S_ISREG(os.lstat(self.root / resolved).st_mode)
+        except OSError:
+            return False
+
+    def first(self, *paths: str) -> str | None:
+        """The first of `paths` that exists."""
+        return next((path for path in paths if self.exists(path)), None)
+
+    def has_directory(self, path: str) -> bool:
+        """Whether `path` is a real directory of the app (a link to one is not)."""
+        with suppress(OSError, ValueError):
+            return stat.S_ISDIR(os.lstat(self.root / path).st_mode) and self._resolve(path) is not None
+        return False
+
+    def glob(self, pattern: str) -> tuple[str, ...]:
+        """The listed files whose whole path matches `pattern`; `*` stays within one directory."""
+        depth = pattern.count("/")
+        parts = pattern.split("/")
+        return tuple(
+            path
+            for path in self.listing
+            if path.count("/") == depth
+            and all(fnmatch.fnmatchcase(name, wanted) for name, wanted in zip(path.split("/"), parts, strict=True))
+        )
+
+    def read_text(self, path: str) -> str | None:
+        """The text of a file, decoded as UTF-8, without a byte order mark, with `\\n` as line end; None when absent.
+
+        Raises:
+            LangError: it lies outside of the app, is no regular file, is larger than `MAX_BYTES`, or is not UTF-8.
+        """
+        data = self._read(path, MAX_BYTES + 1)
+        if data is None:
+            return None
+        if len(data) > MAX_BYTES:
+            raise LangError(
+                f"is larger than {MAX_BYTES} bytes",
+                file=path,
+                hint="A file of this kind is a few kilobytes long: is it the right one?",
+            )
+        return _decode(data, path)
+
+    def read_head(self, path: str, size: int = 1 << 16) -> str | None:
+        """The whole lines in the first `size` bytes of a file that may be long, such as a lockfile; None when absent.
+
+        Raises:
+            LangError: as `read_text`, but for the size.
+        """
+        data = self._read(path, size)
+        if data is None:
+            return None
+        if len(data) == size:
+            data = data[: data.rfind(b"\n") + 1]
+        return _decode(data, path)
+
+    def _scan(self, directory: str, budget: int) -> tuple[list[str], list[str]]:
+        files: list[str] = []
+        directories: list[str] = []
+        try:
+            with os.scandir(self.root / directory) as entries:
+                for entry in entries:
+                    if len(files) + len(directories) >= budget:
+                        break
+                    path = f"{directory}/{entry.name}" if directory else entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        if entry.name not in SKIPPED:
+                            directories.append(path)
+                    elif entry.is_file(follow_symlinks=False) or (entry.is_symlink() and self.exists(path)):
+                        files.append(path)
+        except OSError:
+            # Unreadable directories are the build context's business, which names them; they are no evidence here.
+            return [], []
+        return sorted(files), sorted(directories)
+
+    def _resolve(self, path: str) -> str | None:
+        try:
+            resolved = Path(os.path.realpath(self.root / path))
+        except (OSError, ValueError):
+            return None
+        if not resolved.is_relative_to(self.root):
+            return None
+        return resolved.relative_to(self.root).as_posix()
+
+    def _read(self, path: str, size: int) -> bytes | None:
+        if not os.path.lexists(self.root / path):
+            return None
+        resolved = self._resolve(path)
+        if resolved is None:
+            raise LangError(
+                "leads out of the app's directory",
+                file=path,
+                hint="Put the file itself here: links are followed within the app only.",
+            )
+        try:
+            with _open_beneath(self.root, resolved) as file:
+                return file.read(size)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LangError(
+                f"cannot be read: {error.strerror or error}",
+                file=path,
+                hint="It must be a regular file that this user may read.",
+            ) from error
+
+
+def _open_beneath(root: Path, path: str) -> io.FileIO:
+    """Open `path`, already resolved, part by part: no link is followed and no FIFO blocks."""
+    *directories, name = path.split("/")
+    parent = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for directory in directories:
+            below = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+            os.close(parent)
+            parent = below
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+    finally:
+        os.close(parent)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return io.FileIO(descriptor)
+
+
+def _decode(data: bytes, path: str) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise LangError("is not UTF-8 text", file=path, line=line, hint="Save the file as UTF-8.") from error
+    if "\0" in text:
+        raise LangError("holds a NUL byte", file=path, hint="Save the file as UTF-8 text.")
+    return text.replace("\r\n", "\n")
+
+
+def require_plain_name(path: str) -> str:
+    """`path`, when it can stand in a Dockerfile's COPY without being read as a pattern, a variable or an option.
+
+    Raises:
+        LangError: it holds other characters, or leaves the app's directory.
+    """
+    if not _PLAIN_NAME.fullmatch(path) or ".." in path.split("/"):
+        raise LangError(
+            f"the name {path!r} cannot be used in a generated Dockerfile",
+            file=path,
+            hint="Use letters, digits, spaces and . _ @ + - in names of manifests and entry points.",
+        )
+    return path

@@ -1,0 +1,226 @@
+"""Go: one static binary, built from the main package that evidence points to."""
+
+import posixpath
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from langs import base, commands, gomod, procfile, versions
+from langs.errors import LangError
+from langs.files import AppFiles, require_plain_name
+from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
+
+NAME: Final = "go"
+PROGRAMS: Final = frozenset({"go"})
+
+_DEFAULT: Final = "1.25.0"
+_LINE: Final = 2
+_ASSETS: Final = ("assets", "migrations", "public", "static", "templates", "views")
+"""Directories that programs read beside their binary when they do not embed them."""
+_MODULE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~/-]*", re.ASCII)
+_MAIN: Final = re.compile(r"^func[ \t]+main[ \t]*\(", re.MULTILINE)
+_IGNORED: Final = re.compile(r"^//[ \t]*(?:go:build|\+build)[ \t]+ignore\b", re.MULTILINE)
+_HINT: Final = "Set `run_command` to the name of the one to start, or add `web: NAME` to a Procfile."
+
+
+def detect(files: AppFiles) -> Detection | None:
+    """go.mod, go.work or Go sources; an app when there is a main package in the root or in cmd/."""
+    evidence = [
+        Evidence(file=file, reason=reason)
+        for file, reason in (("go.mod", "a Go module"), ("go.work", "a Go workspace"))
+        if files.exists(file)
+    ]
+    mains = main_packages(files)
+    evidence += [Evidence(file=file, reason="package main") for file in mains.values()]
+    if not evidence and not files.glob("*.go"):
+        return None
+    return Detection(
+        language=NAME,
+        evidence=tuple(evidence) or (Evidence(file=files.glob("*.go")[0], reason="Go source"),),
+        package_manager="go" if files.first("go.mod", "go.work") else None,
+        is_app=bool(mains),
+    )
+
+
+def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild:
+    """A build image with the toolchain, a runtime image with the binary and the authorities' certificates.
+
+    Raises:
+        LangError: no main package or several, or a module outside of the app.
+    """
+    module = _read(files, "go.mod")
+    workspace = _read(files, "go.work")
+    _refuse_outside(module, workspace)
+    version, warnings = _version(files, settings, module, workspace)
+    declared = procfile.read(files)
+    package, binary = _target(files, settings, declared, module)
+    start = base.start(settings, declared, binary)
+    vendored = files.exists("vendor/modules.txt")
+    manifests = _manifests(files, workspace)
+    builder = base.image(settings, "golang", version.value)
+    runtime = base.image(settings, "debian", "bookworm-slim")
+    modules = base.cache(settings, "go-mod", "/go/pkg/mod")
+    compiled = base.cache(settings, "go-build", "/root/.cache/go-build")
+    text = base.dockerfile(
+        "go.Dockerfile.j2",
+        settings=settings,
+        command=start.command,
+        values={
+            "builder": builder,
+            "runtime": runtime,
+            "manifests": manifests,
+            "download": bool(manifests) and not vendored,
+            "init": not manifests,
+            "modules": modules,
+            "compiled": compiled,
+            "binary": binary,
+            "package": package,
+            "assets": tuple(name for name in _ASSETS if files.has_directory(name)),
+            "title": base.title(binary),
+        },
+    )
+    return AppBuild(
+        language=NAME,
+        version=version,
+        package_manager=detection.package_manager,
+        dockerfile=text,
+        dockerfile_path=None,
+        dockerignore=base.dockerignore(files),
+        start_command=start.command,
+        processes=start.processes,
+        port=settings.port,
+        cache=(modules, compiled),
+        evidence=detection.evidence,
+        considered=detection.considered,
+        warnings=warnings,
+    )
+
+
+def main_packages(files: AppFiles) -> Mapping[str, str]:
+    """The directories of main packages, as Go names them (`.`, `./cmd/api`), each with the file that shows it."""
+    found: dict[str, str] = {}
+    for file in (*files.glob("*.go"), *files.glob("cmd/*.go"), *files.glob("cmd/*/*.go")):
+        directory = posixpath.dirname(file)
+        package = f"./{directory}" if directory else "."
+        if package in found or file.endswith("_test.go"):
+            continue
+        text = _text_of(files, file)
+        if _package(text) == "main" and _MAIN.search(text) and not _IGNORED.search(text):
+            found[package] = file
+    return found
+
+
+def _text_of(files: AppFiles, file: str) -> str:
+    """A source's text; a source that cannot be read is no evidence, and the compiler will say why."""
+    try:
+        return files.read_text(file) or ""
+    except LangError:
+        return ""
+
+
+def _package(text: str) -> str | None:
+    """The name in a source's package clause, behind comments."""
+    rest = text.lstrip()
+    while rest.startswith(("//", "/*")):
+        rest = (rest.partition("\n") if rest.startswith("//") else rest.partition("*/"))[2].lstrip()
+    words = rest.split(maxsplit=2)
+    return words[1].rstrip(";") if len(words) > 1 and words[0] == "package" else None
+
+
+def _read(files: AppFiles, file: str) -> gomod.GoMod:
+    text = files.read_text(file)
+    return gomod.GoMod() if text is None else gomod.parse(text, file)
+
+
+def _refuse_outside(module: gomod.GoMod, workspace: gomod.GoMod) -> None:
+    for file, paths in (("go.mod", module.replaces), ("go.work", (*workspace.replaces, *workspace.uses))):
+        for path in paths:
+            if path.startswith("/") or posixpath.normpath(path).startswith(".."):
+                raise LangError(
+                    f"{path[:80]!r} lies outside of the app's directory, which is all that its build sees",
+                    file=file,
+                    hint="Build from the directory that holds both, with a Dockerfile or `go.work` there.",
+                )
+
+
+def _version(
+    files: AppFiles, settings: Settings, module: gomod.GoMod, workspace: gomod.GoMod
+) -> tuple[Version, tuple[str, ...]]:
+    forced = base.forced(settings, NAME)
+    stated = [versions.exact(forced.value, source=forced.source)] if forced else []
+    text = files.read_text(".go-version")
+    if text and text.strip():
+        stated.append(_statement(text, source=".go-version", file=".go-version"))
+    if module.toolchain and module.toolchain != "default":
+        stated.append(_statement(module.toolchain, source="go.mod toolchain", file="go.mod"))
+    elif module.go:
+        stated.append(_statement(module.go, source="go.mod go", file="go.mod"))
+    if workspace.go:
+        stated.append(_statement(workspace.go, source="go.work go", file="go.work"))
+    stated += versions.tool_files(files, ("golang", "go"), _statement)
+    return versions.resolve(stated, default=_DEFAULT, line=_LINE)
+
+
+def _statement(text: str, *, source: str, file: str) -> versions.Statement:
+    return versions.exact(text.strip().removeprefix("go"), source=source, file=file)
+
+
+def _target(files: AppFiles, settings: Settings, declared: tuple[Process, ...], module: gomod.GoMod) -> tuple[str, str]:
+    """The package to build and the binary's name."""
+    mains = main_packages(files)
+    name = _binary_name(module.module)
+    if settings.build_command is not None:
+        return ".", name
+    wanted = settings.run_command or next((p.command for p in declared if p.name == base.WEB), None)
+    named = commands.program(wanted) if wanted else None
+    if "." in mains and (len(mains) == 1 or f"./cmd/{named}" not in mains):
+        # The start command says what the binary is called, when it is a name.
+        return ".", named if named and _plain(named) and wanted and _starts_binary(wanted) else name
+    if not mains:
+        raise LangError(
+            "no package main was found in the root or in cmd/",
+            file="go.mod",
+            hint="Set `build_command` to one that writes bin/NAME, and `run_command` to NAME.",
+        )
+    choices = {posixpath.basename(package): package for package in mains}
+    for choice in (named, name):
+        if choice in choices:
+            return require_plain_name(choices[choice]), require_plain_name(choice)
+    if len(mains) > 1:
+        raise LangError(f"several main packages were found: {', '.join(sorted(mains))}", file="go.mod", hint=_HINT)
+    binary, package = next(iter(choices.items()))
+    return require_plain_name(package), require_plain_name(name if binary == "cmd" else binary)
+
+
+def _starts_binary(command: str) -> bool:
+    """Whether a command names its program as a built binary: bare, or in bin/."""
+    words = command.split()
+    return bool(words) and words[0].rpartition("/")[0] in {"", "bin", "./bin", "/app/bin"}
+
+
+def _plain(name: str) -> bool:
+    return _MODULE.fullmatch(name) is not None and name not in PROGRAMS and name not in {"sh", "bash"}
+
+
+def _binary_name(module: str | None) -> str:
+    if module is None:
+        return "app"
+    if not _MODULE.fullmatch(module):
+        raise LangError(f"{module[:80]!r} is not a module path", file="go.mod", hint="Run `go mod edit -module PATH`.")
+    parts = [part for part in module.split("/") if part]
+    # `example.com/api/v2` is the second major version of `api`.
+    if len(parts) > 1 and re.fullmatch(r"v\d+", parts[-1], re.ASCII):
+        parts.pop()
+    return parts[-1]
+
+
+def _manifests(files: AppFiles, workspace: gomod.GoMod) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What `go mod download` reads, grouped by the directory it goes to."""
+    directories = ["", *(posixpath.normpath(path) for path in workspace.uses)]
+    groups: list[tuple[str, tuple[str, ...]]] = []
+    for directory in dict.fromkeys("" if directory == "." else directory for directory in directories):
+        names = ("go.mod", "go.sum", *(("go.work", "go.work.sum") if not directory else ()))
+        found = tuple(path for path in (posixpath.join(directory, name) for name in names) if files.exists(path))
+        if found:
+            groups.append((f"./{directory}/" if directory else "./", found))
+    return tuple(groups)

@@ -1,0 +1,105 @@
+"""Values into Dockerfile text: one jinja2 environment, and quoting for every place a value may stand in.
+
+Templates insert untrusted values through a filter of this module or not at all; what is inserted without one has been
+checked against a closed alphabet before (`base.py`). Generated text keeps to Dockerfile 1.2 syntax and names no
+`# syntax=` frontend, so that every daemon builds it without fetching one.
+"""
+
+import functools
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from langs.errors import LangError
+from langs.files import require_plain_name
+from langs.model import CacheMount
+
+if TYPE_CHECKING:
+    import jinja2
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """The Dockerfile that `template` of this package makes of `values`.
+
+    Raises:
+        LangError: a value cannot be written into a Dockerfile.
+    """
+    return _environment().get_template(template).render(values)
+
+
+def exec_form(words: Sequence[str]) -> str:
+    """`["a", "b"]`: the form of RUN, CMD and COPY that no shell, variable or here-document is looked for in."""
+    return json.dumps(list(words))
+
+
+def quoted(value: str) -> str:
+    """A value of ENV or LABEL in double quotes: `$`, `"` and a backslash mean themselves.
+
+    Raises:
+        LangError: it holds a line break or another control character.
+    """
+    if _CONTROL.search(value):
+        raise LangError(
+            "a value of `env` holds a line break or a control character",
+            hint="Give such a value as a secret, or write it into a file.",
+        )
+    return '"' + re.sub(r'([\\"$])', r"\\\1", value) + '"'
+
+
+def copy_words(sources: Sequence[str], target: str) -> str:
+    """What follows COPY: the words themselves, or JSON when a name holds a blank.
+
+    Raises:
+        LangError: a name could be read as something else.
+    """
+    words = [*(require_plain_name(source) for source in sources), target]
+    return exec_form(words) if any(" " in word for word in words) else " ".join(words)
+
+
+def shell(word: str) -> str:
+    """One word for sh, quoted where it must be.
+
+    Raises:
+        LangError: it holds a control character, or `<<`, which newer frontends read as a here-document even in quotes.
+    """
+    if _CONTROL.search(word) or "<<" in word:
+        raise LangError(f"{word[:80]!r} cannot stand in a RUN step", hint="Use a plain name.")
+    return shlex.quote(word)
+
+
+def mount_options(mounts: Sequence[CacheMount], secrets: Sequence[str]) -> str:
+    """The options of a RUN that sees `mounts` and the secrets by these names, each with the blank that follows it."""
+    options = [
+        f"--mount=type=cache,id={mount.id},target={mount.target}"
+        + ("" if mount.sharing == "shared" else f",sharing={mount.sharing}")
+        for mount in mounts
+    ]
+    options += [f"--mount=type=secret,id={name},required=true" for name in secrets]
+    return "".join(f"{option} \\\n    " for option in options)
+
+
+def pip_install(requirements: Sequence[str]) -> str:
+    """The command line that installs PEP 508 requirements into the app's environment."""
+    words = " ".join(shlex.quote(requirement) for requirement in requirements)
+    return f"pip --python /app/.venv/bin/python install --no-compile -- {words}"
+
+
+@functools.cache
+def _environment() -> "jinja2.Environment":
+    import jinja2  # noqa: PLC0415  (start-up counts: only a command that renders pays for jinja2)
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("langs"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701  (Dockerfiles, not HTML: the filters below quote)
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"exec_form": exec_form, "quoted": quoted, "shell": shell}
+    environment.globals |= {"copy_words": copy_words, "mount_options": mount_options, "pip_install": pip_install}
+    return environment
