@@ -1,0 +1,128 @@
+"""A directory of this machine as a tree, safe against whoever changes it meanwhile.
+
+The repository is not trusted: a directory that is swapped for a symlink between two looks must not make us send a file
+from elsewhere. So every path is walked part by part from one descriptor of the root, no part may be a symlink, and a
+file is judged by its open descriptor. Opening does not block on a FIFO that took a file's place.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.buildkit.session.tree import MODE_SYMLINK, Entry, File, changed, go_mode, shown, unreadable
+
+_STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+
+
+class DirectoryTree:
+    """A directory; may itself be reached through symlinks.
+
+    Raises:
+        ContextError: it is missing, not a directory, or must not be entered.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        try:
+            self._descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise unreadable(shown(root), error) from error
+
+    def describe(self, path: str) -> str:
+        """See `Tree`."""
+        return shown(self._root / path)
+
+    def close(self) -> None:
+        """See `Tree`."""
+        os.close(self._descriptor)
+
+    def children(self, path: str) -> Sequence[Entry]:
+        """See `Tree`."""
+        directory = self._open(path or ".", _LIST)
+        try:
+            with os.scandir(directory) as found:
+                entries = [_entry(item, directory) for item in found]
+        finally:
+            os.close(directory)
+        return sorted((entry for entry in entries if entry), key=lambda entry: entry.name)
+
+    def link(self, path: str) -> str | None:
+        """See `Links`."""
+        parent, _, name = path.rpartition("/")
+        try:
+            directory = self._open(parent or ".", _STEP)
+            try:
+                return os.readlink(name, dir_fd=directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            if error.errno in _ABSENT or error.errno == errno.EINVAL:
+                return None
+            raise unreadable(self.describe(path), error) from error
+
+    def names(self, path: str) -> Sequence[str]:
+        """See `Links`."""
+        try:
+            directory = self._open(path, _LIST)
+            try:
+                with os.scandir(directory) as found:
+                    return sorted(item.name for item in found)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return ()
+            raise unreadable(self.describe(path), error) from error
+
+    def open(self, path: str, size: int) -> File:
+        """See `Tree`."""
+        try:
+            descriptor = self._open(path, _READ)
+        except OSError as error:
+            # A socket in the file's place cannot even be opened.
+            if error.errno == errno.ENXIO:
+                raise changed(self.describe(path), "became something else") from error
+            raise unreadable(self.describe(path), error) from error
+        file = os.fdopen(descriptor, "rb", buffering=0)
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_size == size:
+            return file
+        file.close()
+        kind = "changed its size" if stat.S_ISREG(status.st_mode) else "became something else"
+        raise changed(self.describe(path), kind)
+
+    def _open(self, path: str, flags: int) -> int:
+        *directories, last = path.split("/")
+        current = self._descriptor
+        try:
+            for part in directories:
+                following = os.open(part, _STEP, dir_fd=current)
+                if current != self._descriptor:
+                    os.close(current)
+                current = following
+            return os.open(last, flags, dir_fd=current)
+        finally:
+            if current != self._descriptor:
+                os.close(current)
+
+
+def _entry(item: os.DirEntry[str], directory: int) -> Entry | None:
+    """None for a socket, and for what is gone since the directory was listed: it was never announced."""
+    try:
+        status = item.stat(follow_symlinks=False)
+        mode = go_mode(status.st_mode)
+        link = os.readlink(item.name, dir_fd=directory) if mode & MODE_SYMLINK else ""
+    except FileNotFoundError:
+        return None
+    if stat.S_ISSOCK(status.st_mode):
+        return None
+    device = (0, 0)
+    if stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode):
+        device = (os.major(status.st_rdev), os.minor(status.st_rdev))
+    size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
+    return Entry(item.name, mode, size, status.st_mtime_ns, link, device)

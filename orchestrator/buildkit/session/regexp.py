@@ -1,0 +1,270 @@
+r"""The regular expressions that moby's patternmatcher makes out of ignore patterns, matched in linear time.
+
+Ignore files come from the repository being built, and Python's `re` backtracks: a line such as `*a*a*a*a*a*b` would
+hold the interpreter for minutes, and a session whose event loop stands still is declared dead. Go's engine is linear,
+so is this one: the set of positions reached in a path is one integer, and each step of the expression moves all of them
+at once.
+
+Only what patternmatcher can produce is known: literals, classes, `[...]*`, `.*`, `(.*/)?`, `^`, `$` and the escapes
+which a pattern may smuggle in (`\d` in an ignore file does mean a digit). Syntax: Go's regexp/syntax with Perl flags.
+"""
+
+import re
+from typing import NamedTuple
+
+
+class BadRegexpError(ValueError):
+    r"""Go's regexp would refuse the expression, or it uses what nobody writes in an ignore file (`\p`, `\Q`)."""
+
+
+class CharClass(NamedTuple):
+    """A set of characters."""
+
+    finder: re.Pattern[str]
+    """Finds the characters of the set, or those outside of it."""
+    negated: bool
+
+
+class Literal(NamedTuple):
+    """These characters."""
+
+    text: str
+
+
+class One(NamedTuple):
+    """One character of a class."""
+
+    chars: CharClass
+
+
+class Star(NamedTuple):
+    """Any number of characters of a class, none included."""
+
+    chars: CharClass
+
+
+class Directories(NamedTuple):
+    """`(.*/)?`: nothing, or anything that ends in a slash."""
+
+
+class Assertion(NamedTuple):
+    """A place without width, such as the end."""
+
+    finder: re.Pattern[str]
+
+
+Step = Literal | One | Star | Directories | Assertion
+
+_SLASH = CharClass(re.compile("/"), negated=False)
+_DOT = CharClass(re.compile("\n"), negated=True)
+_DIRECTORIES = "(.*/)?"
+
+_Ranges = tuple[tuple[int, int], ...]
+_LAST = 0x10FFFF
+
+
+def _ranges(text: str) -> _Ranges:
+    return tuple((ord(first), ord(last)) for first, last in zip(text[::2], text[1::2], strict=True))
+
+
+def _complement(ranges: _Ranges) -> _Ranges:
+    out: list[tuple[int, int]] = []
+    following = 0
+    for low, high in sorted(ranges):
+        if low > following:
+            out.append((following, low - 1))
+        following = max(following, high + 1)
+    if following <= _LAST:
+        out.append((following, _LAST))
+    return tuple(out)
+
+
+_PERL_PLAIN = {"d": _ranges("09"), "s": _ranges("\t\n\f\r  "), "w": _ranges("09AZ__az")}
+_PERL = _PERL_PLAIN | {name.upper(): _complement(ranges) for name, ranges in _PERL_PLAIN.items()}
+_POSIX_PLAIN = {
+    "alnum": _ranges("09AZaz"),
+    "alpha": _ranges("AZaz"),
+    "ascii": _ranges("\0\x7f"),
+    "blank": _ranges("\t\t  "),
+    "cntrl": _ranges("\0\x1f\x7f\x7f"),
+    "digit": _ranges("09"),
+    "graph": _ranges("!~"),
+    "lower": _ranges("az"),
+    "print": _ranges(" ~"),
+    "punct": _ranges("!/:@[`{~"),
+    "space": _ranges("\t\r  "),
+    "upper": _ranges("AZ"),
+    "word": _ranges("09AZaz__"),
+    "xdigit": _ranges("09AFaf"),
+}
+_POSIX = _POSIX_PLAIN | {f"^{name}": _complement(ranges) for name, ranges in _POSIX_PLAIN.items()}
+_ANCHORS = {"^": r"\A", "$": r"\Z"}
+_ASSERTIONS = {"A": r"\A", "z": r"\Z", "b": r"\b", "B": r"\B"}
+_CONTROLS = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+def _char_class(ranges: _Ranges, *, negated: bool = False) -> CharClass:
+    body = "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in ranges)
+    return CharClass(re.compile(f"[{body}]"), negated)
+
+
+def _escaped(regex: str, position: int) -> tuple[int, int]:
+    """The character that the escape at `position` (its backslash) stands for, and where it ends."""
+    name = regex[position + 1 : position + 2]
+    end = position + 2
+    following = regex[end : end + 1]
+    if name == "0" or (name and name in "1234567" and following and following in "01234567"):
+        while end < position + 4 and regex[end : end + 1] in set("01234567"):
+            end += 1
+        return int(regex[position + 1 : end], 8), end
+    if name == "x":
+        digits = re.compile("[0-9a-fA-F]{2}").match(regex, end)
+        if digits:
+            return int(digits[0], 16), end + 2
+    elif name in _CONTROLS:
+        return ord(_CONTROLS[name]), end
+    elif name.isascii() and name and not name.isalnum():
+        return ord(name), end
+    raise BadRegexpError(f"`\\{name}` means nothing")
+
+
+def _class(regex: str, position: int) -> tuple[CharClass, int]:
+    """The class that opens at `position`, and where it ends."""
+    position += 1
+    negated = regex.startswith("^", position)
+    position += negated
+    ranges: list[tuple[int, int]] = []
+    first = True
+    while first or not regex.startswith("]", position):
+        first = False
+        name_end = regex.find(":]", position + 2) if regex.startswith("[:", position) else -1
+        perl = regex[position + 1 : position + 2] if regex.startswith("\\", position) else ""
+        if name_end >= 0:
+            name = regex[position + 2 : name_end]
+            if name not in _POSIX:
+                raise BadRegexpError(f"there is no class [:{name}:]")
+            ranges += _POSIX[name]
+            position = name_end + 2
+        elif perl and perl in _PERL:
+            ranges += _PERL[perl]
+            position += 2
+        else:
+            low, position = _class_char(regex, position)
+            high = low
+            if regex.startswith("-", position) and regex[position + 1 : position + 2] not in ("]", ""):
+                high, position = _class_char(regex, position + 1)
+            if high < low:
+                raise BadRegexpError(f"the range {chr(low)}-{chr(high)} is empty")
+            ranges.append((low, high))
+    return _char_class(tuple(ranges), negated=negated), position + 1
+
+
+def _class_char(regex: str, position: int) -> tuple[int, int]:
+    if position >= len(regex):
+        raise BadRegexpError("a character class is not closed")
+    if regex[position] == "\\":
+        return _escaped(regex, position)
+    return ord(regex[position]), position + 1
+
+
+def parse(regex: str) -> tuple[Step, ...]:
+    """Splits an expression of patternmatcher's into steps.
+
+    Raises:
+        BadRegexpError: the expression is malformed.
+    """
+    steps: list[Step] = []
+    position = 0
+    while position < len(regex):
+        step, position = _step(regex, position)
+        match steps[-1:], step:
+            case [Literal(before)], Literal(text):
+                steps[-1] = Literal(before + text)
+            case _:
+                steps.append(step)
+    return tuple(steps)
+
+
+def _step(regex: str, position: int) -> tuple[Step, int]:
+    if regex.startswith(_DIRECTORIES, position):
+        return Directories(), position + len(_DIRECTORIES)
+    if regex.startswith(".*", position):
+        return Star(_DOT), position + 2
+    char = regex[position]
+    if char == "[":
+        chars, position = _class(regex, position)
+        starred = regex.startswith("*", position)
+        return Star(chars) if starred else One(chars), position + starred
+    if char == "\\":
+        return _escape_step(regex, position)
+    anchor = _ANCHORS.get(char)
+    return Assertion(re.compile(anchor)) if anchor else Literal(char), position + 1
+
+
+def _escape_step(regex: str, position: int) -> tuple[Step, int]:
+    name = regex[position + 1 : position + 2]
+    if name in _ASSERTIONS:
+        return Assertion(re.compile(_ASSERTIONS[name], re.ASCII)), position + 2
+    if name in _PERL:
+        return One(_char_class(_PERL[name])), position + 2
+    char, position = _escaped(regex, position)
+    return Literal(chr(char)), position
+
+
+class Subject:
+    """A text to be matched by many expressions; what one finds out about its characters serves the others."""
+
+    __slots__ = ("_end", "_masks", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._end = 1 << len(text)
+        self._masks: dict[re.Pattern[str], int] = {}
+
+    def places(self, finder: re.Pattern[str]) -> int:
+        """Bit n is set where the finder finds something at character n."""
+        mask = self._masks.get(finder)
+        if mask is None:
+            mask = 0
+            for found in finder.finditer(self.text):
+                mask |= 1 << found.start()
+            self._masks[finder] = mask
+        return mask
+
+    def members(self, chars: CharClass) -> int:
+        """Bit n is set where character n belongs to the class."""
+        places = self.places(chars.finder)
+        return (self._end - 1) ^ places if chars.negated else places
+
+    def run(self, steps: tuple[Step, ...]) -> bool:
+        """Whether the expression matches, beginning at the start of the text."""
+        reached = 1
+        for step in steps:
+            match step:
+                case Literal(text):
+                    reached = self._after_literal(reached, text)
+                case One(chars):
+                    reached = (reached & self.members(chars)) << 1
+                case Star(chars):
+                    reached = _spread(reached, self.members(chars))
+                case Directories():
+                    reached |= (_spread(reached, self.members(_DOT)) & self.members(_SLASH)) << 1
+                case Assertion(finder):
+                    reached &= self.places(finder)
+            if not reached:
+                return False
+        return True
+
+    def _after_literal(self, reached: int, literal: str) -> int:
+        out = 0
+        place = self.text.find(literal, (reached & -reached).bit_length() - 1)
+        while place >= 0:
+            if reached >> place & 1:
+                out |= 1 << (place + len(literal))
+            place = self.text.find(literal, place + 1)
+        return out
+
+
+def _spread(reached: int, members: int) -> int:
+    """All places that can be reached by walking over members: an addition carries through each run of ones."""
+    return reached | (((reached & members) + members) ^ members)
