@@ -29,7 +29,8 @@ async def show(events: MemoryObjectReceiveStream[Event], render: Callable[[Event
         try:
             stream.write(text)
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
+            # Its reader has left, or its disk is full: the builds matter more than their display.
             gone = True
 
     async with events:

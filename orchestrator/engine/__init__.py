@@ -1,1 +1,1 @@
-"""(being written)"""
+"""The run: structured concurrency around builds, publication and failure."""

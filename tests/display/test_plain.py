@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -117,9 +118,9 @@ async def test_a_failed_apps_log_is_shown_whole_however_long_it_is(tmp_path: Pat
 
 @pytest.mark.parametrize("text", ["", "one", "two\nlines"])
 def test_a_message_of_several_lines_is_prefixed_on_each(text: str) -> None:
-    display = Plain()
-    display.render(RunStarted(time=1, apps=("a",), builder="b"))
+    with closing(Plain()) as display:
+        display.render(RunStarted(time=1, apps=("a",), builder="b"))
 
-    lines = display.render(StepLog(time=1, app="a", step="s", text=text)).splitlines()
+        lines = display.render(StepLog(time=1, app="a", step="s", text=text)).splitlines()
 
     assert all(line.startswith("a | ") for line in lines)

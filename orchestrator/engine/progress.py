@@ -1,0 +1,81 @@
+"""From a daemon's status updates to our events, for one build.
+
+A daemon repeats a vertex each time something about it changes, sends log output cut at any byte, and may start a
+vertex more than once; our events say each thing once.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+
+from orchestrator.buildkit import StatusUpdate, Vertex
+from orchestrator.events import AppWarning, StepCompleted, StepLog, StepStarted
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_LONGEST_LINE = 16 * 1024
+"""Bytes kept of output that never ends its line."""
+
+
+class Progress:
+    """The fold over one build's status stream."""
+
+    def __init__(self, app: str) -> None:
+        self._app = app
+        self._started: set[str] = set()
+        self._completed: dict[str, bool] = {}
+        self._partial: dict[tuple[str, int], bytes] = {}
+
+    @property
+    def steps(self) -> int:
+        """Steps that ended, cached or not."""
+        return len(self._completed)
+
+    @property
+    def cached(self) -> int:
+        """Steps that were found in the cache."""
+        return sum(self._completed.values())
+
+    def feed(self, update: StatusUpdate) -> Iterator[StepStarted | StepCompleted | StepLog | AppWarning]:
+        """The events that an update means."""
+        for vertex in update.vertexes:
+            yield from self._vertex(vertex)
+        for log in update.logs:
+            key = (log.vertex, log.stream)
+            *lines, rest = _LINE_END.split(self._partial.pop(key, b"") + log.data)
+            if len(rest) > _LONGEST_LINE:
+                lines.append(rest)
+                rest = b""
+            if rest:
+                self._partial[key] = rest
+            for line in lines:
+                yield self._log(log.vertex, line)
+        for warning in update.warnings:
+            yield AppWarning(time=time.time(), app=self._app, message=warning.message, hint=warning.url)
+
+    def close(self) -> Iterator[StepLog]:
+        """Output that the build ended without ending its line."""
+        for (step, _), rest in sorted(self._partial.items()):
+            yield self._log(step, rest)
+        self._partial.clear()
+
+    def _vertex(self, vertex: Vertex) -> Iterator[StepStarted | StepCompleted | StepLog]:
+        now = time.time()
+        if (vertex.started is not None or vertex.completed is not None) and vertex.digest not in self._started:
+            self._started.add(vertex.digest)
+            yield StepStarted(time=now, app=self._app, step=vertex.digest, name=vertex.name)
+        if vertex.completed is not None and vertex.digest not in self._completed:
+            for key in [key for key in self._partial if key[0] == vertex.digest]:
+                yield self._log(vertex.digest, self._partial.pop(key))
+            self._completed[vertex.digest] = vertex.cached
+            yield StepCompleted(
+                time=now,
+                app=self._app,
+                step=vertex.digest,
+                name=vertex.name,
+                cached=vertex.cached,
+                seconds=max(0.0, vertex.completed - (vertex.started or vertex.completed)),
+                error=vertex.error,
+            )
+
+    def _log(self, step: str, line: bytes) -> StepLog:
+        return StepLog(time=time.time(), app=self._app, step=step, text=line.decode(errors="replace"))

@@ -1,0 +1,82 @@
+"""From an app's plan to the solve that builds it. Pure."""
+
+from collections.abc import Mapping
+
+from orchestrator.buildkit import (
+    DirectorySource,
+    Exporter,
+    MemorySource,
+    SecretReader,
+    SolveRequest,
+    Source,
+    TokenProvider,
+)
+from orchestrator.model import AppPlan
+
+_DOCKERFILE = "Dockerfile"
+
+
+def filters(plan: AppPlan) -> str:
+    """What decides which of the app's files are sent: one half of its shared key."""
+    return f"{plan.build.dockerfile_path or ''}\n{plan.build.dockerignore or ''}"
+
+
+def solve_request(
+    plan: AppPlan,
+    *,
+    ref: str,
+    shared_key: str,
+    push: bool,
+    insecure: bool,
+    no_cache: bool,
+    secrets: Mapping[str, SecretReader],
+    tokens: TokenProvider | None,
+    registries: tuple[str, ...],
+) -> SolveRequest:
+    """The solve for one app.
+
+    The builder pushes by digest and never writes a tag: publication is the engine's. Without `push` the image is still
+    assembled, so that its digest is known and its layers are in the builder's cache.
+
+    Args:
+        plan: the app and its Dockerfile.
+        ref: the build's id, unique on the daemon.
+        shared_key: what the daemon files its copy of the context under.
+        push: whether the image goes to the registry.
+        insecure: whether that registry speaks plain HTTP.
+        no_cache: whether every step is executed again.
+        secrets: readers of the declared secrets' values.
+        tokens: where the builder gets its short-lived registry tokens.
+        registries: the hosts for which the builder may be given a password, where a registry knows no tokens.
+    """
+    build = plan.build
+    context = DirectorySource(name="context", root=plan.app.directory)
+    if build.dockerfile_path is None:
+        # `<name>.dockerignore` beside the Dockerfile wins over the context's own file, for every daemon since 18.09.
+        files = {_DOCKERFILE: build.dockerfile.encode()}
+        if build.dockerignore is not None:
+            files[f"{_DOCKERFILE}.dockerignore"] = build.dockerignore.encode()
+        dockerfile: Source = MemorySource(name="dockerfile", files=files)
+        attrs = {"filename": _DOCKERFILE}
+    else:
+        dockerfile = DirectorySource(name="dockerfile", root=plan.app.directory)
+        attrs = {"filename": build.dockerfile_path}
+        # A generated Dockerfile has its variables written in; a user's own receives them as build arguments.
+        attrs |= {f"build-arg:{name}": value for name, value in plan.app.settings.env.items()}
+    if no_cache:
+        attrs["no-cache"] = ""
+    exporter = {"oci-mediatypes": "true"}
+    if push:
+        exporter |= {"name": plan.repository, "push": "true", "push-by-digest": "true"}
+        if insecure:
+            exporter["registry.insecure"] = "true"
+    return SolveRequest(
+        ref=ref,
+        attrs=attrs,
+        exporter=Exporter(type="image", attrs=exporter),
+        sources=(context, dockerfile),
+        shared_key=shared_key,
+        secrets=secrets,
+        tokens=tokens,
+        registries=registries,
+    )

@@ -1,0 +1,199 @@
+"""One run: every app of a plan, built at once under a limit, published, each failing alone.
+
+`jobs` workers take apps in the plan's order. An app's failure is an outcome, not an exception; an exception out of
+here is a defect of ours. Interruption and `--fail-fast` cancel one scope, which cancels the solves on the daemon, and
+whatever has no outcome by then is reported as cancelled: no app is ever left unsaid.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Literal, Protocol
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+
+from orchestrator.buildkit import SolveRequest, SolveResult, StatusUpdate
+from orchestrator.engine.progress import Progress
+from orchestrator.errors import EXIT_FAILED, EXIT_OK, EXIT_TRANSIENT, FleetpacksError, ProtocolError, TransientError
+from orchestrator.events import (
+    AppCancelled,
+    AppCompleted,
+    AppFailed,
+    AppStarted,
+    Event,
+    RunCompleted,
+    RunStarted,
+)
+from orchestrator.model import AppPlan, Plan
+
+Outcome = AppCompleted | AppFailed | AppCancelled
+StatusHandler = Callable[[StatusUpdate], Awaitable[None]]
+Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
+_TELLING_SECONDS = 2.0
+"""How long a display that nobody reads may hold up an interrupted run."""
+
+
+class Solver(Protocol):
+    """A builder, as the engine sees it."""
+
+    address: str
+
+    async def solve(self, request: SolveRequest, *, on_status: StatusHandler) -> SolveResult:
+        """Build; raises a `FleetpacksError`. Cancelling it cancels the build on the daemon."""
+        ...
+
+
+class Publisher(Protocol):
+    """A registry, as the engine sees it."""
+
+    async def publish(self, repository: str, digest: str, tags: Sequence[str]) -> tuple[str, ...]:
+        """Put the manifest under its tags; returns the full references. Raises a `FleetpacksError`."""
+        ...
+
+
+class Run:
+    """The run of one plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        solver: Solver,
+        publisher: Publisher,
+        prepare: Prepare,
+        events: MemoryObjectSendStream[Event],
+        jobs: int,
+        fail_fast: bool,
+    ) -> None:
+        """Get ready; nothing happens before `execute`.
+
+        Args:
+            plan: the apps, in the order in which they are started.
+            solver: the builder.
+            publisher: the registry.
+            prepare: makes an app's solve; its block is held for as long as the solve runs.
+            events: where events go; closed by `execute`.
+            jobs: builds at once, at least 1.
+            fail_fast: whether the first failure cancels the rest.
+        """
+        self._plan = plan
+        self._solver = solver
+        self._publisher = publisher
+        self._prepare = prepare
+        self._events = events
+        self._jobs = jobs
+        self._fail_fast = fail_fast
+        self._scope = anyio.CancelScope()
+        self._reason: Literal["interrupted", "fail-fast"] = "interrupted"
+        self._outcomes: dict[str, Outcome] = {}
+
+    def interrupt(self) -> None:
+        """Cancel what is running, and start nothing more. `execute` then returns soon."""
+        self._scope.cancel()
+
+    async def execute(self) -> Mapping[str, Outcome]:
+        """Build everything.
+
+        Returns:
+            One outcome for every app of the plan, by name, in the plan's order.
+        """
+        began = time.monotonic()
+        names = tuple(app.app.name for app in self._plan.apps)
+        async with self._events:
+            await self._emit(RunStarted(time=time.time(), apps=names, builder=self._solver.address))
+            queue = iter(self._plan.apps)
+            with self._scope:
+                async with anyio.create_task_group() as workers:
+                    for _ in range(min(self._jobs, len(names))):
+                        workers.start_soon(self._work, queue)
+            for name in names:
+                if name not in self._outcomes:
+                    await self._settle(AppCancelled(time=time.time(), app=name, reason=self._reason))
+            outcomes = {name: self._outcomes[name] for name in names}
+            await self._emit(
+                RunCompleted(
+                    time=time.time(),
+                    exit_code=exit_code(outcomes.values()),
+                    seconds=time.monotonic() - began,
+                    succeeded=sum(isinstance(outcome, AppCompleted) for outcome in outcomes.values()),
+                    failed=sum(isinstance(outcome, AppFailed) for outcome in outcomes.values()),
+                    cancelled=sum(isinstance(outcome, AppCancelled) for outcome in outcomes.values()),
+                )
+            )
+        return outcomes
+
+    async def _work(self, queue: Iterator[AppPlan]) -> None:
+        for plan in queue:
+            outcome = await self._build(plan)
+            await self._settle(outcome)
+            if isinstance(outcome, AppFailed) and self._fail_fast and not self._scope.cancel_called:
+                self._reason = "fail-fast"
+                self._scope.cancel()
+
+    async def _build(self, plan: AppPlan) -> AppCompleted | AppFailed:
+        began = time.monotonic()
+        name = plan.app.name
+        progress = Progress(name)
+
+        async def on_status(update: StatusUpdate) -> None:
+            for event in progress.feed(update):
+                await self._emit(event)
+
+        await self._emit(AppStarted(time=time.time(), app=name, host=self._solver.address, image=plan.repository))
+        try:
+            with self._prepare(plan) as request:
+                result = await self._solver.solve(request, on_status=on_status)
+            if result.digest is None:
+                raise ProtocolError(
+                    f"{self._solver.address}: the build ended well without an image digest",
+                    hint="is the daemon older than buildkitd 0.13? `buildctl debug info` shows its version",
+                )
+            tags: tuple[str, ...] = ()
+            if self._plan.push:
+                tags = await self._publisher.publish(plan.repository, result.digest, plan.tags)
+        except FleetpacksError as error:
+            for event in progress.close():
+                await self._emit(event)
+            return AppFailed(
+                time=time.time(),
+                app=name,
+                kind=error.kind,
+                message=error.message,
+                hint=error.hint,
+                transient=isinstance(error, TransientError),
+                seconds=time.monotonic() - began,
+            )
+        for event in progress.close():
+            await self._emit(event)
+        return AppCompleted(
+            time=time.time(),
+            app=name,
+            image=plan.repository,
+            tags=tags,
+            digest=result.digest,
+            seconds=time.monotonic() - began,
+            steps=progress.steps,
+            cached=progress.cached,
+            sent_bytes=result.sent_bytes,
+        )
+
+    async def _settle(self, outcome: Outcome) -> None:
+        # Recorded before it is told: an outcome is a fact even when the telling is cancelled.
+        self._outcomes[outcome.app] = outcome
+        with anyio.move_on_after(_TELLING_SECONDS, shield=True):
+            await self._emit(outcome)
+
+    async def _emit(self, event: Event) -> None:
+        await self._events.send(event)
+
+
+def exit_code(outcomes: Iterable[Outcome]) -> int:
+    """What a run's outcomes mean for the process, interruption aside: 1 wins over 75.
+
+    An app that `--fail-fast` cancelled adds nothing: the failure that caused it is there too.
+    """
+    failures = [outcome for outcome in outcomes if isinstance(outcome, AppFailed)]
+    if not failures:
+        return EXIT_OK
+    return EXIT_TRANSIENT if all(failure.transient for failure in failures) else EXIT_FAILED

@@ -1,0 +1,99 @@
+"""From a plan to a solve."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from langs.model import AppBuild, Detection, Settings
+from orchestrator.buildkit import DirectorySource, MemorySource, SolveRequest
+from orchestrator.engine.request import filters, solve_request
+from orchestrator.model import App, AppPlan
+
+_BUILD = AppBuild(
+    language="go",
+    version=None,
+    package_manager=None,
+    dockerfile="FROM scratch\n",
+    dockerfile_path=None,
+    dockerignore=".git\n",
+    start_command=None,
+    processes=(),
+    port=5000,
+    cache=(),
+    evidence=(),
+)
+_PLAN = AppPlan(
+    app=App(
+        name="api",
+        path="services/api",
+        directory=Path("/mono/services/api"),
+        detection=Detection(language="go", evidence=()),
+        settings=Settings(env={"MODE": "fast"}),
+    ),
+    build=_BUILD,
+    repository="registry.example/api",
+    tags=("latest",),
+    reason="discovered",
+)
+_OWN = msgspec.structs.replace(
+    _PLAN, build=msgspec.structs.replace(_BUILD, dockerfile_path="deploy/Dockerfile", dockerignore=None)
+)
+
+
+def request_of(plan: AppPlan, *, push: bool = True, insecure: bool = False, no_cache: bool = False) -> SolveRequest:
+    return solve_request(
+        plan,
+        ref="ref",
+        shared_key="key",
+        push=push,
+        insecure=insecure,
+        no_cache=no_cache,
+        secrets={},
+        tokens=None,
+        registries=("registry.example",),
+    )
+
+
+def test_a_generated_dockerfile_travels_in_memory_with_its_own_ignore_file() -> None:
+    request = request_of(_PLAN)
+
+    context, dockerfile = request.sources
+    assert context == DirectorySource(name="context", root=Path("/mono/services/api"))
+    assert isinstance(dockerfile, MemorySource)
+    assert dockerfile.files == {"Dockerfile": b"FROM scratch\n", "Dockerfile.dockerignore": b".git\n"}
+    assert request.attrs == {"filename": "Dockerfile"}
+
+
+def test_a_users_dockerfile_is_read_where_it_lies_and_gets_variables_as_build_arguments() -> None:
+    request = request_of(_OWN)
+
+    assert [type(source) for source in request.sources] == [DirectorySource, DirectorySource]
+    assert request.attrs == {"filename": "deploy/Dockerfile", "build-arg:MODE": "fast"}
+
+
+def test_a_builder_pushes_by_digest_and_never_a_tag() -> None:
+    exporter = request_of(_PLAN, insecure=True).exporter
+
+    assert exporter is not None
+    assert exporter.attrs["name"] == "registry.example/api"
+    assert exporter.attrs["push-by-digest"] == "true"
+    assert exporter.attrs["registry.insecure"] == "true"
+
+
+def test_without_push_no_name_and_no_registry_is_mentioned() -> None:
+    exporter = request_of(_PLAN, push=False, insecure=True).exporter
+
+    assert exporter is not None
+    assert exporter.attrs == {"oci-mediatypes": "true"}
+
+
+def test_no_cache_is_the_frontends_attribute() -> None:
+    assert request_of(_PLAN, no_cache=True).attrs["no-cache"] == ""
+
+
+@pytest.mark.parametrize(
+    "other", [_OWN, msgspec.structs.replace(_PLAN, build=msgspec.structs.replace(_BUILD, dockerignore=""))]
+)
+def test_other_filters_mean_another_copy_on_the_daemon(other: AppPlan) -> None:
+    assert filters(_PLAN) != filters(other)

@@ -1,0 +1,301 @@
+"""The run, against a scripted builder: order, limits, failures, interruption."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from langs.model import AppBuild, Detection, Settings
+from orchestrator.buildkit import Log, SolveRequest, SolveResult, StatusUpdate, Vertex
+from orchestrator.engine.run import Outcome, Run
+from orchestrator.errors import BuildFailedError, DaemonLostError
+from orchestrator.events import AppCancelled, AppCompleted, AppFailed, Event, RunCompleted, RunStarted, StepLog
+from orchestrator.model import App, AppPlan, Plan
+
+_DIGEST = "sha256:" + "0" * 64
+Script = Callable[[str], Awaitable[None]]
+
+
+def plan_of(*names: str, push: bool = True) -> Plan:
+    build = AppBuild(
+        language="go",
+        version=None,
+        package_manager=None,
+        dockerfile="FROM scratch\n",
+        dockerfile_path=None,
+        dockerignore=None,
+        start_command=None,
+        processes=(),
+        port=5000,
+        cache=(),
+        evidence=(),
+    )
+    apps = tuple(
+        AppPlan(
+            app=App(
+                name=name,
+                path=name,
+                directory=Path("/nowhere") / name,
+                detection=Detection(language="go", evidence=()),
+                settings=Settings(),
+            ),
+            build=build,
+            repository=f"registry.example/{name}",
+            tags=("latest", "v1"),
+            reason="discovered",
+        )
+        for name in names
+    )
+    return Plan(root=Path("/nowhere"), apps=apps, push=push)
+
+
+class ScriptedSolver:
+    """Does what a script says, and remembers who ran with whom."""
+
+    address = "unix:///scripted.sock"
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self.started: list[str] = []
+        self.running: set[str] = set()
+        self.most = 0
+
+    async def solve(
+        self, request: SolveRequest, *, on_status: Callable[[StatusUpdate], Awaitable[None]]
+    ) -> SolveResult:
+        self.started.append(request.ref)
+        self.running.add(request.ref)
+        self.most = max(self.most, len(self.running))
+        try:
+            vertex = Vertex(
+                digest="sha256:v", name="RUN make", inputs=(), started=1.0, completed=None, cached=False, error=None
+            )
+            await on_status(StatusUpdate(vertexes=(vertex,), logs=(Log(vertex="sha256:v", data=b"a\nb", stream=1),)))
+            await self._script(request.ref)
+        finally:
+            self.running.discard(request.ref)
+        return SolveResult(digest=_DIGEST, exporter_response={}, sent_bytes=7)
+
+
+class RecordingPublisher:
+    def __init__(self) -> None:
+        self.published: list[tuple[str, str]] = []
+
+    async def publish(self, repository: str, digest: str, tags: Sequence[str]) -> tuple[str, ...]:
+        self.published.append((repository, digest))
+        return tuple(f"{repository}:{tag}" for tag in tags)
+
+
+@contextmanager
+def prepare(plan: AppPlan) -> Iterator[SolveRequest]:
+    yield SolveRequest(ref=plan.app.name, attrs={}, exporter=None, sources=(), shared_key="")
+
+
+async def execute(
+    plan: Plan,
+    solver: ScriptedSolver,
+    *,
+    jobs: int = 2,
+    fail_fast: bool = False,
+    publisher: RecordingPublisher | None = None,
+    meanwhile: Callable[[Run], Coroutine[object, object, None]] | None = None,
+) -> tuple[Mapping[str, Outcome], list[Event]]:
+    send, receive = anyio.create_memory_object_stream[Event](1000)
+    run = Run(
+        plan,
+        solver=solver,
+        publisher=publisher or RecordingPublisher(),
+        prepare=prepare,
+        events=send,
+        jobs=jobs,
+        fail_fast=fail_fast,
+    )
+    async with receive:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                if meanwhile is not None:
+                    tasks.start_soon(meanwhile, run)
+                outcomes = await run.execute()
+        return outcomes, [event async for event in receive]
+
+
+async def nothing(_ref: str) -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+async def test_every_app_is_built_published_and_reported_in_the_plans_order() -> None:
+    solver = ScriptedSolver(nothing)
+    publisher = RecordingPublisher()
+
+    outcomes, events = await execute(plan_of("a", "b", "c"), solver, publisher=publisher)
+
+    assert list(outcomes) == ["a", "b", "c"]
+    assert sorted(publisher.published) == [(f"registry.example/{name}", _DIGEST) for name in "abc"]
+    first = outcomes["a"]
+    assert isinstance(first, AppCompleted)
+    assert first.tags == ("registry.example/a:latest", "registry.example/a:v1")
+    assert first.sent_bytes == 7
+    assert isinstance(events[0], RunStarted)
+    assert isinstance(events[-1], RunCompleted)
+    assert events[-1].exit_code == 0
+
+
+async def test_apps_start_in_the_plans_order() -> None:
+    solver = ScriptedSolver(nothing)
+
+    await execute(plan_of(*"abcdefgh"), solver, jobs=1)
+
+    assert solver.started == list("abcdefgh")
+
+
+async def test_never_more_builds_run_at_once_than_the_limit() -> None:
+    async def until_all_wait(_ref: str) -> None:
+        await anyio.wait_all_tasks_blocked()
+
+    solver = ScriptedSolver(until_all_wait)
+
+    await execute(plan_of(*"abcdefgh"), solver, jobs=3)
+
+    assert solver.most == 3
+
+
+async def test_output_is_told_by_whole_lines_also_when_a_build_ends_within_one() -> None:
+    _, events = await execute(plan_of("a"), ScriptedSolver(nothing))
+
+    assert [event.text for event in events if isinstance(event, StepLog)] == ["a", "b"]
+
+
+async def test_without_push_nothing_is_published() -> None:
+    publisher = RecordingPublisher()
+
+    outcomes, _ = await execute(plan_of("a", push=False), ScriptedSolver(nothing), publisher=publisher)
+
+    assert publisher.published == []
+    assert isinstance(outcomes["a"], AppCompleted)
+    assert outcomes["a"].tags == ()
+
+
+async def test_a_failure_stops_only_its_own_app() -> None:
+    async def script(ref: str) -> None:
+        if ref == "b":
+            raise BuildFailedError("RUN make: exit code 2", hint="read its log")
+
+    outcomes, events = await execute(plan_of("a", "b", "c"), ScriptedSolver(script), jobs=1)
+
+    assert isinstance(outcomes["b"], AppFailed)
+    assert outcomes["b"].kind == "build"
+    assert isinstance(outcomes["c"], AppCompleted)
+    assert isinstance(events[-1], RunCompleted)
+    assert (events[-1].exit_code, events[-1].succeeded, events[-1].failed) == (1, 2, 1)
+
+
+async def test_fail_fast_cancels_the_rest_and_says_so() -> None:
+    async def script(ref: str) -> None:
+        if ref == "b":
+            raise BuildFailedError("no", hint="yes")
+        await anyio.sleep_forever()
+
+    solver = ScriptedSolver(script)
+    outcomes, events = await execute(plan_of("a", "b", "c"), solver, fail_fast=True)
+
+    assert isinstance(outcomes["b"], AppFailed)
+    for name in ("a", "c"):
+        outcome = outcomes[name]
+        assert isinstance(outcome, AppCancelled)
+        assert outcome.reason == "fail-fast"
+    assert sorted(solver.started) == ["a", "b"]
+    assert solver.running == set()
+    assert isinstance(events[-1], RunCompleted)
+
+
+async def test_an_interrupted_run_cancels_its_solves_and_leaves_no_app_unsaid() -> None:
+    entered = anyio.Event()
+
+    async def script(_ref: str) -> None:
+        entered.set()
+        await anyio.sleep_forever()
+
+    async def interrupt(run: Run) -> None:
+        await entered.wait()
+        run.interrupt()
+
+    solver = ScriptedSolver(script)
+    outcomes, events = await execute(plan_of("a", "b", "c"), solver, meanwhile=interrupt)
+
+    assert all(isinstance(outcome, AppCancelled) for outcome in outcomes.values())
+    assert solver.running == set()
+    assert isinstance(events[-1], RunCompleted)
+    assert events[-1].cancelled == 3
+
+
+async def test_a_run_interrupted_before_it_began_builds_nothing() -> None:
+    solver = ScriptedSolver(nothing)
+    send, receive = anyio.create_memory_object_stream[Event](100)
+    run = Run(
+        plan_of("a"),
+        solver=solver,
+        publisher=RecordingPublisher(),
+        prepare=prepare,
+        events=send,
+        jobs=1,
+        fail_fast=False,
+    )
+    run.interrupt()
+
+    outcomes = await run.execute()
+
+    receive.close()
+    assert solver.started == []
+    assert isinstance(outcomes["a"], AppCancelled)
+
+
+@pytest.mark.parametrize(
+    ("failures", "code"),
+    [
+        ({}, 0),
+        ({"a": "build"}, 1),
+        ({"a": "lost"}, 75),
+        ({"a": "lost", "b": "lost"}, 75),
+        ({"a": "lost", "b": "build"}, 1),
+    ],
+)
+async def test_a_real_failure_wins_over_a_transient_one(failures: Mapping[str, str], code: int) -> None:
+    async def script(ref: str) -> None:
+        match failures.get(ref):
+            case "build":
+                raise BuildFailedError("no", hint="yes")
+            case "lost":
+                raise DaemonLostError("gone", hint="again")
+            case _:
+                return
+
+    _, events = await execute(plan_of("a", "b", "c"), ScriptedSolver(script))
+
+    assert isinstance(events[-1], RunCompleted)
+    assert events[-1].exit_code == code
+
+
+async def test_a_display_that_nobody_reads_does_not_keep_an_interrupted_run() -> None:
+    send, receive = anyio.create_memory_object_stream[Event](0)
+    run = Run(
+        plan_of("a"),
+        solver=ScriptedSolver(nothing),
+        publisher=RecordingPublisher(),
+        prepare=prepare,
+        events=send,
+        jobs=1,
+        fail_fast=False,
+    )
+
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run.execute)
+            await receive.receive()
+            run.interrupt()
+            # Nobody reads, until every task waits for it: the run has given up telling what it could not tell.
+            await anyio.wait_all_tasks_blocked()
+            async with receive:
+                async for _ in receive:
+                    pass
