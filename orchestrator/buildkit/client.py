@@ -73,6 +73,11 @@ class Client:
         # Not given the block's own error: a task group would wrap it, and a caller expects what was raised.
         await self._tasks.__aexit__(None, None, None)
 
+    @property
+    def address(self) -> str:
+        """The daemon's address, as it was given."""
+        return self._address
+
     async def info(self) -> DaemonInfo:
         """Ask which BuildKit answers.
 
@@ -98,19 +103,19 @@ class Client:
     async def active_builds(self) -> tuple[str, ...]:
         """List the refs of the builds that run on the daemon, ours and others'."""
         request = control_pb2.BuildHistoryRequest(active_only=True, early_exit=True).SerializeToString()
-        refs: list[str] = []
-        async with self._translated(), self._connection() as connection:
-            async with connection.call(f"{_CONTROL}/ListenBuildHistory") as call:
-                await call.send(request)
-                await call.end()
-                async for message in call:
-                    refs.append(_decoded(control_pb2.BuildHistoryEvent, message).record.ref)
-        return tuple(refs)
+        async with (
+            self._translated(),
+            self._connection() as connection,
+            connection.call(f"{_CONTROL}/ListenBuildHistory") as call,
+        ):
+            await call.send(request)
+            await call.end()
+            return tuple([_decoded(control_pb2.BuildHistoryEvent, message).record.ref async for message in call])
 
     async def solve(self, request: SolveRequest, *, on_status: OnStatus) -> SolveResult:
         """Build, and wait until the daemon has ended the build and every status update was delivered.
 
-        Cancelling cancels the build on the daemon too, and waits, for a bounded time, until the daemon lists it no more.
+        Cancelling this cancels the build on the daemon, and waits, at most 10 seconds, until it is no longer active there.
 
         Args:
             request: what to build.
@@ -165,7 +170,8 @@ class Client:
     async def _until_gone(self, ref: str) -> None:
         try:
             while ref in await self.active_builds():
-                await anyio.sleep(_CANCEL_POLL)
+                # The daemon's event for this would be missed if it came before we listened.
+                await anyio.sleep(_CANCEL_POLL)  # noqa: ASYNC110  the daemon is asked, no event of ours is awaited
         except FleetpacksError:
             # Without the daemon there is no build, and a daemon without a history has nothing to wait for.
             return
