@@ -50,10 +50,12 @@ def build(
     flags = Flags(image=image, hosts=hosts, jobs=jobs, no_cache=no_cache, result_file=result_file, env=env)
     config = load(environment.source(source, variables), variables, flags)
     request = Request(named=paths, push=push, tags=tags, secrets_needed=True)
-    options = application.BuildOptions(progress=progress, keep_going=keep_going)
 
     async def run() -> int:
         plan = await application.make_plan(config, request)
-        return await application.run_build(config, plan, options, out=sys.stdout)
+        from orchestrator.app.build import BuildOptions, run_build  # noqa: PLC0415 -- h2, protobuf, httpx: only now
+
+        options = BuildOptions(progress=progress, keep_going=keep_going)
+        return await run_build(config, plan, options, out=sys.stdout)
 
     return anyio.run(run)

@@ -5,7 +5,6 @@ from pathlib import Path
 import anyio
 import click
 
-from orchestrator import app as application
 from orchestrator.config import environment, load
 from orchestrator.errors import UsageError
 from orchestrator.registry import reference
@@ -28,5 +27,9 @@ def tag(*, result: Path | None, words: tuple[str, ...]) -> int:
     for source in sources:
         for each in tags:
             reference.parse(source).with_tag(each)
+    from orchestrator.app.build import run_tag  # noqa: PLC0415 -- httpx: only now
+
     config = load(Path(), environment.read())
-    return anyio.run(application.run_tag, config, sources, tags)
+    for published in anyio.run(run_tag, config, sources, tags):
+        click.echo(published)
+    return 0

@@ -1,0 +1,253 @@
+"""The wiring of `build` and `tag`: builder, registry, run, display, signals.
+
+Imports the heavy libraries (h2, protobuf, httpx): imported itself only where a build begins.
+"""
+
+import datetime as dt
+import os
+import secrets
+import signal
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Literal, TextIO
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+import remote.address
+import remote.connect
+from orchestrator.buildkit import Client, SecretReader, SolveRequest
+from orchestrator.config import Config
+from orchestrator.display import jsonlines
+from orchestrator.display.output import show
+from orchestrator.display.plain import Plain
+from orchestrator.engine.publish import RegistryPublisher
+from orchestrator.engine.request import filters, solve_request
+from orchestrator.engine.run import Prepare, Run, exit_code
+from orchestrator.errors import EXIT_SIGINT, EXIT_SIGTERM, ConfigError, FleetpacksError, UsageError
+from orchestrator.events import Event
+from orchestrator.model import AppPlan, Plan, SecretSource
+from orchestrator.registry import hosts
+from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.credentials import Credentials
+from orchestrator.registry.reference import parse
+from orchestrator.registry.tokens import RegistryTokens
+from orchestrator.report import result
+from orchestrator.schedule.slots import SharedKeys
+from remote.errors import AddressError
+
+_BUFFERED_EVENTS = 1024
+_SYSTEM_SOCKET = "/run/buildkit/buildkitd.sock"
+
+
+class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run behaves; what it builds is the plan's."""
+
+    progress: Literal["plain", "json"] = "plain"
+    keep_going: bool = True
+
+
+async def run_build(config: Config, plan: Plan, options: BuildOptions, *, out: TextIO) -> int:
+    """Build a plan, publish it, and write the result file that was asked for.
+
+    The first SIGINT or SIGTERM cancels the builds on the daemon and waits until they are gone; a second one leaves at
+    once (a daemon ends the builds of a client that has vanished).
+
+    Args:
+        config: what was said.
+        plan: what to build.
+        options: how.
+        out: where progress goes.
+
+    Returns:
+        The process's exit code.
+
+    Raises:
+        UsageError: the builder's address is wrong, or the result file cannot be written.
+        TransientError: nothing answers at the builder's address.
+    """
+    address = _builder(config)
+    signals = _Signals()
+    began = time.monotonic()
+    async with signals.watched(), _registry(config) as (registry, tokens):
+        async with Client(partial(remote.connect.connect, address), address=str(address)) as client:
+            # One question first: a builder that is not there is one error, not one for each app.
+            await client.workers()
+            send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
+            run = Run(
+                plan,
+                solver=client,
+                publisher=RegistryPublisher(registry),
+                prepare=_preparer(config, plan, tokens),
+                events=send,
+                jobs=_jobs(config),
+                fail_fast=not options.keep_going,
+            )
+            with closing(Plain()) as plain:
+                render = jsonlines.render if options.progress == "json" else plain.render
+                async with anyio.create_task_group() as displays:
+                    displays.start_soon(show, receive, render, out)
+                    with signals.handled_by(run.interrupt):
+                        outcomes = await run.execute()
+        code = signals.exit_code or exit_code(outcomes.values())
+        if config.result_file is not None:
+            document = result.result(
+                plan,
+                outcomes,
+                exit_code=code,
+                seconds=time.monotonic() - began,
+                timestamp=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
+            )
+            await anyio.to_thread.run_sync(result.write, config.result_file, document)
+        return code
+    # Reached only when a signal cancelled everything: before the run began, or for the second time.
+    return signals.exit_code or EXIT_SIGTERM
+
+
+async def run_tag(config: Config, sources: Sequence[str], tags: Sequence[str]) -> tuple[str, ...]:
+    """Put more tags on what was published: requests to a registry, no build.
+
+    Args:
+        config: what was said.
+        sources: images, as `repository:tag` or `repository@digest`.
+        tags: bare tags, put on every source in its own repository.
+
+    Returns:
+        The full references that now point to an image.
+
+    Raises:
+        UsageError: a reference or a tag cannot be.
+        ImageNotFoundError, RegistryError, RegistryUnavailableError: the registry's answer.
+    """
+    references = [parse(source) for source in sources]
+    targets = [[reference.with_tag(tag) for tag in tags] for reference in references]
+    done: list[str] = []
+    async with _registry(config) as (registry, _):
+        for reference, wanted in zip(references, targets, strict=True):
+            manifest = await registry.get_manifest(reference)
+            for target in wanted:
+                await registry.put_manifest(target, manifest)
+                done.append(str(target))
+    return tuple(done)
+
+
+class _Signals:
+    """SIGINT and SIGTERM as a cancellation that can be handed to whoever knows a gentler one."""
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+        self._handler: Callable[[], None] | None = None
+        self._scope = anyio.CancelScope()
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncGenerator[None]:
+        """Cancel the block on a signal; leaving it cancelled is no error."""
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+
+            async def watch() -> None:
+                async for number in received:
+                    self.exit_code = EXIT_SIGINT if number == signal.SIGINT else EXIT_SIGTERM
+                    handler, self._handler = self._handler, None
+                    (handler or self._scope.cancel)()
+
+            failure: FleetpacksError | None = None
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(watch)
+                try:
+                    with self._scope:
+                        yield
+                except FleetpacksError as error:
+                    # Raised below: a task group would wrap it.
+                    failure = error
+                tasks.cancel_scope.cancel()
+            if failure is not None:
+                raise failure
+
+    @contextmanager
+    def handled_by(self, handler: Callable[[], None]) -> Generator[None]:
+        """Let the first signal within the block call `handler` instead."""
+        self._handler = handler
+        try:
+            yield
+        finally:
+            self._handler = None
+
+
+@asynccontextmanager
+async def _registry(config: Config) -> AsyncGenerator[tuple[RegistryClient, RegistryTokens]]:
+    credentials = Credentials(config.docker_config / "config.json")
+    async with RegistryClient(credentials, config.registries) as client:
+        yield client, RegistryTokens(client, credentials)
+
+
+def _preparer(config: Config, plan: Plan, tokens: RegistryTokens) -> Prepare:
+    keys = SharedKeys(f"{os.uname().nodename}:{plan.root}")
+    readers = {name: _reader(config, source) for name, source in config.secrets.items()}
+    run = secrets.token_hex(8)
+
+    @contextmanager
+    def prepare(app: AppPlan) -> Generator[SolveRequest]:
+        host = parse(app.repository).host
+        registry = config.registries.get(host)
+        insecure = (registry is not None and registry.insecure) or hosts.is_loopback(hosts.hostname(host))
+        with keys.slot(app.app.path, filters(app)) as shared_key:
+            yield solve_request(
+                app,
+                ref=f"fleetpacks-{run}-{secrets.token_hex(8)}",
+                shared_key=shared_key,
+                push=plan.push,
+                insecure=insecure,
+                no_cache=config.no_cache,
+                secrets={name: readers[name] for name in app.app.settings.secrets},
+                tokens=tokens,
+                registries=(host,),
+            )
+
+    return prepare
+
+
+def _reader(config: Config, source: SecretSource) -> SecretReader:
+    """Reads the value when a step asks for it: it is never kept."""
+
+    async def read() -> bytes:
+        where = f"{config.secrets_file}: secrets.{source.name}"
+        if source.file is not None:
+            try:
+                return await anyio.Path(source.file).read_bytes()
+            except OSError as error:
+                raise ConfigError(
+                    f"{where}: {source.file}: {error.strerror}", hint="Name a file that can be read."
+                ) from error
+        value = config.environment.variables.get(source.env or "")
+        if value is None:
+            raise ConfigError(f"{where}: ${source.env} is not set", hint=f"Set {source.env}, or name another source.")
+        return value.encode(errors="surrogateescape")
+
+    return read
+
+
+def _builder(config: Config) -> remote.address.Address:
+    if config.hosts:
+        host = config.hosts[0]
+        try:
+            return remote.address.parse(host.url)
+        except AddressError as error:
+            raise UsageError(f"{host.source}: {error.message}", hint=error.hint) from error
+    runtime = config.environment.variables.get("XDG_RUNTIME_DIR")
+    places = [Path(_SYSTEM_SOCKET), *([Path(runtime, "buildkit/buildkitd.sock")] if runtime else [])]
+    for place in places:
+        if place.is_socket():
+            return remote.address.UnixAddress(path=str(place))
+    raise UsageError(
+        f"no builder was named, and there is no socket at {' or '.join(map(str, places))}",
+        hint="Start buildkitd, or name one: --host unix:///path/to/buildkitd.sock, or $BUILDKIT_HOST.",
+    )
+
+
+def _jobs(config: Config) -> int:
+    slots = config.hosts[0].slots if config.hosts else None
+    return config.jobs or slots or len(os.sched_getaffinity(0))
