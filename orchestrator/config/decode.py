@@ -35,7 +35,7 @@ _WORDS = {
 
 Key = tuple[str | int, ...]
 S = TypeVar("S", bound=msgspec.Struct)
-Foreign = Callable[[Key], str | None]
+Foreign = Callable[[Key, object], str | None]
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +90,8 @@ def decode(document: Document, cls: type[S], *, foreign: Foreign) -> S:
     Args:
         document: the file.
         cls: a struct class; its annotations are the schema.
-        foreign: given the key of an unknown entry, a hint when it belongs into another file, else None.
+        foreign: given a key that is unknown or has a wrong value, and that value: a hint when it belongs into another
+            file, else None.
 
     Raises:
         ConfigError: with file, line, key, and what was expected.
@@ -176,7 +177,8 @@ def _convert(document: Document, key: Key, value: object, kind: Any, foreign: Fo
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise document.error(key, _plain(str(error)), hint="Change the value, or remove the key.") from error
+        hint = foreign(key, value) or "Change the value, or remove the key."
+        raise document.error(key, _plain(str(error)), hint=hint) from error
 
 
 def _struct(document: Document, key: Key, value: object, cls: type[msgspec.Struct], foreign: Foreign) -> msgspec.Struct:
@@ -189,7 +191,7 @@ def _struct(document: Document, key: Key, value: object, cls: type[msgspec.Struc
     for name, item in table.items():
         here = (*key, name)
         if name not in names:
-            hint = foreign(here)
+            hint = foreign(here, item)
             near = did_you_mean(name, names)
             if hint is None and near is not None:
                 hint = f"Did you mean {near!r}?"

@@ -23,6 +23,8 @@ SYSTEM = Path("/etc/fleetpacks/config.toml")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?")
 
+_REPOSITORY_KEYS = frozenset(field.name for field in msgspec.structs.fields(repository.RootTable)) - {"secrets"}
+
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
 
@@ -114,7 +116,7 @@ def _check(table: OperatorTable, document: Document) -> None:
             raise document.error(("secrets", name, "file"), "expected an absolute path", hint="Begin it with /.")
 
 
-def _foreign(key: Key) -> str | None:
-    if key[0] in {field.name for field in msgspec.structs.fields(repository.RootTable)}:
+def _foreign(key: Key, _value: object) -> str | None:
+    if len(key) == 1 and key[0] in _REPOSITORY_KEYS:
         return f"This is the repository's to say: put it into {repository.FILE} at its root."
     return None

@@ -24,7 +24,6 @@ OPERATOR_KEYS = ("image", "hosts", "registries", "jobs")
 
 _OPERATOR_HINT = "This is the operator's to say: put it into ~/.config/fleetpacks/config.toml or $FLEETPACKS_CONFIG."
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_APP_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
@@ -98,7 +97,7 @@ def read_app(root: Path, path: str) -> Stated | None:
     document = decode.read(root / path / FILE, name=name, within=root)
     if document is None:
         return None
-    stated = Stated(table=decode.decode(document, AppTable, foreign=_foreign), document=document)
+    stated = Stated(table=decode.decode(document, AppTable, foreign=_foreign_below), document=document)
     check(stated)
     return stated
 
@@ -122,6 +121,10 @@ def check(stated: Stated) -> None:
             )
         if "\0" in value:
             raise stated.error(("env", name), "the value holds a NUL byte", hint="No program can receive that.")
+    if table.dockerfile is not None and normal_path(table.dockerfile) in {None, "."}:
+        raise stated.error(
+            ("dockerfile",), "expected a file below the app's directory", hint="Give it relative, without `..`."
+        )
     for key, command in (("run", table.run), ("build", table.build)):
         if command is not None and any(character in command for character in "\0\n\r"):
             raise stated.error((key,), "expected one line", hint="Put longer commands into a script of the app.")
@@ -135,9 +138,18 @@ def normal_path(path: str) -> str | None:
     return None if ".." in parts else "/".join(parts) or "."
 
 
-def _foreign(key: Key) -> str | None:
-    if key[0] in OPERATOR_KEYS or (key[0] == "apps" and key[-1] in OPERATOR_KEYS):
+def _foreign(key: Key, value: object) -> str | None:
+    app_key = key[2:] if key[0] == "apps" else key
+    if app_key[:1] and app_key[0] in OPERATOR_KEYS:
         return _OPERATOR_HINT
-    if key[-1] in {"ignore", "apps"}:
-        return f"This key belongs into the root's {FILE}."
+    if app_key == ("secrets",) and isinstance(value, dict):
+        return f'Name them only, as in secrets = ["NPM_TOKEN"]. Where values come from: {_OPERATOR_HINT}'
+    if key[0] == "apps" and app_key[:1] and app_key[0] in {"ignore", "apps"}:
+        return f"This key stands at the top of the root's {FILE}."
     return None
+
+
+def _foreign_below(key: Key, value: object) -> str | None:
+    if key[0] in {"ignore", "apps"}:
+        return f"This key belongs into the root's {FILE}."
+    return _foreign(key, value)

@@ -136,7 +136,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         merged |= {"port": said.port} if said.port is not None else {}
         merged |= {"cache_key": said.cache_key} if said.cache_key is not None else {}
         if sole:
-            merged |= _of_environment(said)
+            merged |= _of_environment(said, self.root / path)
         merged |= {
             "versions": versions,
             "env": env | dict(self.env),
@@ -276,10 +276,19 @@ def _of_one_app(table: AppTable) -> dict[str, object]:
     return {key: value for key, value in said.items() if value is not None}
 
 
-def _of_environment(said: Environment) -> dict[str, object]:
+def _of_environment(said: Environment, directory: Path) -> dict[str, object]:
+    dockerfile = said.dockerfile_path
+    if dockerfile is not None:
+        # migetpacks takes it from the app's directory, or absolute.
+        dockerfile = repository.normal_path(os.path.relpath(directory / dockerfile, directory))
+        if dockerfile in {None, "."}:
+            raise ConfigError(
+                f"$DOCKERFILE_PATH: expected a file below {directory}, got {said.dockerfile_path!r}",
+                hint="Give it relative to the app's directory.",
+            )
     values = {
         "language": said.language,
-        "dockerfile": said.dockerfile_path,
+        "dockerfile": dockerfile,
         "run_command": said.run_command,
         "build_command": said.build_command,
     }
@@ -287,10 +296,16 @@ def _of_environment(said: Environment) -> dict[str, object]:
 
 
 def _check_languages(stated: Stated) -> None:
-    known = (*version_variables().values(), "dockerfile")
-    words = [((("language",)), stated.table.language)] if stated.table.language else []
-    for key, word in [*words, *((("versions", name), name) for name in stated.table.versions)]:
+    table = stated.table
+    said = {("language",): table.language, **{("versions", name): name for name in table.versions}}
+    words = {key: word for key, word in said.items() if word is not None}
+    if not words:
+        return
+    from langs.registry import LANGUAGES  # noqa: PLC0415 -- the languages' own libraries, only when one is named
+
+    known = tuple(language.NAME for language in LANGUAGES)
+    for key, word in words.items():
         if word not in known:
-            near = did_you_mean(str(word), known)
+            near = did_you_mean(word, known)
             hint = f"Did you mean {near!r}?" if near else f"Known: {', '.join(known)}."
             raise stated.error(key, f"unknown language {word!r}", hint=hint)

@@ -10,7 +10,7 @@ from orchestrator.config import Config
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App, AppPlan, Plan
 from orchestrator.plan.naming import Facts, name_all
-from orchestrator.workspace.border import errors_of
+from orchestrator.workspace.border import Problems, errors_of
 
 Build = Callable[[Path, Settings], AppBuild]
 
@@ -50,15 +50,14 @@ def make(
     if request.secrets_needed:
         _check_secrets(config, selected)
     plans: list[AppPlan] = []
+    problems = Problems()
     reason = "requested" if request.named or config.project_path else "discovered"
     for app in selected:
-        with errors_of(app.path):
+        repository, tags = names[app.path].repository, names[app.path].tags
+        with problems.collected(), errors_of(app.path):
             built = build(app.directory, app.settings)
-        plans.append(
-            AppPlan(
-                app=app, build=built, repository=names[app.path].repository, tags=names[app.path].tags, reason=reason
-            )
-        )
+            plans.append(AppPlan(app=app, build=built, repository=repository, tags=tags, reason=reason))
+    problems.raise_all()
     return Plan(root=config.root, apps=tuple(plans), push=push)
 
 

@@ -8,6 +8,33 @@ from orchestrator.errors import ConfigError
 from orchestrator.workspace.files import printable
 
 
+class Problems:
+    """Errors of several apps, told at once: whoever mends one wants to know of the others."""
+
+    def __init__(self) -> None:
+        self._errors: list[ConfigError] = []
+
+    @contextmanager
+    def collected(self) -> Generator[None]:
+        """Keep a ConfigError of the block for later."""
+        try:
+            yield
+        except ConfigError as error:
+            self._errors.append(error)
+
+    def raise_all(self) -> None:
+        """Raise what was kept, if anything.
+
+        Raises:
+            ConfigError: the one, or one that names all; its hint is the first one's.
+        """
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        if self._errors:
+            message = "\n".join((f"{len(self._errors)} problems", *(error.message for error in self._errors)))
+            raise ConfigError(message, hint=self._errors[0].hint)
+
+
 @contextmanager
 def errors_of(path: str) -> Generator[None]:
     """Translate what is wrong with the files of the app at `path`, relative to the root.

@@ -22,7 +22,7 @@ from orchestrator.config import Config
 from orchestrator.config.repository import FILE
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App
-from orchestrator.workspace.border import errors_of
+from orchestrator.workspace.border import Problems, errors_of
 from orchestrator.workspace.files import ignore_spec, printable
 from orchestrator.workspace.names import assign
 
@@ -30,12 +30,17 @@ Detect = Callable[[Path, Settings], Detection | None]
 
 DOCKERFILE = "Dockerfile"
 MANIFESTS = {
-    "js": ("package.json",),
+    "js": ("package.json", "package.json5"),
+    "mjs": ("package.json", "package.json5"),
     "py": ("pyproject.toml", "requirements.txt", "Pipfile", "setup.py", "setup.cfg", "uv.lock"),
     "go": ("go.mod", "go.work"),
 }
 """By the suffix of the sources which they govern."""
-ENTRY_POINTS = frozenset({"main.py", "app.py", "bot.py", "main.go", "index.js", "server.js"})
+ENTRY_POINTS = frozenset(
+    {"main.go"}
+    | {f"{stem}.py" for stem in ("main", "app", "server", "bot", "run", "wsgi", "__main__")}
+    | {f"{stem}.{suffix}" for stem in ("server", "index", "app", "main") for suffix in ("js", "mjs")}
+)
 MARKERS = frozenset({*(name for names in MANIFESTS.values() for name in names), "Procfile", DOCKERFILE, FILE})
 
 FOREIGN = frozenset({"node_modules", "bower_components", "vendor", "third_party", "site-packages", "venv"})
@@ -117,18 +122,21 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
         for suffix, names in MANIFESTS.items()
     }
     apps: dict[str, tuple[Detection, Settings]] = {}
+    problems = Problems()
     for candidate in candidates(files, config, named):
         path = candidate.path
         if not candidate.marked and _part_of_something(candidate, apps, governed):
             continue
         directory = _inside(config, path)
+        detection = None
         settings = config.settings_for(path)
-        with errors_of(path):
+        with problems.collected(), errors_of(path):
             detection = detect(directory, settings) if directory is not None else None
+            if detection is None and config.is_declared(path):
+                raise _no_app(config, path, directory)
         if detection is not None and (detection.is_app or config.is_declared(path) or path in named):
             apps[path] = (detection, settings)
-        elif config.is_declared(path):
-            raise _no_app(config, path, directory)
+    problems.raise_all()
     names = assign({path: config.name_for(path) for path in apps}, config.root.name)
     return tuple(
         App(name=names[path], path=path, directory=config.root / path, detection=detection, settings=settings)
