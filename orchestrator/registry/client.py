@@ -25,7 +25,7 @@ from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.hosts import Endpoint
 from orchestrator.registry.manifest import ACCEPTED, Descriptor, Manifest, checked, digest_of
 from orchestrator.registry.reference import Reference, is_digest
-from orchestrator.registry.transport import Consumer, NoAnswerError, Request, Transport, describe, read
+from orchestrator.registry.transport import Consumer, NoAnswerError, Request, Transport, chunks, describe, read
 
 _T = TypeVar("_T")
 Sink = Callable[[bytes], Awaitable[object]]
@@ -210,12 +210,13 @@ class RegistryClient:
             hasher = hashlib.new(descriptor.digest.partition(":")[0])
             size = 0
             try:
-                async for chunk in response.aiter_raw():
-                    size += len(chunk)
-                    if size > descriptor.size:
-                        break
-                    hasher.update(chunk)
-                    await sink(chunk)
+                async with chunks(response) as stream:
+                    async for chunk in stream:
+                        size += len(chunk)
+                        if size > descriptor.size:
+                            break
+                        hasher.update(chunk)
+                        await sink(chunk)
             except httpx.TransportError as error:
                 if size == 0:
                     raise

@@ -9,8 +9,8 @@ bytes on must turn a lost connection into an error of its own.
 """
 
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -175,13 +175,31 @@ async def read(response: httpx.Response, limit: int, host: str, *, cut: bool = F
         ProtocolError: it is longer.
     """
     body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > limit:
-            if cut:
-                return bytes(body[:limit])
-            raise failures.broken(host, f"an answer is longer than {limit} bytes")
+    async with chunks(response) as stream:
+        async for chunk in stream:
+            body += chunk
+            if len(body) > limit:
+                if cut:
+                    return bytes(body[:limit])
+                raise failures.broken(host, f"an answer is longer than {limit} bytes")
     return bytes(body)
+
+
+@asynccontextmanager
+async def chunks(response: httpx.Response) -> AsyncGenerator[AsyncIterator[bytes], None]:
+    """The body as it comes; it may be left before its end.
+
+    httpx nests generators, and closing the outermost one leaves the others to the garbage collector, which trio rightly
+    complains about. Reading on from the closed connection ends all of them.
+    """
+    stream = response.aiter_raw()
+    try:
+        yield stream
+    finally:
+        await response.aclose()
+        with suppress(httpx.HTTPError, httpx.StreamError):
+            async for _ in stream:
+                pass
 
 
 def describe(error: httpx.TransportError) -> str:
