@@ -62,5 +62,5 @@ class Recipes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def load() -> Recipes:
     """The recipes that ship with the package."""
-    data = files(__package__).joinpath("recipes.toml").read_bytes()
+    data = files("orchestrator.bases").joinpath("recipes.toml").read_bytes()
     return msgspec.toml.decode(data, type=Recipes)

@@ -21,14 +21,15 @@ def lab() -> None:
 
 
 @lab.command()
+@click.option("--builder/--no-builder", default=True, help="Whether buildkitd is started (default: yes).")
 @click.option("--peers", is_flag=True, help="Also build what the benchmarks compare with (buildx).")
 @click.option("--unpack", is_flag=True, help="Unpack Debian's programs even where they are installed.")
 @click.option("--images/--no-images", default=True, help="Whether base images are made (default: yes).")
-def up(*, peers: bool, unpack: bool, images: bool) -> None:
+def up(*, builder: bool, peers: bool, unpack: bool, images: bool) -> None:
     """Bring the lab up; quick when it is."""
     place = layout()
     with steps.locked(place, _say):
-        anyio.run(partial(steps.up, place, images=images, peers=peers, installed=not unpack, say=_say))
+        anyio.run(partial(steps.up, place, builder=builder, images=images, peers=peers, installed=not unpack, say=_say))
     _status()
 
 
@@ -46,6 +47,17 @@ def status() -> None:
     """Say what runs, and where; exit status 1 when the lab is not up."""
     if not _status():
         sys.exit(1)
+
+
+@lab.command()
+def quickstart() -> None:
+    """Build examples/monorepo, push it, start one of its apps and print its answer."""
+    from tests.lab.quickstart import quickstart as run  # noqa: PLC0415 -- all of the product, for this command only
+
+    place = layout()
+    with steps.locked(place, _say):
+        anyio.run(partial(run, place, say=_say, show=click.echo))
+    _say("`python -m tests.lab down` ends registry and buildkitd; `down --delete` also deletes what was made")
 
 
 def _status() -> bool:

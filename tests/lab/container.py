@@ -8,7 +8,7 @@ no new privilege. Whatever happens, leaving the block kills the container and de
 import json
 import secrets
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
 @asynccontextmanager
 async def started(
     lab: Lab, image: str, *, path: str = "/", env: Mapping[str, str] | None = None
-) -> AsyncIterator[Container]:
+) -> AsyncGenerator[Container]:
     """Pull an image, start it, and wait until it answers HTTP; kill and delete it on leaving.
 
     Args:
@@ -87,7 +87,7 @@ async def end_all(state: Path, runc: str) -> None:
 
 
 @asynccontextmanager
-async def _running(lab: Lab, name: str, bundle: Path) -> AsyncIterator[anyio.abc.Process]:
+async def _running(lab: Lab, name: str, bundle: Path) -> AsyncGenerator[anyio.abc.Process]:
     runc = [str(lab.runc), "--root", str(lab.state / "runc")]
     with (bundle / "log").open("wb") as log:
         process = await anyio.open_process(

@@ -61,29 +61,30 @@ insecure-entitlements = ["network.host"]
 """
 
 
-async def start(place: Layout, *, registry: Path, runc: Path, say: Callable[[str], None]) -> Record:
-    """Start what does not run, wait until both answer, and remember them.
+async def start(place: Layout, *, registry: Path, runc: Path, builder: bool, say: Callable[[str], None]) -> Record:
+    """Start what does not run, wait until it answers, and remember it.
 
     Args:
         place: the state directory.
         registry: the program `docker-registry`.
         runc: the program `runc`.
+        builder: whether buildkitd is wanted, too.
         say: receives one line per thing done.
 
     Raises:
         LabError: a daemon does not come up.
     """
     old = place.read()
-    running = {name: daemon for name, daemon in (old.daemons if old else {}).items() if daemon.alive()}
+    known: Mapping[str, Daemon] = old.daemons if old else {}
+    running = {name: daemon for name, daemon in known.items() if daemon.alive()}
     port = old.port if old else _free_port()
     if "registry" not in running and not _is_free(port):
         port = _free_port()
         if "buildkitd" in running:  # its configuration names the port that somebody else has taken
             await end(running.pop("buildkitd"))
-    starters: dict[str, Callable[[], Awaitable[Daemon]]] = {
-        "registry": lambda: _start_registry(place, registry, port),
-        "buildkitd": lambda: _start_buildkitd(place, runc, port),
-    }
+    starters: dict[str, Callable[[], Awaitable[Daemon]]] = {"registry": lambda: _start_registry(place, registry, port)}
+    if builder:
+        starters["buildkitd"] = lambda: _start_buildkitd(place, runc, port)
     for stray in strays(place.root, known=running.values()):
         await end(stray)
     for name, starter in starters.items():
@@ -92,7 +93,8 @@ async def start(place: Layout, *, registry: Path, runc: Path, say: Callable[[str
             running[name] = await starter()
             place.write(Record(port=port, runc=str(runc), daemons=running))
     await _answers(place, "registry", running["registry"], lambda: _registry_answers(port))
-    await _answers(place, "buildkitd", running["buildkitd"], lambda: _buildkitd_answers(place))
+    if builder:
+        await _answers(place, "buildkitd", running["buildkitd"], lambda: _buildkitd_answers(place))
     return Record(port=port, runc=str(runc), daemons=running)
 
 

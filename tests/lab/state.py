@@ -13,6 +13,7 @@ from tests.lab.process import Daemon
 
 BUILDKIT = "v0.30.0"
 BUILDX = "v0.33.0"
+DAEMONS = ("registry", "buildkitd")
 
 
 class Lab(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,8 +105,13 @@ def current() -> Lab | None:
     """The lab, when all of its daemons run; else None."""
     place = layout()
     record = place.read()
-    if record is None or not record.daemons or not all(daemon.alive() for daemon in record.daemons.values()):
+    if record is None or not all(name in record.daemons and record.daemons[name].alive() for name in DAEMONS):
         return None
+    return lab_of(place, record)
+
+
+def lab_of(place: Layout, record: Record) -> Lab:
+    """The lab's addresses and tools, whether it runs or not."""
     return Lab(
         registry=f"127.0.0.1:{record.port}",
         buildkitd=place.socket,

@@ -7,7 +7,8 @@ folder named by their version. A finished tool is renamed into place, so an inte
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -39,10 +40,11 @@ async def debian_program(place: Layout, package: str, program: str, *, installed
     return unpacked / program
 
 
-async def buildkit(place: Layout) -> None:
+async def buildkit(place: Layout, say: Callable[[str], None]) -> None:
     """Compile buildkitd and buildctl, unless that was done before."""
     await _compile(
         place,
+        say,
         module="buildkit",
         packages=("github.com/moby/buildkit/cmd/buildkitd", "github.com/moby/buildkit/cmd/buildctl"),
         version=f"-X github.com/moby/buildkit/version.Version={BUILDKIT}",
@@ -50,10 +52,11 @@ async def buildkit(place: Layout) -> None:
     )
 
 
-async def buildx(place: Layout) -> None:
+async def buildx(place: Layout, say: Callable[[str], None]) -> None:
     """Compile buildx, a reference that benchmarks compare with, unless that was done before."""
     await _compile(
         place,
+        say,
         module="buildx",
         packages=("github.com/docker/buildx/cmd/buildx",),
         version=f"-X github.com/docker/buildx/version.Version={BUILDX}",
@@ -118,7 +121,9 @@ async def _download(place: Layout, package: str, folder: Path) -> Path:
     )
 
 
-async def _compile(place: Layout, *, module: str, packages: Sequence[str], version: str, into: Path) -> None:
+async def _compile(
+    place: Layout, say: Callable[[str], None], *, module: str, packages: Sequence[str], version: str, into: Path
+) -> None:
     if await anyio.Path(into).exists():
         return
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
@@ -127,6 +132,8 @@ async def _compile(place: Layout, *, module: str, packages: Sequence[str], versi
             f"{into.name} has to be compiled once, and there is no Go compiler",
             hint="install Go 1.25 or newer, or name a running buildkitd with $BUILDKIT_HOST",
         )
+    say(f"compiling {into.name} with {go}, once: 1 to 5 minutes")
+    started = time.monotonic()
     out = place.work / module
     cache = place.root / "cache" / "go"
     await run(
@@ -145,3 +152,4 @@ async def _compile(place: Layout, *, module: str, packages: Sequence[str], versi
     )
     into.parent.mkdir(parents=True, exist_ok=True)
     out.rename(into)
+    say(f"compiled {into.name} in {time.monotonic() - started:.0f} s")

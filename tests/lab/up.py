@@ -2,9 +2,10 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import anyio
 
@@ -13,14 +14,14 @@ from tests.lab import bases, daemons, tools
 from tests.lab.container import end_all
 from tests.lab.errors import LabError
 from tests.lab.mounts import delete, unmount
-from tests.lab.state import Lab, Layout, current
+from tests.lab.state import Lab, Layout, lab_of
 
 _LONGEST_SOCKET = 107
 """Bytes of a unix socket's path: sun_path of unix(7) without its final zero."""
 
 
 @contextmanager
-def locked(place: Layout, say: Callable[[str], None]) -> Iterator[None]:
+def locked(place: Layout, say: Callable[[str], None]) -> Generator[None]:
     """Hold the lab's lock. Waits for another `up` or `down` in the calling thread, so that Ctrl-C ends the wait."""
     place.root.mkdir(parents=True, exist_ok=True)
     with (place.root / "lock").open("w") as lock:
@@ -32,11 +33,14 @@ def locked(place: Layout, say: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-async def up(place: Layout, *, images: bool, peers: bool, installed: bool, say: Callable[[str], None]) -> Lab:
+async def up(
+    place: Layout, *, builder: bool, images: bool, peers: bool, installed: bool, say: Callable[[str], None]
+) -> Lab:
     """Bring up registry and buildkitd with the tools they need, and fill the registry with base images.
 
     Args:
         place: the state directory; the caller holds its lock.
+        builder: whether buildkitd is wanted; the registry always is.
         images: whether base images are wanted.
         peers: also build the programs that benchmarks compare with.
         installed: whether Debian's programs may be those of the machine.
@@ -49,25 +53,23 @@ async def up(place: Layout, *, images: bool, peers: bool, installed: bool, say: 
     await delete(place.work)
     for folder in ("work", "run", "log", "tmp", "bin", "registry", "buildkit"):
         (place.root / folder).mkdir(mode=0o700, exist_ok=True)
+    registry, runc = await _programs(place, installed=installed)
     async with anyio.create_task_group() as tasks:
-        if not place.buildkit.exists():
-            say("compiling buildkitd, once: 1 to 5 minutes")
-        tasks.start_soon(tools.buildkit, place)
+        if builder:
+            tasks.start_soon(tools.buildkit, place, say)
         if images and not place.read():  # a compiler's wait is well spent on downloads
             tasks.start_soon(partial(bases.root_file_system, place, load().root, installed=installed, say=say))
-        registry = await tools.debian_program(place, "docker-registry", "usr/bin/docker-registry", installed=installed)
-        runc = await tools.debian_program(place, "runc", "usr/sbin/runc", installed=installed)
-    await daemons.start(place, registry=registry, runc=runc, say=say)
+    lab = lab_of(place, await daemons.start(place, registry=registry, runc=runc, builder=builder, say=say))
     if peers:
-        if not place.buildx.exists():
-            say("compiling buildx, once: 1 to 3 minutes")
-        await tools.buildx(place)
-    lab = current()
-    if lab is None:
-        raise LabError("a daemon ended right after it had answered", hint=f"see the logs in {place.root / 'log'}")
+        await tools.buildx(place, say)
     if images:
         await bases.ensure(lab, place, installed=installed, say=say)
     return lab
+
+
+async def _programs(place: Layout, *, installed: bool) -> tuple[Path, Path]:
+    registry = await tools.debian_program(place, "docker-registry", "usr/bin/docker-registry", installed=installed)
+    return registry, await tools.debian_program(place, "runc", "usr/sbin/runc", installed=installed)
 
 
 async def down(place: Layout, *, everything: bool, say: Callable[[str], None]) -> None:
