@@ -88,7 +88,7 @@ _ROWS = (
     _row(
         f"({_PUSH}|{_PULL}).*x509: ",
         RegistryError,
-        'the registry\'s certificate is not trusted by the daemon: set ca = [...] under [registry."HOST"] in buildkitd.toml',
+        'the daemon does not trust the certificate: set ca = [...] under [registry."HOST"] in buildkitd.toml',
     ),
     _row(
         f"({_PUSH}|{_PULL}).*{_UNREACHABLE}",
@@ -111,8 +111,7 @@ _ROWS = (
         "log in to the registry with an account that may push there, and check that the repository exists",
     ),
     _row(
-        _PULL
-        + r".*(: not found$|: 40[13] |pull access denied|authorization failed|insufficient_scope|denied: |unauthorized: )",
+        _PULL + r".*(: not found$|: 40[13] |pull access denied|insufficient_scope|denied: |unauthorized: )",
         ImageNotFoundError,
         "check the image's name and tag, and log in to its registry if it is private",
     ),

@@ -115,7 +115,7 @@ class Build:
 
     async def _follow(self, scope: anyio.CancelScope) -> None:
         try:
-            while not await self._follow_once() and not self.answered:
+            while not await self._follow_once() and not self.answered:  # noqa: ASYNC110  the daemon is asked
                 await anyio.sleep(_UNKNOWN_PAUSE)
         except ConnectionLostError as error:
             self._give_up(error, scope)

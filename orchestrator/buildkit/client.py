@@ -115,7 +115,7 @@ class Client:
     async def solve(self, request: SolveRequest, *, on_status: OnStatus) -> SolveResult:
         """Build, and wait until the daemon has ended the build and every status update was delivered.
 
-        Cancelling this cancels the build on the daemon, and waits, at most 10 seconds, until it is no longer active there.
+        Cancelling cancels the build on the daemon, and waits, at most 10 seconds, until it is not active there.
 
         Args:
             request: what to build.
@@ -169,9 +169,8 @@ class Client:
 
     async def _until_gone(self, ref: str) -> None:
         try:
-            while ref in await self.active_builds():
-                # The daemon's event for this would be missed if it came before we listened.
-                await anyio.sleep(_CANCEL_POLL)  # noqa: ASYNC110  the daemon is asked, no event of ours is awaited
+            while ref in await self.active_builds():  # noqa: ASYNC110  the daemon is asked, no event of ours is awaited
+                await anyio.sleep(_CANCEL_POLL)
         except FleetpacksError:
             # Without the daemon there is no build, and a daemon without a history has nothing to wait for.
             return

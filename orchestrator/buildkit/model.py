@@ -42,7 +42,7 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     tokens: TokenProvider | None = None
     """None: the daemon uses registries anonymously."""
     registries: tuple[str, ...] = ()
-    """Hosts that this build names, and thus the only ones whose password the daemon may be given: see `session.auth`."""
+    """Hosts that this build names: no other host's password is ever given to the daemon (see `session.auth`)."""
 
 
 class SolveResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor import FileDescriptor
+
 from orchestrator.buildkit.protos import auth_pb2, control_pb2, filesync_pb2, secrets_pb2
 from orchestrator.buildkit.protos.compile import PACKAGE, compile_protos
 

@@ -1,6 +1,7 @@
 """The Secrets service."""
 
 import pytest
+
 from orchestrator.buildkit.grpc import GrpcError, Status
 from orchestrator.buildkit.protos import secrets_pb2
 from orchestrator.buildkit.session.secrets import MOST_SECRET_BYTES, secret_handlers

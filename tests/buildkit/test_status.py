@@ -6,6 +6,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
+
 from orchestrator.buildkit import BuildWarning, Log, StatusUpdate, Vertex
 from orchestrator.buildkit.protos import control_pb2, ops_pb2
 from orchestrator.buildkit.status import decode_status

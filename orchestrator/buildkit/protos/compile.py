@@ -28,7 +28,8 @@ def compile_protos(output: Path, *, root: Path = _ROOT) -> tuple[Path, ...]:
     """
     sources = [str(PACKAGE / source.name) for source in sorted((root / PACKAGE).glob("*.proto"))]
     includes = [f"--proto_path={root}", f"--proto_path={resources.files('grpc_tools') / '_proto'}"]
-    status = protoc.main(["protoc", *includes, f"--python_out={output}", f"--pyi_out={output}", *sources])
+    arguments = ["protoc", *includes, f"--python_out={output}", f"--pyi_out={output}", *sources]
+    status: int = protoc.main(arguments)  # pyright: ignore[reportUnknownMemberType]  grpcio-tools ships no types
     if status != 0:
         raise RuntimeError(f"protoc ended with {status}")
     return tuple(sorted(path.relative_to(output) for path in (output / PACKAGE).glob("*_pb2.py*")))
