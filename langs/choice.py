@@ -52,7 +52,7 @@ def build(root: Path, settings: Settings) -> AppBuild:
 
 def _by_name(name: str) -> Language:
     for language in LANGUAGES:
-        if language.NAME == name:
+        if name == language.NAME:
             return language
     known = ", ".join(language.NAME for language in LANGUAGES)
     raise LangError(f"the language {name[:80]!r} is not supported", hint=f"Choose one of: {known}.")

@@ -15,6 +15,17 @@ from langs.errors import LangError
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*")
+_TOKEN: Final = re.compile(
+    r"""
+    (?P<end>[ \t]+|(?P<operator>&&|\|\||[<>]&|<<|>>|[;&|()<>]))
+    |'(?P<single>[^']*)'
+    |"(?P<double>(?:[^"\\]|\\.)*)"
+    |\\(?P<escaped>.)
+    |(?P<plain>[^ \t'"\\;&|()<>]+)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_EXPANSION: Final = re.compile(r"(?<!\\)(?:\\\\)*[$`]")
 _SHELL_WORDS: Final = frozenset(
     {"!", "{", "}", "case", "do", "done", "elif", "else", "esac", "exec", "fi", "for", "if", "then", "until", "while"}
     | {".", ":", "alias", "break", "cd", "eval", "exit", "export", "read", "set", "shift", "source", "trap", "type"}
@@ -83,70 +94,41 @@ def scan(command: str) -> Scan | None:
     special = False
     position = 0
     while position < len(command):
-        character = command[position]
-        if character in " \t":
+        token = _TOKEN.match(command, position)
+        if token is None:
+            return None
+        if token["end"] is not None:
             if word is not None:
                 words.append(word)
             word = None
-        elif character == "'":
-            end = command.find("'", position + 1)
-            if end < 0:
-                return None
-            word = (word or "") + command[position + 1 : end]
-            position = end
-        elif character == '"':
-            quoted = _double_quoted(command, position + 1)
-            if quoted is None:
-                return None
-            text, position, expands = quoted
-            special = special or expands
-            word = (word or "") + text
-        elif character == "\\":
-            if position + 1 == len(command):
-                return None
-            position += 1
-            word = (word or "") + command[position]
-        elif character in ";&|()<>":
-            operator = (
-                command[position : position + 2] if command[position : position + 2] in {"&&", "||"} else character
-            )
-            operators.append((position, operator))
-            position += len(operator) - 1
-            if word is not None:
-                words.append(word)
-            word = None
+            if token["operator"]:
+                operators.append((token.start("operator"), token["operator"]))
         else:
-            special = special or character in "$`*?[{" or (character in "~#" and word is None)
-            word = (word or "") + character
-        position += 1
+            special = special or _means_more(token, starts=word is None)
+            word = (word or "") + _unquoted(token)
+        position = token.end()
     if word is not None:
         words.append(word)
     return Scan(words=tuple(words), special=special, operators=tuple(operators))
 
 
-def _double_quoted(command: str, start: int) -> tuple[str, int, bool] | None:
-    text = ""
-    expands = False
-    position = start
-    while position < len(command):
-        character = command[position]
-        if character == '"':
-            return text, position, expands
-        if character == "\\" and command[position + 1 : position + 2] in {"\\", '"', "$", "`"}:
-            position += 1
-            character = command[position]
-        elif character in "$`":
-            expands = True
-        text += character
-        position += 1
-    return None
+def _means_more(token: re.Match[str], *, starts: bool) -> bool:
+    if token["double"] is not None:
+        return _EXPANSION.search(token["double"]) is not None
+    plain = token["plain"] or ""
+    return any(character in plain for character in "$`*?[{") or (starts and plain[:1] in {"~", "#"})
+
+
+def _unquoted(token: re.Match[str]) -> str:
+    if token["double"] is not None:
+        return re.sub(r'\\([\\"$`])', r"\1", token["double"])
+    return next((token[kind] for kind in ("single", "escaped", "plain") if token[kind] is not None), "")
 
 
 def _with_exec(command: str, seen: Scan | None) -> str:
     operators = seen.operators if seen else ()
-    redirections = {"<", ">"}
-    joints = [(offset, operator) for offset, operator in operators if operator not in redirections]
-    if any(operator not in {"&&", ";"} for _, operator in joints) or _duplicates_descriptors(command, operators):
+    joints = [(offset, operator) for offset, operator in operators if operator[0] not in "<>"]
+    if any(operator not in {"&&", ";"} for _, operator in joints):
         return command
     cut = joints[-1][0] + len(joints[-1][1]) if joints else 0
     head, last = command[:cut], command[cut:].strip()
@@ -166,8 +148,3 @@ def _with_exec(command: str, seen: Scan | None) -> str:
 def _opens_compound(head: str) -> bool:
     seen = scan(head)
     return seen is None or any(word in {"if", "for", "while", "until", "case", "{"} for word in seen.words)
-
-
-def _duplicates_descriptors(command: str, operators: tuple[tuple[int, str], ...]) -> bool:
-    """Whether an `&` is a part of `>&`, which would look like an operator of its own."""
-    return any(operator == "&" and offset and command[offset - 1] in "<>" for offset, operator in operators)

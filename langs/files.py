@@ -110,7 +110,7 @@ class AppFiles:
         )
 
     def read_text(self, path: str) -> str | None:
-        """The text of a file, decoded as UTF-8, without a byte order mark, with `\\n` as line end; None when absent.
+        """The text of a file, decoded as UTF-8, without byte order mark and carriage returns; None when absent.
 
         Raises:
             LangError: it lies outside of the app, is no regular file, is larger than `MAX_BYTES`, or is not UTF-8.

@@ -89,7 +89,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     if package.install_scripts:
         names = ", ".join(package.install_scripts)
         warnings += (f"every change of source installs again: package.json runs {names} at installation",)
-    generated = "prisma" in package.dependencies | package.dev_dependencies
+    generated = "prisma" in {*package.dependencies, *package.dev_dependencies}
     builder = base.image(settings, "node", version.value)
     runtime = base.image(settings, "node", f"{version.value}-slim")
     npm = base.cache(settings, "npm", "/root/.npm")
@@ -214,7 +214,7 @@ def _pinned_npm(package: PackageJson) -> str | None:
 
 
 def _refuse_outside(package: PackageJson) -> None:
-    for name, wanted in (package.dependencies | package.dev_dependencies).items():
+    for name, wanted in (*package.dependencies.items(), *package.dev_dependencies.items()):
         scheme, _, path = wanted.partition(":")
         local = path if scheme in {"file", "link", "portal"} else wanted if wanted.startswith(("../", "/")) else None
         if local is not None and not _is_beneath(local):
@@ -254,12 +254,9 @@ def _version(files: AppFiles, settings: Settings, package: PackageJson) -> tuple
         text = next((line for line in lines if line), None)
         if text:
             stated.append(versions.npm(text, source=file, file=file))
-    for key, text in (
-        ("volta.node", package.volta.get("node")),
-        ("engines.node", package.engines.get("node")),
-        ("devEngines.runtime", package.dev_runtime[1] if package.dev_runtime else None),
-    ):
-        if text:
-            stated.append(versions.npm(text, source=f"{packagejson.FILE} {key}", file=packagejson.FILE))
+    stated += [
+        versions.npm(text, source=f"{packagejson.FILE} {key}", file=packagejson.FILE)
+        for key, text in package.node_versions
+    ]
     stated += versions.tool_files(files, ("nodejs", "node"), versions.npm)
     return versions.resolve(stated, default=_DEFAULT, line=_LINE)

@@ -1,13 +1,12 @@
 """package.json: the parts of it that decide something, checked; and where it leads to."""
 
-import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from langs import commands
+from langs import commands, documents
 from langs.errors import LangError
 from langs.files import AppFiles
 
@@ -19,20 +18,52 @@ _RUN: Final = re.compile(r"npm (?:(start)|run(?:-script)? ([A-Za-z0-9:._-]+))(?:
 _DEPTH: Final = 8
 
 
+class _Volta(msgspec.Struct):
+    node: str | None = None
+
+
+class _Runtime(msgspec.Struct):
+    name: str
+    version: str | None = None
+
+
+class _DevEngines(msgspec.Struct):
+    runtime: list[_Runtime] | _Runtime | None = None
+
+
+class _Raw(msgspec.Struct, rename="camel"):
+    """package.json as npm defines it; keys whose type npm does not insist on are objects."""
+
+    name: object = None
+    main: object = None
+    package_manager: str | None = None
+    scripts: dict[str, str] | None = None
+    dependencies: dict[str, str] | None = None
+    optional_dependencies: dict[str, str] | None = None
+    dev_dependencies: dict[str, str] | None = None
+    engines: dict[str, str] | list[str] | None = None
+    volta: _Volta | None = None
+    dev_engines: _DevEngines | None = None
+    workspaces: object = None
+    files: object = None
+    publish_config: object = None
+    peer_dependencies: object = None
+    exports: object = None
+    types: object = None
+
+
 class PackageJson(msgspec.Struct, frozen=True, kw_only=True):
     """What a build needs of a package.json."""
 
     name: str | None = None
     main: str | None = None
-    type: str | None = None
     package_manager: str | None = None
     scripts: Mapping[str, str] = {}
     dependencies: Mapping[str, str] = {}
+    """Those of production, optional ones included."""
     dev_dependencies: Mapping[str, str] = {}
-    engines: Mapping[str, str] = {}
-    volta: Mapping[str, str] = {}
-    dev_runtime: tuple[str, str] | None = None
-    """Name and version of `devEngines.runtime`."""
+    node_versions: tuple[tuple[str, str], ...] = ()
+    """What it says of Node's version: key and text, in the order in which they count."""
     workspaces: bool = False
     library: bool = False
     """Whether it says that it is published for others to import."""
@@ -61,27 +92,17 @@ def parse(text: str) -> PackageJson:
     Raises:
         LangError: as `read`.
     """
-    try:
-        content: Any = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise LangError(f"is not valid JSON: {error.msg}", file=FILE, line=error.lineno, hint="Correct it.") from error
-    except (RecursionError, ValueError) as error:
-        raise LangError("is nested too deeply or holds too large a number", file=FILE, hint="Correct it.") from error
-    if not isinstance(content, dict):
-        raise LangError("must hold a JSON object", file=FILE, hint="Run `npm init`.")
+    raw = documents.json_as(text, _Raw, FILE)
     return PackageJson(
-        name=_text(content, "name"),
-        main=_text(content, "main"),
-        type=_text(content, "type"),
-        package_manager=_text(content, "packageManager"),
-        scripts=_texts(content, "scripts"),
-        dependencies=_texts(content, "dependencies") | _texts(content, "optionalDependencies"),
-        dev_dependencies=_texts(content, "devDependencies"),
-        engines=_texts(content, "engines"),
-        volta=_texts(content, "volta", lenient=True),
-        dev_runtime=_dev_runtime(content),
-        workspaces=bool(content.get("workspaces")),
-        library=any(content.get(key) for key in ("files", "publishConfig", "peerDependencies", "exports", "types")),
+        name=raw.name if isinstance(raw.name, str) else None,
+        main=raw.main if isinstance(raw.main, str) else None,
+        package_manager=raw.package_manager,
+        scripts=raw.scripts or {},
+        dependencies=(raw.dependencies or {}) | (raw.optional_dependencies or {}),
+        dev_dependencies=raw.dev_dependencies or {},
+        node_versions=_node_versions(raw),
+        workspaces=bool(raw.workspaces),
+        library=any((raw.files, raw.publish_config, raw.peer_dependencies, raw.exports, raw.types)),
     )
 
 
@@ -112,29 +133,13 @@ def expand(package: PackageJson, command: str) -> str:
     raise LangError(f"the script of {command!r} leads back to itself", file=FILE, hint="Let it start a program.")
 
 
-def _text(content: dict[str, Any], key: str) -> str | None:
-    value = content.get(key)
-    return value if isinstance(value, str) else None
-
-
-def _texts(content: dict[str, Any], key: str, *, lenient: bool = False) -> dict[str, str]:
-    value = content.get(key, {})
-    if not isinstance(value, dict):
-        # Ancient packages state `engines` as a list; npm passes over it.
-        if key == "engines" or value is None:
-            return {}
-        raise LangError(f"`{key}` must be an object", file=FILE, hint="Correct it.")
-    wrong = next((name for name, text in value.items() if not isinstance(text, str)), None)
-    if wrong is not None and not lenient:
-        raise LangError(f"`{key}.{wrong[:80]}` must be a string", file=FILE, hint="Correct it.")
-    return {name: text for name, text in value.items() if isinstance(text, str)}
-
-
-def _dev_runtime(content: dict[str, Any]) -> tuple[str, str] | None:
-    engines = content.get("devEngines")
-    runtime = engines.get("runtime") if isinstance(engines, dict) else None
-    runtimes = runtime if isinstance(runtime, list) else [runtime]
-    for entry in runtimes:
-        if isinstance(entry, dict) and entry.get("name") == "node" and isinstance(entry.get("version"), str):
-            return "node", entry["version"]
-    return None
+def _node_versions(raw: _Raw) -> tuple[tuple[str, str], ...]:
+    runtime = raw.dev_engines.runtime if raw.dev_engines else None
+    runtimes = runtime if isinstance(runtime, list) else [runtime] if runtime else []
+    stated = (
+        ("volta.node", raw.volta.node if raw.volta else None),
+        # Ancient packages state `engines` as a list, which npm passes over.
+        ("engines.node", raw.engines.get("node") if isinstance(raw.engines, dict) else None),
+        ("devEngines.runtime", next((entry.version for entry in runtimes if entry.name == "node"), None)),
+    )
+    return tuple((key, text) for key, text in stated if text)

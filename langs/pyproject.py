@@ -3,13 +3,13 @@
 import posixpath
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from langs import versions
+from langs import documents
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 
@@ -20,6 +20,35 @@ _INCLUDE: Final = re.compile(r"(-r|--requirement|-c|--constraint)(?:[ \t]+|=|(?<
 _LOCAL: Final = re.compile(r"(?:-e[ \t]+|--editable[ =])?(?:file:)?(\.{1,2}(?:/|$)[^\s;\[]*)")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _MAX_INCLUDED: Final = 50
+_BUNDLES: Final = frozenset({"all", "standard"})
+"""FastAPI's extras that bring uvicorn."""
+
+
+class _Table(msgspec.Struct, rename="kebab"):
+    name: str | None = None
+    requires_python: str | None = None
+    dependencies: list[str] = []
+    scripts: dict[str, str] = {}
+
+
+class _Uv(msgspec.Struct):
+    package: bool | None = None
+    workspace: object = None
+
+
+class _Poetry(msgspec.Struct):
+    dependencies: object = None
+
+
+class _Tool(msgspec.Struct):
+    uv: _Uv = msgspec.field(default_factory=_Uv)
+    poetry: _Poetry = msgspec.field(default_factory=_Poetry)
+
+
+class _Raw(msgspec.Struct, rename="kebab"):
+    project: _Table | None = None
+    build_system: object = None
+    tool: _Tool = msgspec.field(default_factory=_Tool)
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,32 +78,37 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """Whether something is installed from the app's own directory."""
 
 
+class _Lines(msgspec.Struct, frozen=True, kw_only=True):
+    """What one requirements file says."""
+
+    includes: tuple[str, ...]
+    names: frozenset[str]
+    local: bool
+
+
 def read(files: AppFiles) -> Project | None:
     """The app's pyproject.toml, or None without one.
 
     Raises:
         LangError: it is no TOML, or a part of it has another type than its standard gives it.
     """
-    if not files.exists(FILE) and files.read_text(FILE) is None:
+    content = files.read_text(FILE)
+    if content is None:
         return None
-    content = versions.read_toml(files, FILE)
-    project = _table(content, "project")
-    tool = _table(content, "tool")
-    uv = _table(tool, "uv")
-    dependencies: Any = project.get("dependencies", [])
-    if not isinstance(dependencies, list):
-        raise LangError("`project.dependencies` must be a list", file=FILE, hint="See PEP 621.")
-    for text in dependencies:
+    raw = documents.toml_as(content, _Raw, FILE)
+    project = raw.project or _Table()
+    for text in project.dependencies:
         _requirement(text)
+    uv = raw.tool.uv
     return Project(
-        name=_text(project, "name"),
-        requires_python=_text(project, "requires-python"),
-        dependencies=tuple(dependencies),
-        scripts={name: text for name, text in _table(project, "scripts").items() if isinstance(text, str)},
-        package="build-system" in content and uv.get("package") is not False,
-        workspace="workspace" in uv,
-        poetry="poetry" in tool and "dependencies" in _table(tool, "poetry"),
-        is_project=bool(project),
+        name=project.name,
+        requires_python=project.requires_python,
+        dependencies=tuple(project.dependencies),
+        scripts=project.scripts,
+        package=raw.build_system is not None and uv.package is not False,
+        workspace=uv.workspace is not None,
+        poetry=raw.tool.poetry.dependencies is not None,
+        is_project=raw.project is not None,
     )
 
 
@@ -88,8 +122,7 @@ def names(dependencies: tuple[str, ...]) -> frozenset[str]:
     for text in dependencies:
         requirement = _requirement(text)
         found.add(canonicalize_name(requirement.name))
-        # The extra `standard` of FastAPI brings the server.
-        if requirement.name.lower() == "fastapi" and requirement.extras & {"standard", "all"}:
+        if requirement.name.lower() == "fastapi" and requirement.extras & _BUNDLES:
             found.add("uvicorn")
     return frozenset(found)
 
@@ -100,41 +133,64 @@ def requirements(files: AppFiles, path: str = REQUIREMENTS) -> Requirements | No
     Raises:
         LangError: an included file is absent or lies outside of the app, or there are too many.
     """
-    if not files.exists(path) and files.read_text(path) is None:
+    if files.read_text(path) is None:
         return None
-    seen: dict[str, None] = {}
-    required: list[str] = []
-    local = False
+    seen: dict[str, _Lines] = {}
     waiting = [path]
     while waiting:
         file = waiting.pop(0)
         if file in seen:
             continue
-        seen[require_plain_name(file)] = None
-        if len(seen) > _MAX_INCLUDED:
-            raise LangError(f"includes more than {_MAX_INCLUDED} files", file=path, hint="Write one file.")
-        text = files.read_text(file)
+        text = files.read_text(require_plain_name(file))
         if text is None:
             raise LangError(f"includes {file!r}, which is not there", file=path, hint="Add it, or remove its line.")
-        for number, line in enumerate(_logical_lines(text), start=1):
-            include = _INCLUDE.fullmatch(line)
-            if include:
-                waiting.append(_beneath(file, include[2].strip(), line=number))
-            elif (directory := _LOCAL.match(line)) is not None:
-                _beneath(path, directory[1], line=number)
-                local = True
-            elif (name := _NAME.match(line)) is not None:
-                required.append(name[0])
-                if name[0].lower() == "fastapi" and re.match(r"\s*\[[^\]]*\b(standard|all)\b", line[name.end() :]):
-                    required.append("uvicorn")
-    return Requirements(files=tuple(seen), names=frozenset(canonicalize_name(name) for name in required), local=local)
+        seen[file] = _read_lines(text, file, path)
+        waiting += seen[file].includes
+        if len(seen) > _MAX_INCLUDED:
+            raise LangError(f"includes more than {_MAX_INCLUDED} files", file=path, hint="Write one file.")
+    return Requirements(
+        files=tuple(seen),
+        names=frozenset(name for lines in seen.values() for name in lines.names),
+        local=any(lines.local for lines in seen.values()),
+    )
 
 
-def _logical_lines(text: str) -> list[str]:
-    """The lines of a requirements file: continued ones joined, comments and blank ones gone."""
-    joined = re.sub(r"\\\n", " ", text)
-    lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in joined.split("\n"))
-    return [line for line in lines if line]
+def _read_lines(text: str, file: str, top: str) -> _Lines:
+    includes: list[str] = []
+    required: set[str] = set()
+    local = False
+    for number, line in _logical_lines(text):
+        include = _INCLUDE.fullmatch(line)
+        directory = _LOCAL.match(line)
+        name = _NAME.match(line)
+        if include:
+            includes.append(_beneath(file, include[2].strip(), line=number))
+        elif directory:
+            # pip reads a path relative to where it runs, an include relative to the file that includes it.
+            _beneath(top, directory[1], line=number)
+            local = True
+        elif name:
+            required.add(canonicalize_name(name[0]))
+            extras = re.match(r"\s*\[([^\]]*)\]", line[name.end() :])
+            if extras and _BUNDLES & {extra.strip() for extra in extras[1].split(",")} and name[0].lower() == "fastapi":
+                required.add("uvicorn")
+    return _Lines(includes=tuple(includes), names=frozenset(required), local=local)
+
+
+def _logical_lines(text: str) -> list[tuple[int, str]]:
+    """The lines of a requirements file with their numbers: continued ones joined, comments and blank ones gone."""
+    found: list[tuple[int, str]] = []
+    pending = ""
+    for number, raw in enumerate(text.split("\n"), start=1):
+        line = re.sub(r"(^|\s)#.*$", "", raw)
+        if line.endswith("\\"):
+            pending += line[:-1] + " "
+            continue
+        joined = (pending + line).strip()
+        pending = ""
+        if joined:
+            found.append((number, joined))
+    return found
 
 
 def _beneath(file: str, path: str, *, line: int) -> str:
@@ -165,15 +221,3 @@ def _requirement(text: object) -> Requirement:
         file=FILE,
         hint='Write `"flask>=3,<4"`, as in PEP 508.',
     )
-
-
-def _table(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = content.get(key, {})
-    if not isinstance(value, dict):
-        raise LangError(f"`{key}` must be a table", file=FILE, hint="Correct it.")
-    return value
-
-
-def _text(content: Mapping[str, Any], key: str) -> str | None:
-    value = content.get(key)
-    return value if isinstance(value, str) else None

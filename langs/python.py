@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from langs import base, commands, procfile, pyproject, versions, wsgi
+from langs import base, commands, documents, procfile, pyproject, versions, wsgi
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Evidence, Settings, Version
@@ -37,6 +37,10 @@ _UNSUPPORTED: Final = (
 _SERVER_NAMES: Final = frozenset({"serve", "server", "start", "web"})
 _RUNTIME: Final = re.compile(r"python-(\S+)", re.ASCII)
 _OPERATORS: Final = {">=": ">=", ">": ">", "<": "<", "<=": "<=", "===": "="}
+
+
+class _LockHead(msgspec.Struct, rename="kebab"):
+    requires_python: str | None = None
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,28 +201,29 @@ def _script(project: Project) -> str | None:
 
 def _default_start(found: Found) -> tuple[str | None, str | None]:
     """The start command when neither configuration nor Procfile gives one, and a warning that goes with it."""
-    application = found.application
-    if application is not None:
-        target = f"{application.module}:{application.name}"
-        if application.asgi and "uvicorn" in found.names:
-            factory = " --factory" if application.factory else ""
-            return f"uvicorn{factory} --host 0.0.0.0 --port $PORT {target}", None
-        if application.asgi and "hypercorn" in found.names:
-            return f"hypercorn --bind 0.0.0.0:$PORT {target}{'()' if application.factory else ''}", None
-        if not application.asgi and "gunicorn" in found.names:
-            quoted = shlex.quote(f"{target}()") if application.factory else target
-            return f"gunicorn --bind 0.0.0.0:$PORT {quoted}", None
-        if not application.asgi and "waitress" in found.names:
-            call = " --call" if application.factory else ""
-            return f"waitress-serve{call} --listen=0.0.0.0:$PORT {target}", None
-        if "flask" in found.names and found.entry is None:
-            command = f"flask --app {application.module} run --host 0.0.0.0 --port $PORT"
-            return command, "Flask's own server is for development: add gunicorn to the dependencies"
+    served = _served(found.application, found.names) if found.application else None
+    if served is not None:
+        return served, None
+    if found.application is not None and "flask" in found.names and found.entry is None:
+        command = f"flask --app {found.application.module} run --host 0.0.0.0 --port $PORT"
+        return command, "Flask's own server is for development: add gunicorn to the dependencies"
     if found.entry is not None:
         return f"python {found.entry}", None
-    if found.project is not None and found.project.package:
-        return _script(found.project), None
-    return None, None
+    return (_script(found.project) if found.project and found.project.package else None), None
+
+
+def _served(application: wsgi.Application, names: frozenset[str]) -> str | None:
+    """The command of the first server among the dependencies that can load the application."""
+    target = f"{application.module}:{application.name}"
+    called = shlex.quote(f"{target}()") if application.factory else target
+    factory, call = (" --factory", " --call") if application.factory else ("", "")
+    servers = (
+        (True, "uvicorn", f"uvicorn{factory} --host 0.0.0.0 --port $PORT {target}"),
+        (True, "hypercorn", f"hypercorn --bind 0.0.0.0:$PORT {called}"),
+        (False, "gunicorn", f"gunicorn --bind 0.0.0.0:$PORT {called}"),
+        (False, "waitress", f"waitress-serve{call} --listen=0.0.0.0:$PORT {target}"),
+    )
+    return next((command for asgi, name, command in servers if asgi == application.asgi and name in names), None)
 
 
 def _manifests(files: AppFiles, found: Found) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -256,8 +261,7 @@ def _version(files: AppFiles, settings: Settings, project: Project | None) -> tu
 def _locked(files: AppFiles) -> str | None:
     """`requires-python` of uv.lock, which stands in its head: the whole file may be megabytes."""
     head = (files.read_head("uv.lock") or "").partition("\n[")[0]
-    stated = versions.parse_toml(head, "uv.lock").get("requires-python")
-    return stated if isinstance(stated, str) else None
+    return documents.toml_as(head, _LockHead, "uv.lock").requires_python
 
 
 def _specified(text: str, *, source: str, file: str | None = None) -> versions.Statement:

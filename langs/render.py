@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from langs.errors import LangError
 from langs.files import require_plain_name
@@ -100,6 +100,14 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"exec_form": exec_form, "quoted": quoted, "shell": shell}
-    environment.globals |= {"copy_words": copy_words, "mount_options": mount_options, "pip_install": pip_install}
+    # jinja2 does not say what a filter is: its own table's inferred type fits only its own filters.
+    filters: Any = environment.filters
+    filters.update(
+        copy_words=copy_words,
+        exec_form=exec_form,
+        mount_options=mount_options,
+        pip_install=pip_install,
+        quoted=quoted,
+        shell=shell,
+    )
     return environment

@@ -14,12 +14,12 @@ Exact versions and lines are kept as written. A tag is digits and dots, with an 
 """
 
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeAlias
 
 import msgspec
 
+from langs import documents
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import Version
@@ -61,6 +61,18 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         """Whether some release can lie in both."""
         meets = (self.upper, other.lower), (other.upper, self.lower)
         return all(upper is None or lower is None or _full(lower) < _full(upper) for upper, lower in meets)
+
+
+class _MiseTool(msgspec.Struct):
+    version: str | None = None
+
+
+class _MiseEntry(msgspec.Struct):
+    stated: str | _MiseTool | list[str | _MiseTool] | None
+
+
+class _Mise(msgspec.Struct):
+    tools: dict[str, object] = {}
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,45 +161,21 @@ def tool_files(files: AppFiles, names: tuple[str, ...], parse: Callable[..., Sta
                 yield parse(words[1], source=".tool-versions", file=".tool-versions")
                 break
     file = files.first("mise.toml", ".mise.toml")
-    if file is None:
-        return
-    tools = read_toml(files, file).get("tools", {})
-    if not isinstance(tools, dict):
-        raise LangError("`tools` must be a table", file=file, hint='Write `[tools]`, then `node = "22"`.')
-    for name in names:
-        stated: Any = tools.get(name)
-        if isinstance(stated, list) and stated:
-            stated = stated[0]
-        if isinstance(stated, dict):
-            stated = stated.get("version")
-        if stated is None:
-            continue
-        if not isinstance(stated, str):
-            raise _not_understood(repr(stated), source=f"{file} {name}", file=file)
-        yield parse(stated, source=file, file=file)
-        return
+    if file is not None:
+        tools = documents.toml_as(files.read_text(file) or "", _Mise, file).tools
+        stated = next((tools[name] for name in names if name in tools), None)
+        text = _mise_version(stated, file)
+        if text is not None:
+            yield parse(text, source=file, file=file)
 
 
-def read_toml(files: AppFiles, path: str) -> Mapping[str, Any]:
-    """A TOML file of the app as a mapping; empty when it is absent.
-
-    Raises:
-        LangError: it is no TOML.
-    """
-    text = files.read_text(path)
-    return {} if text is None else parse_toml(text, path)
-
-
-def parse_toml(text: str, path: str) -> Mapping[str, Any]:
-    """`text` as a mapping.
-
-    Raises:
-        LangError: it is no TOML, or nested too deeply.
-    """
+def _mise_version(stated: object, file: str) -> str | None:
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise LangError(f"is not valid TOML: {str(error)[:200]}", file=path, hint="Correct the file.") from error
+        tool = msgspec.convert({"stated": stated}, type=_MiseEntry).stated
+    except msgspec.ValidationError as error:
+        raise _not_understood(repr(stated), source=file, file=file) from error
+    first = next(iter(tool), None) if isinstance(tool, list) else tool
+    return first.version if isinstance(first, _MiseTool) else first
 
 
 def release(text: str) -> Release:
@@ -237,23 +225,18 @@ def _npm_span(text: str) -> Span | None:
 
 
 def _comparator_span(operator: str, numbers: Release) -> Span:
-    match operator:
-        case ">=":
-            return Span(lower=numbers)
-        case ">":
-            return Span(lower=_next(numbers))
-        case "<":
-            return Span(upper=numbers)
-        case "<=":
-            return Span(upper=_next(numbers))
-        case "^":
-            # The first number that is not zero may not change; `^0` may change nothing but what it leaves open.
-            significant = next((index for index, number in enumerate(numbers) if number), len(numbers) - 1)
-            return Span(lower=numbers, upper=_next(numbers[: significant + 1]))
-        case "~" | "~>":
-            return Span(lower=numbers, upper=_next(numbers[:2]))
-        case _:
-            return Span(lower=numbers, upper=_next(numbers))
+    # The first number that is not zero may not change; `^0` may change nothing but what it leaves open.
+    significant = next((index for index, number in enumerate(numbers) if number), len(numbers) - 1)
+    spans = {
+        ">=": Span(lower=numbers),
+        ">": Span(lower=_next(numbers)),
+        "<": Span(upper=numbers),
+        "<=": Span(upper=_next(numbers)),
+        "^": Span(lower=numbers, upper=_next(numbers[: significant + 1])),
+        "~": Span(lower=numbers, upper=_next(numbers[:2])),
+        "~>": Span(lower=numbers, upper=_next(numbers[:2])),
+    }
+    return spans.get(operator) or Span(lower=numbers, upper=_next(numbers))
 
 
 def _intersect(one: Span, other: Span) -> Span:
