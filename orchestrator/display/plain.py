@@ -1,4 +1,4 @@
-"""Plain lines, each prefixed by its app; the full log of every failed app once more at the end.
+"""Plain lines, each prefixed by its app and the step's number; the full log of every failed app again at the end.
 
 What comes from a build is untrusted: control characters never reach the terminal.
 """
@@ -32,10 +32,11 @@ def printable(text: str) -> str:
 
 
 class Plain:
-    """The display's state: the prefix's width and the logs of the apps that have not ended well."""
+    """The display's state: the prefix's width, the steps' numbers, the logs of the apps that have not ended well."""
 
     def __init__(self) -> None:
         self._width = 0
+        self._numbers: dict[str, dict[str, int]] = {}
         self._logs: dict[str, IO[str]] = {}
         self._failed: list[AppFailed] = []
 
@@ -53,7 +54,9 @@ class Plain:
                 count = len(event.apps)
                 return f"building {count} {'app' if count == 1 else 'apps'} on {event.builder}\n"
             case StepStarted() | StepCompleted() | StepLog():
-                return self._step(event.app, _step_text(event))
+                numbers = self._numbers.setdefault(event.app, {})
+                number = numbers.setdefault(event.step, len(numbers) + 1)
+                return self._step(event.app, f"#{number} {_step_text(event)}")
             case AppStarted() | AppWarning():
                 return self._line(event.app or "", _app_text(event))
             case AppCompleted() | AppCancelled():
@@ -81,6 +84,7 @@ class Plain:
         return lines
 
     def _forget(self, app: str) -> None:
+        self._numbers.pop(app, None)
         log = self._logs.pop(app, None)
         if log is not None:
             log.close()
@@ -106,11 +110,11 @@ def _step_text(event: StepStarted | StepCompleted | StepLog) -> str:
         case StepStarted():
             return event.name
         case StepLog():
-            return f"  {event.text}"
+            return f"| {event.text}"
         case StepCompleted():
             if event.error is not None:
-                return f"{event.name}: ERROR {event.error}"
-            return f"{event.name}: " + ("CACHED" if event.cached else f"DONE {event.seconds:.1f}s")
+                return f"ERROR {event.error}"
+            return "CACHED" if event.cached else f"DONE {event.seconds:.1f}s"
         case _:
             assert_never(event)
 

@@ -32,6 +32,7 @@ _RUN: tuple[Event, ...] = (
     StepCompleted(
         time=4, app="billing", step="sha256:1", name="RUN make", cached=False, seconds=1, error="exit code: 2"
     ),
+    StepStarted(time=4, app="api", step="sha256:2", name="COPY . ."),
     StepCompleted(time=4, app="api", step="sha256:2", name="COPY . .", cached=True, seconds=0),
     AppFailed(
         time=5, app="billing", kind="build", message="RUN make: exit code 2", hint="read it", transient=False, seconds=3
@@ -57,10 +58,10 @@ def test_every_line_of_a_step_carries_its_app_and_failures_show_their_log_at_the
     text = "".join(display.render(event) for event in _RUN)
 
     live, _, end = text.partition("--- the full log of billing ---\n")
-    assert "billing |   cc -o [31mmain\n" in live
-    assert "api     | COPY . .: CACHED\n" in live
+    assert "billing | #1 | cc -o [31mmain\n" in live
+    assert "api     | #1 COPY . .\napi     | #1 CACHED\n" in live
     assert "api     | done in 4.0s (4 of 5 steps cached): r.example/api:latest sha256:3\n" in live
-    assert end.startswith("billing | RUN make\nbilling |   cc -o [31mmain\nbilling | RUN make: ERROR exit code: 2\n")
+    assert end.startswith("billing | #1 RUN make\nbilling | #1 | cc -o [31mmain\nbilling | #1 ERROR exit code: 2\n")
     assert "error: billing: RUN make: exit code 2\nhint: read it\n" in end
     assert end.endswith("\n1 succeeded, 1 failed, 0 cancelled in 6.0s\n")
 
