@@ -19,7 +19,8 @@ from orchestrator.errors import ContextError
 # strings.TrimSpace; str.strip() would also take the four ASCII separators.
 _GO_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001)))).translate(dict.fromkeys(range(0x1C, 0x20)))
 _GLOB_CHARS = frozenset("*[]?^\\")
-_REGEXP_CHARS = frozenset(".+()|{}$")
+# It means to escape | { } too, but its table is too small for them: they keep their meaning in the expression.
+_REGEXP_CHARS = frozenset(".+()$")
 
 
 class Pattern:
@@ -41,7 +42,7 @@ class Pattern:
         prefix = text.removesuffix("/**").removesuffix("/*")
         self.prefix = None if _GLOB_CHARS.intersection(prefix) else prefix
         kind, regex = _translate(text)
-        self._steps = regexp.parse(regex) if kind == "regexp" else ()
+        self._alternatives = regexp.parse(regex) if kind == "regexp" else ()
         self._kind = kind
 
     def matches(self, subject: regexp.Subject) -> bool:
@@ -56,7 +57,7 @@ class Pattern:
                 suffix = self.text[2:]
                 return path.endswith(suffix) or (suffix.startswith("/") and path == suffix[1:])
             case _:
-                return subject.run(self._steps)
+                return subject.matches(self._alternatives)
 
 
 def _translate(pattern: str) -> tuple[str, str]:

@@ -5,8 +5,8 @@ hold the interpreter for minutes, and a session whose event loop stands still is
 so is this one: the set of positions reached in a path is one integer, and each step of the expression moves all of them
 at once.
 
-Only what patternmatcher can produce is known: literals, classes, `[...]*`, `.*`, `(.*/)?`, `^`, `$` and the escapes
-which a pattern may smuggle in (`\d` in an ignore file does mean a digit). Syntax: Go's regexp/syntax with Perl flags.
+Only what patternmatcher can produce is known: literals, classes, `[...]*`, `.*`, `(.*/)?`, `^`, `$`, and what it lets
+through from a pattern: `|` and `{2,3}` between them, and escapes, which a pattern may smuggle in (`\d` in an ignore file does mean a digit). Syntax: Go's regexp/syntax with Perl flags.
 """
 
 import re
@@ -53,14 +53,26 @@ class Assertion(NamedTuple):
     finder: re.Pattern[str]
 
 
-Step = Literal | One | Star | Directories | Assertion
+class Repeat(NamedTuple):
+    """A step so many times."""
+
+    step: "Literal | One | Assertion"
+    least: int
+    most: int | None
+
+
+Step = Literal | One | Star | Directories | Assertion | Repeat
+Alternatives = tuple[tuple[Step, ...], ...]
 
 _SLASH = CharClass(re.compile("/"), negated=False)
 _DOT = CharClass(re.compile("\n"), negated=True)
 _DIRECTORIES = "(.*/)?"
+_REPEAT = re.compile(r"\{(0|[1-9][0-9]*)(,(0|[1-9][0-9]*)?)?\}")
+_MOST_REPEATS = 1000
 
 _Ranges = tuple[tuple[int, int], ...]
 _LAST = 0x10FFFF
+_HEX = re.compile(r"[0-9a-fA-F]{2}|\{[0-9a-fA-F]+\}")
 
 
 def _ranges(text: str) -> _Ranges:
@@ -118,9 +130,9 @@ def _escaped(regex: str, position: int) -> tuple[int, int]:
             end += 1
         return int(regex[position + 1 : end], 8), end
     if name == "x":
-        digits = re.compile("[0-9a-fA-F]{2}").match(regex, end)
-        if digits:
-            return int(digits[0], 16), end + 2
+        digits = _HEX.match(regex, end)
+        if digits and (char := int(digits[0].strip("{}"), 16)) <= _LAST:
+            return char, digits.end()
     elif name in _CONTROLS:
         return ord(_CONTROLS[name]), end
     elif name.isascii() and name and not name.isalnum():
@@ -167,22 +179,49 @@ def _class_char(regex: str, position: int) -> tuple[int, int]:
     return ord(regex[position]), position + 1
 
 
-def parse(regex: str) -> tuple[Step, ...]:
-    """Splits an expression of patternmatcher's into steps.
+def parse(regex: str) -> Alternatives:
+    """Splits an expression of patternmatcher's into alternatives of steps.
 
     Raises:
         BadRegexpError: the expression is malformed.
     """
+    alternatives: list[tuple[Step, ...]] = []
     steps: list[Step] = []
     position = 0
     while position < len(regex):
-        step, position = _step(regex, position)
-        match steps[-1:], step:
+        repeat = _REPEAT.match(regex, position)
+        if regex[position] == "|":
+            alternatives.append(_merged(steps))
+            steps = []
+            position += 1
+        elif repeat:
+            steps.append(_repeated(steps.pop() if steps else None, repeat))
+            position = repeat.end()
+        else:
+            step, position = _step(regex, position)
+            steps.append(step)
+    return (*alternatives, _merged(steps))
+
+
+def _merged(steps: list[Step]) -> tuple[Step, ...]:
+    out: list[Step] = []
+    for step in steps:
+        match out[-1:], step:
             case [Literal(before)], Literal(text):
-                steps[-1] = Literal(before + text)
+                out[-1] = Literal(before + text)
             case _:
-                steps.append(step)
-    return tuple(steps)
+                out.append(step)
+    return tuple(out)
+
+
+def _repeated(step: Step | None, repeat: re.Match[str]) -> Repeat:
+    if step is None or isinstance(step, Star | Directories | Repeat):
+        raise BadRegexpError(f"there is nothing to repeat before {repeat[0]}")
+    least = int(repeat[1])
+    most = least if repeat[2] is None else int(repeat[3]) if repeat[3] else None
+    if least > _MOST_REPEATS or (most is not None and not least <= most <= _MOST_REPEATS):
+        raise BadRegexpError(f"{repeat[0]} is no number of repetitions")
+    return Repeat(step, least, most)
 
 
 def _step(regex: str, position: int) -> tuple[Step, int]:
@@ -236,24 +275,45 @@ class Subject:
         places = self.places(chars.finder)
         return (self._end - 1) ^ places if chars.negated else places
 
-    def run(self, steps: tuple[Step, ...]) -> bool:
-        """Whether the expression matches, beginning at the start of the text."""
-        reached = 1
+    def matches(self, alternatives: Alternatives) -> bool:
+        """Whether one of the alternatives is found in the text; anchors are part of them."""
+        return any(self._run(steps) for steps in alternatives)
+
+    def _run(self, steps: tuple[Step, ...]) -> bool:
+        reached = (self._end << 1) - 1
         for step in steps:
-            match step:
-                case Literal(text):
-                    reached = self._after_literal(reached, text)
-                case One(chars):
-                    reached = (reached & self.members(chars)) << 1
-                case Star(chars):
-                    reached = _spread(reached, self.members(chars))
-                case Directories():
-                    reached |= (_spread(reached, self.members(_DOT)) & self.members(_SLASH)) << 1
-                case Assertion(finder):
-                    reached &= self.places(finder)
+            reached = self._advance(reached, step)
             if not reached:
                 return False
         return True
+
+    def _advance(self, reached: int, step: Step) -> int:
+        match step:
+            case Literal(text):
+                return self._after_literal(reached, text)
+            case One(chars):
+                return (reached & self.members(chars)) << 1
+            case Star(chars):
+                return _spread(reached, self.members(chars))
+            case Directories():
+                return reached | (_spread(reached, self.members(_DOT)) & self.members(_SLASH)) << 1
+            case Assertion(finder):
+                return reached & self.places(finder)
+            case Repeat():
+                return self._repeat(reached, step)
+
+    def _repeat(self, reached: int, repeat: Repeat) -> int:
+        for _ in range(repeat.least):
+            reached = self._advance(reached, repeat.step)
+        frontier = reached
+        # Each round moves by a character at least, or not at all.
+        most = len(self.text) if repeat.most is None else repeat.most - repeat.least
+        for _ in range(most):
+            frontier = self._advance(frontier, repeat.step)
+            if frontier | reached == reached:
+                break
+            reached |= frontier
+        return reached
 
     def _after_literal(self, reached: int, literal: str) -> int:
         out = 0
