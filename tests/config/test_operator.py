@@ -1,0 +1,122 @@
+"""The operator's file: where it is found, and what it may say."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config import Config, environment, load, operator
+from orchestrator.config.settings import DEFAULT_HOST, version_variables
+from orchestrator.errors import ConfigError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "source"
+    root.mkdir()
+    return root
+
+
+def _load(root: Path, tmp_path: Path, text: str) -> Config:
+    file = tmp_path / "operator.toml"
+    file.write_text(text)
+    return load(root, {"FLEETPACKS_CONFIG": str(file)})
+
+
+def test_everything_the_operator_says_arrives(root: Path, tmp_path: Path) -> None:
+    config = _load(
+        root,
+        tmp_path,
+        """
+        image = "registry.example/team/{app}"
+        jobs = 3
+        [[hosts]]
+        url = "unix:///run/other.sock"
+        slots = 8
+        [registries."registry.example:5000"]
+        insecure = true
+        [secrets]
+        NPM_TOKEN = { env = "CI_NPM_TOKEN" }
+        PIP_TOKEN = { file = "/run/secrets/pip" }
+        """,
+    )
+
+    assert config.image is not None
+    assert (config.image.template, config.image.given) == ("registry.example/team/{app}", True)
+    assert config.image.source == f"{tmp_path}/operator.toml: image"
+    assert config.jobs == 3
+    assert [(host.url, host.slots) for host in config.hosts] == [("unix:///run/other.sock", 8)]
+    assert config.registries["registry.example:5000"].insecure
+    assert config.secrets["NPM_TOKEN"].env == "CI_NPM_TOKEN"
+    assert config.secrets["PIP_TOKEN"].file == Path("/run/secrets/pip")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ('[[hosts]]\nurl="a"\n[[hosts]]\nurl="b"\n', "operator.toml:3: hosts[1]: expected one host, got 2", "keep one"),
+        ("[[hosts]]\nslots=1\n", "operator.toml:1: hosts[0]: 'url' is missing", "Add url"),
+        ("[[hosts]]\nurl='a'\nslots=0\n", "operator.toml:3: hosts[0].slots: expected an integer >= 1", "Change"),
+        ("[registries.'http://x']\n", 'operator.toml:1: registries."http://x": expected host[:port]', "registries."),
+        ("[secrets]\nA = {}\n", "operator.toml:2: secrets.A: expected either env or file", 'env = "A"'),
+        ("[secrets]\nA = {env='A',file='/a'}\n", "operator.toml:2: secrets.A: expected either", "env"),
+        ("[secrets]\nA = {file='a'}\n", "operator.toml:2: secrets.A.file: expected an absolute path", "/"),
+        ("[secrets]\n'A B' = {env='A'}\n", 'operator.toml:2: secrets."A B": expected an identifier', "Letters"),
+        ("imag = 'x'\n", "operator.toml:1: imag: unknown key", "'image'"),
+        ("[apps.a]\nrun='x'\n", "operator.toml:1: apps: unknown key", "the repository's to say"),
+        ("[[hosts]]\nport='x'\n", "operator.toml:2: hosts[0].port: unknown key", "Known here: slots, url."),
+    ],
+)
+def test_a_mistake_is_named_by_file_line_and_key(
+    root: Path, tmp_path: Path, text: str, message: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _load(root, tmp_path, text)
+
+    assert caught.value.message.removeprefix(f"{tmp_path}/").startswith(message)
+    assert hint in caught.value.hint
+
+
+def test_the_first_file_that_exists_counts_alone(root: Path, tmp_path: Path) -> None:
+    system = tmp_path / "etc.toml"
+    system.write_text('image = "system.example/x"\njobs = 7\n')
+    home = tmp_path / "home"
+    variables = {"HOME": str(home)}
+
+    before = operator.read(environment.parse(variables, version_variables=version_variables()), root, system=system)
+    (home / ".config/fleetpacks").mkdir(parents=True)
+    (home / ".config/fleetpacks/config.toml").write_text('image = "user.example/x"\n')
+    after = operator.read(environment.parse(variables, version_variables=version_variables()), root, system=system)
+
+    assert before is not None
+    assert (before[0].image, before[0].jobs) == ("system.example/x", 7)
+    assert after is not None
+    assert (after[0].image, after[0].jobs) == ("user.example/x", None)
+
+
+def test_a_named_file_that_is_missing_is_an_error(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\$FLEETPACKS_CONFIG: no file"):
+        load(root, {"FLEETPACKS_CONFIG": str(tmp_path / "absent.toml")})
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_an_operators_file_inside_the_source_is_not_trusted(root: Path, tmp_path: Path, *, linked: bool) -> None:
+    inside = root / "ci.toml"
+    inside.write_text('image = "evil.example/x"\n')
+    named = inside
+    if linked:
+        named = tmp_path / "link.toml"
+        named.symlink_to(inside)
+
+    with pytest.raises(ConfigError, match="inside the source"):
+        load(root, {"FLEETPACKS_CONFIG": str(named)})
+
+
+def test_nothing_is_found_by_walking_up_from_the_source(root: Path, tmp_path: Path) -> None:
+    for name in ("config.toml", "fleetpacks.toml", ".config/fleetpacks/config.toml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('image = "evil.example/x"\n')
+
+    config = load(root, {"HOME": str(tmp_path / "home")})
+
+    assert config.image is None
+    assert [host.url for host in config.hosts] == [DEFAULT_HOST]

@@ -1,0 +1,272 @@
+"""Precedence, the environment, and flags."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from langs.registry import LANGUAGES
+
+from orchestrator.config import Flags, environment, load, schema
+from orchestrator.config.settings import version_variables
+from orchestrator.errors import ConfigError, FleetpacksError, UsageError
+
+_SCHEMAS = Path(__file__).parents[2] / "docs/schema"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "source/a").mkdir(parents=True)
+    return tmp_path / "source"
+
+
+def test_a_later_word_wins_and_versions_keep_their_source(root: Path) -> None:
+    (root / "fleetpacks.toml").write_text(
+        """
+        port = 1001
+        versions = { nodejs = "18", go = "1.22", python = "3.9" }
+        env = { A = "root", B = "root", C = "root", D = "root" }
+        secrets = ["ONE"]
+        images = { node = "root.example/node" }
+        run = "of the root alone"
+        [apps.a]
+        port = 1002
+        run = "table"
+        build = "table"
+        versions = { nodejs = "20" }
+        env = { B = "table", C = "table", D = "table" }
+        """
+    )
+    (root / "a/fleetpacks.toml").write_text(
+        'run = "own"\nversions = { go = "1.23" }\nenv = { C = "own", D = "own" }\nsecrets = ["TWO", "ONE"]\n'
+    )
+
+    settings = load(
+        root, {"PYTHON_VERSION": "3.12"}, Flags(env=("D=flag",))
+    ).settings_for("a")
+
+    assert (settings.port, settings.run_command, settings.build_command) == (1002, "own", "table")
+    assert settings.env == {"A": "root", "B": "table", "C": "own", "D": "flag"}
+    assert settings.secrets == ("ONE", "TWO")
+    assert settings.images == {"node": "root.example/node"}
+    assert {name: (version.value, version.source) for name, version in settings.versions.items()} == {
+        "nodejs": ("20", "fleetpacks.toml"),
+        "go": ("1.23", "a/fleetpacks.toml"),
+        "python": ("3.12", "$PYTHON_VERSION"),
+    }
+
+
+def test_what_names_one_app_in_the_roots_file_is_not_inherited(root: Path) -> None:
+    (root / "fleetpacks.toml").write_text('name = "shop"\nrun = "x"\nbuild = "y"\nlanguage = "go"\nport = 8080\n')
+
+    config = load(root, {})
+    below, at_root = config.settings_for("a"), config.settings_for(".")
+
+    assert (below.run_command, below.build_command, below.language, below.port) == (None, None, None, 8080)
+    assert (at_root.run_command, at_root.language) == ("x", "go")
+    assert (config.name_for("a"), config.name_for(".")) == (None, "shop")
+
+
+def test_zero_configuration_is_the_languages_defaults(root: Path) -> None:
+    settings = load(root, {}).settings_for("a")
+
+    assert (settings.port, settings.cache_key, settings.language, settings.env) == (5000, "fleetpacks", None, {})
+
+
+def test_variables_of_one_app_speak_only_of_a_sole_app(root: Path) -> None:
+    variables = {
+        "LANGUAGE": "nodejs",
+        "RUN_COMMAND": "node x.js",
+        "BUILD_COMMAND": "make",
+        "DOCKERFILE_PATH": str(root / "a/docker/Dockerfile"),
+        "PORT": "9000",
+        "CACHE_KEY": "team",
+    }
+    config = load(root, variables)
+
+    sole, one_of_many = config.settings_for("a", sole=True), config.settings_for("a")
+
+    assert (sole.language, sole.run_command, sole.build_command) == ("nodejs", "node x.js", "make")
+    assert sole.dockerfile == "docker/Dockerfile"
+    assert (one_of_many.language, one_of_many.run_command, one_of_many.dockerfile) == (None, None, None)
+    assert (one_of_many.port, one_of_many.cache_key) == (9000, "team")
+
+
+def test_a_dockerfile_outside_of_the_app_is_refused(root: Path) -> None:
+    config = load(root, {"DOCKERFILE_PATH": "../Dockerfile"})
+
+    with pytest.raises(ConfigError, match=r"\$DOCKERFILE_PATH"):
+        config.settings_for("a", sole=True)
+
+
+@pytest.mark.parametrize("value", ["en_US:en", "en", "de_DE.UTF-8", "C", "en_GB:en_US:en", ""])
+def test_a_locale_in_language_is_no_language(root: Path, value: str) -> None:
+    assert load(root, {"LANGUAGE": value}).environment.language is None
+
+
+@pytest.mark.parametrize("value", ["go", "nodejs", "python", "dockerfile", "fortran"])
+def test_any_other_word_in_language_is_one(root: Path, value: str) -> None:
+    assert load(root, {"LANGUAGE": value}).environment.language == value
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"PORT": "0"}, r"\$PORT: expected a port"),
+        ({"PORT": "65536"}, r"\$PORT"),
+        ({"PORT": "٣"}, r"\$PORT"),
+        ({"PORT": "5000 "}, r"\$PORT"),
+        ({"TAG_LATEST": "maybe"}, r"\$TAG_LATEST: expected true or false, got 'maybe'"),
+        ({"NO_CACHE": "2"}, r"\$NO_CACHE"),
+        ({"PROJECT_PATH": "../x"}, r"\$PROJECT_PATH"),
+        ({"PROJECT_PATH": "/x"}, r"\$PROJECT_PATH"),
+    ],
+)
+def test_a_variable_with_an_impossible_value_is_named(root: Path, variables: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(root, variables)
+
+
+@pytest.mark.parametrize(
+    ("value", "meaning"), [("true", True), ("1", True), ("YES", True), ("false", False), ("0", False), ("", False)]
+)
+def test_a_switch_is_read_in_the_usual_words(root: Path, value: str, *, meaning: bool) -> None:
+    config = load(root, {"NO_CACHE": value, "TAG_LATEST": value})
+
+    assert (config.no_cache, config.tag_latest) == (meaning, meaning)
+
+
+def test_flags_win_over_the_environment_and_that_over_the_operator(root: Path, tmp_path: Path) -> None:
+    operator = tmp_path / "operator.toml"
+    operator.write_text('image = "o.example/x"\njobs = 2\n[[hosts]]\nurl = "unix:///o"\n')
+    variables = {"FLEETPACKS_CONFIG": str(operator), "HOME": "/h"}
+    said = variables | {"OUTPUT_IMAGE": "e.example/x", "BUILDKIT_HOST": "unix:///e", "RESULT_FILE": "e.json"}
+    flags = Flags(image="f.example/x", hosts=("unix:///f",), jobs=5, result_file=Path("f.json"))
+
+    configs = [load(root, variables), load(root, said), load(root, said, flags)]
+
+    assert [config.image and config.image.template for config in configs] == ["o.example/x", "e.example/x", "f.example/x"]
+    assert [config.image and config.image.source for config in configs[1:]] == ["$OUTPUT_IMAGE", "--image"]
+    assert [config.hosts[0].url for config in configs] == ["unix:///o", "unix:///e", "unix:///f"]
+    assert [config.hosts[0].source for config in configs[1:]] == ["$BUILDKIT_HOST", "--host"]
+    assert [config.jobs for config in configs] == [2, 2, 5]
+    assert [config.result_file for config in configs] == [None, Path("e.json"), Path("f.json")]
+    assert configs[0].docker_config == Path("/h/.docker")
+
+
+def test_several_hosts_are_a_clear_error(root: Path) -> None:
+    with pytest.raises(UsageError, match="--host: expected one, got 2"):
+        load(root, {}, Flags(hosts=("unix:///a", "unix:///b")))
+
+
+@pytest.mark.parametrize(
+    ("words", "result"),
+    [
+        (("A=1", "B="), {"A": "1", "B": ""}),
+        (("FROM_HERE",), {"FROM_HERE": "value"}),
+        (("A=x=y",), {"A": "x=y"}),
+        (("ABSENT",), "no such variable"),
+        (("1A=x",), "expected NAME"),
+        (("=x",), "expected NAME"),
+        (("é=x",), "expected NAME"),
+    ],
+)
+def test_variables_of_the_command_line(root: Path, words: tuple[str, ...], result: dict[str, str] | str) -> None:
+    try:
+        outcome: dict[str, str] | str = dict(load(root, {"FROM_HERE": "value"}, Flags(env=words)).env)
+    except UsageError as error:
+        outcome = error.message
+
+    assert result == outcome if isinstance(result, dict) else result in outcome
+
+
+_GITHUB = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_REPOSITORY": "Team/Shop",
+    "GITHUB_SHA": "a" * 40,
+    "GITHUB_REF_NAME": "main",
+}
+_GITLAB = {
+    "GITLAB_CI": "true",
+    "CI_REGISTRY_IMAGE": "registry.gitlab.com/team/shop",
+    "CI_COMMIT_SHA": "b" * 40,
+    "CI_COMMIT_REF_NAME": "feature/x",
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "image", "branch", "revision"),
+    [
+        (_GITHUB, "ghcr.io/team/shop", "main", "a" * 40),
+        (_GITHUB | {"GITHUB_REF_NAME": "12/merge", "GITHUB_HEAD_REF": "fix"}, "ghcr.io/team/shop", "fix", "a" * 40),
+        (_GITHUB | {"GITHUB_SERVER_URL": "https://git.example"}, None, "main", "a" * 40),
+        (_GITLAB, "registry.gitlab.com/team/shop", "feature/x", "b" * 40),
+        (_GITLAB | {"CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "mr"}, "registry.gitlab.com/team/shop", "mr", "b" * 40),
+        ({**_GITHUB, "GITHUB_ACTIONS": "false"}, None, None, None),
+    ],
+)
+def test_a_ci_platform_speaks_when_nothing_is_said(
+    root: Path, variables: dict[str, str], image: str | None, branch: str | None, revision: str | None
+) -> None:
+    config = load(root, variables)
+
+    assert (config.image.template if config.image else None) == image
+    assert config.image is None or not config.image.given
+    assert (config.branch, config.revision) == (branch, revision)
+
+
+def test_what_is_said_wins_over_the_ci_platform(root: Path) -> None:
+    config = load(root, _GITHUB | {"OUTPUT_IMAGE": "r.example/x"})
+
+    assert config.image is not None
+    assert (config.image.template, config.image.given) == ("r.example/x", True)
+
+
+def test_git_gets_no_git_variables_of_ours(root: Path) -> None:
+    variables = {"GIT_DIR": "/evil", "GIT_CONFIG_COUNT": "1", "GIT_SSH_COMMAND": "evil", "PATH": "/bin", "LC_ALL": "x"}
+
+    clean = load(root, variables).environment.for_git()
+
+    assert clean["PATH"] == "/bin"
+    assert clean["GIT_ALLOW_PROTOCOL"] == "none"
+    assert not {"GIT_DIR", "GIT_CONFIG_COUNT", "GIT_SSH_COMMAND"} & clean.keys()
+
+
+@pytest.mark.parametrize("kind", ["absent", "file", "loop"])
+def test_a_root_that_is_no_directory_is_a_usage_error(tmp_path: Path, kind: str) -> None:
+    root = tmp_path / "root"
+    if kind == "file":
+        root.write_text("x")
+    elif kind == "loop":
+        root.symlink_to(root)
+
+    with pytest.raises(UsageError):
+        load(root, {})
+
+
+def test_every_language_with_a_toolchain_has_its_variable() -> None:
+    languages = {language.NAME for language in LANGUAGES} - {"dockerfile"}
+
+    assert set(version_variables().values()) == languages
+
+
+def test_the_environment_is_a_copy() -> None:
+    with pytest.raises(TypeError):
+        environment.read()["X"] = "y"  # type: ignore[index]  # that is the point
+
+
+@pytest.mark.parametrize("name", sorted(schema.FILES))
+def test_the_published_schema_is_the_structs_schema(name: str) -> None:
+    published = (_SCHEMAS / name).read_text()
+
+    assert published == schema.text(name), "run `poe schemas`"
+    assert msgspec.json.decode(published)["$ref"]
+
+
+def test_all_errors_have_a_hint(root: Path) -> None:
+    (root / "fleetpacks.toml").write_text("x = 1\n")
+
+    with pytest.raises(FleetpacksError) as caught:
+        load(root, {})
+
+    assert caught.value.hint
+    assert caught.value.exit_code == 2

@@ -1,0 +1,223 @@
+"""The listing of files: by git, by walking, and against repositories that mean harm."""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.errors import ContextError
+from orchestrator.workspace import files, git as git_module
+
+Git = Callable[..., Awaitable[None]]
+Plant = Callable[[Mapping[str, str]], Path]
+
+_TREE = {
+    ".gitignore": "*.log\n/build/\n!keep.log\n",
+    "a/app.py": "",
+    "a/x.log": "",
+    "a/keep.log": "",
+    "a/.gitignore": "local\n",
+    "a/local": "",
+    "b/local": "",
+    "build/out.js": "",
+    "b/build/kept.js": "",
+}
+_KEPT = (".gitignore", "a/.gitignore", "a/app.py", "a/keep.log", "b/build/kept.js", "b/local")
+
+
+async def test_git_tells_tracked_and_untracked_but_not_ignored_files(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    plant(_TREE)
+    await git("init", "-q")
+    await git("add", "a/app.py")
+
+    assert await files.list_files(root, git_environment) == _KEPT
+
+
+async def test_without_git_the_walk_honours_nested_gitignore_files(
+    root: Path, plant: Plant, git_environment: Mapping[str, str]
+) -> None:
+    plant(_TREE)
+
+    assert await files.list_files(root, git_environment) == _KEPT
+
+
+async def test_a_subdirectory_of_a_work_tree_is_a_source_of_its_own(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    plant({"sub/app.py": "", "sub/x.log": "", ".gitignore": "*.log\n", "other.py": ""})
+    await git("init", "-q")
+
+    assert await files.list_files(root / "sub", git_environment) == ("app.py",)
+
+
+async def test_a_source_that_an_outer_repository_ignores_is_walked(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    plant({"tmp/app.py": "", ".gitignore": "/tmp\n"})
+    await git("init", "-q")
+
+    assert await files.list_files(root / "tmp", git_environment) == ("app.py",)
+
+
+async def test_submodules_and_nested_repositories_are_walked(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    plant({"module/go.mod": "", "module/x.log": "", "module/.gitignore": "*.log\n", "nested/main.py": "", "a.py": ""})
+    for inner in ("module", "nested"):
+        await git("init", "-q", cwd=root / inner)
+    await git("init", "-q")
+    await git("add", ".", cwd=root / "module")
+    await git("commit", "-q", "-m", "x", cwd=root / "module")
+    await git("add", "module")
+
+    assert await files.list_files(root, git_environment) == ("a.py", "module/.gitignore", "module/go.mod", "nested/main.py")
+
+
+async def test_symlinks_are_listed_and_never_followed(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/package.json").write_text("{}")
+    plant({"a/app.py": ""})
+    (root / "link").symlink_to(tmp_path / "outside")
+    (root / "a/up").symlink_to("..")
+
+    walked = await files.list_files(root, git_environment)
+    await git("init", "-q")
+    asked = await files.list_files(root, git_environment)
+
+    assert walked == asked == ("a/app.py", "a/up", "link")
+
+
+async def test_a_planted_repository_cannot_make_git_run_a_command(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    ran = root.parent / "ran"
+    plant({"a.py": "", "evil.sh": f"#!/bin/sh\ntouch {ran}\n"})
+    (root / "evil.sh").chmod(0o755)
+    await git("init", "-q")
+    await git("add", ".")
+    await git("commit", "-q", "-m", "x")
+    evil = str(root / "evil.sh")
+    for key in ("core.fsmonitor", "core.pager", "pager.ls-files", "core.sshCommand", "core.hooksPath", "remote.x.uploadpack"):
+        await git("config", key, evil)
+    await git("config", "alias.ls-files", f"!{evil}")
+    await git("config", "extensions.partialClone", "x")
+    await git("config", "remote.x.promisor", "true")
+    await git("config", "remote.x.url", f"ext::{evil}")
+    # A missing object is what makes git fetch lazily.
+    for directory in sorted((root / ".git/objects").iterdir()):
+        for file in directory.iterdir():
+            file.unlink()
+
+    listed = await files.list_files(root, git_environment)
+    await git_module.head(root, git_environment)
+
+    assert listed == ("a.py", "evil.sh")
+    assert not ran.exists()
+
+
+async def test_a_bare_repository_in_the_source_is_not_opened(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    ran = root.parent / "ran"
+    plant({"a.py": "", "evil.sh": f"#!/bin/sh\ntouch {ran}\n"})
+    (root / "evil.sh").chmod(0o755)
+    await git("init", "-q", "--bare", ".")
+    with (root / "config").open("a") as config:
+        config.write(f'[core]\n\tbare = false\n\tworktree = "{root}"\n\tfsmonitor = "{root}/evil.sh"\n')
+
+    listed = await files.list_files(root, git_environment)
+
+    assert {"a.py", "evil.sh"} <= set(listed)
+    assert not ran.exists()
+
+
+async def test_names_that_are_no_text_survive(
+    root: Path, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    (root / os.fsdecode(b"caf\xe9.py")).write_text("")
+    (root / "two\nlines.py").write_text("")
+
+    walked = await files.list_files(root, git_environment)
+    await git("init", "-q")
+    asked = await files.list_files(root, git_environment)
+
+    assert walked == asked
+    assert [os.fsencode(name) for name in asked] == [b"caf\xe9.py", b"two\nlines.py"]
+    assert [files.printable(name) for name in asked] == ["caf\\udce9.py", "two\\nlines.py"]
+
+
+async def test_the_checked_out_branch_and_revision(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    plant({"a.py": ""})
+    before = await git_module.head(root, git_environment)
+    await git("init", "-q", "-b", "feature/x")
+    await git("add", ".")
+    await git("commit", "-q", "-m", "x")
+
+    branch, revision = await git_module.head(root, git_environment)
+    await git("checkout", "-q", "--detach")
+    detached = await git_module.head(root, git_environment)
+
+    assert before == (None, None)
+    assert branch == "feature/x"
+    assert revision is not None
+    assert len(revision) == 40
+    assert detached == (None, revision)
+
+
+async def test_a_machine_without_git_walks(root: Path, plant: Plant) -> None:
+    plant({"a.py": ""})
+
+    assert await files.list_files(root, {"PATH": "/nonexistent"}) == ("a.py",)
+
+
+def test_a_directory_that_cannot_be_listed_is_named(root: Path) -> None:
+    # The file takes the directory's place between the look and the listing, as a race would do; root reads everything.
+    (root / "gone").write_text("")
+
+    with pytest.raises(ContextError) as caught:
+        files.walk(root / "gone")
+
+    assert "gone" in caught.value.message
+    assert caught.value.hint
+
+
+_name = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=8)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["H", "?", "M", "link"]), _name), max_size=10))
+def test_any_names_come_back_from_gits_format(entries: list[tuple[str, str]]) -> None:
+    raw = b""
+    for tag, name in entries:
+        if tag == "?":
+            raw += b"? " + name.encode() + b"\0"
+        else:
+            mode = b"160000" if tag == "link" else b"100644"
+            raw += tag[:1].upper().encode() + b" " + mode + b" " + b"0" * 40 + b" 0\t" + name.encode() + b"\0"
+
+    listing = git_module.parse_listing(raw)
+
+    assert set(listing.files) == {name for tag, name in entries if tag != "link"}
+    assert set(listing.nested) == {name for tag, name in entries if tag == "link"}
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_of_git_are_read(raw: bytes) -> None:
+    listing = git_module.parse_listing(raw)
+
+    assert all("\0" not in path for path in listing.files)
+
+
+def test_a_pattern_that_means_nothing_is_passed_over() -> None:
+    spec = files.ignore_spec(["!", "/", "a", "**/b/"])
+
+    assert spec.match_file("a")
+    assert not spec.match_file("c")
