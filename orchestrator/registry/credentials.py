@@ -10,10 +10,12 @@ Nothing read here ever stands in a message.
 import base64
 import binascii
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import msgspec
+from anyio.abc import ByteReceiveStream, ByteSendStream
 
 from orchestrator.errors import ConfigError
 from orchestrator.registry.hosts import DOCKER_HUB_KEY, canonical, is_docker_hub
@@ -159,7 +161,7 @@ async def _ask_helper(file: Path, key: str, helper: str, server: str) -> Credent
     program = f"docker-credential-{helper}"
     try:
         with anyio.fail_after(_HELPER_SECONDS):
-            done = await anyio.run_process([program, "get"], input=server.encode(), check=False)
+            code, output = await _run(program, server)
     except TimeoutError:
         raise _helper_failed(file, key, program, f"gave no answer in {_HELPER_SECONDS:.0f} s") from None
     except OSError as error:
@@ -167,13 +169,13 @@ async def _ask_helper(file: Path, key: str, helper: str, server: str) -> Credent
             f"{file}: {key}: {program} cannot be run: {error.strerror}",
             hint=f"install {program} on PATH, or remove {helper} from {file}",
         ) from None
-    if done.returncode:
+    if code:
         # The helper's words may hold anything, so none of them is repeated.
-        if _NOT_FOUND in done.stdout.lower():
+        if _NOT_FOUND in output.lower():
             return None
-        raise _helper_failed(file, key, program, f"ended with exit code {done.returncode}")
+        raise _helper_failed(file, key, program, f"ended with exit code {code}")
     try:
-        answer = msgspec.json.decode(done.stdout, type=_Answer)
+        answer = msgspec.json.decode(output, type=_Answer)
     except msgspec.DecodeError:
         raise _helper_failed(file, key, program, "did not answer with JSON of Username and Secret") from None
     if not answer.secret:
@@ -181,6 +183,32 @@ async def _ask_helper(file: Path, key: str, helper: str, server: str) -> Credent
     if answer.username == _IDENTITY_TOKEN_USER:
         return Credential(identity_token=answer.secret)
     return Credential(username=answer.username, password=answer.secret)
+
+
+async def _run(program: str, question: str) -> tuple[int, bytes]:
+    """Exit code and output of a helper, which may well answer without having read the question."""
+    output = bytearray()
+    async with await anyio.open_process([program, "get"]) as process, anyio.create_task_group() as group:
+        if process.stdin is not None:
+            group.start_soon(_ask, process.stdin, question)
+        if process.stderr is not None:
+            group.start_soon(_drain, process.stderr)
+        if process.stdout is not None:
+            async for chunk in process.stdout:
+                output += chunk
+        code = await process.wait()
+    return code, bytes(output)
+
+
+async def _ask(stdin: ByteSendStream, question: str) -> None:
+    with suppress(anyio.BrokenResourceError):
+        await stdin.send(question.encode())
+        await stdin.aclose()
+
+
+async def _drain(stream: ByteReceiveStream) -> None:
+    async for _ in stream:
+        pass
 
 
 def _helper_failed(file: Path, key: str, program: str, what: str) -> ConfigError:

@@ -1,0 +1,88 @@
+"""TLS: certificates are verified, and one that does not verify never leads to plain HTTP."""
+
+import datetime as dt
+import ipaddress
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from orchestrator.errors import ProtocolError, RegistryError
+from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.credentials import Credentials
+from orchestrator.registry.reference import parse
+from tests.registry.server import Answer, Fault, Server, running
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 and its key in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "server.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + private)
+    return file
+
+
+def server_side(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+async def test_a_certificate_that_does_not_verify_is_an_error_and_no_reason_for_plain_http(certificate: Path) -> None:
+    async with running(Server(), tls=server_side(certificate)) as server:
+        async with RegistryClient(Credentials(None), {}) as client:
+            with pytest.raises(RegistryError, match="does not verify") as caught:
+                await client.ping(server.host)
+
+        assert "SSL_CERT_FILE" in caught.value.hint
+        assert server.seen == []
+
+
+async def test_a_certificate_of_a_known_authority_is_accepted_on_loopback_too(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with running(Server(), tls=server_side(certificate)) as server:
+        async with RegistryClient(Credentials(None), {}) as client:
+            await client.ping(server.host)
+
+        assert [seen.path for seen in server.seen] == ["/v2/", "/v2/"]
+
+
+async def test_nothing_leads_from_tls_to_plain_http(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with running(Server()) as plain:
+        secure = Server(auth="token", realm=f"{plain.base}/token")
+        async with running(secure, tls=server_side(certificate)), RegistryClient(Credentials(None), {}) as client:
+            reference = parse(f"{secure.host}/team/api:1")
+
+            away = (("location", f"{plain.base}/v2/"),)
+            secure.faults.append(Fault(path="/manifests/", answer=Answer(status=307, headers=away)))
+            with pytest.raises(ProtocolError, match="redirect not followed"):
+                await client.get_manifest(reference)
+            with pytest.raises(RegistryError, match="plain HTTP, but the registry is not"):
+                await client.get_manifest(reference)
+
+        assert plain.seen == []
