@@ -6,7 +6,8 @@ so is this one: the set of positions reached in a path is one integer, and each 
 at once.
 
 Only what patternmatcher can produce is known: literals, classes, `[...]*`, `.*`, `(.*/)?`, `^`, `$`, and what it lets
-through from a pattern: `|` and `{2,3}` between them, and escapes, which a pattern may smuggle in (`\d` in an ignore file does mean a digit). Syntax: Go's regexp/syntax with Perl flags.
+through from a pattern: `|` and `{2,3}` between them, and escapes (`\d` in an ignore file does mean a digit).
+Syntax: Go's regexp/syntax with Perl flags.
 """
 
 import re
