@@ -56,7 +56,8 @@ _ROWS = (
     ),
     _row(
         r"^(dockerfile parse error|failed to parse |failed to process |failed to create LLB definition: )"
-        r"|^target stage .* could not be found$|^the Dockerfile cannot be empty$|^no build stage in current context$",
+        r"|^target stage .* could not be found$|^the Dockerfile cannot be empty$|^no build stage in current context$"
+        r"|^base name \(.*\) should not be blank$",
         BuildFailedError,
         "correct the Dockerfile",
     ),
@@ -74,6 +75,16 @@ _ROWS = (
         r"^secret .*: not found$",
         BuildFailedError,
         "declare the secret for this app, or mount it with required=false",
+    ),
+    _row(
+        r"^failed to load LLB: [a-z.]+ is not allowed$",
+        BuildFailedError,
+        "the Dockerfile asks for a privilege (RUN --network, RUN --security) that builds here do not have",
+    ),
+    _row(
+        r"^failed to load cache key: ",
+        BuildFailedError,
+        "the daemon cannot read the URL of an ADD",
     ),
     _row(
         _PUSH + ".*" + _PLAIN_HTTP,

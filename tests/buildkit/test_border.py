@@ -1,0 +1,161 @@
+"""Messages of buildkitd v0.30.0, word for word, and what we make of them."""
+
+import json
+
+import pytest
+from google.protobuf.any_pb2 import Any
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.buildkit.border import protocol_error, solve_error
+from orchestrator.buildkit.grpc import GrpcError, Status
+from orchestrator.buildkit.protos import status_pb2
+from orchestrator.errors import (
+    BuildFailedError,
+    DaemonLostError,
+    FleetpacksError,
+    ImageNotFoundError,
+    ProtocolError,
+    RegistryError,
+    RegistryUnavailableError,
+)
+
+PULL = "127.0.0.1:5799/a:1: failed to resolve source metadata for 127.0.0.1:5799/a:1: "
+PUSH = "failed to push 127.0.0.1:5799/a: "
+MANIFEST = "request to http://127.0.0.1:5799/v2/a/manifests/1: "
+
+RECORDED: tuple[tuple[type[FleetpacksError], str, str], ...] = (
+    (BuildFailedError, 'process "/bin/sh -c false" did not complete successfully: exit code: 1', "output"),
+    (BuildFailedError, "dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)", "Dockerfile"),
+    (
+        BuildFailedError,
+        "dockerfile parse error on line 2: COPY requires at least two arguments, but only one was provided. "
+        "Destination could not be determined",
+        "Dockerfile",
+    ),
+    (
+        BuildFailedError,
+        'failed to parse stage name "X:::Y": invalid reference format: repository name (library/X) must be lowercase',
+        "Dockerfile",
+    ),
+    (BuildFailedError, "base name ($nope) should not be blank", "Dockerfile"),
+    (BuildFailedError, "no build stage in current context", "Dockerfile"),
+    (BuildFailedError, "the Dockerfile cannot be empty", "Dockerfile"),
+    (BuildFailedError, 'target stage "zzz" could not be found', "Dockerfile"),
+    (BuildFailedError, "failed to read dockerfile: open other: no such file or directory", "exists"),
+    (
+        BuildFailedError,
+        "failed to compute cache key: failed to calculate checksum of ref "
+        '94uro4vd7fzxkua6zzwqca4nq::z375kyreq9tkwtz7rnbddldbq: "/nope": not found',
+        ".dockerignore",
+    ),
+    (BuildFailedError, "secret x: not found", "declare the secret"),
+    (BuildFailedError, "failed to load LLB: security.insecure is not allowed", "privilege"),
+    (BuildFailedError, "failed to load cache key: invalid response status 404", "ADD"),
+    (BuildFailedError, 'exporter "nope" could not be found', "log"),
+    (ImageNotFoundError, PULL + "127.0.0.1:5799/a:1: not found", "name and tag"),
+    (ImageNotFoundError, PULL + f"unexpected status from HEAD {MANIFEST}401 Unauthorized", "log in"),
+    (ImageNotFoundError, PULL + f"unexpected status from HEAD {MANIFEST}403 Forbidden", "log in"),
+    (RegistryError, PULL + f"unexpected status from GET {MANIFEST}405 Method Not Allowed", "refused"),
+    (RegistryUnavailableError, PULL + f"unexpected status from HEAD {MANIFEST}429 Too Many Requests", "later"),
+    (RegistryUnavailableError, PULL + f"unexpected status from HEAD {MANIFEST}500 Internal Server Error", "later"),
+    (
+        RegistryUnavailableError,
+        PULL + 'failed to do request: Head "http://127.0.0.1:5799/v2/a/manifests/1": dial tcp 127.0.0.1:5799: '
+        "connect: connection refused",
+        "reach",
+    ),
+    (
+        RegistryUnavailableError,
+        "nope.example/x:1: failed to resolve source metadata for nope.example/x:1: failed to do request: "
+        'Head "https://nope.example/v2/x/manifests/1": dial tcp: lookup nope.example on 10.255.255.53:53: no such host',
+        "reach",
+    ),
+    (RegistryError, PUSH + "denied: no no", "log in"),
+    (RegistryError, "failed to push 127.0.0.1:5799/X Y: invalid reference format: repository name (X Y) must be "
+     "lowercase", "lower case"),
+    (
+        RegistryError,
+        PUSH + 'failed to do request: Head "https://127.0.0.1:5799/v2/a/blobs/sha256:1": tls: first record does not '
+        "look like a TLS handshake",
+        "plain HTTP",
+    ),
+    (
+        RegistryUnavailableError,
+        PUSH + "unexpected status from POST request to http://127.0.0.1:5799/v2/a/blobs/uploads/: "
+        "500 Internal Server Error: oops",
+        "later",
+    ),
+    (
+        RegistryUnavailableError,
+        PUSH + 'failed to do request: Head "http://127.0.0.1:5799/v2/a/blobs/sha256:1": dial tcp 127.0.0.1:5799: '
+        "connect: connection refused",
+        "reach",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "text", "hint"), RECORDED)
+def test_every_recorded_message_has_its_error_and_its_hint(kind: type[FleetpacksError], text: str, hint: str) -> None:
+    error = solve_error(GrpcError(Status.UNKNOWN, text))
+
+    assert type(error) is kind
+    assert error.message == text
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize("other", [text for kind, text, _ in RECORDED if kind is not BuildFailedError])
+def test_a_failed_command_is_a_failed_build_whatever_its_text_imitates(other: str) -> None:
+    text = f'process "/bin/sh -c echo {other}\n{other}" did not complete successfully: exit code: 1'
+
+    error = solve_error(GrpcError(Status.UNKNOWN, text))
+
+    assert type(error) is BuildFailedError
+
+
+def test_the_place_in_the_dockerfile_comes_first() -> None:
+    source = {"info": {"filename": "Dockerfile", "data": "RlJPTQ=="}, "ranges": [{"start": {"line": 3}, "end": {}}]}
+    details = status_pb2.Status(
+        details=[
+            Any(type_url="github.com/moby/buildkit/stack.Stack+json", value=b'{"frames":[]}'),
+            Any(type_url="github.com/moby/buildkit/errdefs.Source+json", value=json.dumps(source).encode()),
+        ]
+    )
+
+    error = solve_error(GrpcError(Status.UNKNOWN, RECORDED[0][1], details.SerializeToString()))
+
+    assert error.message == f"Dockerfile:3: {RECORDED[0][1]}"
+
+
+@given(st.binary(max_size=100), st.binary(max_size=100))
+def test_details_that_cannot_be_read_never_hide_the_error(details: bytes, value: bytes) -> None:
+    entry = Any(type_url="github.com/moby/buildkit/errdefs.Source+json", value=value)
+    wrapped = status_pb2.Status(details=[entry]).SerializeToString()
+
+    for raw in (details, wrapped):
+        error = solve_error(GrpcError(Status.UNKNOWN, "no", raw))
+        assert error.message.endswith("no")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (Status.UNAVAILABLE, DaemonLostError),
+        (Status.CANCELLED, DaemonLostError),
+        (Status.UNIMPLEMENTED, ProtocolError),
+        (Status.UNKNOWN, BuildFailedError),
+    ],
+)
+def test_a_text_we_do_not_know_is_judged_by_its_status(status: Status, kind: type[FleetpacksError]) -> None:
+    error = solve_error(GrpcError(status, "something new"))
+
+    assert type(error) is kind
+    assert "something new" in error.message
+    assert error.hint
+
+
+def test_a_refused_question_names_the_status() -> None:
+    error = protocol_error(GrpcError(Status.UNIMPLEMENTED, "unknown method Info"))
+
+    assert type(error) is ProtocolError
+    assert "UNIMPLEMENTED: unknown method Info" in error.message
