@@ -64,6 +64,7 @@ async def up(
         await tools.buildx(place, say)
     if images:
         await bases.ensure(lab, place, installed=installed, say=say)
+    await delete(place.work)
     return lab
 
 
