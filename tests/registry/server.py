@@ -92,6 +92,7 @@ class Server:
         self.blobs: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.seen: list[Seen] = []
+        self.on_request: Callable[[Seen], None] = _ignore
         self.tokens: dict[str, str] = {}
         self.scheme = "http"
         self.host = ""
@@ -115,6 +116,7 @@ class Server:
         return [seen for seen in self.seen if seen.method == method and part in seen.path]
 
     def answer(self, request: Seen) -> Answer | None:
+        self.on_request(request)
         for fault in self.faults:
             if fault.matches(request):
                 self.faults.remove(fault)
@@ -192,6 +194,10 @@ def refusal(status: int, code: str, message: str, **headers: str) -> Answer:
     body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
     named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
     return Answer(status=status, headers=(("content-type", "application/json"), *named), body=body)
+
+
+def _ignore(request: Seen) -> None:
+    """Watch nothing."""
 
 
 def sha256(body: bytes) -> str:
