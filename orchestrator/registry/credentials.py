@@ -188,6 +188,7 @@ async def _ask_helper(file: Path, key: str, helper: str, server: str) -> Credent
 async def _run(program: str, question: str) -> tuple[int, bytes]:
     """Exit code and output of a helper, which may well answer without having read the question."""
     output = bytearray()
+    code = 0
     async with await anyio.open_process([program, "get"]) as process, anyio.create_task_group() as group:
         if process.stdin is not None:
             group.start_soon(_ask, process.stdin, question)

@@ -9,28 +9,28 @@ from orchestrator.registry.challenge import Challenge, parse
 TOKEN_CHARACTERS = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        (['Bearer realm="https://a/t",service="s"'], [("bearer", {"realm": "https://a/t", "service": "s"})]),
-        (['bEARER REALM="r" , Service = s'], [("bearer", {"realm": "r", "service": "s"})]),
-        (['Bearer scope="repository:a/b:pull,push"'], [("bearer", {"scope": "repository:a/b:pull,push"})]),
-        (['Bearer realm="a \\"b\\" \\\\"'], [("bearer", {"realm": 'a "b" \\'})]),
-        (['Basic realm="x", Bearer realm="y"'], [("basic", {"realm": "x"}), ("bearer", {"realm": "y"})]),
-        (['Basic realm="x"', 'Bearer realm="y"'], [("basic", {"realm": "x"}), ("bearer", {"realm": "y"})]),
-        (["Negotiate, Basic"], [("negotiate", {}), ("basic", {})]),
-        (['Negotiate YWJj==, Basic realm="x"'], [("negotiate", {}), ("basic", {"realm": "x"})]),
-        ([', ,Basic realm="x", ,, nonce=1'], [("basic", {"realm": "x", "nonce": "1"})]),
-        (['Bearer realm="first",realm="second"'], [("bearer", {"realm": "first"})]),
-        (['Bearer realm=""'], [("bearer", {"realm": ""})]),
-        (['Bearer realm="never ends'], [("bearer", {})]),
-        (['Bearer realm="ends in escape\\'], [("bearer", {})]),
-        (["Bearer a=b c=d"], [("bearer", {"a": "b"})]),
-        ([""], []),
-        ([], []),
-        (['"Bearer" realm=x'], []),
-    ],
-)  # fmt: skip
+_TABLE: list[tuple[list[str], list[tuple[str, dict[str, str]]]]] = [
+    (['Bearer realm="https://a/t",service="s"'], [("bearer", {"realm": "https://a/t", "service": "s"})]),
+    (['bEARER REALM="r" , Service = s'], [("bearer", {"realm": "r", "service": "s"})]),
+    (['Bearer scope="repository:a/b:pull,push"'], [("bearer", {"scope": "repository:a/b:pull,push"})]),
+    (['Bearer realm="a \\"b\\" \\\\"'], [("bearer", {"realm": 'a "b" \\'})]),
+    (['Basic realm="x", Bearer realm="y"'], [("basic", {"realm": "x"}), ("bearer", {"realm": "y"})]),
+    (['Basic realm="x"', 'Bearer realm="y"'], [("basic", {"realm": "x"}), ("bearer", {"realm": "y"})]),
+    (["Negotiate, Basic"], [("negotiate", {}), ("basic", {})]),
+    (['Negotiate YWJj==, Basic realm="x"'], [("negotiate", {}), ("basic", {"realm": "x"})]),
+    ([', ,Basic realm="x", ,, nonce=1'], [("basic", {"realm": "x", "nonce": "1"})]),
+    (['Bearer realm="first",realm="second"'], [("bearer", {"realm": "first"})]),
+    (['Bearer realm=""'], [("bearer", {"realm": ""})]),
+    (['Bearer realm="never ends'], [("bearer", {})]),
+    (['Bearer realm="ends in escape\\'], [("bearer", {})]),
+    (["Bearer a=b c=d"], [("bearer", {"a": "b"})]),
+    ([""], []),
+    ([], []),
+    (['"Bearer" realm=x'], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("headers", "expected"), _TABLE)
 def test_challenges_are_read_by_the_grammar(headers: list[str], expected: list[tuple[str, dict[str, str]]]) -> None:
     assert [(challenge.scheme, challenge.parameters) for challenge in parse(headers)] == expected
 
