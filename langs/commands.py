@@ -57,8 +57,11 @@ def check(command: str, *, source: str) -> str:
         raise LangError("the command is empty", file=source, hint=hint)
     if _CONTROL.search(command):
         raise LangError("the command holds a control character", file=source, hint=hint)
-    if scan(command) is None:
+    seen = scan(command)
+    if seen is None:
         raise LangError(f"the command {command[:80]!r} does not close its quotes", file=source, hint=hint)
+    if seen.words[:1] == ("",):
+        raise LangError(f"the command {command[:80]!r} begins with an empty word", file=source, hint=hint)
     return command
 
 

@@ -199,6 +199,9 @@ def _open_beneath(root: Path, path: str) -> io.FileIO:
             below = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
             os.close(parent)
             parent = below
+        # Opening a device can do something of its own, so that the name is looked at first.
+        if not stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
     finally:
         os.close(parent)

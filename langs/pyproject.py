@@ -31,8 +31,14 @@ class _Table(msgspec.Struct, rename="kebab"):
     scripts: dict[str, str] = {}
 
 
+class _Source(msgspec.Struct):
+    path: str | None = None
+    workspace: bool = False
+
+
 class _Uv(msgspec.Struct):
     package: bool | None = None
+    sources: dict[str, _Source | list[_Source]] = {}
     workspace: object = None
 
 
@@ -62,6 +68,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     package: bool = False
     """Whether the project itself is installed: it has a build system, and uv is not told otherwise."""
     workspace: bool = False
+    local: bool = False
+    """Whether other projects in the app's own directory are among its dependencies."""
     poetry: bool = False
     is_project: bool = False
     """False for a file that only configures tools."""
@@ -100,6 +108,8 @@ def read(files: AppFiles) -> Project | None:
     for text in project.dependencies:
         _requirement(text)
     uv = raw.tool.uv
+    sources = [entry for value in uv.sources.values() for entry in (value if isinstance(value, list) else [value])]
+    paths = [_beneath(FILE, entry.path) for entry in sources if entry.path is not None]
     return Project(
         name=project.name,
         requires_python=project.requires_python,
@@ -107,6 +117,7 @@ def read(files: AppFiles) -> Project | None:
         scripts=project.scripts,
         package=raw.build_system is not None and uv.package is not False,
         workspace=uv.workspace is not None,
+        local=bool(paths) or uv.workspace is not None or any(entry.workspace for entry in sources),
         poetry=raw.tool.poetry.dependencies is not None,
         is_project=raw.project is not None,
     )
@@ -193,7 +204,7 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
     return found
 
 
-def _beneath(file: str, path: str, *, line: int) -> str:
+def _beneath(file: str, path: str, *, line: int | None = None) -> str:
     """`path` as `file` names it, relative to the app."""
     if "://" in path:
         raise LangError(

@@ -103,7 +103,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     mount = base.cache(settings, "uv", "/root/.cache/uv") if uv else base.cache(settings, "pip", "/root/.cache/pip")
     project = found.project
     package = bool(project and project.package and found.manager_file != pyproject.REQUIREMENTS)
-    local = bool(found.requirements and found.requirements.local)
+    local = bool(found.requirements.local if found.requirements else project and project.local)
     application = found.application
     text = base.dockerfile(
         "python.Dockerfile.j2",

@@ -1,0 +1,4 @@
+/* The API. */
+package main
+
+func main() {}

@@ -1,0 +1,4 @@
+// Package main serves the shop.
+package main
+
+func main() {}

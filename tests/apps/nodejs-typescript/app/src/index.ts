@@ -1,0 +1,2 @@
+import fastify from "fastify";
+await fastify().listen({ port: Number(process.env.PORT) });

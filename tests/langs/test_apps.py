@@ -1,0 +1,99 @@
+"""Every example app gives the Dockerfile and the plan that stand beside it.
+
+`pytest tests/langs --rewrite-goldens` writes them anew; the change is then read in the diff.
+"""
+
+from pathlib import Path
+
+import langs
+import msgspec
+import pytest
+from langs.model import Settings
+from tests.langs import splitter
+
+APPS = Path(__file__).parent.parent / "apps"
+MONOREPO = Path(__file__).parent.parent.parent / "examples" / "monorepo"
+CASES = sorted(path.name for path in APPS.iterdir() if (path / "app").is_dir())
+
+
+def settings_of(case: str) -> Settings:
+    file = APPS / case / "settings.json"
+    return msgspec.json.decode(file.read_bytes(), type=Settings) if file.exists() else Settings()
+
+
+def test_every_language_has_example_apps() -> None:
+    languages = {case.partition("-")[0] for case in CASES}
+
+    assert languages == {"dockerfile", "go", "nodejs", "python"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_app_gives_its_golden_dockerfile_and_plan(case: str, *, rewrite_goldens: bool) -> None:
+    built = langs.build(APPS / case / "app", settings_of(case))
+    plan = {name: value for name, value in msgspec.to_builtins(built).items() if name != "dockerfile"}
+    goldens = {
+        APPS / case / "Dockerfile.golden": built.dockerfile,
+        APPS / case / "plan.golden.json": msgspec.json.format(msgspec.json.encode(plan), indent=2).decode() + "\n",
+    }
+    if rewrite_goldens:
+        for file, text in goldens.items():
+            file.write_text(text, encoding="utf-8")
+
+    assert {file: file.read_text(encoding="utf-8") for file in goldens} == goldens
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("dockerfile")])
+def test_a_generated_image_runs_as_nobody_special_from_app_on_its_port(case: str) -> None:
+    text = langs.build(APPS / case / "app", settings_of(case)).dockerfile
+
+    instructions = splitter.split(text)
+    last = instructions[max(index for index, (keyword, _) in enumerate(instructions) if keyword == "FROM") :]
+    assert ("USER", "1000:1000") in last
+    assert ("WORKDIR", "/app") in last
+    assert ("EXPOSE", "5000") in last
+    assert ("ENV", "PORT=5000") in last
+    assert last[-1][0] == "CMD"
+    assert splitter.is_exec_form(last[-1][1])
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("dockerfile")])
+def test_a_generated_dockerfile_keeps_to_the_syntax_of_1_2(case: str) -> None:
+    text = langs.build(APPS / case / "app", settings_of(case)).dockerfile
+
+    assert "syntax=" not in text
+    for keyword, rest in splitter.split(text):
+        assert "--link" not in rest
+        assert "<<" not in rest
+        assert keyword in {"FROM", "WORKDIR", "ENV", "COPY", "RUN", "EXPOSE", "LABEL", "USER", "CMD"}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("dockerfile")])
+def test_every_cache_mount_of_the_text_stands_in_the_plan(case: str) -> None:
+    built = langs.build(APPS / case / "app", settings_of(case))
+
+    mounts = {
+        word.partition("id=")[2].partition(",")[0]
+        for keyword, rest in splitter.split(built.dockerfile)
+        if keyword == "RUN"
+        for word in rest.split()
+        if word.startswith("--mount=type=cache")
+    }
+    assert mounts <= {mount.id for mount in built.cache}
+
+
+@pytest.mark.parametrize(
+    ("path", "language", "start"),
+    [
+        ("apps/api", "nodejs", "node src/server.js"),
+        ("apps/storefront", "nodejs", "node --enable-source-maps dist/server.js"),
+        ("services/billing", "python", "uvicorn --host 0.0.0.0 --port $PORT main:app"),
+        ("services/reports", "python", "gunicorn --bind 0.0.0.0:$PORT --workers 1 --access-logfile - app:app"),
+        ("services/gateway", "go", "gateway"),
+        ("services/ledger", "go", "ledger"),
+        ("tools/legacy-cron", "dockerfile", None),
+    ],
+)
+def test_the_example_monorepos_apps_are_understood(path: str, language: str, start: str | None) -> None:
+    built = langs.build(MONOREPO / path, Settings())
+
+    assert (built.language, built.start_command) == (language, start)

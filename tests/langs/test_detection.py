@@ -1,0 +1,282 @@
+"""Evidence decides: tables of directories that others take for something else, and of those that are no apps."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import langs
+import pytest
+from langs.errors import LangError
+from langs.model import Settings
+from tests.langs.conftest import Write
+
+SERVER_JS = "require('node:http').createServer().listen(process.env.PORT)"
+MAIN_GO = "package main\n\nfunc main() {}\n"
+START = '{"scripts": {"start": "node server.js"}, "dependencies": {"express": "4"}}'
+TOOL_PYPROJECT = "[tool.ruff]\nline-length = 100\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "language", "is_app"),
+    [
+        pytest.param({"package.json": START, "project/build.properties": ""}, "nodejs", True, id="no Scala"),
+        pytest.param({"package.json": START, "Rakefile": ""}, "nodejs", True, id="no Ruby"),
+        pytest.param(
+            {"go.mod": "module a\n", "main.go": MAIN_GO, "pyproject.toml": TOOL_PYPROJECT}, "go", True, id="no Python"
+        ),
+        pytest.param({"package.json": START, "supabase/functions/deno.lock": "{}"}, "nodejs", True, id="no Deno"),
+        pytest.param({"main.go": MAIN_GO}, "go", True, id="bare main.go"),
+        pytest.param({"main.py": "import http.server\n"}, "python", True, id="bare main.py"),
+        pytest.param({"app.py": "import flask\napp = flask.Flask(__name__)\n"}, "python", True, id="bare app.py"),
+        pytest.param({"bot.py": "import discord\n"}, "python", True, id="bare bot.py"),
+        pytest.param({"index.js": SERVER_JS}, "nodejs", True, id="bare index.js"),
+        pytest.param({"package.json5": "{}"}, "nodejs", True, id="package.json5"),
+        pytest.param({"go.work": "go 1.25\n"}, "go", False, id="go.work"),
+        pytest.param({"uv.lock": "version = 1\n"}, "python", False, id="uv.lock"),
+        pytest.param({"Dockerfile": "FROM scratch\n"}, "dockerfile", True, id="Dockerfile"),
+        pytest.param({"Dockerfile": "FROM scratch\n", "package.json": START}, "nodejs", True, id="Dockerfile beside"),
+        pytest.param(
+            {"Dockerfile": "FROM scratch\n", "package.json": "{}"}, "dockerfile", True, id="Dockerfile and tools"
+        ),
+        pytest.param({"Dockerfile": "# nothing\n"}, "dockerfile", False, id="empty Dockerfile"),
+        pytest.param(
+            {"go.mod": "module a\n", "main.go": MAIN_GO, "package.json": '{"devDependencies": {"prettier": "3"}}'},
+            "go",
+            True,
+            id="prettier",
+        ),
+        pytest.param(
+            {
+                "requirements.txt": "flask\n",
+                "app.py": "import flask\napp = flask.Flask(__name__)\n",
+                "package.json": '{"scripts": {"build": "vite build"}}',
+            },
+            "python",
+            True,
+            id="front-end assets",
+        ),
+        pytest.param(
+            {
+                "Procfile": "web: npm start\n",
+                "package.json": START,
+                "requirements.txt": "x\n",
+                "main.py": "import http.server\n",
+            },
+            "nodejs",
+            True,
+            id="the Procfile decides",
+        ),
+        pytest.param(
+            {"package.json": '{"name": "x", "main": "index.js", "files": ["src"]}', "index.js": "exports.a = 1"},
+            "nodejs",
+            False,
+            id="Node library",
+        ),
+        pytest.param(
+            {
+                "package.json": '{"peerDependencies": {"express": "4"}, "dependencies": {"express": "4"}}',
+                "index.js": "exports.a = 1",
+            },
+            "nodejs",
+            False,
+            id="Express middleware",
+        ),
+        pytest.param(
+            {"package.json": '{"workspaces": ["apps/*"], "scripts": {"start": "turbo start"}}'},
+            "nodejs",
+            False,
+            id="npm workspace root",
+        ),
+        pytest.param(
+            {"package.json": '{"scripts": {"start": "turbo start"}}', "pnpm-workspace.yaml": ""},
+            "nodejs",
+            False,
+            id="pnpm workspace root",
+        ),
+        pytest.param({"package.json": '{"scripts": {"start": "tsc --watch"}}'}, "nodejs", False, id="a watcher"),
+        pytest.param(
+            {"package.json": '{"scripts": {"start": "node server.js"}}', "server.js": "throw new Error('fixture')"},
+            "nodejs",
+            False,
+            id="a fixture",
+        ),
+        pytest.param({"pyproject.toml": TOOL_PYPROJECT}, "python", False, id="tool configuration"),
+        pytest.param(
+            {"pyproject.toml": '[project]\nname = "lib"\n[build-system]\n', "lib/__init__.py": ""},
+            "python",
+            False,
+            id="Python library",
+        ),
+        pytest.param(
+            {"pyproject.toml": '[tool.uv.workspace]\nmembers = ["a"]\n', "uv.lock": ""},
+            "python",
+            False,
+            id="uv workspace root",
+        ),
+        pytest.param({"requirements.txt": "ruff\n"}, "python", False, id="requirements of tools"),
+        pytest.param({"main.py": "print('x')\n"}, "python", False, id="a script"),
+        pytest.param({"go.mod": "module a\n", "a.go": "package a\n"}, "go", False, id="Go library"),
+        pytest.param(
+            {"go.mod": "module a\n", "gen.go": "//go:build ignore\n\npackage main\nfunc main() {}\n"},
+            "go",
+            False,
+            id="a generator",
+        ),
+        pytest.param({"go.mod": "module a\n", "main_test.go": MAIN_GO}, "go", False, id="tests only"),
+    ],
+)
+def test_evidence_decides(write: Write, files: Mapping[str, str], language: str, *, is_app: bool) -> None:
+    detection = langs.detect(write(files), Settings())
+
+    assert detection is not None
+    assert (detection.language, detection.is_app) == (language, is_app)
+    assert detection.evidence
+
+
+@pytest.mark.parametrize(
+    "files", [{}, {"README.md": "# x"}, {"data.json": "{}"}, {"Gemfile": ""}, {"x/package.json": "{}"}]
+)
+def test_a_directory_that_shows_nothing_is_nothing(write: Write, files: Mapping[str, str]) -> None:
+    root = write(files)
+
+    assert langs.detect(root, Settings()) is None
+    with pytest.raises(LangError, match="nothing here shows"):
+        langs.build(root, Settings())
+
+
+def test_what_else_was_considered_is_told(write: Write) -> None:
+    root = write({"go.mod": "module a\n", "main.go": MAIN_GO, "package.json": "{}", "Dockerfile": "FROM scratch\n"})
+
+    detection = langs.detect(root, Settings())
+
+    assert detection is not None
+    assert detection.considered == ("dockerfile", "nodejs")
+
+
+@pytest.mark.parametrize(
+    ("settings", "language"),
+    [
+        (Settings(language="dockerfile"), "dockerfile"),
+        (Settings(dockerfile="deploy/Dockerfile"), "dockerfile"),
+        (Settings(language="python"), "python"),
+        (Settings(), "nodejs"),
+    ],
+)
+def test_what_is_said_beats_what_is_found(write: Write, settings: Settings, language: str) -> None:
+    root = write({"package.json": START, "Dockerfile": "FROM scratch\n"})
+
+    detection = langs.detect(root, settings)
+
+    assert detection is not None
+    assert detection.language == language
+
+
+def test_an_unknown_language_is_an_error_that_names_the_known_ones(write: Write) -> None:
+    with pytest.raises(LangError, match="cobol") as caught:
+        langs.detect(write({}), Settings(language="cobol"))
+    assert "nodejs" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("files", "manager", "file"),
+    [
+        ({"package.json": START, "yarn.lock": ""}, "yarn", "yarn.lock"),
+        ({"package.json": START, "pnpm-lock.yaml": ""}, "pnpm", "pnpm-lock.yaml"),
+        ({"package.json": START, "pnpm-lock.yaml": "", ".bun-version": "1"}, "pnpm", "pnpm-lock.yaml"),
+        ({"package.json": START, "bun.lock": ""}, "bun", "bun.lock"),
+        (
+            {"package.json": START[:-1] + ', "packageManager": "yarn@4.6.0"}', "package-lock.json": "{}"},
+            "yarn",
+            "package.json",
+        ),
+        ({"package.json5": "{}"}, "pnpm", "package.json5"),
+        ({"poetry.lock": "", "main.py": "import flask\n"}, "poetry", "poetry.lock"),
+        ({"pyproject.toml": "[tool.poetry.dependencies]\n", "main.py": "import flask\n"}, "poetry", "pyproject.toml"),
+        ({"pdm.lock": "", "main.py": "import flask\n"}, "pdm", "pdm.lock"),
+        ({"Pipfile": "", "main.py": "import flask\n"}, "pipenv", "Pipfile"),
+    ],
+)
+def test_a_package_manager_of_later_is_recognised_and_refused(
+    write: Write, files: Mapping[str, str], manager: str, file: str
+) -> None:
+    root = write(files)
+    detection = langs.detect(root, Settings())
+    assert detection is not None
+    assert detection.package_manager == manager
+
+    with pytest.raises(LangError, match=f"{manager} is not supported yet") as caught:
+        langs.build(root, Settings())
+
+    assert caught.value.file == file
+    assert "Dockerfile" in caught.value.hint
+
+
+def test_an_npm_lockfile_beside_anothers_is_npm(write: Write) -> None:
+    root = write({"package.json": START, "package-lock.json": "{}", "yarn.lock": ""})
+
+    assert langs.build(root, Settings()).package_manager == "npm"
+
+
+@pytest.mark.parametrize(
+    ("files", "match"),
+    [
+        ({"package.json": '{"dependencies": {"a": "file:../a"}, "scripts": {"start": "x"}}'}, "outside"),
+        ({"package.json": START, ".npmrc": "//r/:_authToken=npm_abc\n"}, "credential"),
+        ({"package.json": '{"scripts": {"start": "npm run start"}}'}, "back to itself"),
+        ({"package.json": '{"scripts": {"start": "npm run gone"}}'}, "not there"),
+        ({"package.json": '{"name": "x"}'}, "no start command"),
+        ({"package.json": "[]"}, "another shape"),
+        ({"package.json": "{"}, "not valid JSON"),
+        ({"package.json": '{"main": ' + "[" * 100_000}, "nested too deeply"),
+        ({"package.json": '{"scripts": {"start": 1}}'}, "scripts"),
+        ({"requirements.txt": "-r ../x.txt\n", "main.py": "import flask"}, "outside"),
+        ({"requirements.txt": "-r https://x/y.txt\n", "main.py": "import flask"}, "elsewhere"),
+        ({"requirements.txt": "-r gone.txt\n", "main.py": "import flask"}, "not there"),
+        ({"requirements.txt": "-e ../lib\n", "main.py": "import flask"}, "outside"),
+        (
+            {"pyproject.toml": '[project]\nname="a"\ndependencies=["; rm"]\n', "main.py": "import flask"},
+            "not a requirement",
+        ),
+        (
+            {"pyproject.toml": '[tool.uv.sources]\na = { path = "../a" }\n', "uv.lock": "", "main.py": "import flask"},
+            "outside",
+        ),
+        ({"pyproject.toml": "x = " + "[" * 5000, "main.py": "import flask"}, "nested|TOML"),
+        ({"go.mod": "module a\nreplace b => ../b\n", "main.go": MAIN_GO}, "outside"),
+        ({"go.work": "use ../b\n", "main.go": MAIN_GO}, "outside"),
+        ({"go.mod": "module $(id)\n", "main.go": MAIN_GO}, "not a module path"),
+        ({"go.mod": "require (\n", "main.go": MAIN_GO}, "does not end"),
+        ({"go.mod": "module a\n", "cmd/a b$/main.go": MAIN_GO}, "cannot be used"),
+        ({"go.mod": "module x\n", "cmd/a/main.go": MAIN_GO, "cmd/b/main.go": MAIN_GO}, "several main packages"),
+        ({"go.mod": "module x\n", "x.go": "package x\n"}, "no package main"),
+        ({"Dockerfile": "nothing"}, "no FROM"),
+    ],
+)
+def test_what_cannot_be_built_is_an_error_with_a_hint(write: Write, files: Mapping[str, str], match: str) -> None:
+    with pytest.raises(LangError, match=match) as caught:
+        langs.build(write(files), Settings())
+    assert caught.value.hint
+
+
+def test_one_of_several_main_packages_is_chosen_by_its_name(write: Write) -> None:
+    root = write({"go.mod": "module x\n", "cmd/a/main.go": MAIN_GO, "cmd/b/main.go": MAIN_GO})
+
+    built = langs.build(root, Settings(run_command="b"))
+
+    assert "-o /out/bin/b ./cmd/b" in built.dockerfile
+    assert built.start_command == "b"
+
+
+def test_a_dockerfile_outside_of_the_app_is_refused(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+
+    with pytest.raises(LangError, match="out of the app"):
+        langs.build(write({"a": ""}), Settings(dockerfile="../Dockerfile"))
+
+
+def test_a_users_dockerfile_stays_as_it_is(write: Write) -> None:
+    text = "# syntax=docker/dockerfile:1\nFROM scratch\n"
+
+    built = langs.build(write({"deploy/D": text, "Procfile": "worker: x\n"}), Settings(dockerfile="deploy/D"))
+
+    assert (built.dockerfile, built.dockerfile_path, built.dockerignore) == (text, "deploy/D", None)
+    assert [process.name for process in built.processes] == ["worker"]
