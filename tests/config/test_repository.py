@@ -19,7 +19,7 @@ _Table = dict[str, object]
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ('prot = 1\n', "fleetpacks.toml:1: prot: unknown key", "Did you mean 'port'?"),
+        ("prot = 1\n", "fleetpacks.toml:1: prot: unknown key", "Did you mean 'port'?"),
         ('ignore = ["x"]\n\n[apps."a/b"]\nrum = "x"\n', 'fleetpacks.toml:4: apps."a/b".rum: unknown key', "'run'"),
         ("port = 70000\n", "fleetpacks.toml:1: port: expected an integer <= 65535", "Change the value"),
         ('port = "80"\n', "fleetpacks.toml:1: port: expected an integer, got a string", "Change the value"),
@@ -36,7 +36,11 @@ _Table = dict[str, object]
         ('dockerfile = "../Dockerfile"\n', "fleetpacks.toml:1: dockerfile: expected a file below", "without `..`"),
         ('[apps."../x"]\n', 'fleetpacks.toml:1: apps."../x": expected a relative path', "below the root"),
         ('[apps."./x/"]\n', 'fleetpacks.toml:1: apps."./x/": expected a relative path', '[apps."x"]'),
-        ('[apps.a]\nname = "Shop!"\n', "fleetpacks.toml:2: apps.a.name: expected a string matching", "Change the value"),
+        (
+            '[apps.a]\nname = "Shop!"\n',
+            "fleetpacks.toml:2: apps.a.name: expected a string matching",
+            "Change the value",
+        ),
         ("[apps.a]\nignore = []\n", "fleetpacks.toml:2: apps.a.ignore: unknown key", "stands at the top"),
     ],
 )

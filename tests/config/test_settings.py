@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from langs.registry import LANGUAGES
 
+from langs.registry import LANGUAGES
 from orchestrator.config import Flags, environment, load, schema
 from orchestrator.config.settings import version_variables
 from orchestrator.errors import ConfigError, FleetpacksError, UsageError
@@ -40,9 +40,7 @@ def test_a_later_word_wins_and_versions_keep_their_source(root: Path) -> None:
         'run = "own"\nversions = { go = "1.23" }\nenv = { C = "own", D = "own" }\nsecrets = ["TWO", "ONE"]\n'
     )
 
-    settings = load(
-        root, {"PYTHON_VERSION": "3.12"}, Flags(env=("D=flag",))
-    ).settings_for("a")
+    settings = load(root, {"PYTHON_VERSION": "3.12"}, Flags(env=("D=flag",))).settings_for("a")
 
     assert (settings.port, settings.run_command, settings.build_command) == (1002, "own", "table")
     assert settings.env == {"A": "root", "B": "table", "C": "own", "D": "flag"}
@@ -144,7 +142,11 @@ def test_flags_win_over_the_environment_and_that_over_the_operator(root: Path, t
 
     configs = [load(root, variables), load(root, said), load(root, said, flags)]
 
-    assert [config.image and config.image.template for config in configs] == ["o.example/x", "e.example/x", "f.example/x"]
+    assert [config.image and config.image.template for config in configs] == [
+        "o.example/x",
+        "e.example/x",
+        "f.example/x",
+    ]
     assert [config.image and config.image.source for config in configs[1:]] == ["$OUTPUT_IMAGE", "--image"]
     assert [config.hosts[0].url for config in configs] == ["unix:///o", "unix:///e", "unix:///f"]
     assert [config.hosts[0].source for config in configs[1:]] == ["$BUILDKIT_HOST", "--host"]

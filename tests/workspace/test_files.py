@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import ContextError
-from orchestrator.workspace import files, git as git_module
+from orchestrator.workspace import files
+from orchestrator.workspace import git as git_module
 
 Git = Callable[..., Awaitable[None]]
 Plant = Callable[[Mapping[str, str]], Path]
@@ -75,7 +76,12 @@ async def test_submodules_and_nested_repositories_are_walked(
     await git("commit", "-q", "-m", "x", cwd=root / "module")
     await git("add", "module")
 
-    assert await files.list_files(root, git_environment) == ("a.py", "module/.gitignore", "module/go.mod", "nested/main.py")
+    assert await files.list_files(root, git_environment) == (
+        "a.py",
+        "module/.gitignore",
+        "module/go.mod",
+        "nested/main.py",
+    )
 
 
 async def test_symlinks_are_listed_and_never_followed(
@@ -104,7 +110,14 @@ async def test_a_planted_repository_cannot_make_git_run_a_command(
     await git("add", ".")
     await git("commit", "-q", "-m", "x")
     evil = str(root / "evil.sh")
-    for key in ("core.fsmonitor", "core.pager", "pager.ls-files", "core.sshCommand", "core.hooksPath", "remote.x.uploadpack"):
+    for key in (
+        "core.fsmonitor",
+        "core.pager",
+        "pager.ls-files",
+        "core.sshCommand",
+        "core.hooksPath",
+        "remote.x.uploadpack",
+    ):
         await git("config", key, evil)
     await git("config", "alias.ls-files", f"!{evil}")
     await git("config", "extensions.partialClone", "x")
@@ -138,9 +151,7 @@ async def test_a_bare_repository_in_the_source_is_not_opened(
     assert not ran.exists()
 
 
-async def test_names_that_are_no_text_survive(
-    root: Path, git: Git, git_environment: Mapping[str, str]
-) -> None:
+async def test_names_that_are_no_text_survive(root: Path, git: Git, git_environment: Mapping[str, str]) -> None:
     (root / os.fsdecode(b"caf\xe9.py")).write_text("")
     (root / "two\nlines.py").write_text("")
 

@@ -1,0 +1,256 @@
+"""The apps of a monorepo, with the real languages."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import langs
+from langs.model import Detection, Settings
+from orchestrator.config import load
+from orchestrator.errors import ConfigError, UsageError
+from orchestrator.model import App
+from orchestrator.workspace import discover as room
+from orchestrator.workspace.files import walk
+
+Plant = Callable[[Mapping[str, str]], Path]
+
+_NODE = '{"name": "x", "scripts": {"start": "node server.js"}}'
+_JS = "require('http').createServer().listen(process.env.PORT)\n"
+_GO_MAIN = "package main\n\nfunc main() {}\n"
+_SERVES = "from flask import Flask\napp = Flask(__name__)\napp.run()\n"
+
+
+def _discover(root: Path, named: tuple[str, ...] = (), variables: Mapping[str, str] | None = None) -> tuple[App, ...]:
+    return room.discover(walk(root), load(root, variables or {}), langs.detect, named)
+
+
+def _paths(apps: tuple[App, ...]) -> list[str]:
+    return [app.path for app in apps]
+
+
+@pytest.mark.parametrize(
+    ("files", "apps"),
+    [
+        ({"a/package.json": _NODE, "a/server.js": _JS}, ["a"]),
+        ({"package.json": _NODE, "server.js": _JS}, ["."]),
+        ({"package.json": _NODE, "server.js": _JS, "svc/go.mod": "module x\n", "svc/main.go": _GO_MAIN}, [".", "svc"]),
+        ({"package.json": '{"workspaces": ["a"]}', "a/package.json": _NODE, "a/server.js": _JS}, ["a"]),
+        ({"lib/package.json": '{"name": "lib", "main": "index.js"}', "lib/index.js": "module.exports = 1"}, []),
+        ({"lib/go.mod": "module x\n", "lib/x.go": "package x\n"}, []),
+        ({"tools/pyproject.toml": "[tool.ruff]\n"}, []),
+        ({"legacy/Dockerfile": "FROM x\n"}, ["legacy"]),
+        ({"a/package.json": _NODE, "a/server.js": _JS, "a/docker/Dockerfile": "FROM x\n"}, ["a"]),
+        ({".devcontainer/Dockerfile": "FROM x\n", ".github/x/package.json": _NODE}, []),
+        ({"a/node_modules/b/package.json": _NODE, "a/node_modules/b/server.js": _JS}, []),
+        ({"vendor/b/main.py": _SERVES, "a/.venv/c/requirements.txt": "flask\n"}, []),
+        ({"a/testdata/b/package.json": _NODE, "a/test/fixtures/c/package.json": _NODE}, []),
+        ({"examples/b/package.json": _NODE, "examples/b/server.js": _JS}, []),
+        ({"bare/main.py": _SERVES}, ["bare"]),
+        ({"a/requirements.txt": "flask\n", "a/app.py": _SERVES, "a/app/main.py": _SERVES}, ["a"]),
+        ({"pyproject.toml": "[tool.ruff]\n", "src/lib/main.py": _SERVES}, []),
+        ({"a/go.mod": "module x\n", "a/cmd/b/main.go": _GO_MAIN, "a/cmd/c/main.go": _GO_MAIN}, ["a"]),
+        ({"docs/index.md": ""}, []),
+        ({}, []),
+    ],
+)
+def test_what_is_an_app_and_what_is_not(plant: Plant, files: dict[str, str], apps: list[str]) -> None:
+    root = plant(files)
+
+    assert _paths(_discover(root)) == apps
+
+
+def test_the_example_monorepo_is_seven_apps() -> None:
+    root = Path(__file__).parents[2] / "examples/monorepo"
+
+    apps = _discover(root)
+
+    assert [(app.path, app.name, app.detection.language) for app in apps] == [
+        ("apps/api", "api", "nodejs"),
+        ("apps/storefront", "storefront", "nodejs"),
+        ("services/billing", "billing", "python"),
+        ("services/gateway", "gateway", "go"),
+        ("services/ledger", "ledger", "go"),
+        ("services/reports", "reports", "python"),
+        ("tools/legacy-cron", "legacy-cron", "dockerfile"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "apps"),
+    [
+        ('ignore = ["old/**"]\n', ["new"]),
+        ('ignore = ["/old/"]\n', ["new"]),
+        ('ignore = ["/*", "!/new"]\n', ["new"]),
+        ('[apps."examples/demo"]\n', ["examples/demo", "new", "old/a"]),
+        ('ignore = ["old"]\n[apps."old/a"]\n', ["new", "old/a"]),
+    ],
+)
+def test_the_roots_file_overrules(plant: Plant, config: str, apps: list[str]) -> None:
+    files = {
+        f"{path}/{name}": text
+        for path in ("new", "old/a", "examples/demo")
+        for name, text in {"package.json": _NODE, "server.js": _JS}.items()
+    }
+    root = plant({**files, "fleetpacks.toml": config})
+
+    assert _paths(_discover(root)) == apps
+
+
+def test_names_come_from_configuration_in_either_place(plant: Plant) -> None:
+    root = plant(
+        {
+            "a/Dockerfile": "FROM x\n",
+            "a/fleetpacks.toml": 'name = "first"\n',
+            "b/Dockerfile": "FROM x\n",
+            "fleetpacks.toml": '[apps.b]\nname = "second"\n[apps.a]\nname = "overruled"\n',
+        }
+    )
+
+    assert [app.name for app in _discover(root)] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("absent", "fleetpacks.toml:1: apps.absent: 'absent' is no directory"),
+        ("docs", "fleetpacks.toml:1: apps.docs: nothing in it was recognised"),
+    ],
+)
+def test_a_declared_app_that_is_none_is_an_error(plant: Plant, path: str, message: str) -> None:
+    root = plant({"docs/x.md": "", "fleetpacks.toml": f"[apps.{path}]\n"})
+
+    with pytest.raises(ConfigError) as caught:
+        _discover(root)
+
+    assert caught.value.message.replace("'docs' ", "").startswith(message)
+
+
+def test_a_declared_app_behind_a_symlink_that_leaves_the_source_is_refused(plant: Plant, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/Dockerfile").write_text("FROM x\n")
+    root = plant({"fleetpacks.toml": "[apps.link]\n"})
+    (root / "link").symlink_to(tmp_path / "outside")
+
+    with pytest.raises(ConfigError, match="is no directory of the source"):
+        _discover(root)
+
+
+def test_broken_apps_are_told_at_once_with_their_files(plant: Plant) -> None:
+    root = plant({"a/package.json": "{", "b/package.json": "[", "c/Dockerfile": "FROM x\n"})
+
+    with pytest.raises(ConfigError) as caught:
+        _discover(root)
+
+    assert caught.value.message.startswith("2 problems\na/package.json")
+    assert "b/package.json" in caught.value.message
+
+
+def test_project_path_narrows_what_is_discovered(plant: Plant) -> None:
+    root = plant(
+        {"a/Dockerfile": "FROM x\n", "examples/b/Dockerfile": "FROM x\n", "examples/b/tests/Dockerfile": "FROM x\n"}
+    )
+
+    apps = _discover(root, variables={"PROJECT_PATH": "examples/b"})
+
+    assert _paths(apps) == ["examples/b"]
+
+
+def test_a_named_directory_is_looked_at_though_its_name_says_otherwise(plant: Plant) -> None:
+    root = plant({"examples/b/Dockerfile": "FROM x\n", "a/Dockerfile": "FROM x\n"})
+
+    apps = _discover(root, named=("examples/b",))
+
+    assert _paths(apps) == ["a", "examples/b"]
+    assert _paths(room.select(apps, ("examples/b",))) == ["examples/b"]
+
+
+def test_a_path_selects_the_app_there_or_all_below(plant: Plant) -> None:
+    root = plant({f"{path}/Dockerfile": "FROM x\n" for path in ("s", "s/a", "t/a", "t/b", "tt")})
+    apps = _discover(root)
+
+    assert _paths(room.select(apps, ("s",))) == ["s"]
+    assert _paths(room.select(apps, ("t",))) == ["t/a", "t/b"]
+    assert _paths(room.select(apps, (".",))) == ["s", "s/a", "t/a", "t/b", "tt"]
+    assert _paths(room.select(apps, ("tt", "t/b", "tt"))) == ["t/b", "tt"]
+    with pytest.raises(UsageError) as caught:
+        room.select(apps, ("t-b",))
+    assert caught.value.hint == "See `fleetpacks apps` for all apps."
+    with pytest.raises(UsageError) as caught:
+        room.select(apps, ("tt", "b"))
+    assert caught.value.hint == "Did you mean 't/b'?"
+
+
+@pytest.mark.parametrize(
+    ("word", "result"),
+    [
+        ("a", "a"),
+        ("./a/", "a"),
+        ("a/../a", "a"),
+        (".", "."),
+        ("..", "outside of the source"),
+        ("/etc", "outside of the source"),
+        ("link", "through a symlink"),
+        ("absent", "no such directory"),
+        ("file", "no such directory"),
+    ],
+)
+def test_paths_of_the_command_line_stay_inside(plant: Plant, tmp_path: Path, word: str, result: str) -> None:
+    root = plant({"a/x": "", "file": ""})
+    (root / "link").symlink_to(tmp_path)
+
+    try:
+        outcome = room.named_paths(root, (word,))[0]
+    except UsageError as error:
+        outcome = error.message
+
+    assert outcome == result if result in {"a", "."} else result in outcome
+
+
+def test_an_absolute_path_below_the_source_is_one(plant: Plant) -> None:
+    root = plant({"a/x": ""})
+
+    assert room.named_paths(root, (str(root / "a"),)) == ("a",)
+
+
+def test_only_directories_with_a_candidate_file_are_detected(plant: Plant) -> None:
+    root = plant({f"d{number}/x.txt": "" for number in range(50)} | {"a/Dockerfile": "FROM x\n"})
+    looked_at: list[str] = []
+
+    def detect(directory: Path, settings: Settings) -> Detection | None:
+        looked_at.append(directory.name)
+        return langs.detect(directory, settings)
+
+    room.discover(walk(root), load(root, {}), detect)
+
+    assert looked_at == ["a"]
+
+
+def test_three_hundred_apps_cost_well_under_a_second_beside_detection(plant: Plant) -> None:
+    root = plant({f"apps/a{n}/{name}": "" for n in range(300) for name in ("Dockerfile", "x", "src/y", "src/z/w")})
+    detection = Detection(language="dockerfile", evidence=())
+
+    began = time.process_time()
+    apps = room.discover(walk(root), load(root, {}), lambda _directory, _settings: detection)
+    spent = time.process_time() - began
+
+    assert len(apps) == 300
+    # Twenty times what it takes: a quadratic loop would show, a busy machine does not.
+    assert spent < 1
+
+
+def test_told_by_the_environment_a_directory_is_an_app(plant: Plant) -> None:
+    root = plant({"odd/start.js": ""})
+    config = load(root, {"LANGUAGE": "nodejs", "PROJECT_PATH": "odd"})
+
+    app = room.told(config, "odd", langs.detect)
+
+    assert (app.name, app.detection.language, app.settings.language) == ("odd", "nodejs", "nodejs")
+
+
+def test_apps_can_be_encoded(plant: Plant) -> None:
+    (app,) = _discover(plant({"a/Dockerfile": "FROM x\n"}))
+
+    assert msgspec.structs.asdict(app)["depends_on"] == ()
