@@ -57,7 +57,7 @@ class Call:
             try:
                 await self._link.transmit(self._stream, outgoing)
             except BaseException:
-                if outgoing.started:
+                if outgoing.started and self._stream.live:
                     self._link.abandon(self._stream, GrpcError(Status.CANCELLED, "cancelled while sending a message"))
                 raise
 

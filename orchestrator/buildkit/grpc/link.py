@@ -7,7 +7,9 @@ for calls: `transmit` waits while more than `QUEUE_LIMIT` bytes are in it. Answe
 a peer that floods us with pings and does not read is told to calm down, and dropped.
 
 Senders take turns: who waits for what all streams share (room in the queue, the connection's window) stands in line,
-and gets at most `BATCH` bytes in before it goes to the end of it. Waiting for a stream's own window is done outside.
+puts `TURN` bytes into the queue, then goes to the end of the line. A turn is counted in bytes, not in visits, because
+windows open by odd amounts: by visits, some calls would always meet a full window and others always the crumbs.
+Waiting for a stream's own window is done outside of the line.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -42,9 +44,10 @@ from orchestrator.buildkit.grpc.status import ConnectionLostError, GrpcError, St
 from orchestrator.buildkit.grpc.stream import Signal, Stream
 from orchestrator.buildkit.grpc.wire import Data, Wire
 
-BATCH = 256 * 1024
-"""Bytes a call puts into the queue at a time: sixteen frames of 16 KiB in one write."""
+TURN = 64 * 1024
+"""Bytes of a call that go before another call has its turn."""
 QUEUE_LIMIT = 256 * 1024
+"""Bytes; what is queued goes out in one write, so this is about the size of a write too: sixteen frames of 16 KiB."""
 FLOOD_LIMIT = 4 * 1024 * 1024
 READ_SIZE = 256 * 1024
 CLOSE_SECONDS = 1.0
@@ -207,14 +210,22 @@ class Link:
                 await stream.window.wait()
                 continue
             async with self._turn:
-                stream.check_sendable()
-                while wire.connection_window <= 0 or wire.queued > QUEUE_LIMIT:
-                    await self._room.wait()
-                    stream.check_sendable()
-                if self.is_server and not stream.headers_sent:
-                    stream.headers_sent = True
-                    wire.headers(stream.id, response_headers())
-                wire.send_data(stream.id, outgoing, BATCH)
+                await self._take_turn(stream, outgoing)
+
+    async def _take_turn(self, stream: Stream, outgoing: Outgoing) -> None:
+        wire = self._wire
+        rest = max(outgoing.remaining - TURN, 0)
+        while outgoing.remaining > rest:
+            stream.check_sendable()
+            if wire.stream_window(stream.id) <= 0:
+                return
+            if wire.connection_window <= 0 or wire.queued > QUEUE_LIMIT:
+                await self._room.wait()
+                continue
+            if self.is_server and not stream.headers_sent:
+                stream.headers_sent = True
+                wire.headers(stream.id, response_headers())
+            wire.send_data(stream.id, outgoing, outgoing.remaining - rest)
             self._work.fire()
 
     def end(self, stream: Stream) -> None:

@@ -62,18 +62,22 @@ class _Server:
         method = dict(headers).get(b":path", b"").decode("ascii", "replace")
         try:
             metadata = decode_metadata(headers)
-            handler = self._handlers.get(method)
-            if handler is None:
-                raise GrpcError(Status.UNIMPLEMENTED, f"unknown method {method}")
-            # Streams that are reset as fast as they are opened leave handlers behind that have not ended yet.
-            if self._running >= MAX_INBOUND_STREAMS:
-                raise GrpcError(Status.UNAVAILABLE, "too many calls at a time")
+            handler = self._choose(method)
         except GrpcError as error:
             self.link.finish(stream, error)
             return
         call = Call(self.link, stream, method, metadata, message_limit=self._message_limit)
         self._running += 1
         self.tasks.start_soon(self._handle, handler, call, stream, name=method)
+
+    def _choose(self, method: str) -> Handler:
+        handler = self._handlers.get(method)
+        if handler is None:
+            raise GrpcError(Status.UNIMPLEMENTED, f"unknown method {method}")
+        # Streams that are reset as fast as they are opened leave handlers behind that have not ended yet.
+        if self._running >= MAX_INBOUND_STREAMS:
+            raise GrpcError(Status.UNAVAILABLE, "too many calls at a time")
+        return handler
 
     async def _handle(self, handler: Handler, call: Call, stream: Stream) -> None:
         try:
