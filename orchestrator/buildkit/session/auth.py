@@ -52,6 +52,39 @@ class BasicCredential(msgspec.Struct, frozen=True, kw_only=True):
         return f"BasicCredential(username={self.username!r})"
 
 
+class AnyToken(Protocol):
+    """What is read of a token; `Token` is one, and so is the value of a provider that does not know this module."""
+
+    @property
+    def token(self) -> str:
+        """The bearer token itself."""
+        ...
+
+    @property
+    def expires_in(self) -> int:
+        """Seconds from `issued_at`."""
+        ...
+
+    @property
+    def issued_at(self) -> int:
+        """Seconds since the epoch."""
+        ...
+
+
+class AnyCredential(Protocol):
+    """What is read of a name and a password; `BasicCredential` is one."""
+
+    @property
+    def username(self) -> str:
+        """The user."""
+        ...
+
+    @property
+    def password(self) -> str:
+        """The password."""
+        ...
+
+
 class TokenProvider(Protocol):
     """What the Auth service needs of whoever holds the credentials. Hosts are as the daemon writes them: `host[:port]`.
 
@@ -62,7 +95,7 @@ class TokenProvider(Protocol):
         """Whether a credential is configured for this host."""
         ...
 
-    async def fetch_token(self, *, host: str, realm: str, service: str, scopes: tuple[str, ...]) -> Token:
+    async def fetch_token(self, *, host: str, realm: str, service: str, scopes: tuple[str, ...]) -> AnyToken:
         """Get a token from a realm, anonymously when no credential is configured.
 
         The daemon names the realm. The provider must not send a credential to a realm that the registry itself does
@@ -70,7 +103,7 @@ class TokenProvider(Protocol):
         """
         ...
 
-    async def basic_credential(self, host: str) -> BasicCredential | None:
+    async def basic_credential(self, host: str) -> AnyCredential | None:
         """The credential of a registry whose own challenge is `Basic`; None for all others."""
         ...
 
