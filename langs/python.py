@@ -9,10 +9,8 @@ import shlex
 from typing import Final
 
 import msgspec
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from langs import base, commands, documents, procfile, pyproject, versions, wsgi
-from langs.errors import LangError
+from langs import base, commands, documents, procfile, pyproject, specifiers, versions, wsgi
 from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Evidence, Settings, Version
 from langs.pyproject import Project
@@ -36,7 +34,6 @@ _UNSUPPORTED: Final = (
 )
 _SERVER_NAMES: Final = frozenset({"serve", "server", "start", "web"})
 _RUNTIME: Final = re.compile(r"python-(\S+)", re.ASCII)
-_OPERATORS: Final = {">=": ">=", ">": ">", "<": "<", "<=": "<=", "===": "="}
 
 
 class _LockHead(msgspec.Struct, rename="kebab"):
@@ -239,22 +236,24 @@ def _manifests(files: AppFiles, found: Found) -> tuple[tuple[str, tuple[str, ...
 
 def _version(files: AppFiles, settings: Settings, project: Project | None) -> tuple[Version, tuple[str, ...]]:
     forced = base.forced(settings, NAME)
-    stated = [_specified(forced.value, source=forced.source)] if forced else []
+    stated = [specifiers.pep440(forced.value, source=forced.source)] if forced else []
     lines = [line.partition("#")[0].strip() for line in (files.read_text(".python-version") or "").split("\n")]
     text = next((line for line in lines if line), None)
     if text:
-        stated.append(_specified(text.removeprefix("cpython-"), source=".python-version", file=".python-version"))
+        stated.append(
+            specifiers.pep440(text.removeprefix("cpython-"), source=".python-version", file=".python-version")
+        )
     text = (files.read_text("runtime.txt") or "").strip()
     if text:
         match = _RUNTIME.fullmatch(text)
-        stated.append(_specified(match[1] if match else text, source="runtime.txt", file="runtime.txt"))
+        stated.append(specifiers.pep440(match[1] if match else text, source="runtime.txt", file="runtime.txt"))
     locked = _locked(files)
     if locked:
-        stated.append(_specified(locked, source="uv.lock requires-python", file="uv.lock"))
+        stated.append(specifiers.pep440(locked, source="uv.lock requires-python", file="uv.lock"))
     if project and project.requires_python:
         source = f"{pyproject.FILE} requires-python"
-        stated.append(_specified(project.requires_python, source=source, file=pyproject.FILE))
-    stated += versions.tool_files(files, ("python",), _specified)
+        stated.append(specifiers.pep440(project.requires_python, source=source, file=pyproject.FILE))
+    stated += versions.tool_files(files, ("python",), specifiers.pep440)
     return versions.resolve(stated, default=_DEFAULT, line=_LINE)
 
 
@@ -262,37 +261,3 @@ def _locked(files: AppFiles) -> str | None:
     """`requires-python` of uv.lock, which stands in its head: the whole file may be megabytes."""
     head = (files.read_head("uv.lock") or "").partition("\n[")[0]
     return documents.toml_as(head, _LockHead, "uv.lock").requires_python
-
-
-def _specified(text: str, *, source: str, file: str | None = None) -> versions.Statement:
-    """A statement in the syntax of PEP 440 specifiers, or a plain version."""
-    text = text.strip()
-    if text in {"*", "latest"}:
-        return versions.npm("*", source=source, file=file)
-    if not text.startswith((">", "<", "=", "~", "!")):
-        return versions.exact(text, source=source, file=file)
-    try:
-        parsed = SpecifierSet(text)
-    except InvalidSpecifier as error:
-        raise LangError(
-            f"the version {text[:80]!r} of {source} is not understood",
-            file=file,
-            hint="Write a version such as 3.12, or a range such as >=3.11,<3.14.",
-        ) from error
-    words: list[str] = []
-    for part in parsed:
-        numbers = part.version.removesuffix(".*")
-        match part.operator:
-            case "~=":
-                # `~=3.12` allows 3.13, `~=3.12.1` does not: the last number is free.
-                words += [f">={numbers}", f"={numbers.rpartition('.')[0]}"]
-            case "==":
-                words.append(f"={numbers}")
-            case "!=":
-                # An excluded release is a matter of the index; a tag names a line or the default.
-                continue
-            case operator:
-                words.append(f"{_OPERATORS[operator]}{numbers}")
-    if not any(word.startswith("=") for word in words) or len(words) > 1:
-        return msgspec.structs.replace(versions.npm(" ".join(words), source=source, file=file), text=text)
-    return versions.exact(words[0][1:], source=source, file=file)

@@ -7,6 +7,8 @@ continues it. A here-document, which generated files must not hold, is an error.
 import json
 import re
 
+import msgspec
+
 
 class SplitError(Exception):
     """The text is not a Dockerfile of the 1.2 syntax."""
@@ -52,6 +54,5 @@ def is_exec_form(rest: str) -> bool:
 
 def cmd(text: str) -> list[str]:
     """The words of the last CMD."""
-    words = [json.loads(rest) for keyword, rest in split(text) if keyword == "CMD"][-1]
-    assert isinstance(words, list)
-    return [str(word) for word in words]
+    last = [rest for keyword, rest in split(text) if keyword == "CMD"][-1]
+    return msgspec.json.decode(last, type=list[str])

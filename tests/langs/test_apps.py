@@ -5,9 +5,10 @@
 
 from pathlib import Path
 
-import langs
 import msgspec
 import pytest
+
+import langs
 from langs.model import Settings
 from tests.langs import splitter
 

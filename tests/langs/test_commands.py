@@ -4,6 +4,7 @@ import shlex
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from langs import commands, procfile
 from langs.errors import LangError
 

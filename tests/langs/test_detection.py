@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import langs
 import pytest
+
+import langs
 from langs.errors import LangError
 from langs.model import Settings
 from tests.langs.conftest import Write

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from langs import files as module
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name

@@ -3,11 +3,12 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langs import python, versions
-from langs.errors import LangError
-from langs.files import AppFiles
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+
+from langs import specifiers, versions
+from langs.errors import LangError
+from langs.files import AppFiles
 from tests.langs.conftest import Write
 
 TAG = re.compile(r"[0-9]+(\.[0-9]+){0,2}((rc|beta|alpha|a|b)[0-9]+)?")
@@ -70,7 +71,7 @@ def test_npm_ranges_become_tags(text: str, value: str) -> None:
     ],
 )
 def test_python_specifiers_become_tags(text: str, value: str) -> None:
-    version, _ = versions.resolve([python._specified(text, source="x")], default="3.12.8", line=2)
+    version, _ = versions.resolve([specifiers.pep440(text, source="x")], default="3.12.8", line=2)
 
     assert version.value == value
 
@@ -100,7 +101,7 @@ def test_whatever_npm_says_the_tag_is_legal(text: str) -> None:
 @given(RANGES)
 def test_whatever_python_says_the_tag_is_legal(text: str) -> None:
     try:
-        version, _ = versions.resolve([python._specified(text, source="x")], default="3.12.8", line=2)
+        version, _ = versions.resolve([specifiers.pep440(text, source="x")], default="3.12.8", line=2)
     except LangError:
         return
 
@@ -114,7 +115,7 @@ def test_whatever_python_says_the_tag_is_legal(text: str) -> None:
 def test_the_chosen_python_lies_in_the_range(low: tuple[int, int, int], high: tuple[int, int, int] | None) -> None:
     text = f">={'.'.join(map(str, low))}" + (f",<{'.'.join(map(str, high))}" if high else "")
     try:
-        version, _ = versions.resolve([python._specified(text, source="x")], default="3.12.8", line=2)
+        version, _ = versions.resolve([specifiers.pep440(text, source="x")], default="3.12.8", line=2)
     except LangError:
         assert high is not None
         assert low >= high
