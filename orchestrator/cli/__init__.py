@@ -59,8 +59,9 @@ def run(words: Sequence[str]) -> int:
         return errors.show_usage(error)
     except (click.Abort, KeyboardInterrupt):
         return _EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read us has seen enough. Python would complain once more when it flushes at its end.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read us has seen enough: click exits for that reason alone when it is not standalone. Python would
+        # complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _EXIT_BROKEN_PIPE
     except Exception as error:

@@ -107,6 +107,7 @@ def _ignored(path: str, specs: tuple[tuple[str, GitIgnoreSpec], ...]) -> bool:
 
 def printable(path: str) -> str:
     """A file name for people: control characters and undecodable bytes are escaped."""
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in path
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )

@@ -130,7 +130,7 @@ def test_two_apps_with_one_image_are_an_error_that_names_both(
 
 
 def test_apps_that_differ_only_in_the_tag_cannot_share_latest(make_app: Callable[..., App]) -> None:
-    with pytest.raises(UsageError, match="r.example/x:latest"):
+    with pytest.raises(UsageError, match=r"r\.example/x:latest"):
         name_all([make_app("a"), make_app("b")], _image("r.example/x:{app}"), _FACTS, tag_latest=True)
 
 
@@ -177,10 +177,10 @@ def test_whatever_is_filled_in_is_legal(make_app: Callable[..., App], path: list
 def test_any_template_names_or_is_a_usage_error(make_app: Callable[..., App], template: str) -> None:
     try:
         named = name_all([make_app("a"), make_app("b")], _image(template), _FACTS)
-    except UsageError as error:
-        assert error.hint
-    else:
-        assert all(reference.parse(full).tag for each in named.values() for full in each.references)
+    except UsageError:
+        return
+
+    assert all(reference.parse(full).tag for each in named.values() for full in each.references)
 
 
 @given(_any)

@@ -52,7 +52,7 @@ _CI = {"GITLAB_CI": "true", "CI_REGISTRY_IMAGE": "registry.example/shop"}
     ],
 )
 def test_images_are_pushed_when_somebody_gave_their_name(
-    tmp_path: Path, variables: dict[str, str], flag: str | None, push: bool | None, *, result: bool
+    tmp_path: Path, variables: dict[str, str], flag: str | None, *, push: bool | None, result: bool
 ) -> None:
     config = _config(tmp_path, variables, Flags(image=flag))
 

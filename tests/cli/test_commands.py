@@ -1,0 +1,176 @@
+"""detect, apps and plan, as programs and people see them."""
+
+import json
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+Run = Callable[..., Any]
+
+_GOLDEN = Path(__file__).parent / "golden"
+
+
+def _lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_apps_of_the_example_are_as_committed(run: Run, monorepo: Path) -> None:
+    ran = run("apps", "--json", monorepo)
+
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == (_GOLDEN / "apps.jsonl").read_text()
+
+
+def test_detect_answers_in_the_order_given_also_for_what_is_nothing(run: Run, monorepo: Path, tmp_path: Path) -> None:
+    directories = [monorepo / "tools/legacy-cron", tmp_path, monorepo / "services/gateway", monorepo / "packages/money"]
+
+    ran = run("detect", "--json", *directories)
+
+    assert (ran.code, ran.err) == (0, "")
+    assert (
+        ran.out.replace(str(monorepo), "MONOREPO").replace(str(tmp_path), "EMPTY")
+        == (_GOLDEN / "detect.jsonl").read_text()
+    )
+
+
+def test_plan_of_the_example_has_the_promised_fields(run: Run, monorepo: Path) -> None:
+    ran = run("plan", "--json", "-C", monorepo, "--image", "r.example/shop/{app}:v1", "--tag", "next", "services")
+
+    documents = _lines(ran.out)
+    assert (ran.code, ran.err) == (0, "")
+    assert [each["path"] for each in documents] == [
+        "services/billing",
+        "services/gateway",
+        "services/ledger",
+        "services/reports",
+    ]
+    gateway = documents[1]
+    assert list(gateway) == [
+        "format", "path", "language", "version", "package_manager", "start_command", "evidence", "name", "depends_on",
+        "image", "tags", "dockerfile", "cache", "processes", "host", "reason",
+    ]  # fmt: skip
+    assert (gateway["image"], gateway["tags"]) == ("r.example/shop/gateway:v1", ["v1", "next"])
+    assert gateway["dockerfile"].count("\nFROM ") >= 2
+    assert gateway["host"] == "unix:///run/buildkit/buildkitd.sock"
+    assert gateway["reason"] == "requested"
+    assert documents[3]["processes"].keys() >= {"web", "worker"}
+
+
+def test_people_see_aligned_columns(run: Run, monorepo: Path) -> None:
+    ran = run("plan", "-C", monorepo, "apps", "tools")
+
+    assert ran.out == (
+        "apps/api           nodejs      22.16.0 (package.json engines.node)  monorepo/api:latest          requested\n"
+        "apps/storefront    nodejs      22 (.nvmrc)                          monorepo/storefront:latest   requested\n"
+        "tools/legacy-cron  dockerfile                                       monorepo/legacy-cron:latest  requested\n"
+    )
+
+
+def test_detect_says_what_it_saw_and_fails_for_what_it_could_not_look_at(
+    run: Run, monorepo: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/package.json").write_text("{")
+
+    ran = run("detect", tmp_path / "absent", monorepo / "tools/legacy-cron", tmp_path / "broken")
+
+    assert ran.code == 2
+    assert ran.out == f"{monorepo}/tools/legacy-cron  dockerfile    Dockerfile\n"
+    assert f"error: {tmp_path}/absent: no such directory\nhint: " in ran.err
+    assert "error: package.json:" in ran.err
+
+
+def test_an_empty_source_has_no_apps_and_no_plan(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    listed, planned = run("apps", tmp_path / "empty"), run("plan", "-C", tmp_path / "empty")
+
+    assert (listed.code, listed.out, listed.err) == (0, "", "")
+    assert planned.code == 2
+    assert planned.err.startswith("error: no app was found in ")
+
+
+def test_the_source_comes_from_the_environment_when_nothing_is_said(run: Run, monorepo: Path) -> None:
+    ran = run("apps", variables={"SOURCE_DIR": str(monorepo), "PROJECT_PATH": "tools"})
+
+    assert ran.out == "tools/legacy-cron  legacy-cron  dockerfile\n"
+
+
+def test_drop_in_variables_name_the_one_app_exactly(run: Run, monorepo: Path) -> None:
+    variables = {
+        "SOURCE_DIR": str(monorepo),
+        "PROJECT_PATH": "services/gateway",
+        "OUTPUT_IMAGE": "r.example/team/gateway:v3",
+        "RUN_COMMAND": "gateway --quiet",
+        "TAG_LATEST": "true",
+    }
+
+    (document,) = _lines(run("plan", "--json", variables=variables).out)
+
+    assert (document["image"], document["tags"]) == ("r.example/team/gateway:v3", ["v3", "latest"])
+    assert document["start_command"] == "gateway --quiet"
+
+
+def test_a_variable_of_one_app_refuses_several(run: Run, monorepo: Path) -> None:
+    ran = run("plan", "-C", monorepo, "apps", variables={"RUN_COMMAND": "x"})
+
+    assert ran.code == 2
+    assert "error: $RUN_COMMAND: can only speak of one app, and 2 are selected: api, storefront" in ran.err
+
+
+def test_told_its_language_a_directory_without_evidence_is_an_app(run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "odd"
+    (source / "src").mkdir(parents=True)
+    (source / "src/begin.py").write_text("print(1)\n")
+
+    ran = run("plan", "--json", "-C", source, variables={"LANGUAGE": "python", "RUN_COMMAND": "python src/begin.py"})
+
+    (document,) = _lines(ran.out)
+    assert (document["language"], document["start_command"]) == ("python", "python src/begin.py")
+
+
+def test_dockerfiles_are_written_and_never_over_a_foreign_file(run: Run, monorepo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    first = run("plan", "-C", monorepo, "--dockerfile", out)
+    again = run("plan", "-C", monorepo, "--dockerfile", out)
+    (out / "gateway/Dockerfile").write_text("mine\n")
+    refused = run("plan", "-C", monorepo, "--dockerfile", out)
+
+    assert (first.code, again.code, refused.code) == (0, 0, 2)
+    assert not (out / "legacy-cron").exists()
+    assert (out / "api/Dockerfile").read_text().startswith("# Generated by fleetpacks")
+    assert (out / "api/Dockerfile.dockerignore").exists()
+    assert refused.err.startswith(f"error: --dockerfile: {out}/gateway/Dockerfile exists and differs\nhint: ")
+    assert (out / "gateway/Dockerfile").read_text() == "mine\n"
+
+
+def test_a_symlink_in_a_dockerfiles_place_is_not_written_through(run: Run, monorepo: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    (tmp_path / "out/api").mkdir(parents=True)
+    (tmp_path / "out/api/Dockerfile").symlink_to(victim)
+
+    ran = run("plan", "-C", monorepo, "--dockerfile", tmp_path / "out", "apps/api")
+
+    assert ran.code == 2
+    assert not victim.exists()
+
+
+def test_names_that_are_no_text_are_escaped(run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    directory = source / os.fsdecode(b"caf\xe9\x1b[31m")
+    directory.mkdir(parents=True)
+    (directory / "Dockerfile").write_text("FROM scratch\n")
+
+    as_text, as_json = run("apps", source), run("apps", "--json", source)
+
+    assert as_text.out == "caf\\xe9\\x1b[31m  caf-31m  dockerfile\n"
+    assert _lines(as_json.out)[0]["path"] == "caf\\xe9\x1b[31m"
+
+
+async def test_a_real_process_prints_the_same(start: Callable[..., Awaitable[Any]], monorepo: Path) -> None:
+    ran = await start("apps", "--json", str(monorepo))
+
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == (_GOLDEN / "apps.jsonl").read_text()

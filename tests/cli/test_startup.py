@@ -1,0 +1,55 @@
+"""What starting costs, counted in imported modules."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+_HEAVY = ["h2", "google.protobuf", "asyncssh", "aiodocker", "jinja2", "rich", "httpx", "trio"]
+_HEAVY += ["cryptography", "anyio", "pathspec", "packaging"]
+_CODE = """
+import sys
+from orchestrator.cli import main
+try:
+    main()
+except SystemExit as end:
+    sys.stderr.write(repr(sorted(set(sys.modules) & set({heavy!r}))))
+    raise
+"""
+
+
+@pytest.mark.parametrize(("words", "first"), [(["--version"], "fleetpacks "), (["--help"], "Usage: fleetpacks")])
+async def test_version_and_help_import_nothing_heavy(
+    start: Callable[..., Awaitable[Any]], words: list[str], first: str
+) -> None:
+    ran = await start(*words, code=_CODE.format(heavy=_HEAVY))
+
+    assert ran.code == 0
+    assert ran.out.startswith(first)
+    assert ran.err == "[]"
+
+
+async def test_the_composition_root_and_the_plan_import_no_transport(start: Callable[..., Awaitable[Any]]) -> None:
+    transports = ["h2", "google.protobuf", "httpx", "cryptography", "rich", "trio", "jinja2"]
+
+    ran = await start(
+        code=f"import sys, orchestrator.app, orchestrator.config, orchestrator.model, orchestrator.plan.planner\n"
+        f"print(sorted(set(sys.modules) & set({transports!r})))"
+    )
+
+    assert ran.out == "[]\n"
+
+
+async def test_a_closed_pipe_ends_quietly(start: Callable[..., Awaitable[Any]]) -> None:
+    code = (
+        "import os, sys\n"
+        "reader, writer = os.pipe()\n"
+        "os.close(reader)\n"
+        "os.dup2(writer, 1)\n"
+        "from orchestrator.cli import main\n"
+        "main()"
+    )
+
+    ran = await start("--help", code=code)
+
+    assert (ran.code, ran.err) == (141, "")

@@ -1,0 +1,86 @@
+"""Words that cannot be: exit code 2, what is wrong, and what to do."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["biuld"], "No such command 'biuld'"),
+        (["build", "--load"], "No such option '--load'"),
+        (["build", "--output", "type=oci"], "No such option '--output'"),
+        (["build", "--affected-since", "main"], "No such option '--affected-since'"),
+        (["build", "--progress", "tty"], "Invalid value for '--progress'"),
+        (["build", "--jobs", "0"], "Invalid value for '--jobs'"),
+        (["build", "--env", "1=2"], "--env: expected NAME[=VALUE], got '1=2'"),
+        (["build", "--host", "unix:///a", "--host", "unix:///b"], "--host: expected one, got 2"),
+        (["build", "--push"], "--push: no image name was given"),
+        (["build", "absent"], "'absent': no such directory"),
+        (["build", "--image", "r.example/{ap}"], "--image: unknown placeholder '{ap}'"),
+        (["build", "--tag", "a b", "--image", "r.example/x"], "--image: "),
+        (
+            [
+                "plan",
+                "..",
+            ],
+            "'..' is outside of the source",
+        ),
+        (["detect"], "Missing argument 'DIR...'"),
+        (["tag"], "Missing argument '[SOURCE] TAG...'"),
+        (["tag", "r.example/x:1"], "tag: no TAG was given"),
+        (["tag", "r.example/x:1", "not a tag"], "'r.example/x:not a tag' is not an image reference"),
+        (["tag", "R.example/X:1", "v2"], "'R.example/X:1' is not an image reference"),
+        (["tag", "--result", "absent.json", "v2"], "absent.json: cannot be read"),
+    ],
+)
+def test_a_mistake_ends_with_2_an_error_and_a_hint(
+    run: Run, monorepo: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], error: str
+) -> None:
+    monkeypatch.chdir(monorepo)
+
+    ran = run(*words)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert re.fullmatch(r"error: (.+\n)+hint: (.+\n)+", ran.err)
+    assert ran.err.startswith(f"error: {error}")
+
+
+def test_a_mistake_in_a_file_ends_with_2_and_its_place(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "fleetpacks.toml").write_text('image = "evil.example/x"\n')
+
+    ran = run("plan", "-C", tmp_path)
+
+    assert ran.code == 2
+    assert ran.err.startswith("error: fleetpacks.toml:1: image: unknown key\nhint: This is the operator's to say")
+
+
+def test_a_message_from_a_file_cannot_reach_the_terminal_raw(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "fleetpacks.toml").write_text('"\\u001b]0;x\\u0007" = 1\n')
+
+    ran = run("apps", tmp_path)
+
+    assert ran.code == 2
+    assert "\x1b" not in ran.err
+    assert "\x07" not in ran.err
+
+
+@pytest.mark.parametrize("command", ["build", "plan", "apps", "detect", "tag"])
+def test_every_command_explains_itself(run: Run, command: str) -> None:
+    ran = run(command, "--help")
+
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"Usage: fleetpacks {command}")
+
+
+def test_help_lists_every_command_and_imports_none(run: Run) -> None:
+    ran = run("--help")
+
+    assert ran.code == 0
+    assert all(f"\n  {name} " in ran.out for name in ("build", "plan", "apps", "detect", "tag"))
