@@ -9,6 +9,7 @@ from orchestrator.errors import RegistryError
 from orchestrator.registry.backoff import Timing
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
+from orchestrator.registry.reference import parse
 from orchestrator.registry.tokens import BasicCredential, RegistryTokens
 from tests.registry.server import Server, running
 
@@ -53,20 +54,21 @@ async def test_a_builder_cannot_send_our_credentials_to_a_realm_of_its_own(tmp_p
     assert thief.seen == []
 
 
-async def test_an_anonymous_token_never_passes_for_ours(tmp_path: Path) -> None:
+async def test_a_token_from_a_realm_of_the_builder_is_never_used_by_us() -> None:
     server = Server(auth="token")
-    async with running(server), running(Server()) as liar:
-        body = b'{"schemaVersion": 2}'
-        server.add_manifest("team/api", "1", body)
-        async with RegistryClient(Credentials(None), {}) as client:
-            scope = ("repository:team/api:pull",)
-            tokens = RegistryTokens(client, Credentials(None))
-            await tokens.fetch_token(host=server.host, realm=f"{liar.base}/token", service="", scopes=scope)
-            await client.ping(server.host)
-            await tokens.fetch_token(host=server.host, realm=f"{server.base}/token", service="", scopes=scope)
+    async with running(server), running(Server()) as liar, RegistryClient(Credentials(None), {}) as client:
+        server.add_manifest("team/api", "1", b'{"schemaVersion": 2}')
+        await RegistryTokens(client, Credentials(None)).fetch_token(
+            host=server.host,
+            realm=f"{liar.base}/token",
+            service="registry.test",
+            scopes=("repository:team/api:pull",),
+        )
 
-    assert all("authorization" not in seen.headers for seen in liar.seen)
-    assert len(server.requests("GET", "/token")) >= 1
+        await client.get_manifest(parse(f"{server.host}/team/api:1"))
+
+    assert len(liar.requests("GET", "/token")) == 1
+    assert len(server.requests("GET", "/token")) == 1
 
 
 async def test_a_password_leaves_us_only_for_a_registry_that_knows_no_tokens(tmp_path: Path) -> None:
