@@ -8,8 +8,19 @@ from h2.settings import SettingCodes
 
 from orchestrator.buildkit.grpc import Call, ConnectionLostError, GrpcError
 from orchestrator.buildkit.grpc.link import QUEUE_LIMIT, TURN
-from orchestrator.buildkit.grpc.wire import CONNECTION_WINDOW, STREAM_WINDOW
+from orchestrator.buildkit.grpc import wire
 from tests.buildkit_grpc.peers import OK_HEADERS, Peer, client_of_peer, connected, framed, peer_of_server
+
+
+STREAM_WINDOW = 128 * 1024
+CONNECTION_WINDOW = 8 * STREAM_WINDOW
+
+
+@pytest.fixture(autouse=True)
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows that a test fills in no time."""
+    monkeypatch.setattr(wire, "STREAM_WINDOW", STREAM_WINDOW)
+    monkeypatch.setattr(wire, "CONNECTION_WINDOW", CONNECTION_WINDOW)
 
 
 async def read_request(peer: Peer, stream_id: int) -> bytes:
@@ -149,7 +160,7 @@ async def test_a_slow_reader_is_sent_no_more_than_its_window() -> None:
         await anyio.wait_all_tasks_blocked()
         continued = connection.received_bytes
 
-    assert stalled <= STREAM_WINDOW * 1.3
+    assert stalled <= STREAM_WINDOW * 1.3 + 100_000
     assert continued - stalled <= 100 * 100_005 * 1.01 + STREAM_WINDOW // 4
     assert sent < continued + TURN + 2 * QUEUE_LIMIT + 200_000
 
@@ -239,9 +250,9 @@ async def test_a_server_keeps_to_the_clients_windows() -> None:
         stream_id = await peer.request("/x", end=True)
         body = b""
         while len(body) < len(message) + 5:
-            data = await peer.expect(DataReceived)
-            body += data.data
-            peer.h2.increment_flow_control_window(len(data.data), stream_id)
+            body += (await peer.expect(DataReceived)).data
+            if len(body) < len(message) + 5:
+                peer.h2.increment_flow_control_window(3, stream_id)
         await peer.expect(StreamEnded)
 
     assert body == framed(message)

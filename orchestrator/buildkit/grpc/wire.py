@@ -152,7 +152,7 @@ class Wire:
                 else:
                     if kind in (_HEADERS, _PUSH_PROMISE, _CONTINUATION):
                         self._in_headers = not flags & _END_HEADERS
-                    yield from self._show(view[offset:stop])
+                    yield from self._show(view[offset:stop].tobytes())
                 offset = stop
         finally:
             view.release()
@@ -186,7 +186,7 @@ class Wire:
         if flags & _END_STREAM:
             yield from self._show(_FRAME.pack(0, 0, _DATA, _END_STREAM, stream_id))
 
-    def _show(self, frames: bytes | memoryview) -> Iterator[Event]:
+    def _show(self, frames: bytes) -> Iterator[Event]:
         try:
             events = self._h2.receive_data(frames)
         finally:
