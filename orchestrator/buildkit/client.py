@@ -39,10 +39,11 @@ _CANCEL_POLL = 0.05
 
 
 class _Control:
-    """The control connection and the task that holds it open."""
+    """A control connection, who uses it, and the end for which the task that holds it open waits."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.users = 0
         self.released = anyio.Event()
 
 
@@ -190,18 +191,26 @@ class Client:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[Connection]:
-        """Lend the control connection; whoever finds it lost lets it go, so that the next one opens another."""
+        """Lend the control connection; after whoever finds it lost, the next one is lent a new one.
+
+        One that takes no new calls (the daemon is being stopped) still carries the builds that run on it: it is closed
+        behind its last user.
+        """
         async with self._opening:
             control = self._control
             if control is None:
                 control = self._control = await self._tasks.start(self._hold)
+        control.users += 1
         try:
             yield control.connection
         except ConnectionLostError:
-            control.released.set()
             if self._control is control:
                 self._control = None
             raise
+        finally:
+            control.users -= 1
+            if not control.users and self._control is not control:
+                control.released.set()
 
     async def _hold(self, *, task_status: TaskStatus[_Control]) -> None:
         async with self._open() as connection:

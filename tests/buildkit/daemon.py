@@ -6,7 +6,7 @@ on it, lists a build as active from its first moment until it has cleaned up, an
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Self, TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import anyio
 

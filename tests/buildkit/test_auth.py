@@ -1,5 +1,7 @@
 """The Auth service: tokens for the daemon, passwords for nobody who does not need one."""
 
+from typing import TYPE_CHECKING
+
 import msgspec
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -8,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from orchestrator.buildkit import BasicCredential, Token
 from orchestrator.buildkit.protos import auth_pb2
 from orchestrator.buildkit.session.auth import Auth
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

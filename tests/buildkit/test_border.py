@@ -29,8 +29,10 @@ RECORDED: tuple[tuple[type[FleetpacksError], str, str], ...] = (
     (BuildFailedError, "dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)", "Dockerfile"),
     (
         BuildFailedError,
-        "dockerfile parse error on line 2: COPY requires at least two arguments, but only one was provided. "
-        "Destination could not be determined",
+        (
+            "dockerfile parse error on line 2: COPY requires at least two arguments, but only one was provided. "
+            "Destination could not be determined"
+        ),
         "Dockerfile",
     ),
     (
@@ -45,8 +47,10 @@ RECORDED: tuple[tuple[type[FleetpacksError], str, str], ...] = (
     (BuildFailedError, "failed to read dockerfile: open other: no such file or directory", "exists"),
     (
         BuildFailedError,
-        "failed to compute cache key: failed to calculate checksum of ref "
-        '94uro4vd7fzxkua6zzwqca4nq::z375kyreq9tkwtz7rnbddldbq: "/nope": not found',
+        (
+            "failed to compute cache key: failed to calculate checksum of ref "
+            '94uro4vd7fzxkua6zzwqca4nq::z375kyreq9tkwtz7rnbddldbq: "/nope": not found'
+        ),
         ".dockerignore",
     ),
     (BuildFailedError, "secret x: not found", "declare the secret"),
@@ -61,14 +65,18 @@ RECORDED: tuple[tuple[type[FleetpacksError], str, str], ...] = (
     (RegistryUnavailableError, PULL + f"unexpected status from HEAD {MANIFEST}500 Internal Server Error", "later"),
     (
         RegistryUnavailableError,
-        PULL + 'failed to do request: Head "http://127.0.0.1:5799/v2/a/manifests/1": dial tcp 127.0.0.1:5799: '
-        "connect: connection refused",
+        (
+            PULL + 'failed to do request: Head "http://127.0.0.1:5799/v2/a/manifests/1": dial tcp 127.0.0.1:5799: '
+            "connect: connection refused"
+        ),
         "reach",
     ),
     (
         RegistryUnavailableError,
-        "nope.example/x:1: failed to resolve source metadata for nope.example/x:1: failed to do request: "
-        'Head "https://nope.example/v2/x/manifests/1": dial tcp: lookup nope.example on 10.255.255.53:53: no such host',
+        (
+            "nope.example/x:1: failed to resolve source metadata for nope.example/x:1: failed to do request: "
+            'Head "https://nope.example/v2/x/manifests/1": dial tcp: lookup nope.example on 10.255.255.53:53: no such host'
+        ),
         "reach",
     ),
     (RegistryError, PUSH + "denied: no no", "log in"),
@@ -76,20 +84,26 @@ RECORDED: tuple[tuple[type[FleetpacksError], str, str], ...] = (
      "lowercase", "lower case"),
     (
         RegistryError,
-        PUSH + 'failed to do request: Head "https://127.0.0.1:5799/v2/a/blobs/sha256:1": tls: first record does not '
-        "look like a TLS handshake",
+        (
+            PUSH + 'failed to do request: Head "https://127.0.0.1:5799/v2/a/blobs/sha256:1": tls: first record does not '
+            "look like a TLS handshake"
+        ),
         "plain HTTP",
     ),
     (
         RegistryUnavailableError,
-        PUSH + "unexpected status from POST request to http://127.0.0.1:5799/v2/a/blobs/uploads/: "
-        "500 Internal Server Error: oops",
+        (
+            PUSH + "unexpected status from POST request to http://127.0.0.1:5799/v2/a/blobs/uploads/: "
+            "500 Internal Server Error: oops"
+        ),
         "later",
     ),
     (
         RegistryUnavailableError,
-        PUSH + 'failed to do request: Head "http://127.0.0.1:5799/v2/a/blobs/sha256:1": dial tcp 127.0.0.1:5799: '
-        "connect: connection refused",
+        (
+            PUSH + 'failed to do request: Head "http://127.0.0.1:5799/v2/a/blobs/sha256:1": dial tcp 127.0.0.1:5799: '
+            "connect: connection refused"
+        ),
         "reach",
     ),
 )  # fmt: skip

@@ -1,0 +1,103 @@
+"""What tests against a real buildkitd share: a client, requests, and a root file system that can run a shell."""
+
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+from anyio.abc import ByteStream
+
+from orchestrator.buildkit import (
+    Client,
+    Exporter,
+    Log,
+    MemorySource,
+    SecretReader,
+    SolveRequest,
+    StatusUpdate,
+    TokenProvider,
+    Vertex,
+)
+
+_LIBRARY = re.compile(r"(/\S+) \(0x")
+PROGRAMS = ("/bin/sh", "/bin/sleep", "/bin/cat")
+
+ROOT = "FROM scratch\nCOPY --chmod=755 . /\n"
+"""Begins a Dockerfile over `shell_root`."""
+
+
+def client(socket: Path) -> Client:
+    """A client of the daemon at a unix socket."""
+
+    async def dial() -> ByteStream:
+        return await anyio.connect_unix(socket)
+
+    return Client(dial, address=f"unix://{socket}")
+
+
+async def shell_root() -> Mapping[str, bytes]:
+    """This machine's shell, `sleep` and `cat` with the libraries they need: a context for `ROOT`."""
+    listed = await anyio.run_process(["ldd", *PROGRAMS])
+    paths = {*PROGRAMS, *_LIBRARY.findall(listed.stdout.decode())}
+    return {path.removeprefix("/"): await anyio.Path(path).read_bytes() for path in sorted(paths)}
+
+
+def request(
+    dockerfile: str,
+    *,
+    context: Mapping[str, bytes],
+    exporter: Exporter | None = None,
+    secrets_by_id: Mapping[str, SecretReader] | None = None,
+    tokens: TokenProvider | None = None,
+    registries: tuple[str, ...] = (),
+) -> SolveRequest:
+    """A build under a ref and a shared key of its own."""
+    ref = secrets.token_hex(12)
+    return SolveRequest(
+        ref=ref,
+        attrs={"filename": "Dockerfile"},
+        exporter=exporter,
+        sources=(
+            MemorySource(name="context", files=context),
+            MemorySource(name="dockerfile", files={"Dockerfile": dockerfile.encode()}),
+        ),
+        shared_key=f"test-{ref}",
+        secrets=secrets_by_id or {},
+        tokens=tokens,
+        registries=registries,
+    )
+
+
+def push_to(registry: str, name: str) -> Exporter:
+    """By digest, as the engine does."""
+    return Exporter(type="image", attrs={"name": f"{registry}/{name}", "push": "true", "push-by-digest": "true"})
+
+
+class Watched:
+    """Collects a build's events."""
+
+    def __init__(self) -> None:
+        self.vertexes: dict[str, Vertex] = {}
+        self.logs: list[Log] = []
+        self._waiting: dict[bytes, anyio.Event] = {}
+
+    async def __call__(self, update: StatusUpdate) -> None:
+        self.vertexes |= {vertex.digest: vertex for vertex in update.vertexes}
+        self.logs += update.logs
+        for text, event in self._waiting.items():
+            if text in b"".join(log.data for log in self.logs):
+                event.set()
+
+    def log(self, stream: int) -> bytes:
+        """All output on one stream."""
+        return b"".join(log.data for log in self.logs if log.stream == stream)
+
+    def step(self, part: str) -> Vertex:
+        """The one step whose name holds this."""
+        [found] = [vertex for vertex in self.vertexes.values() if part in vertex.name]
+        return found
+
+    def said(self, text: bytes) -> anyio.Event:
+        """Set as soon as the build's output holds this."""
+        return self._waiting.setdefault(text, anyio.Event())

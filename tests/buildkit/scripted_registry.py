@@ -1,0 +1,75 @@
+"""A registry that answers as a test says, for the refusals, failures and silences that a real one does not have."""
+
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import msgspec
+from anyio.abc import SocketAttribute, SocketStream
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A request that came in; header names in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What is said to it."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+
+
+Script = Callable[[Asked], Awaitable[Answer]]
+
+
+@asynccontextmanager
+async def scripted_registry(script: Script) -> AsyncGenerator[str]:
+    """Serve plain HTTP on the loopback; yields `127.0.0.1:PORT`."""
+
+    async def serve(stream: SocketStream) -> None:
+        async with stream:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                answer = await script(await _read(stream))
+                head = {**answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
+                lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Whatever')}"]
+                lines += [f"{name}: {value}" for name, value in head.items()]
+                await stream.send("\r\n".join([*lines, "", ""]).encode() + answer.body)
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, serve)
+        port: int = listener.extra(SocketAttribute.local_port)  # noqa: S610  anyio's, not Django's
+        yield f"127.0.0.1:{port}"
+        tasks.cancel_scope.cancel()
+
+
+_REASONS = {
+    200: "OK",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    503: "Service Unavailable",
+}
+
+
+async def _read(stream: SocketStream) -> Asked:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += await stream.receive()
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    missing = int(length[1]) - len(body) if length else 0
+    while missing > 0:
+        missing -= len(await stream.receive())
+    request, *lines = head.decode("latin-1").split("\r\n")
+    method, path, _ = request.split(" ")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return Asked(method=method, path=path, headers=headers)
