@@ -9,7 +9,7 @@ import click
 
 from orchestrator import app as application
 from orchestrator.config import Flags, environment, load
-from orchestrator.config.settings import MAX_JOBS
+from orchestrator.config.operator import MAX_JOBS
 from orchestrator.plan.planner import Request
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from orchestrator.config import decode
+from orchestrator.config import credentials, decode
 from orchestrator.config.decode import Document, Key
 from orchestrator.errors import ConfigError
 
@@ -118,6 +118,12 @@ def check(stated: Stated) -> None:
         if not _VARIABLE.fullmatch(name):
             raise stated.error(
                 ("env", name), "expected the name of a variable", hint="Letters, digits and _ only, no digit first."
+            )
+        if why := credentials.reason(name, value):
+            raise stated.error(
+                ("env", name),
+                f"{why}, and [env] ends up in the image",
+                hint=f'Remove it, and declare secrets = ["{name}"]; the operator\'s file says where its value is read.',
             )
         if "\0" in value:
             raise stated.error(("env", name), "the value holds a NUL byte", hint="No program can receive that.")

@@ -5,8 +5,20 @@ from typing import Any
 
 import pytest
 
-_HEAVY = ["h2", "google.protobuf", "asyncssh", "aiodocker", "jinja2", "rich", "httpx", "trio"]
-_HEAVY += ["cryptography", "anyio", "pathspec", "packaging"]
+_HEAVY = [
+    "h2",
+    "google.protobuf",
+    "asyncssh",
+    "aiodocker",
+    "jinja2",
+    "rich",
+    "httpx",
+    "trio",
+    "cryptography",
+    "anyio",
+    "pathspec",
+    "packaging",
+]
 _CODE = """
 import sys
 from orchestrator.cli import main

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import Config, environment, load, operator
-from orchestrator.config.settings import DEFAULT_HOST, version_variables
+from orchestrator.config.merge import DEFAULT_HOST
+from orchestrator.config.settings import version_variables
 from orchestrator.errors import ConfigError
 
 

@@ -1,0 +1,39 @@
+"""What looks like a credential, and therefore never becomes a variable of an image.
+
+Variables of `[env]` and `--env` are written into a Dockerfile, and so into layers and image history. A known shape of
+a value beats everything; a public prefix of the name, which says that the value is served to browsers anyway, beats
+the patterns of names. Settings of ours whose names look alike are no credentials.
+"""
+
+import re
+
+_SHAPES = (
+    (re.compile(r"\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22})"), "a GitHub token"),
+    (re.compile(r"\bglpat-[A-Za-z0-9_-]{20}"), "a GitLab token"),
+    (re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"), "an AWS access key"),
+    (re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"), "an npm token"),
+    (re.compile(r"\bpypi-[A-Za-z0-9_-]{50}"), "a PyPI token"),
+    (re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10}"), "a Slack token"),
+    (re.compile(r"\b[rs]k_live_[A-Za-z0-9]{16}"), "a Stripe key"),
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"), "a private key"),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\."), "a JSON web token"),
+    (re.compile(r"\b[a-z][a-z0-9+.-]*://[^/@\s:]*:[^/@\s]+@", re.IGNORECASE), "a URL with a password"),
+)
+_PUBLIC = ("VITE_", "NEXT_PUBLIC_", "NUXT_PUBLIC_", "REACT_APP_", "GATSBY_", "PUBLIC_", "EXPO_PUBLIC_", "STORYBOOK_")
+_SETTINGS = frozenset({"CACHE_KEY"})
+_PREFIXES = ("AWS_", "DHI_", "KUBERNETES_", "SSH_")
+_SUFFIXES = ("TOKEN", "PASSWORD", "PASSWD", "SECRET", "KEY", "CREDENTIALS")
+
+
+def reason(name: str, value: str) -> str | None:
+    """Why a variable looks like a credential, without its value; None when it does not."""
+    for shape, what in _SHAPES:
+        if shape.search(value):
+            return f"its value looks like {what}"
+    upper = name.upper()
+    if upper.startswith(_PUBLIC) or upper in _SETTINGS:
+        return None
+    named = upper == "DOCKER_CONFIG" or upper.startswith(_PREFIXES)
+    if named or any(upper == suffix or upper.endswith(f"_{suffix}") for suffix in _SUFFIXES):
+        return "its name is one of a credential"
+    return None

@@ -1,0 +1,136 @@
+"""Both files, the environment and flags, read and merged into one `Config`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator.config import credentials, operator, repository
+from orchestrator.config import environment as environments
+from orchestrator.config.environment import Environment
+from orchestrator.config.repository import Stated
+from orchestrator.config.settings import Config, Flags, Host, Image, version_variables
+from orchestrator.errors import ConfigError, UsageError
+from orchestrator.model import Registry, SecretSource
+
+DEFAULT_HOST = "unix:///run/buildkit/buildkitd.sock"
+"""Where buildkitd listens when it is told nothing."""
+
+
+def load(root: Path, variables: Mapping[str, str], flags: Flags | None = None) -> Config:
+    """Read both files and the environment.
+
+    Args:
+        root: the source.
+        variables: the environment, as `environment.read()` gives it.
+        flags: what the command line said.
+
+    Raises:
+        ConfigError: a file or a variable is wrong.
+        UsageError: the root is no directory, or flags contradict.
+    """
+    flags = flags or Flags()
+    environment = environments.parse(variables, version_variables=version_variables())
+    root = _existing(root)
+    at_root = repository.read_root(root)
+    table, document = at_root or (repository.RootTable(), None)
+    found = operator.read(environment, root)
+    operated, operated_by = (found[0], found[1].name) if found else (operator.OperatorTable(), _default(environment))
+    return Config(
+        root=root,
+        environment=environment,
+        image=_image(flags, environment, operated, operated_by),
+        hosts=_hosts(flags, environment, operated, operated_by),
+        registries={host: Registry(host=host, insecure=said.insecure) for host, said in operated.registries.items()},
+        secrets={
+            name: SecretSource(name=name, env=source.env, file=Path(source.file) if source.file else None)
+            for name, source in operated.secrets.items()
+        },
+        secrets_file=operated_by,
+        jobs=flags.jobs if flags.jobs is not None else operated.jobs,
+        no_cache=flags.no_cache or environment.no_cache,
+        tag_latest=environment.tag_latest,
+        result_file=flags.result_file or (Path(environment.result_file) if environment.result_file else None),
+        docker_config=environment.docker_config,
+        branch=environment.ci.branch,
+        revision=environment.ci.revision,
+        project_path=_project(environment),
+        ignore=table.ignore,
+        tables={
+            path: Stated(table=app, document=document, key=("apps", path))
+            for path, app in table.apps.items()
+            if document
+        },
+        shared=Stated(table=table, document=document) if document else None,
+        env=_env(flags, variables),
+    )
+
+
+def _existing(root: Path) -> Path:
+    try:
+        resolved = root.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"{root}: no such directory", hint="Name the directory of the source.") from error
+    if not resolved.is_dir():
+        raise UsageError(f"{root}: not a directory", hint="Name the directory of the source.")
+    if not os.access(resolved, os.R_OK | os.X_OK):
+        raise UsageError(f"{root}: may not be read", hint="Check the directory's permissions.")
+    return resolved
+
+
+def _default(environment: Environment) -> str:
+    return str(environment.home / ".config/fleetpacks/config.toml")
+
+
+def _image(flags: Flags, environment: Environment, table: operator.OperatorTable, table_name: str) -> Image | None:
+    if flags.image is not None:
+        return Image(template=flags.image, source="--image", given=True)
+    if environment.output_image is not None:
+        return Image(template=environment.output_image, source="$OUTPUT_IMAGE", given=True)
+    if table.image is not None:
+        return Image(template=table.image, source=f"{table_name}: image", given=True)
+    if environment.ci.image is not None:
+        # Braces mean something in a template, and a platform's variable is none.
+        return Image(template=environment.ci.image, source=str(environment.ci.name), given=False)
+    return None
+
+
+def _hosts(flags: Flags, environment: Environment, table: operator.OperatorTable, table_name: str) -> tuple[Host, ...]:
+    if len(flags.hosts) > 1:
+        raise UsageError(f"--host: expected one, got {len(flags.hosts)}", hint="Several hosts do not work yet.")
+    if flags.hosts:
+        return (Host(url=flags.hosts[0], slots=None, source="--host"),)
+    if environment.buildkit_host is not None:
+        return (Host(url=environment.buildkit_host, slots=None, source="$BUILDKIT_HOST"),)
+    stated = tuple(Host(url=host.url, slots=host.slots, source=f"{table_name}: hosts") for host in table.hosts)
+    return stated or (Host(url=DEFAULT_HOST, slots=None, source="default"),)
+
+
+def _project(environment: Environment) -> str | None:
+    if environment.project_path is None:
+        return None
+    path = repository.normal_path(environment.project_path)
+    if path is None:
+        raise ConfigError(
+            f"$PROJECT_PATH: expected a directory below the source, got {environment.project_path!r}",
+            hint="Give it relative to the source, without `..`.",
+        )
+    return path
+
+
+def _env(flags: Flags, variables: Mapping[str, str]) -> dict[str, str]:
+    env: dict[str, str] = {}
+    for word in flags.env:
+        name, stated, value = word.partition("=")
+        if not name.isidentifier() or not name.isascii():
+            raise UsageError(
+                f"--env: expected NAME[=VALUE], got {word!r}", hint="As in --env NODE_OPTIONS=--no-warnings."
+            )
+        if not stated and name not in variables:
+            raise UsageError(f"--env {name}: the environment has no such variable", hint=f"Say --env {name}=VALUE.")
+        env[name] = value if stated else variables[name]
+        if why := credentials.reason(name, env[name]):
+            raise UsageError(
+                f"--env {name}: {why}, and --env ends up in the image",
+                hint=f'Declare secrets = ["{name}"] for the app; the operator\'s file says where its value is read.',
+            )
+    return env
