@@ -88,11 +88,10 @@ class DirectoryTree:
             if error.errno == errno.ENXIO:
                 raise changed(self.describe(path), "became something else") from error
             raise unreadable(self.describe(path), error) from error
-        file = os.fdopen(descriptor, "rb", buffering=0)
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and status.st_size == size:
-            return file
-        file.close()
+            return os.fdopen(descriptor, "rb", buffering=0)
+        os.close(descriptor)
         kind = "changed its size" if stat.S_ISREG(status.st_mode) else "became something else"
         raise changed(self.describe(path), kind)
 

@@ -1,0 +1,202 @@
+"""Generated contexts on the real daemon: the image must be the one that `buildctl` gets, by digest.
+
+Two clients get the same image when timestamps are rewritten, attestations are off and both send the same files; the
+second client builds without cache, so that its own context is what makes its layer.
+"""
+
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.buildkit import Client, DirectorySource, Exporter, MemorySource, SolveRequest, StatusUpdate
+from orchestrator.errors import FleetpacksError
+from tests.conftest import RealCount
+from tests.lab import Lab
+
+NAMES = st.sampled_from(
+    [
+        "a",
+        "b",
+        "ab",
+        "a.b",
+        "a-b",
+        ".x",
+        "é",
+        "日本",
+        "a b",
+        "[a]",
+        "a*",
+        "-n",
+        "#c",
+        "!d",
+        "a\\b",
+        "$e",
+        "node_modules",
+    ]
+) | st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=12).filter(
+    lambda name: name not in (".", "..", ".dockerignore")
+)
+
+
+class File(msgspec.Struct, frozen=True):
+    content: bytes
+    times: int
+    mode: int
+
+
+class Link(msgspec.Struct, frozen=True):
+    target: str
+
+
+class Directory(msgspec.Struct, frozen=True):
+    entries: Mapping[str, "Entry"]
+    mode: int
+
+
+Entry = File | Link | Directory
+
+FILES = st.builds(
+    File,
+    st.binary(max_size=40),
+    st.sampled_from([1, 1, 9000]),
+    st.sampled_from([0o644, 0o755, 0o600, 0o4755, 0o2711, 0o666]),
+)
+LINKS = st.builds(
+    Link,
+    st.tuples(st.sampled_from(["", "/", "../", "./"]), st.lists(NAMES | st.just(".."), min_size=1, max_size=3)).map(
+        lambda parts: parts[0] + "/".join(parts[1])
+    ),
+)
+MODES = st.sampled_from([0o755, 0o700, 0o1777, 0o2775])
+
+
+def directories(entries: st.SearchStrategy[Entry]) -> st.SearchStrategy[Entry]:
+    return st.builds(Directory, st.dictionaries(NAMES, entries, max_size=4), MODES)
+
+
+TREES = st.dictionaries(NAMES, st.recursive(FILES | LINKS, directories, max_leaves=8), min_size=1, max_size=5)
+PARTS = NAMES | st.sampled_from(["*", "**", "?", "a*", "*b", "[a-c]", "[^a]", "..", "*.b"])
+IGNORES = st.lists(
+    st.tuples(
+        st.sampled_from(["", "", "!", "/", "# "]), st.lists(PARTS, min_size=1, max_size=3), st.sampled_from(["", "/"])
+    ).map(lambda rule: rule[0] + "/".join(rule[1]) + rule[2]),
+    max_size=5,
+)
+COPIES = st.lists(st.lists(PARTS, min_size=1, max_size=3).map("/".join), min_size=1, max_size=2)
+
+
+def create(directory: Path, entries: Mapping[str, Entry]) -> None:
+    for name, entry in entries.items():
+        path = directory / name
+        match entry:
+            case File(content, times, mode):
+                path.write_bytes(content * times)
+                path.chmod(mode)
+            case Link(target):
+                path.symlink_to(target)
+            case Directory(below, mode):
+                path.mkdir()
+                create(path, below)
+                path.chmod(mode)
+
+
+async def by_buildctl(lab: Lab, context: Path, dockerfile: bytes, scratch: Path) -> str | None:
+    metadata = scratch / "metadata.json"
+    await anyio.Path(scratch, "Dockerfile").write_bytes(dockerfile)
+    result = await anyio.run_process(
+        [
+            os.fspath(lab.buildctl),
+            f"--addr=unix://{lab.buildkitd}",
+            "build",
+            "--progress=plain",
+            "--frontend=dockerfile.v0",
+            f"--local=context={context}",
+            f"--local=dockerfile={scratch}",
+            "--opt=build-arg:SOURCE_DATE_EPOCH=1",
+            "--opt=no-cache=",
+            "--output=type=image,name=localhost/same,push=false,rewrite-timestamp=true,oci-mediatypes=true",
+            f"--metadata-file={metadata}",
+        ],
+        check=False,
+    )
+    if result.returncode:
+        return None
+    return str(json.loads(await anyio.Path(metadata).read_bytes())["containerimage.digest"])
+
+
+async def by_us(lab: Lab, context: Path, dockerfile: bytes, *, shared_key: str) -> str | None:
+    async def ignore(_: StatusUpdate) -> None: ...
+
+    request = SolveRequest(
+        ref=secrets.token_hex(12),
+        attrs={"build-arg:SOURCE_DATE_EPOCH": "1"},
+        exporter=Exporter(
+            type="image",
+            attrs={
+                "name": "localhost/same",
+                "push": "false",
+                "rewrite-timestamp": "true",
+                "oci-mediatypes": "true",
+            },
+        ),
+        sources=(
+            DirectorySource(name="context", root=context),
+            MemorySource(name="dockerfile", files={"Dockerfile": dockerfile}),
+        ),
+        shared_key=shared_key,
+    )
+    address = f"unix://{lab.buildkitd}"
+    async with Client(partial(anyio.connect_unix, lab.buildkitd), address=address) as client:
+        try:
+            return (await client.solve(request, on_status=ignore)).digest
+        except FleetpacksError:
+            return None
+
+
+async def compare(
+    lab: Lab, tree: Mapping[str, Entry], ignores: list[str], copies: list[str], real_count: RealCount
+) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        context, beside = Path(scratch, "context"), Path(scratch, "beside")
+        create(Path(scratch), {"context": Directory({}, 0o755), "beside": Directory({}, 0o755)})
+        create(context, tree)
+        create(context, {".dockerignore": File("\n".join(ignores).encode(), 1, 0o644)})
+        dockerfile = f"FROM scratch\nCOPY {json.dumps([*copies, '/'])}\n".encode()
+
+        # Every example under one key: each transfer is a difference to the tree of the one before.
+        ours = await by_us(lab, context, dockerfile, shared_key="generated")
+        theirs = await by_buildctl(lab, context, dockerfile, beside)
+
+        assert ours == theirs
+        real_count.record("build", times=2 if ours else 0)
+
+
+many = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.real
+@given(TREES, IGNORES)
+@many
+async def test_a_generated_context_becomes_the_image_that_buildctl_makes(
+    lab: Lab, real_count: RealCount, tree: dict[str, Entry], ignores: list[str]
+) -> None:
+    await compare(lab, tree, ignores, ["."], real_count)
+
+
+@pytest.mark.real
+@given(TREES, IGNORES, COPIES)
+@many
+async def test_chosen_files_of_a_generated_context_become_the_image_that_buildctl_makes(
+    lab: Lab, real_count: RealCount, tree: dict[str, Entry], ignores: list[str], copies: list[str]
+) -> None:
+    await compare(lab, tree, ignores, copies, real_count)
