@@ -5,7 +5,6 @@ Each command is one function here. Heavy libraries are imported where a command 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import anyio.to_thread
 import msgspec
@@ -17,14 +16,6 @@ from orchestrator.model import App, Plan
 from orchestrator.plan import naming, planner
 from orchestrator.workspace import discover, files, git
 from orchestrator.workspace.border import errors_of
-
-
-class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run behaves, besides what it builds."""
-
-    progress: Literal["plain", "json"] = "plain"
-    keep_going: bool = True
-    """Build the other apps when one fails."""
 
 
 class Discovered(msgspec.Struct, frozen=True, kw_only=True):

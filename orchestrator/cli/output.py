@@ -52,8 +52,8 @@ def found(app: App) -> dict[str, Any]:
     }
 
 
-def planned(plan: AppPlan, *, host: str) -> dict[str, Any]:
-    """An app's plan, as `plan --json` shows it."""
+def planned(plan: AppPlan, *, host: str | None) -> dict[str, Any]:
+    """An app's plan, as `plan --json` shows it; `host` is None when a build looks for the well-known sockets."""
     return {
         **detected(plan.app.path, plan.app.detection, plan.build),
         **found(plan.app),

@@ -40,8 +40,9 @@ def plan(
     if directory is not None:
         _write_dockerfiles(made, Path(directory))
     if as_json:
+        host = config.hosts[0].url if config.hosts else None
         for each in made.apps:
-            output.write_json(output.planned(each, host=config.hosts[0].url))
+            output.write_json(output.planned(each, host=host))
     else:
         output.write_table(_row(each) for each in made.apps)
     return 0

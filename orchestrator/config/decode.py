@@ -63,6 +63,8 @@ def read(path: Path, *, name: str, within: Path | None = None) -> Document | Non
         ConfigError: it is no regular file, too big, not UTF-8, unreadable, or leads out of `within`.
     """
     try:
+        # Most apps have no file of their own, and resolving a path costs ten times this look.
+        path.lstat()
         real = path.resolve(strict=True)
         if within is not None and not real.is_relative_to(within.resolve()):
             raise ConfigError(f"{name}: leads out of {within} through a symlink", hint="Put the file itself there.")

@@ -12,9 +12,6 @@ from orchestrator.config.settings import Config, Flags, Host, Image, version_var
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import Registry, SecretSource
 
-DEFAULT_HOST = "unix:///run/buildkit/buildkitd.sock"
-"""Where buildkitd listens when it is told nothing."""
-
 
 def load(root: Path, variables: Mapping[str, str], flags: Flags | None = None) -> Config:
     """Read both files and the environment.
@@ -101,8 +98,7 @@ def _hosts(flags: Flags, environment: Environment, table: operator.OperatorTable
         return (Host(url=flags.hosts[0], slots=None, source="--host"),)
     if environment.buildkit_host is not None:
         return (Host(url=environment.buildkit_host, slots=None, source="$BUILDKIT_HOST"),)
-    stated = tuple(Host(url=host.url, slots=host.slots, source=f"{table_name}: hosts") for host in table.hosts)
-    return stated or (Host(url=DEFAULT_HOST, slots=None, source="default"),)
+    return tuple(Host(url=host.url, slots=host.slots, source=f"{table_name}: hosts") for host in table.hosts)
 
 
 def _project(environment: Environment) -> str | None:

@@ -53,7 +53,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
     image: Image | None
     hosts: tuple[Host, ...]
-    """Exactly one for now."""
+    """At most one for now; none was named: the well-known sockets are tried when a build begins."""
     registries: Mapping[str, Registry]
     secrets: Mapping[str, SecretSource]
     secrets_file: str

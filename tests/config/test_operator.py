@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import Config, environment, load, operator
-from orchestrator.config.merge import DEFAULT_HOST
 from orchestrator.config.settings import version_variables
 from orchestrator.errors import ConfigError
 
@@ -120,4 +119,4 @@ def test_nothing_is_found_by_walking_up_from_the_source(root: Path, tmp_path: Pa
     config = load(root, {"HOME": str(tmp_path / "home")})
 
     assert config.image is None
-    assert [host.url for host in config.hosts] == [DEFAULT_HOST]
+    assert config.hosts == ()
