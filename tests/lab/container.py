@@ -79,16 +79,9 @@ async def started(
             await delete(bundle)
 
 
-async def end_all(state: Path, runc: str) -> None:
-    """End every container that a killed command left, and delete its bundle."""
-    async for known in anyio.Path(state / "runc").glob("*"):
-        await anyio.run_process([runc, "--root", str(state / "runc"), "delete", "--force", known.name], check=False)
-    await delete(state / "containers")
-
-
 @asynccontextmanager
 async def _running(lab: Lab, name: str, bundle: Path) -> AsyncGenerator[anyio.abc.Process]:
-    runc = [str(lab.runc), "--root", str(lab.state / "runc")]
+    runc = [str(lab.runc), "--root", str(lab.state / "runc" / "apps")]
     with (bundle / "log").open("wb") as log:
         process = await anyio.open_process(
             [*runc, "run", "--bundle", str(bundle), name], stdin=None, stdout=log, stderr=log, start_new_session=True

@@ -4,6 +4,7 @@ Readiness is what their own API says. A daemon that ends while we wait for it is
 """
 
 import errno
+import shlex
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -106,11 +107,18 @@ async def stop(place: Layout) -> tuple[str, ...]:
     ended = [name for name, daemon in record.daemons.items() if daemon.alive()]
     for name in reversed(ended):
         await end(record.daemons[name])
-    for orphan in strays(place.root):
-        await end(orphan)
+    for stray in strays(place.root):
+        await end(stray)
+    await end_containers(record.runc, place.steps)
     place.write(Record(port=record.port, runc=record.runc, daemons={}))
     place.socket.unlink(missing_ok=True)
     return tuple(ended)
+
+
+async def end_containers(runc: str, state: Path) -> None:
+    """Kill and forget every container that runc knows in a state directory."""
+    async for known in anyio.Path(state).glob("*"):
+        await anyio.run_process([runc, "--root", str(state), "delete", "--force", known.name], check=False)
 
 
 async def _start_registry(place: Layout, program: Path, port: int) -> Daemon:
@@ -120,13 +128,18 @@ async def _start_registry(place: Layout, program: Path, port: int) -> Daemon:
 
 
 async def _start_buildkitd(place: Layout, runc: Path, port: int) -> Daemon:
+    await end_containers(str(runc), place.steps)
     place.socket.unlink(missing_ok=True)
+    # runc's state beside everything else of ours, instead of in /run: the steps of a killed daemon are found there.
+    wrapper = place.root / "runc-of-steps"
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(str(runc))} --root {shlex.quote(str(place.steps))} "$@"\n')
+    wrapper.chmod(0o700)
     config = place.root / "buildkitd.toml"
     text = _BUILDKITD.format(
         root=place.root / "buildkit",
         socket=place.socket,
         snapshotter="overlayfs" if await _overlay_works(place) else "native",
-        runc=runc,
+        runc=wrapper,
         port=port,
     )
     config.write_text(text, encoding="utf-8")

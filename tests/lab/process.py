@@ -76,24 +76,17 @@ async def end(daemon: Daemon, *, grace: float = 10) -> None:
 
 
 def strays(directory: Path, *, known: Iterable[Daemon] = ()) -> tuple[Daemon, ...]:
-    """Processes that belong to a state directory and that nobody remembers.
-
-    Those are daemons started with a configuration file in it by a command that was killed before it could write them
-    down, and steps left by a killed builder, whose root file system is an overlay written in it.
-    """
+    """Daemons started with a configuration file in a directory by a command killed before it wrote them down."""
     found: list[Daemon] = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            mounts = (entry / "mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:  # it ended while we looked
             continue
         started = _start_time(int(entry.name))
-        root = next((line for line in mounts if line.split()[4] == "/"), "")
-        ours = any(os.fsencode(directory / name) in words for name in CONFIGURATIONS)
-        if started is not None and (ours or f"upperdir={directory}/" in root):
+        if started is not None and any(os.fsencode(directory / name) in words for name in CONFIGURATIONS):
             found.append(Daemon(pid=int(entry.name), started=started, boot=_boot()))
     remembered = frozenset(daemon.pid for daemon in known)
     return tuple(daemon for daemon in found if daemon.pid not in remembered)

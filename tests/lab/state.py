@@ -72,6 +72,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     def buildx(self) -> Path:
         return self.root / "bin" / f"buildx-{BUILDX}"
 
+    @property
+    def steps(self) -> Path:
+        """Where runc keeps the state of the builder's steps."""
+        return self.root / "runc" / "steps"
+
     def log(self, daemon: str) -> Path:
         return self.root / "log" / f"{daemon}.log"
 

@@ -11,7 +11,6 @@ import anyio
 
 from orchestrator.bases.recipes import load
 from tests.lab import bases, daemons, tools
-from tests.lab.container import end_all
 from tests.lab.errors import LabError
 from tests.lab.mounts import delete, unmount
 from tests.lab.state import Lab, Layout, lab_of
@@ -86,7 +85,8 @@ async def down(place: Layout, *, everything: bool, say: Callable[[str], None]) -
     """
     record = place.read()
     if record is not None:
-        await end_all(place.root, record.runc)
+        await daemons.end_containers(record.runc, place.root / "runc" / "apps")
+        await delete(place.root / "containers")
     for name in await daemons.stop(place):
         say(f"ended {name}")
     await unmount(place.root)

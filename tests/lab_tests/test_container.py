@@ -72,7 +72,7 @@ async def test_an_image_runs_as_its_user_on_a_read_only_root_without_any_capabil
     }
     bundle = container.log.parent
     assert not bundle.exists()
-    assert not (lab.state / "runc" / bundle.name).exists()
+    assert not (lab.state / "runc" / "apps" / bundle.name).exists()
     assert mount_points(bundle) == ()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(container.url.rpartition(":")[2]))) != 0
