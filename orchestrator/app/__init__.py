@@ -90,7 +90,7 @@ async def make_plan(config: Config, request: planner.Request) -> Plan:
     found = await discover_apps(config, request.named)
     if not found.selected:
         raise UsageError(
-            f"no app was found in {config.root}",
+            f"no app was found in {config.root / (config.project_path or '')}",
             hint='Run `fleetpacks detect DIR` for a directory, or declare it: [apps."path"] in fleetpacks.toml.',
         )
     facts = await _facts(config, request)

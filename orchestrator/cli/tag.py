@@ -29,7 +29,7 @@ def tag(*, result: Path | None, words: tuple[str, ...]) -> int:
             reference.parse(source).with_tag(each)
     from orchestrator.app.build import run_tag  # noqa: PLC0415 -- httpx: only now
 
-    config = load(Path(), environment.read())
+    config = load(None, environment.read())
     for published in anyio.run(run_tag, config, sources, tags):
         click.echo(published)
     return 0

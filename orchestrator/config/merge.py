@@ -13,11 +13,11 @@ from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import Registry, SecretSource
 
 
-def load(root: Path, variables: Mapping[str, str], flags: Flags | None = None) -> Config:
+def load(root: Path | None, variables: Mapping[str, str], flags: Flags | None = None) -> Config:
     """Read both files and the environment.
 
     Args:
-        root: the source.
+        root: the source; None for commands that look at none, such as `tag`.
         variables: the environment, as `environment.read()` gives it.
         flags: what the command line said.
 
@@ -27,13 +27,13 @@ def load(root: Path, variables: Mapping[str, str], flags: Flags | None = None) -
     """
     flags = flags or Flags()
     environment = environments.parse(variables, version_variables=version_variables())
-    root = _existing(root)
-    at_root = repository.read_root(root)
+    source = _existing(root) if root is not None else None
+    at_root = repository.read_root(source) if source is not None else None
     table, document = at_root or (repository.RootTable(), None)
-    found = operator.read(environment, root)
+    found = operator.read(environment, source)
     operated, operated_by = (found[0], found[1].name) if found else (operator.OperatorTable(), _default(environment))
     return Config(
-        root=root,
+        root=source or Path.cwd(),
         environment=environment,
         image=_image(flags, environment, operated, operated_by),
         hosts=_hosts(flags, environment, operated, operated_by),

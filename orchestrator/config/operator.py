@@ -60,12 +60,14 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     jobs: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds at once.")] | None = None
 
 
-def read(environment: Environment, root: Path, *, system: Path = SYSTEM) -> tuple[OperatorTable, Document] | None:
+def read(
+    environment: Environment, root: Path | None, *, system: Path = SYSTEM
+) -> tuple[OperatorTable, Document] | None:
     """The operator's file, or None when there is none.
 
     Args:
         environment: names the file, or the home directory.
-        root: the source, which must not hold the file.
+        root: the source, which must not hold the file; None when no source is looked at.
         system: the machine's file.
 
     Raises:
@@ -85,7 +87,7 @@ def read(environment: Environment, root: Path, *, system: Path = SYSTEM) -> tupl
             document = decode.read(system, name=str(system))
         if document is None:
             return None
-    if path.resolve().is_relative_to(root.resolve()):
+    if root is not None and path.resolve().is_relative_to(root.resolve()):
         raise ConfigError(
             f"{path}: an operator's file inside the source {root} is not trusted",
             hint="Whoever changes the source could change it: keep it elsewhere, and name it in $FLEETPACKS_CONFIG.",

@@ -11,7 +11,6 @@ only has a Dockerfile is a recipe of its parent. The root's file overrules all o
 `ignore` takes one away; and a directory named on the command line is always looked at.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -189,19 +188,17 @@ def named_paths(root: Path, words: tuple[str, ...]) -> tuple[str, ...]:
     """
     paths: list[str] = []
     for word in words:
-        # normpath, not resolve: a path that is a symlink must be refused, not followed.
-        joined = Path(os.path.normpath(root / word))
-        if not joined.is_relative_to(root):
+        try:
+            directory = (root / word).resolve(strict=True)
+        except (OSError, RuntimeError, ValueError):
+            directory = None
+        if directory is None or not directory.is_dir():
+            raise UsageError(f"{printable(word)!r}: no such directory in {root}", hint="See `fleetpacks apps`.")
+        if not directory.is_relative_to(root):
             raise UsageError(
                 f"{printable(word)!r} is outside of the source {root}", hint="Name a path below it, or change -C."
             )
-        if not joined.resolve().is_relative_to(root):
-            raise UsageError(
-                f"{printable(word)!r} leads out of the source through a symlink", hint="Name the directory itself."
-            )
-        if not joined.is_dir():
-            raise UsageError(f"{printable(word)!r}: no such directory in {root}", hint="See `fleetpacks apps`.")
-        paths.append(joined.relative_to(root).as_posix())
+        paths.append(directory.relative_to(root).as_posix())
     return tuple(paths)
 
 

@@ -120,3 +120,14 @@ def test_nothing_is_found_by_walking_up_from_the_source(root: Path, tmp_path: Pa
 
     assert config.image is None
     assert config.hosts == ()
+
+
+def test_a_command_without_source_reads_the_operators_file_wherever_it_stands(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "fleetpacks.toml").write_text("not even TOML\n")
+    (root / ".config/fleetpacks").mkdir(parents=True)
+    (root / ".config/fleetpacks/config.toml").write_text("jobs = 4\n")
+    monkeypatch.chdir(root)
+
+    assert load(None, {"HOME": str(root)}).jobs == 4

@@ -192,7 +192,8 @@ def test_a_path_selects_the_app_there_or_all_below(plant: Plant) -> None:
         (".", "."),
         ("..", "outside of the source"),
         ("/etc", "outside of the source"),
-        ("link", "through a symlink"),
+        ("link", "outside of the source"),
+        ("alias", "a"),
         ("absent", "no such directory"),
         ("file", "no such directory"),
     ],
@@ -200,6 +201,7 @@ def test_a_path_selects_the_app_there_or_all_below(plant: Plant) -> None:
 def test_paths_of_the_command_line_stay_inside(plant: Plant, tmp_path: Path, word: str, result: str) -> None:
     root = plant({"a/x": "", "file": ""})
     (root / "link").symlink_to(tmp_path)
+    (root / "alias").symlink_to("a")
 
     try:
         outcome = room.named_paths(root, (word,))[0]
