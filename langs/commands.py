@@ -14,6 +14,7 @@ import msgspec
 from langs.errors import LangError
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
+_MAX_LENGTH: Final = 1 << 14
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*")
 _TOKEN: Final = re.compile(
     r"""
@@ -52,9 +53,11 @@ def check(command: str, *, source: str) -> str:
         LangError: it is empty, holds control characters, or its quotes do not close.
     """
     command = command.strip()
-    hint = "Write the command on one line, with every quote closed."
+    hint = "Write the command on one line, with every quote closed; what is longer belongs in a script."
     if not command:
         raise LangError("the command is empty", file=source, hint=hint)
+    if len(command) > _MAX_LENGTH:
+        raise LangError(f"the command is longer than {_MAX_LENGTH} characters", file=source, hint=hint)
     if _CONTROL.search(command):
         raise LangError("the command holds a control character", file=source, hint=hint)
     seen = scan(command)
@@ -79,6 +82,7 @@ def exec_form(command: str) -> tuple[str, ...]:
 
 def program(command: str) -> str:
     """The name of the program a command starts, without its directory: `npm` of `FOO=1 exec npm start`."""
+    command = command[:_MAX_LENGTH]
     try:
         words = shlex.split(command)
     except ValueError:

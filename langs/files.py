@@ -147,6 +147,9 @@ class AppFiles:
                 for entry in entries:
                     if len(files) + len(directories) >= budget:
                         break
+                    if not entry.name.isprintable():
+                        # Not UTF-8, or made to forge a line of a log or a Dockerfile: no evidence of anything.
+                        continue
                     path = f"{directory}/{entry.name}" if directory else entry.name
                     if entry.is_dir(follow_symlinks=False):
                         if entry.name not in SKIPPED:
@@ -230,8 +233,7 @@ def require_plain_name(path: str) -> str:
     """
     if not _PLAIN_NAME.fullmatch(path) or ".." in path.split("/"):
         raise LangError(
-            f"the name {path!r} cannot be used in a generated Dockerfile",
-            file=path,
+            f"the name {path[:200]!r} cannot be used in a generated Dockerfile",
             hint="Use letters, digits, spaces and . _ @ + - in names of manifests and entry points.",
         )
     return path

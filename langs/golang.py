@@ -18,6 +18,9 @@ _LINE: Final = 2
 _ASSETS: Final = ("assets", "migrations", "public", "static", "templates", "views")
 """Directories that programs read beside their binary when they do not embed them."""
 _MODULE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~/-]*", re.ASCII)
+_MAX_SOURCES: Final = 2000
+_CLAUSE: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*.*?\*/)*+package\s+main\b", re.DOTALL)
+"""A source's package clause, behind comments; possessive, so that no source makes it slow."""
 _MAIN: Final = re.compile(r"^func[ \t]+main[ \t]*\(", re.MULTILINE)
 _IGNORED: Final = re.compile(r"^//[ \t]*(?:go:build|\+build)[ \t]+ignore\b", re.MULTILINE)
 _HINT: Final = "Set `run_command` to the name of the one to start, or add `web: NAME` to a Procfile."
@@ -99,13 +102,14 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
 def main_packages(files: AppFiles) -> Mapping[str, str]:
     """The directories of main packages, as Go names them (`.`, `./cmd/api`), each with the file that shows it."""
     found: dict[str, str] = {}
-    for file in (*files.glob("*.go"), *files.glob("cmd/*.go"), *files.glob("cmd/*/*.go")):
+    sources = (*files.glob("*.go"), *files.glob("cmd/*.go"), *files.glob("cmd/*/*.go"))
+    for file in sources[:_MAX_SOURCES]:
         directory = posixpath.dirname(file)
         package = f"./{directory}" if directory else "."
         if package in found or file.endswith("_test.go"):
             continue
         text = _text_of(files, file)
-        if _package(text) == "main" and _MAIN.search(text) and not _IGNORED.search(text):
+        if _CLAUSE.match(text) and _MAIN.search(text) and not _IGNORED.search(text):
             found[package] = file
     return found
 
@@ -116,15 +120,6 @@ def _text_of(files: AppFiles, file: str) -> str:
         return files.read_text(file) or ""
     except LangError:
         return ""
-
-
-def _package(text: str) -> str | None:
-    """The name in a source's package clause, behind comments."""
-    rest = text.lstrip()
-    while rest.startswith(("//", "/*")):
-        rest = (rest.partition("\n") if rest.startswith("//") else rest.partition("*/"))[2].lstrip()
-    words = rest.split(maxsplit=2)
-    return words[1].rstrip(";") if len(words) > 1 and words[0] == "package" else None
 
 
 def _read(files: AppFiles, file: str) -> gomod.GoMod:

@@ -16,6 +16,7 @@ _WSGI: Final = frozenset({"Flask", "Falcon", "Bottle", "get_wsgi_application"})
 _FACTORIES: Final = frozenset({"create_app", "make_app"})
 _MODULES: Final = ("main", "app", "wsgi", "asgi", "server", "api", "application", "run", "web", "__init__")
 _MAX_SOURCE: Final = 1 << 18
+_MAX_CANDIDATES: Final = 200
 _SERVERS: Final = frozenset(
     {"aiogram", "aiohttp", "bottle", "cherrypy", "django", "discord", "falcon", "fastapi", "flask", "gradio", "grpc"}
     | {"gunicorn", "http", "hypercorn", "litestar", "quart", "sanic", "slack_bolt", "socketserver", "starlette"}
@@ -55,7 +56,7 @@ def find(files: AppFiles) -> Application | None:
     order = {name: index for index, name in enumerate(_MODULES)}
     known = [pair for pair in nested if posixpath.basename(pair[1])[:-3] in order]
     candidates += sorted(known, key=lambda pair: (pair[1].count("/"), order[posixpath.basename(pair[1])[:-3]], pair[1]))
-    for directory, file in candidates:
+    for directory, file in candidates[:_MAX_CANDIDATES]:
         module = _module(file, directory)
         tree = parse(files, file) if module else None
         application = _application(tree, file, module, directory) if tree and module else None

@@ -36,7 +36,9 @@ def test_the_first_process_gets_the_signals(command: str, words: list[str]) -> N
     assert list(commands.exec_form(commands.check(command, source="x"))) == words
 
 
-@pytest.mark.parametrize("command", ["", "  ", "a 'b", 'a "b', "a\\", "'' a", "a\nb", "a\x00b", "a\u2028b", "\x1b[31m"])
+@pytest.mark.parametrize(
+    "command", ["", "  ", "a 'b", 'a "b', "a\\", "'' a", "a\nb", "a\x00b", "a\u2028b", "\x1b[31m", "a" * 99_999]
+)
 def test_what_is_no_command_line_is_an_error(command: str) -> None:
     with pytest.raises(LangError):
         commands.check(command, source="Procfile")

@@ -30,6 +30,10 @@ TOOL_PYPROJECT = "[tool.ruff]\nline-length = 100\n"
         pytest.param({"app.py": "import flask\napp = flask.Flask(__name__)\n"}, "python", True, id="bare app.py"),
         pytest.param({"bot.py": "import discord\n"}, "python", True, id="bare bot.py"),
         pytest.param({"index.js": SERVER_JS}, "nodejs", True, id="bare index.js"),
+        pytest.param(
+            {"main.go": "// a\n/* b\n*/ // c\npackage main // d\n\nfunc main() {}\n"}, "go", True, id="comments"
+        ),
+        pytest.param({"main.go": "// package main\npackage a\nfunc main() {}\n"}, "go", False, id="a comment's main"),
         pytest.param({"package.json5": "{}"}, "nodejs", True, id="package.json5"),
         pytest.param({"go.work": "go 1.25\n"}, "go", False, id="go.work"),
         pytest.param({"uv.lock": "version = 1\n"}, "python", False, id="uv.lock"),

@@ -145,3 +145,10 @@ def test_a_file_as_root_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(LangError, match="not a directory"):
         AppFiles(tmp_path / "x")
+
+
+def test_a_name_that_could_forge_a_line_is_not_listed(write: Write) -> None:
+    root = write({"a.go": "", "b\nRUN x.go": "", "c\x1b[2J.go": ""})
+    (root / os.fsdecode(b"d\xff.go")).write_text("")
+
+    assert AppFiles(root).listing == ("a.go",)
