@@ -1,11 +1,14 @@
 """`python -m tests.lab up|down|status`: the lab's command line."""
 
+import signal
 import sys
 from functools import partial
+from types import FrameType
 
 import anyio
 import click
 
+from orchestrator.errors import FleetpacksError
 from tests.lab import up as steps
 from tests.lab.errors import LabError
 from tests.lab.state import current, layout
@@ -73,19 +76,39 @@ def _status() -> bool:
     return True
 
 
-def _first(group: BaseExceptionGroup[LabError]) -> LabError:
-    first = group.exceptions[0]
-    return first if isinstance(first, LabError) else _first(first)
-
-
 def main() -> None:
     """Run the command line; an error is a message and a hint, never a traceback."""
+    ended_by = signal.SIGINT
+
+    def terminate(number: int, _frame: FrameType | None) -> None:
+        nonlocal ended_by
+        ended_by = signal.Signals(number)
+        signal.raise_signal(signal.SIGINT)
+
+    # Both signals take the one way that cancels what runs and waits for its clean-up.
+    signal.signal(signal.SIGTERM, terminate)
     try:
-        lab()
-    except* LabError as group:
+        _run()
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted; the same command goes on from here")
+        sys.exit(128 + ended_by)
+
+
+def _run() -> None:
+    try:
+        lab(standalone_mode=False)
+    except* (LabError, FleetpacksError) as group:
         error = _first(group)
         click.echo(f"error: {error.message}\nhint: {error.hint}", err=True)
         sys.exit(1)
+
+
+def _first(group: BaseExceptionGroup[LabError | FleetpacksError]) -> LabError | FleetpacksError:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 if __name__ == "__main__":

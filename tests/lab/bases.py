@@ -103,8 +103,8 @@ async def ensure(lab: Lab, place: Layout, *, installed: bool, say: Callable[[str
 async def root_file_system(place: Layout, root: Root, *, installed: bool, say: Callable[[str], None]) -> Path:
     """The bare root as a tar file, made by debootstrap once per definition.
 
-    It runs in a mount namespace of its own, so that whatever it mounts in the new root is gone when it ends, in
-    whichever way.
+    It runs in mount and pid namespaces of its own, so that whatever it mounts and starts in the new root is gone when
+    it ends, in whichever way.
 
     Raises:
         LabError: debootstrap is not to be had, or fails.
@@ -119,7 +119,7 @@ async def root_file_system(place: Layout, root: Root, *, installed: bool, say: C
     target = place.work / "root"
     await tools.run(
         [
-            *("unshare", "--mount", "--propagation", "private"),
+            *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"),
             *(program, "--variant=minbase", f"--include={','.join(root.include)}", root.suite, target, root.mirror),
         ],
         doing="debootstrap",

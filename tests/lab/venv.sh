@@ -17,6 +17,11 @@ find_python() {
 # Whether a Python can make virtual environments; Debian's has that in a package of its own.
 has_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 
+# What has to be installed for that, for an announcement; nothing, as a rule.
+announce_venv() {
+  has_venv "$1" || echo '  Debian package python3-venv, with apt-get: this Python cannot make virtual environments'
+}
+
 # Ask for a go-ahead where a person sits at a terminal.
 confirm() {
   [[ $1 == --yes || ! -t 0 || ! -t 1 ]] && return
