@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import ByteStream, ObjectReceiveStream, ObjectSendStream, UNIXSocketStream
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import Event, RequestReceived
+from h2.events import Event, RequestReceived, SettingsAcknowledged
 from h2.settings import SettingCodes, Settings
 
 from orchestrator.buildkit.grpc import Connection, Handler, open_client, serve
@@ -133,7 +133,7 @@ async def client_of_peer(
     left, right = pipe(buffered=buffered)
     async with time_limit(), right, open_client(left, authority="test") as connection:
         peer = Peer(right, client=False, settings=settings)
-        await peer.flush()
+        await peer.expect(SettingsAcknowledged)
         yield connection, peer
 
 
@@ -147,7 +147,7 @@ async def peer_of_server(
         tasks.start_soon(serve, right, handlers)
         async with left:
             peer = Peer(left, client=True, settings=settings)
-            await peer.flush()
+            await peer.expect(SettingsAcknowledged)
             yield peer
 
 

@@ -80,8 +80,8 @@ async def test_a_message_of_20_mb_passes_both_ways_over_sockets() -> None:
             response = await connection.unary("/echo", message)
             counters = connection.sent_bytes, connection.received_bytes
 
-    assert response == message
-    assert all(len(message) < counter < len(message) * 1.01 for counter in counters)
+        assert response == message
+        assert all(len(message) < counter < len(message) * 1.01 for counter in counters)
 
 
 async def test_a_message_over_the_limit_is_refused_on_either_side() -> None:
@@ -96,8 +96,8 @@ async def test_a_message_over_the_limit_is_refused_on_either_side() -> None:
                 statuses.append(caught.value.status)
             survivor = await connection.unary("/echo", b"still here")
 
-    assert statuses == [Status.RESOURCE_EXHAUSTED] * 2
-    assert survivor == b"still here"
+        assert statuses == [Status.RESOURCE_EXHAUSTED] * 2
+        assert survivor == b"still here"
 
 
 async def big(call: Call) -> None:
@@ -130,25 +130,29 @@ async def test_200_calls_run_at_once() -> None:
 
 async def test_senders_on_one_call_do_not_mix_their_messages() -> None:
     messages = [bytes([number]) * 300_000 for number in range(8)]
-    async with connected({"/echo": echo}) as connection, connection.call("/echo") as call:
-        received: list[bytes] = []
-        async with anyio.create_task_group() as tasks:
-            for message in messages:
-                tasks.start_soon(call.send, message)
-            for _ in messages:
-                received.append(await call.receive())
+    async with (
+        connected({"/echo": echo}) as connection,
+        connection.call("/echo") as call,
+        anyio.create_task_group() as tasks,
+    ):
+        for message in messages:
+            tasks.start_soon(call.send, message)
+        received = [await call.receive() for _ in messages]
 
-    assert sorted(received) == messages
+        assert sorted(received) == messages
 
 
 async def test_a_second_receiver_is_refused() -> None:
-    async with connected({"/echo": echo}) as connection, connection.call("/echo") as call:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(call.receive)
-            await anyio.wait_all_tasks_blocked()
-            with pytest.raises(anyio.BusyResourceError):
-                await call.receive()
-            tasks.cancel_scope.cancel()
+    async with (
+        connected({"/echo": echo}) as connection,
+        connection.call("/echo") as call,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(call.receive)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(anyio.BusyResourceError):
+            await call.receive()
+        tasks.cancel_scope.cancel()
 
 
 async def test_sending_after_the_end_is_refused() -> None:

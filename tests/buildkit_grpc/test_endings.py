@@ -1,7 +1,10 @@
 """How calls and connections end: resets, GOAWAY, loss, cancellation."""
 
+from contextlib import suppress
+
 import anyio
 import pytest
+from anyio.abc import ByteStream
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
@@ -79,17 +82,19 @@ async def test_a_call_to_a_peer_that_does_not_read_is_left_at_once() -> None:
 
 
 async def test_a_message_that_was_cut_off_by_cancellation_ends_the_call() -> None:
-    async with client_of_peer({SettingCodes.INITIAL_WINDOW_SIZE: 10}) as (connection, peer):
-        async with connection.call("/x") as call:
-            await peer.expect_request()
-            with anyio.CancelScope() as scope:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(call.send, bytes(100))
-                    await peer.expect(DataReceived)
-                    scope.cancel()
-            with pytest.raises(GrpcError, match="cancelled while sending"):
-                await call.send(b"more")
-            reset = await peer.expect(StreamReset)
+    async with (
+        client_of_peer({SettingCodes.INITIAL_WINDOW_SIZE: 10}) as (connection, peer),
+        connection.call("/x") as call,
+    ):
+        await peer.expect_request()
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call.send, bytes(100))
+                await peer.expect(DataReceived)
+                scope.cancel()
+        with pytest.raises(GrpcError, match="cancelled while sending"):
+            await call.send(b"more")
+        reset = await peer.expect(StreamReset)
 
     assert reset.error_code == ErrorCodes.CANCEL
 
@@ -99,14 +104,13 @@ async def test_a_message_that_was_cut_off_by_cancellation_ends_the_call() -> Non
     [(ErrorCodes.CANCEL, Status.CANCELLED), (ErrorCodes.REFUSED_STREAM, Status.UNAVAILABLE)],
 )
 async def test_a_reset_is_the_calls_status(code: ErrorCodes, status: Status) -> None:
-    async with client_of_peer() as (connection, peer):
-        async with connection.call("/x") as call:
-            peer.h2.reset_stream(await peer.expect_request(), code)
-            await peer.flush()
-            with pytest.raises(GrpcError) as caught:
-                await call.receive()
-            with pytest.raises(GrpcError):
-                await call.send(b"late")
+    async with client_of_peer() as (connection, peer), connection.call("/x") as call:
+        peer.h2.reset_stream(await peer.expect_request(), code)
+        await peer.flush()
+        with pytest.raises(GrpcError) as caught:
+            await call.receive()
+        with pytest.raises(GrpcError):
+            await call.send(b"late")
 
     assert caught.value.status is status
 
@@ -139,39 +143,36 @@ async def test_a_response_that_is_no_grpc_is_an_error(
 
 
 async def test_a_response_of_trailers_only_is_read() -> None:
-    async with client_of_peer() as (connection, peer):
-        async with connection.call("/x") as call:
-            trailers = [*OK_HEADERS, ("grpc-status", "5"), ("grpc-message", "no%20such")]
-            peer.h2.send_headers(await peer.expect_request(), trailers, end_stream=True)
-            await peer.flush()
-            with pytest.raises(GrpcError, match="NOT_FOUND: no such"):
-                await call.receive()
+    async with client_of_peer() as (connection, peer), connection.call("/x") as call:
+        trailers = [*OK_HEADERS, ("grpc-status", "5"), ("grpc-message", "no%20such")]
+        peer.h2.send_headers(await peer.expect_request(), trailers, end_stream=True)
+        await peer.flush()
+        with pytest.raises(GrpcError, match="NOT_FOUND: no such"):
+            await call.receive()
 
 
 @pytest.mark.parametrize(("data", "text"), [(b"", "without trailers"), (framed(b"abc")[:-1], "without trailers")])
 async def test_a_response_without_trailers_is_an_error(data: bytes, text: str) -> None:
-    async with client_of_peer() as (connection, peer):
-        async with connection.call("/x") as call:
-            stream_id = await peer.expect_request()
-            peer.h2.send_headers(stream_id, OK_HEADERS)
-            peer.h2.send_data(stream_id, data, end_stream=True)
-            await peer.flush()
-            with pytest.raises(GrpcError, match=text) as caught:
-                await call.receive()
+    async with client_of_peer() as (connection, peer), connection.call("/x") as call:
+        stream_id = await peer.expect_request()
+        peer.h2.send_headers(stream_id, OK_HEADERS)
+        peer.h2.send_data(stream_id, data, end_stream=True)
+        await peer.flush()
+        with pytest.raises(GrpcError, match=text) as caught:
+            await call.receive()
 
     assert caught.value.status is Status.INTERNAL
 
 
 async def test_a_message_cut_off_by_ok_trailers_is_an_error() -> None:
-    async with client_of_peer() as (connection, peer):
-        async with connection.call("/x") as call:
-            stream_id = await peer.expect_request()
-            peer.h2.send_headers(stream_id, OK_HEADERS)
-            peer.h2.send_data(stream_id, framed(b"abc")[:-1])
-            peer.h2.send_headers(stream_id, [("grpc-status", "0")], end_stream=True)
-            await peer.flush()
-            with pytest.raises(GrpcError, match="in the middle of a message") as caught:
-                await call.receive()
+    async with client_of_peer() as (connection, peer), connection.call("/x") as call:
+        stream_id = await peer.expect_request()
+        peer.h2.send_headers(stream_id, OK_HEADERS)
+        peer.h2.send_data(stream_id, framed(b"abc")[:-1])
+        peer.h2.send_headers(stream_id, [("grpc-status", "0")], end_stream=True)
+        await peer.flush()
+        with pytest.raises(GrpcError, match="in the middle of a message") as caught:
+            await call.receive()
 
     assert caught.value.status is Status.INTERNAL
 
@@ -185,50 +186,55 @@ async def test_pings_are_answered_and_none_are_sent() -> None:
 
 
 async def test_goaway_lets_running_calls_finish_and_refuses_new_ones() -> None:
-    async with client_of_peer() as (connection, peer):
-        async with connection.call("/first") as first, connection.call("/second") as second:
-            first_id, second_id = await peer.expect_request(), await peer.expect_request()
-            # Plain h2 closes itself with its GOAWAY: the frames of the running call are made before, sent after.
-            peer.h2.send_headers(first_id, OK_HEADERS)
-            peer.h2.send_data(first_id, framed(b"done"))
-            peer.h2.send_headers(first_id, [("grpc-status", "0")], end_stream=True)
-            rest = peer.h2.data_to_send()
-            peer.h2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=first_id)
-            await peer.flush()
-            with pytest.raises(ConnectionLostError, match="GOAWAY NO_ERROR"):
-                await second.receive()
-            with pytest.raises(ConnectionLostError, match="takes no new calls"):
-                await connection.unary("/third", b"")
-            await peer.stream.send(rest)
-            answer = [message async for message in first]
+    async with (
+        client_of_peer() as (connection, peer),
+        connection.call("/first") as first,
+        connection.call("/second") as second,
+    ):
+        first_id, second_id = await peer.expect_request(), await peer.expect_request()
+        # Plain h2 closes itself with its GOAWAY: the frames of the running call are made before, sent after.
+        peer.h2.send_headers(first_id, OK_HEADERS)
+        peer.h2.send_data(first_id, framed(b"done"))
+        peer.h2.send_headers(first_id, [("grpc-status", "0")], end_stream=True)
+        rest = peer.h2.data_to_send()
+        peer.h2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=first_id)
+        await peer.flush()
+        with pytest.raises(ConnectionLostError, match="GOAWAY NO_ERROR"):
+            await second.receive()
+        with pytest.raises(ConnectionLostError, match="takes no new calls"):
+            await connection.unary("/third", b"")
+        await peer.stream.send(rest)
+        answer = [message async for message in first]
 
     assert second_id > first_id
     assert answer == [b"done"]
 
 
 async def test_too_many_pings_says_so() -> None:
-    async with client_of_peer() as (connection, peer):
-        async with connection.call("/x") as call:
-            await peer.expect_request()
-            peer.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM, b"too_many_pings", last_stream_id=0)
-            await peer.flush()
-            with pytest.raises(ConnectionLostError, match="too much load.*ENHANCE_YOUR_CALM: too_many_pings"):
-                await call.receive()
+    async with client_of_peer() as (connection, peer), connection.call("/x") as call:
+        await peer.expect_request()
+        peer.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM, b"too_many_pings", last_stream_id=0)
+        await peer.flush()
+        with pytest.raises(ConnectionLostError, match=r"too much load.*ENHANCE_YOUR_CALM: too_many_pings"):
+            await call.receive()
 
 
 async def test_a_call_that_waits_for_a_slot_hears_of_goaway() -> None:
-    async with client_of_peer({SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as (connection, peer):
-        async with connection.call("/x"), anyio.create_task_group() as tasks:
-            await peer.expect_request()
+    async with (
+        client_of_peer({SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as (connection, peer),
+        connection.call("/x"),
+        anyio.create_task_group() as tasks,
+    ):
+        await peer.expect_request()
 
-            async def wait() -> None:
-                with pytest.raises(ConnectionLostError):
-                    await connection.unary("/y", b"")
+        async def wait() -> None:
+            with pytest.raises(ConnectionLostError):
+                await connection.unary("/y", b"")
 
-            tasks.start_soon(wait)
-            await anyio.wait_all_tasks_blocked()
-            peer.h2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=1)
-            await peer.flush()
+        tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        peer.h2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=1)
+        await peer.flush()
 
 
 async def test_the_limit_of_streams_is_kept() -> None:
@@ -251,29 +257,38 @@ async def test_the_limit_of_streams_is_kept() -> None:
 
 
 async def test_a_lost_connection_ends_every_call() -> None:
-    async with client_of_peer() as (connection, peer):
-        async with connection.call("/x") as reader, connection.call("/y") as sender:
-            errors: list[str] = []
-            async with anyio.create_task_group() as tasks:
+    async with client_of_peer() as (connection, peer), connection.call("/x") as reader, connection.call("/y") as sender:
+        errors: list[str] = []
+        async with anyio.create_task_group() as tasks:
 
-                async def read() -> None:
-                    with pytest.raises(ConnectionLostError) as caught:
-                        await reader.receive()
-                    errors.append(str(caught.value))
+            async def read() -> None:
+                with pytest.raises(ConnectionLostError) as caught:
+                    await reader.receive()
+                errors.append(str(caught.value))
 
-                async def send() -> None:
-                    with pytest.raises(ConnectionLostError) as caught:
-                        await sender.send(bytes(1_000_000))
-                    errors.append(str(caught.value))
+            async def send() -> None:
+                with pytest.raises(ConnectionLostError) as caught:
+                    await sender.send(bytes(1_000_000))
+                errors.append(str(caught.value))
 
-                tasks.start_soon(read)
-                tasks.start_soon(send)
-                await anyio.wait_all_tasks_blocked()
-                await peer.stream.aclose()
-            with pytest.raises(ConnectionLostError):
-                await connection.unary("/z", b"")
+            tasks.start_soon(read)
+            tasks.start_soon(send)
+            await anyio.wait_all_tasks_blocked()
+            await peer.stream.aclose()
+        with pytest.raises(ConnectionLostError):
+            await connection.unary("/z", b"")
 
     assert len(errors) == 2
+
+
+async def collect(call: Call, messages: list[bytes]) -> None:
+    while True:
+        messages.append(await call.receive())
+
+
+async def send_for_ever(stream: ByteStream, data: bytes) -> None:
+    while True:
+        await stream.send(data)
 
 
 def conversation() -> bytes:
@@ -303,8 +318,7 @@ async def test_a_connection_that_ends_anywhere_is_lost_and_does_not_hang(cut: in
             await right.send_eof()
             messages: list[bytes] = []
             with pytest.raises(ConnectionLostError):
-                async for message in call:
-                    messages.append(message)  # noqa: PERF401  those before the failure are looked at
+                await collect(call, messages)
 
     assert messages == [b"first", b"second"][: len(messages)]
 
@@ -317,11 +331,9 @@ async def test_a_client_survives_any_noise(position: int, noise: bytes) -> None:
         async with right, open_client(left, authority="test") as connection, connection.call("/x") as call:
             await right.send(CONVERSATION[:position] + noise + CONVERSATION[position + len(noise) :])
             await right.send_eof()
-            try:
+            with suppress(ConnectionLostError, GrpcError):
                 async for _ in call:
                     pass
-            except (ConnectionLostError, GrpcError):
-                pass
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -332,10 +344,8 @@ async def test_a_server_survives_any_noise(noise: bytes, *, preface: bool) -> No
         async with left:
             await left.send((b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" if preface else b"") + noise)
             await left.send_eof()
-            try:
+            with suppress(ConnectionLostError):
                 await serve(right, {"/echo": echo})
-            except ConnectionLostError:
-                pass
 
 
 async def test_a_server_says_why_it_gives_up() -> None:
@@ -364,8 +374,7 @@ async def test_a_flood_of_pings_from_a_peer_that_does_not_read_is_stopped() -> N
                 client.ping(bytes(8))
             pings = client.data_to_send()
             with pytest.raises(anyio.BrokenResourceError):
-                while True:
-                    await left.send(pings)
+                await send_for_ever(left, pings)
 
 
 async def test_a_handler_is_cancelled_when_its_call_is_reset() -> None:

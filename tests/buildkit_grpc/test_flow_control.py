@@ -6,11 +6,9 @@ from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, StreamEnded, WindowUpdated
 from h2.settings import SettingCodes
 
-from orchestrator.buildkit.grpc import Call, ConnectionLostError, GrpcError
+from orchestrator.buildkit.grpc import Call, ConnectionLostError, GrpcError, wire
 from orchestrator.buildkit.grpc.link import QUEUE_LIMIT, TURN
-from orchestrator.buildkit.grpc import wire
 from tests.buildkit_grpc.peers import OK_HEADERS, Peer, client_of_peer, connected, framed, peer_of_server
-
 
 STREAM_WINDOW = 128 * 1024
 CONNECTION_WINDOW = 8 * STREAM_WINDOW
@@ -40,19 +38,22 @@ async def read_request(peer: Peer, stream_id: int) -> bytes:
 @pytest.mark.parametrize("window", [1, 2, 7, 100, 16_385, 65_535])
 async def test_a_sender_keeps_to_the_smallest_windows(window: int) -> None:
     message = bytes(range(256)) * (2 if window < 100 else 800)
-    async with client_of_peer({SettingCodes.INITIAL_WINDOW_SIZE: window}) as (connection, peer):
-        async with connection.call("/x") as call, anyio.create_task_group() as tasks:
+    async with (
+        client_of_peer({SettingCodes.INITIAL_WINDOW_SIZE: window}) as (connection, peer),
+        connection.call("/x") as call,
+        anyio.create_task_group() as tasks,
+    ):
 
-            async def send() -> None:
-                await call.send(message)
-                await call.end()
+        async def send() -> None:
+            await call.send(message)
+            await call.end()
 
-            stream_id = await peer.expect_request()
-            tasks.start_soon(send)
-            body = await read_request(peer, stream_id)
+        stream_id = await peer.expect_request()
+        tasks.start_soon(send)
+        body = await read_request(peer, stream_id)
 
-    # Plain h2 raises in `expect` when a frame is larger than its window or its largest frame.
-    assert body == framed(message)
+        # Plain h2 raises in `expect` when a frame is larger than its window or its largest frame.
+        assert body == framed(message)
 
 
 async def test_a_window_that_settings_make_negative_opens_again() -> None:
@@ -69,77 +70,85 @@ async def test_a_window_that_settings_make_negative_opens_again() -> None:
             await peer.flush()
             data = await peer.expect(DataReceived)
 
-    assert (data.stream_id, data.data) == (stream_id, framed(b"second"))
+            assert (data.stream_id, data.data) == (stream_id, framed(b"second"))
 
 
 async def test_a_window_update_between_look_and_sleep_is_not_lost() -> None:
-    async with client_of_peer({SettingCodes.INITIAL_WINDOW_SIZE: 10}) as (connection, peer):
-        async with connection.call("/x") as call, anyio.create_task_group() as tasks:
-            stream_id = await peer.expect_request()
-            tasks.start_soon(call.send, bytes(995))
-            received = 0
-            while received < 1000:
-                received += len((await peer.expect(DataReceived)).data)
-                # Two updates at once: the second arrives while the sender has not run since the first.
-                peer.h2.increment_flow_control_window(5, stream_id)
-                peer.h2.increment_flow_control_window(5, stream_id)
-                await peer.flush()
+    async with (
+        client_of_peer({SettingCodes.INITIAL_WINDOW_SIZE: 10}) as (connection, peer),
+        connection.call("/x") as call,
+        anyio.create_task_group() as tasks,
+    ):
+        stream_id = await peer.expect_request()
+        tasks.start_soon(call.send, bytes(995))
+        received = 0
+        while received < 1000:
+            received += len((await peer.expect(DataReceived)).data)
+            # Two updates at once: the second arrives while the sender has not run since the first.
+            peer.h2.increment_flow_control_window(5, stream_id)
+            peer.h2.increment_flow_control_window(5, stream_id)
+            await peer.flush()
 
-    assert received == 1000
+        assert received == 1000
 
 
 async def test_calls_share_a_small_connection_window_fairly() -> None:
     """The connection's window (65,535 bytes) is granted again as it is read: nobody may be left without a share."""
     finished: list[int] = []
-    async with client_of_peer({SettingCodes.INITIAL_WINDOW_SIZE: 1 << 20}) as (connection, peer):
-        async with anyio.create_task_group() as tasks:
+    async with (
+        client_of_peer({SettingCodes.INITIAL_WINDOW_SIZE: 1 << 20}) as (connection, peer),
+        anyio.create_task_group() as tasks,
+    ):
 
-            async def send(number: int) -> None:
-                async with connection.call("/x") as call:
-                    for _ in range(10):
-                        await call.send(bytes(60_000))
-                    finished.append(number)
-                    await call.end()
-                    with pytest.raises(anyio.EndOfStream):
-                        await call.receive()
+        async def send(number: int) -> None:
+            async with connection.call("/x") as call:
+                for _ in range(10):
+                    await call.send(bytes(60_000))
+                finished.append(number)
+                await call.end()
+                with pytest.raises(anyio.EndOfStream):
+                    await call.receive()
 
-            for number in range(4):
-                tasks.start_soon(send, number)
-            shares = dict.fromkeys((1, 3, 5, 7), 0)
-            spread = 0
-            while len(finished) < 4 or min(shares.values()) < 10 * 60_005:
-                data = await peer.expect(DataReceived)
-                shares[data.stream_id] += len(data.data)
-                if not finished:
-                    spread = max(spread, max(shares.values()) - min(shares.values()))
-                if data.flow_controlled_length:
-                    peer.h2.increment_flow_control_window(data.flow_controlled_length)
-            for stream_id in shares:
-                await peer.respond(stream_id)
+        for number in range(4):
+            tasks.start_soon(send, number)
+        shares: dict[int, int] = dict.fromkeys((1, 3, 5, 7), 0)
+        spread = 0
+        while len(finished) < 4 or min(shares.values()) < 10 * 60_005:
+            data = await peer.expect(DataReceived)
+            shares[data.stream_id] += len(data.data)
+            if not finished:
+                spread = max(spread, max(shares.values()) - min(shares.values()))
+            if data.flow_controlled_length:
+                peer.h2.increment_flow_control_window(data.flow_controlled_length)
+        for stream_id in shares:
+            await peer.respond(stream_id)
 
-    assert set(shares.values()) == {10 * 60_005}
-    assert spread <= 2 * TURN
+        assert set(shares.values()) == {10 * 60_005}
+        assert spread <= 2 * TURN
 
 
 async def test_a_blocked_stream_does_not_hinder_another() -> None:
-    async with client_of_peer({SettingCodes.INITIAL_WINDOW_SIZE: 100}) as (connection, peer):
-        async with connection.call("/blocked") as blocked, anyio.create_task_group() as tasks:
-            tasks.start_soon(blocked.send, bytes(5000))
-            await anyio.wait_all_tasks_blocked()
-            answers: list[bytes] = []
+    async with (
+        client_of_peer({SettingCodes.INITIAL_WINDOW_SIZE: 100}) as (connection, peer),
+        connection.call("/blocked") as blocked,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(blocked.send, bytes(5000))
+        await anyio.wait_all_tasks_blocked()
+        answers: list[bytes] = []
 
-            async def ask() -> None:
-                answers.append(await connection.unary("/free", b"small"))
+        async def ask() -> None:
+            answers.append(await connection.unary("/free", b"small"))
 
-            tasks.start_soon(ask)
-            await peer.expect_request()
-            free = await peer.expect_request()
-            await peer.expect(StreamEnded)
-            await peer.respond(free, b"answer")
-            await anyio.wait_all_tasks_blocked()
-            tasks.cancel_scope.cancel()
+        tasks.start_soon(ask)
+        await peer.expect_request()
+        free = await peer.expect_request()
+        await peer.expect(StreamEnded)
+        await peer.respond(free, b"answer")
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
 
-    assert answers == [b"answer"]
+        assert answers == [b"answer"]
 
 
 async def test_a_slow_reader_is_sent_no_more_than_its_window() -> None:
@@ -235,9 +244,9 @@ async def test_a_peer_that_ignores_our_windows_is_dropped(kind: str) -> None:
             goodbye = await peer.expect(ConnectionTerminated)
             gone.set()
 
-    assert goodbye.error_code == ErrorCodes.FLOW_CONTROL_ERROR
-    assert len(errors) == streams
-    assert all("window" in str(error) for error in errors)
+            assert goodbye.error_code == ErrorCodes.FLOW_CONTROL_ERROR
+            assert len(errors) == streams
+            assert all("window" in str(error) for error in errors)
 
 
 async def test_a_server_keeps_to_the_clients_windows() -> None:

@@ -1,11 +1,11 @@
 """The same contract with a real peer: grpcio, which is made of C and shares no line with `h2`."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import pytest
@@ -19,28 +19,48 @@ SIZE = 20_000_000
 LIMITS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
+class CallDetails(Protocol):
+    """`grpc.HandlerCallDetails`, as far as it is used here."""
+
+    method: str
+
+
+class Context(Protocol):
+    """`grpc.ServicerContext`, as far as it is used here."""
+
+    def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...], /) -> None: ...
+    def abort(self, code: object, details: str, /) -> None: ...
+    def invocation_metadata(self) -> list[tuple[str, str | bytes]]: ...
+
+
 class Foreign:
     """Generic handlers: messages are bytes."""
 
-    def service(self, details: Any) -> Any:
+    def service(self, details: CallDetails) -> object:
         handlers = {
-            "/t/echo": grpc.unary_unary_rpc_method_handler(lambda request, _: request),
+            "/t/echo": grpc.unary_unary_rpc_method_handler(self.same),
             "/t/count": grpc.unary_stream_rpc_method_handler(self.count),
-            "/t/join": grpc.stream_unary_rpc_method_handler(lambda requests, _: b"".join(requests)),
-            "/t/reflect": grpc.stream_stream_rpc_method_handler(lambda requests, _: requests),
+            "/t/join": grpc.stream_unary_rpc_method_handler(self.join),
+            "/t/reflect": grpc.stream_stream_rpc_method_handler(self.same),
             "/t/fail": grpc.unary_unary_rpc_method_handler(self.fail),
             "/t/metadata": grpc.unary_unary_rpc_method_handler(self.metadata),
         }
         return handlers.get(details.method)
 
-    def count(self, request: bytes, _: Any) -> Iterator[bytes]:
+    def same(self, request: bytes, _: object) -> bytes:
+        return request
+
+    def join(self, requests: Iterator[bytes], _: object) -> bytes:
+        return b"".join(requests)
+
+    def count(self, request: bytes, _: object) -> Iterator[bytes]:
         yield from (b"%d" % number for number in range(int(request)))
 
-    def fail(self, request: bytes, context: Any) -> None:
+    def fail(self, request: bytes, context: Context) -> None:
         context.set_trailing_metadata((("grpc-status-details-bin", b"\0\1detail"),))
         context.abort(grpc.StatusCode.NOT_FOUND, request.decode())
 
-    def metadata(self, _: bytes, context: Any) -> bytes:
+    def metadata(self, _: bytes, context: Context) -> bytes:
         return repr([(key, value) for key, value in context.invocation_metadata() if key.startswith("x-")]).encode()
 
 
@@ -55,7 +75,7 @@ def foreign_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-async def connection(foreign_server: Path) -> Any:
+async def connection(foreign_server: Path) -> AsyncIterator[Connection]:
     stream = await anyio.connect_unix(foreign_server)
     with anyio.fail_after(60):
         async with open_client(stream, authority="localhost") as connection:
@@ -186,11 +206,11 @@ async def test_a_foreign_client_is_served(tmp_path: Path) -> None:
             seen = await anyio.to_thread.run_sync(foreign_calls, tmp_path / "s")
             tasks.cancel_scope.cancel()
 
-    assert seen == {
-        "unary": b"hello",
-        "big": SIZE,
-        "metadata": "[('x-text', 'a b'), ('x-blob-bin', b'\\x00\\xff\\x01')]",
-        "stream": [b"a", b"", b"c"],
-        "error": ("NOT_FOUND", "nö % such\n", {"grpc-status-details-bin": b"\0\1detail"}),
-        "unknown": "UNIMPLEMENTED",
-    }
+            assert seen == {
+                "unary": b"hello",
+                "big": SIZE,
+                "metadata": "[('x-text', 'a b'), ('x-blob-bin', b'\\x00\\xff\\x01')]",
+                "stream": [b"a", b"", b"c"],
+                "error": ("NOT_FOUND", "nö % such\n", {"grpc-status-details-bin": b"\0\1detail"}),
+                "unknown": "UNIMPLEMENTED",
+            }
