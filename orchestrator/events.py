@@ -80,7 +80,9 @@ class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     digest: str
     seconds: float
     steps: int
+    """Instructions of the Dockerfile that the build came to."""
     cached: int
+    """Those of them that were found in the cache."""
     sent_bytes: int
     """Bytes of context and metadata sent for this build."""
 

@@ -12,6 +12,9 @@ from orchestrator.buildkit import StatusUpdate, Vertex
 from orchestrator.events import AppWarning, StepCompleted, StepLog, StepStarted
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_STEP = re.compile(r"\[(?:[^\]]+ )?\d+/\d+\] (?!FROM )")
+"""How BuildKit names a Dockerfile's instructions. Its own work (`[internal] load build context`, `exporting to image`)
+and base images are no steps that could be cached."""
 _LONGEST_LINE = 16 * 1024
 """Bytes kept of output that never ends its line."""
 
@@ -22,18 +25,19 @@ class Progress:
     def __init__(self, app: str) -> None:
         self._app = app
         self._started: set[str] = set()
-        self._completed: dict[str, bool] = {}
+        self._completed: set[str] = set()
+        self._steps: dict[str, bool] = {}
         self._partial: dict[tuple[str, int], bytes] = {}
 
     @property
     def steps(self) -> int:
-        """Steps that ended, cached or not."""
-        return len(self._completed)
+        """Instructions of the Dockerfile that ended, cached or not."""
+        return len(self._steps)
 
     @property
     def cached(self) -> int:
-        """Steps that were found in the cache."""
-        return sum(self._completed.values())
+        """Those of them that were found in the cache."""
+        return sum(self._steps.values())
 
     def feed(self, update: StatusUpdate) -> Iterator[StepStarted | StepCompleted | StepLog | AppWarning]:
         """The events that an update means."""
@@ -66,7 +70,9 @@ class Progress:
         if vertex.completed is not None and vertex.digest not in self._completed:
             for key in [key for key in self._partial if key[0] == vertex.digest]:
                 yield self._log(vertex.digest, self._partial.pop(key))
-            self._completed[vertex.digest] = vertex.cached
+            self._completed.add(vertex.digest)
+            if is_step(vertex.name):
+                self._steps[vertex.digest] = vertex.cached
             yield StepCompleted(
                 time=now,
                 app=self._app,
@@ -79,3 +85,8 @@ class Progress:
 
     def _log(self, step: str, line: bytes) -> StepLog:
         return StepLog(time=time.time(), app=self._app, step=step, text=line.decode(errors="replace"))
+
+
+def is_step(name: str) -> bool:
+    """Whether a vertex's name is that of an instruction which could be cached: `[builder 2/6] RUN make`."""
+    return _STEP.match(name) is not None

@@ -37,7 +37,10 @@ _TELLING_SECONDS = 2.0
 class Solver(Protocol):
     """A builder, as the engine sees it."""
 
-    address: str
+    @property
+    def address(self) -> str:
+        """Where it is, for people."""
+        ...
 
     async def solve(self, request: SolveRequest, *, on_status: StatusHandler) -> SolveResult:
         """Build; raises a `FleetpacksError`. Cancelling it cancels the build on the daemon."""

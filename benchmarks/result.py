@@ -1,0 +1,121 @@
+"""The one result type of all benchmarks, and the statistics behind its interval."""
+
+import math
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of a comparison: ours, or the peer's."""
+
+    command: tuple[str, ...]
+    median: float
+    """In the result's unit."""
+    solves: int
+    """Solve requests in one run, counted at the socket."""
+    executed: int
+    """Steps that ran in one run."""
+    cached: int
+    """Steps that were found cached in one run."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison.
+
+    `ratio` is the median over interleaved pairs of ours divided by theirs; `interval` holds it with at least 90 %
+    confidence (order statistics of the pairs' ratios, which assume nothing of their distribution).
+    """
+
+    name: str
+    unit: str
+    ours: Side
+    theirs: Side
+    ratio: float
+    interval: tuple[float, float]
+    bar: float
+    """What must not be exceeded, by what `bar_on` names."""
+    bar_on: Literal["ratio", "ours"] = "ratio"
+    """`ratio`: the interval's upper end; `ours`: our own median."""
+    rounds: int
+    void: int
+    """Pairs that were measured and not counted, with the reasons in `notes`."""
+    load: tuple[float, float]
+    """The machine's one-minute load when the rounds began, least and most."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def met(self) -> bool:
+        """Whether the bar is met."""
+        return (self.interval[1] if self.bar_on == "ratio" else self.ours.median) <= self.bar
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The results of one benchmark on one machine."""
+
+    format: int = 1
+    benchmark: str
+    date: str
+    commit: str
+    machine: str
+    results: tuple[Result, ...]
+
+
+def median_interval(values: Sequence[float], confidence: float = 0.90) -> tuple[float, float]:
+    """The narrowest symmetric interval of order statistics that holds the median.
+
+    Args:
+        values: at least two independent measurements.
+        confidence: the least probability, between 0 and 1.
+
+    Returns:
+        Two of the values. Too few values for the confidence give the least and the most.
+    """
+    ordered = sorted(values)
+    count = len(ordered)
+    for low in range(count // 2, 0, -1):
+        # The median lies outside [x(low), x(n+1-low)] when fewer than `low` values lie on one side of it.
+        outside = 2 * sum(math.comb(count, k) for k in range(low)) / 2**count
+        if 1 - outside >= confidence:
+            return ordered[low - 1], ordered[count - low]
+    return ordered[0], ordered[-1]
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value."""
+    return statistics.median(values)
+
+
+def load() -> float:
+    """The machine's one-minute load average."""
+    return os.getloadavg()[0]
+
+
+def machine() -> str:
+    """The machine in words: processor count, memory, kernel."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    system = f"Linux {platform.release()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores, {pages / 2**30:.0f} GiB, {system}"
+
+
+def table(report: Report) -> str:
+    """The results as a Markdown table."""
+    rows = [
+        "| comparison | unit | ours | theirs | ratio (90 % interval) | bar | pairs | solves | steps run / cached |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for result in report.results:
+        low, high = result.interval
+        ours, theirs = result.ours, result.theirs
+        rows.append(
+            f"| {result.name} | {result.unit} | {ours.median:.4g} | {theirs.median:.4g} "
+            f"| {result.ratio:.3g} ({low:.3g} to {high:.3g}) "
+            f"| {result.bar_on} at most {result.bar:g}: {'met' if result.met else 'MISSED'} "
+            f"| {result.rounds} | {ours.solves} / {theirs.solves} "
+            f"| {ours.executed} / {ours.cached} against {theirs.executed} / {theirs.cached} |"
+        )
+    return "\n".join(rows) + "\n"

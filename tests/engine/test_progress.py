@@ -1,0 +1,84 @@
+"""From status updates to events."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.buildkit import Log, StatusUpdate, Vertex
+from orchestrator.engine.progress import Progress
+from orchestrator.events import StepCompleted, StepLog, StepStarted
+
+
+def vertex(name: str, *, completed: bool = True, cached: bool = False, digest: str = "") -> Vertex:
+    return Vertex(
+        digest=digest or f"sha256:{name}",
+        name=name,
+        inputs=(),
+        started=1.0,
+        completed=3.5 if completed else None,
+        cached=cached,
+        error=None,
+    )
+
+
+def test_a_vertex_that_is_repeated_is_told_once() -> None:
+    progress = Progress("api")
+    running, done = vertex("[1/2] RUN a", completed=False), vertex("[1/2] RUN a")
+
+    events = [
+        *progress.feed(StatusUpdate(vertexes=(running, running))),
+        *progress.feed(StatusUpdate(vertexes=(done, done))),
+    ]
+
+    assert [type(event) for event in events] == [StepStarted, StepCompleted]
+    assert isinstance(events[1], StepCompleted)
+    assert events[1].seconds == 2.5
+
+
+def test_only_instructions_of_the_dockerfile_are_counted_as_steps() -> None:
+    progress = Progress("api")
+    names = [
+        "[internal] load build context",
+        "[builder 1/3] FROM docker.io/library/golang:1.25",
+        "[1/2] FROM docker.io/library/debian:bookworm-slim",
+        "exporting to image",
+        "[builder 2/3] RUN make",
+        "[2/2] COPY . .",
+    ]
+
+    list(progress.feed(StatusUpdate(vertexes=tuple(vertex(name, cached="COPY" in name) for name in names))))
+
+    assert (progress.steps, progress.cached) == (2, 1)
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=8))
+def test_output_cut_anywhere_gives_the_same_lines(data: bytes, cuts: list[int]) -> None:
+    data = data.replace(b"\r", b"")
+    edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    pieces = [data[low:high] for low, high in itertools.pairwise(edges)]
+    progress = Progress("api")
+
+    events = [
+        event
+        for piece in pieces
+        for event in progress.feed(StatusUpdate(logs=(Log(vertex="v", data=piece, stream=1),)))
+    ]
+    events += progress.close()
+
+    expected = data.decode(errors="replace").split("\n")
+    expected = expected[:-1] if expected[-1] == "" else expected
+    got = [event.text for event in events if isinstance(event, StepLog)]
+    assert "\n".join(got).encode() == "\n".join(line for line in expected).encode()
+
+
+def test_output_that_never_ends_its_line_is_not_kept_for_ever() -> None:
+    progress = Progress("api")
+
+    events = [
+        event
+        for _ in range(100)
+        for event in progress.feed(StatusUpdate(logs=(Log(vertex="v", data=b"x" * 1000, stream=1),)))
+    ]
+
+    assert sum(len(event.text) for event in events if isinstance(event, StepLog)) >= 80_000
