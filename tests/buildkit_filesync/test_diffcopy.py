@@ -456,6 +456,21 @@ def test_a_generated_path_is_not_file_and_directory_at_once(state: FileSyncState
         file_sync_handlers((MemorySource(name="context", files={"a/b": b"", "a": b""}),), state)
 
 
+async def test_no_descriptor_stays_open(root: Path, state: FileSyncState) -> None:
+    write(root, *(f"{number % 7}/{number}" for number in range(100)))
+
+    async def remove() -> None:
+        (root / "3/10").unlink()
+
+    await receive(source(root), state, ask=is_file)
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208  names are all there is
+    await receive(source(root), state, ask=is_file)
+    with pytest.raises(GrpcError):
+        await receive(source(root), state, ask=is_file, listed=remove)
+
+    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208  as above
+
+
 async def test_a_huge_list_needs_little_memory(root: Path, state: FileSyncState) -> None:
     count = 20_000
     for directory in range(20):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.buildkit.session import gopath
 from orchestrator.buildkit.session.patterns import TOP, Filter, PatternList
-from orchestrator.buildkit.session.regexp import Subject
+from orchestrator.buildkit.session.subject import Subject
 from orchestrator.errors import ContextError
 
 TABLE: list[tuple[list[str], list[str], list[str]]] = [

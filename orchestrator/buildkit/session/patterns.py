@@ -3,7 +3,7 @@ r"""Which paths of a context are sent: the matching of moby/patternmatcher v0.6.
 The daemon parses `.dockerignore` itself and sends the patterns; the client applies them. What a pattern matches is
 defined by patternmatcher's translation into a regular expression, not by the documentation: `**` is not confined to
 whole parts of a path, and `\d` is a digit. So the translation is repeated here, accidents included, and the result is
-run by `regexp` in linear time.
+run by `subject` in linear time.
 
 Rules for a list: the last pattern that matches wins; a pattern that matches a directory matches all below it; `!` takes
 back. Rules for a walk (fsutil filter.go, v0.0.0-20251211185533): an excluded directory is entered all the same when a
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from orchestrator.buildkit.session import gopath, regexp
+from orchestrator.buildkit.session.subject import Subject
 from orchestrator.errors import ContextError
 
 # strings.TrimSpace; str.strip() would also take the four ASCII separators.
@@ -45,7 +46,7 @@ class Pattern:
         self._alternatives = regexp.parse(regex) if kind == "regexp" else ()
         self._kind = kind
 
-    def matches(self, subject: regexp.Subject) -> bool:
+    def matches(self, subject: Subject) -> bool:
         """Whether this pattern matches the path itself, its parents left aside."""
         path = subject.text
         match self._kind:
@@ -107,7 +108,7 @@ class PatternList:
         self._plain_exceptions = all(p.prefix is not None for p in self.patterns if p.exception)
         self._plain_inclusions = all(p.prefix is not None for p in self.patterns if not p.exception)
 
-    def match(self, subject: regexp.Subject, inherited: int) -> tuple[bool, int]:
+    def match(self, subject: Subject, inherited: int) -> tuple[bool, int]:
         """Matches a path whose parent directory has been matched before.
 
         Args:
@@ -191,7 +192,7 @@ class Filter:
             path: relative to the root, `/` between its parts.
             inherited: `TOP`, or the verdict's on the parent directory.
         """
-        subject = regexp.Subject(path)
+        subject = Subject(path)
         send = True
         included, excluded = inherited
         if self._include:

@@ -1,13 +1,8 @@
-r"""The regular expressions that moby's patternmatcher makes out of ignore patterns, matched in linear time.
-
-Ignore files come from the repository being built, and Python's `re` backtracks: a line such as `*a*a*a*a*a*b` would
-hold the interpreter for minutes, and a session whose event loop stands still is declared dead. Go's engine is linear,
-so is this one: the set of positions reached in a path is one integer, and each step of the expression moves all of them
-at once.
+r"""The syntax of the regular expressions that moby's patternmatcher makes out of ignore patterns.
 
 Only what patternmatcher can produce is known: literals, classes, `[...]*`, `.*`, `(.*/)?`, `^`, `$`, and what it lets
 through from a pattern: `|` and `{2,3}` between them, and escapes (`\d` in an ignore file does mean a digit).
-Syntax: Go's regexp/syntax with Perl flags.
+Facts: Go's regexp/syntax with Perl flags. `subject` runs the result.
 """
 
 import re
@@ -63,10 +58,22 @@ class Repeat(NamedTuple):
 
 
 Step = Literal | One | Star | Directories | Assertion | Repeat
-Alternatives = tuple[tuple[Step, ...], ...]
 
-_SLASH = CharClass(re.compile("/"), negated=False)
-_DOT = CharClass(re.compile("\n"), negated=True)
+
+class Alternative(NamedTuple):
+    """One way to match."""
+
+    steps: tuple[Step, ...]
+    begin: str
+    """What a matching text begins with, as far as plain characters say so: tells most texts apart at once."""
+    end: str
+    """What it ends with, likewise."""
+
+
+Alternatives = tuple[Alternative, ...]
+
+SLASH = CharClass(re.compile("/"), negated=False)
+DOT = CharClass(re.compile("\n"), negated=True)
 _DIRECTORIES = "(.*/)?"
 _REPEAT = re.compile(r"\{(0|[1-9][0-9]*)(,(0|[1-9][0-9]*)?)?\}")
 _MOST_REPEATS = 1000
@@ -111,8 +118,10 @@ _POSIX_PLAIN = {
     "xdigit": _ranges("09AFaf"),
 }
 _POSIX = _POSIX_PLAIN | {f"^{name}": _complement(ranges) for name, ranges in _POSIX_PLAIN.items()}
-_ANCHORS = {"^": r"\A", "$": r"\Z"}
-_ASSERTIONS = {"A": r"\A", "z": r"\Z", "b": r"\b", "B": r"\B"}
+_BEGIN = re.compile(r"\A")
+_END = re.compile(r"\Z")
+_ANCHORS = {"^": _BEGIN, "$": _END}
+_ASSERTIONS = {"A": _BEGIN, "z": _END, "b": re.compile(r"\b", re.ASCII), "B": re.compile(r"\B", re.ASCII)}
 _CONTROLS = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
@@ -186,13 +195,13 @@ def parse(regex: str) -> Alternatives:
     Raises:
         BadRegexpError: the expression is malformed.
     """
-    alternatives: list[tuple[Step, ...]] = []
+    alternatives: list[Alternative] = []
     steps: list[Step] = []
     position = 0
     while position < len(regex):
         repeat = _REPEAT.match(regex, position)
         if regex[position] == "|":
-            alternatives.append(_merged(steps))
+            alternatives.append(_alternative(steps))
             steps = []
             position += 1
         elif repeat:
@@ -201,10 +210,10 @@ def parse(regex: str) -> Alternatives:
         else:
             step, position = _step(regex, position)
             steps.append(step)
-    return (*alternatives, _merged(steps))
+    return (*alternatives, _alternative(steps))
 
 
-def _merged(steps: list[Step]) -> tuple[Step, ...]:
+def _alternative(steps: list[Step]) -> Alternative:
     out: list[Step] = []
     for step in steps:
         match out[-1:], step:
@@ -212,7 +221,18 @@ def _merged(steps: list[Step]) -> tuple[Step, ...]:
                 out[-1] = Literal(before + text)
             case _:
                 out.append(step)
-    return tuple(out)
+    begin = end = ""
+    match out:
+        case [Assertion(anchor), Literal(text), *_] if anchor is _BEGIN:
+            begin = text
+        case _:
+            pass
+    match out:
+        case [*_, Literal(text), Assertion(anchor)] if anchor is _END:
+            end = text
+        case _:
+            pass
+    return Alternative(tuple(out), begin, end)
 
 
 def _repeated(step: Step | None, repeat: re.Match[str]) -> Repeat:
@@ -229,7 +249,7 @@ def _step(regex: str, position: int) -> tuple[Step, int]:
     if regex.startswith(_DIRECTORIES, position):
         return Directories(), position + len(_DIRECTORIES)
     if regex.startswith(".*", position):
-        return Star(_DOT), position + 2
+        return Star(DOT), position + 2
     char = regex[position]
     if char == "[":
         chars, position = _class(regex, position)
@@ -238,94 +258,14 @@ def _step(regex: str, position: int) -> tuple[Step, int]:
     if char == "\\":
         return _escape_step(regex, position)
     anchor = _ANCHORS.get(char)
-    return Assertion(re.compile(anchor)) if anchor else Literal(char), position + 1
+    return Assertion(anchor) if anchor else Literal(char), position + 1
 
 
 def _escape_step(regex: str, position: int) -> tuple[Step, int]:
     name = regex[position + 1 : position + 2]
     if name in _ASSERTIONS:
-        return Assertion(re.compile(_ASSERTIONS[name], re.ASCII)), position + 2
+        return Assertion(_ASSERTIONS[name]), position + 2
     if name in _PERL:
         return One(_char_class(_PERL[name])), position + 2
     char, position = _escaped(regex, position)
     return Literal(chr(char)), position
-
-
-class Subject:
-    """A text to be matched by many expressions; what one finds out about its characters serves the others."""
-
-    __slots__ = ("_end", "_masks", "text")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._end = 1 << len(text)
-        self._masks: dict[re.Pattern[str], int] = {}
-
-    def places(self, finder: re.Pattern[str]) -> int:
-        """Bit n is set where the finder finds something at character n."""
-        mask = self._masks.get(finder)
-        if mask is None:
-            mask = 0
-            for found in finder.finditer(self.text):
-                mask |= 1 << found.start()
-            self._masks[finder] = mask
-        return mask
-
-    def members(self, chars: CharClass) -> int:
-        """Bit n is set where character n belongs to the class."""
-        places = self.places(chars.finder)
-        return (self._end - 1) ^ places if chars.negated else places
-
-    def matches(self, alternatives: Alternatives) -> bool:
-        """Whether one of the alternatives is found in the text; anchors are part of them."""
-        return any(self._run(steps) for steps in alternatives)
-
-    def _run(self, steps: tuple[Step, ...]) -> bool:
-        reached = (self._end << 1) - 1
-        for step in steps:
-            reached = self._advance(reached, step)
-            if not reached:
-                return False
-        return True
-
-    def _advance(self, reached: int, step: Step) -> int:
-        match step:
-            case Literal(text):
-                return self._after_literal(reached, text)
-            case One(chars):
-                return (reached & self.members(chars)) << 1
-            case Star(chars):
-                return _spread(reached, self.members(chars))
-            case Directories():
-                return reached | (_spread(reached, self.members(_DOT)) & self.members(_SLASH)) << 1
-            case Assertion(finder):
-                return reached & self.places(finder)
-            case Repeat():
-                return self._repeat(reached, step)
-
-    def _repeat(self, reached: int, repeat: Repeat) -> int:
-        for _ in range(repeat.least):
-            reached = self._advance(reached, repeat.step)
-        frontier = reached
-        # Each round moves by a character at least, or not at all.
-        most = len(self.text) if repeat.most is None else repeat.most - repeat.least
-        for _ in range(most):
-            frontier = self._advance(frontier, repeat.step)
-            if frontier | reached == reached:
-                break
-            reached |= frontier
-        return reached
-
-    def _after_literal(self, reached: int, literal: str) -> int:
-        out = 0
-        place = self.text.find(literal, (reached & -reached).bit_length() - 1)
-        while place >= 0:
-            if reached >> place & 1:
-                out |= 1 << (place + len(literal))
-            place = self.text.find(literal, place + 1)
-        return out
-
-
-def _spread(reached: int, members: int) -> int:
-    """All places that can be reached by walking over members: an addition carries through each run of ones."""
-    return reached | (((reached & members) + members) ^ members)
