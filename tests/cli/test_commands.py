@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 Run = Callable[..., Any]
 
 _GOLDEN = Path(__file__).parent / "golden"
@@ -185,3 +187,28 @@ async def test_a_real_process_prints_the_same(start: Callable[..., Awaitable[Any
 
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == (_GOLDEN / "apps.jsonl").read_text()
+
+
+async def test_branch_and_revision_come_from_the_checkout_when_no_platform_says_them(
+    start: Callable[..., Awaitable[Any]], tmp_path: Path
+) -> None:
+    source = tmp_path / "shop"
+    (source / "a").mkdir(parents=True)
+    (source / "a/Dockerfile").write_text("FROM scratch\n")
+    identity = ("-c", "user.name=x", "-c", "user.email=x@example")
+    for words in (("init", "-q", "-b", "fix/it"), ("add", "."), (*identity, "commit", "-q", "-m", "x")):
+        await anyio.run_process(["git", *words], cwd=source)
+    revision = (await anyio.run_process(["git", "rev-parse", "HEAD"], cwd=source)).stdout.decode()
+
+    ran = await start("plan", "--json", "-C", str(source), "--image", "r.example/x:{branch}-{sha}")
+
+    assert ran.err == ""
+    assert _lines(ran.out)[0]["image"] == f"r.example/x:fix-it-{revision[:12]}"
+
+
+def test_a_ci_platform_names_the_image(run: Run, monorepo: Path) -> None:
+    variables = {"GITLAB_CI": "true", "CI_REGISTRY_IMAGE": "registry.example/shop"}
+
+    ran = run("plan", "--json", "-C", monorepo, "apps/api", variables=variables)
+
+    assert _lines(ran.out)[0]["image"] == "registry.example/shop/api:latest"
