@@ -14,6 +14,7 @@ from tests.lab import Lab
 from tests.lab.mounts import mount_points
 from tests.lab.process import Daemon, strays
 from tests.lab.state import Layout, Record
+from tests.lab.up import locked
 
 pytestmark = pytest.mark.real
 
@@ -94,6 +95,23 @@ async def test_two_ups_at_once_make_one_lab(own: OwnLab) -> None:
     assert [status for status, _ in results] == [0, 0], results
     assert sum(output.count("starting registry") for _, output in results) == 1
     assert {daemon.pid for daemon in strays(own.layout.root)} == {d.pid for d in own.record().daemons.values()}
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_an_interrupted_command_says_so_in_its_exit_status(own: OwnLab, number: int, status: int) -> None:
+    command = [sys.executable, "-m", "tests.lab", "up", "--no-images"]
+    env = {**environment.read(), "FLEETPACKS_LAB": str(own.layout.root)}
+    with locked(own.layout, print):
+        async with await anyio.open_process(command, env=env, cwd=Path(__file__).parents[2]) as up:
+            assert up.stderr is not None
+            said = await up.stderr.receive()
+
+            up.send_signal(number)
+            exit_status = await up.wait()
+
+    assert b"waiting for another command" in said
+    assert exit_status == status
+    assert own.layout.read() is None
 
 
 @pytest.mark.parametrize("victim", ["registry", "buildkitd"])
