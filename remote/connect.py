@@ -1,10 +1,10 @@
 """From an address to a connected byte stream."""
 
-import anyio
 import anyio.abc
 
 from remote.address import Address
 from remote.errors import UnreachableError
+from remote.unix import UnixStream
 
 
 async def connect(address: Address) -> anyio.abc.ByteStream:
@@ -14,7 +14,7 @@ async def connect(address: Address) -> anyio.abc.ByteStream:
         UnreachableError: no such socket, no permission, or nobody listens there.
     """
     try:
-        return await anyio.connect_unix(address.path)
+        return await UnixStream.connect(address.path)
     except FileNotFoundError as error:
         raise UnreachableError(
             f"{address}: no such socket", hint="start buildkitd, or name another builder with --host"

@@ -1,0 +1,92 @@
+"""A unix socket as a byte stream.
+
+anyio's own stream for unix sockets waits, on asyncio, with `loop.add_reader(socket, future.set_result, None)`. When it
+is cancelled in the very turn of the loop in which the socket became readable (a connection closed from both sides), the
+callback meets a cancelled future, and asyncio reports an InvalidStateError to nobody in particular (anyio 4.16.0,
+`_backends/_asyncio.py`). `anyio.wait_readable` has no such race, on either event loop.
+"""
+
+import socket
+from typing import Self
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+from anyio.abc import ByteStream
+
+
+class UnixStream(ByteStream):
+    """A connected unix socket. Receiving and sending are for one task each.
+
+    Args:
+        raw: connected and non-blocking; this owns it.
+    """
+
+    def __init__(self, raw: socket.socket) -> None:
+        self._raw = raw
+        self._receiving = anyio.ResourceGuard("reading from")
+        self._sending = anyio.ResourceGuard("writing to")
+
+    @classmethod
+    async def connect(cls, path: str) -> Self:
+        """Connect to whoever listens at a path.
+
+        Raises:
+            OSError: nobody does, or we may not.
+        """
+        raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            # Waits while the listener's queue is full, for which a non-blocking unix socket has no event.
+            await anyio.to_thread.run_sync(raw.connect, path)
+        except BaseException:
+            raw.close()
+            raise
+        raw.setblocking(False)
+        return cls(raw)
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Take what has arrived, at most `max_bytes`."""
+        await anyio.lowlevel.checkpoint()
+        with self._receiving:
+            while True:
+                try:
+                    data = self._raw.recv(max_bytes)
+                except BlockingIOError:
+                    await anyio.wait_readable(self._raw)
+                except OSError as error:
+                    raise self._failure(error) from error
+                else:
+                    if not data:
+                        raise anyio.EndOfStream
+                    return data
+
+    async def send(self, item: bytes) -> None:
+        """Send all of it."""
+        await anyio.lowlevel.checkpoint()
+        with self._sending, memoryview(item) as view:
+            sent = 0
+            while sent < len(view):
+                try:
+                    sent += self._raw.send(view[sent:])
+                except BlockingIOError:
+                    await anyio.wait_writable(self._raw)
+                except OSError as error:
+                    raise self._failure(error) from error
+
+    async def send_eof(self) -> None:
+        """Send nothing more; receiving goes on."""
+        with self._sending:
+            self._raw.shutdown(socket.SHUT_WR)
+        await anyio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """Close the socket; who waits for it gets ClosedResourceError."""
+        if self._raw.fileno() >= 0:
+            anyio.notify_closing(self._raw)
+            self._raw.close()
+        await anyio.lowlevel.checkpoint()
+
+    def _failure(self, error: OSError) -> Exception:
+        if self._raw.fileno() < 0:
+            return anyio.ClosedResourceError()
+        return anyio.BrokenResourceError(error.strerror or str(error))
