@@ -197,9 +197,8 @@ class Client:
         behind its last user.
         """
         async with self._opening:
-            control = self._control
-            if control is None:
-                control = self._control = await self._tasks.start(self._hold)
+            control: _Control = self._control or await self._tasks.start(self._hold)
+            self._control = control
         control.users += 1
         try:
             yield control.connection

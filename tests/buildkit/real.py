@@ -19,6 +19,8 @@ from orchestrator.buildkit import (
     TokenProvider,
     Vertex,
 )
+from remote.address import UnixAddress
+from remote.connect import connect
 
 _LIBRARY = re.compile(r"(/\S+) \(0x")
 PROGRAMS = ("/bin/sh", "/bin/sleep", "/bin/cat")
@@ -31,7 +33,7 @@ def client(socket: Path) -> Client:
     """A client of the daemon at a unix socket."""
 
     async def dial() -> ByteStream:
-        return await anyio.connect_unix(socket)
+        return await connect(UnixAddress(path=str(socket)))
 
     return Client(dial, address=f"unix://{socket}")
 

@@ -4,9 +4,10 @@ Frames and headers are read by hyperframe and hpack, not by our own connection: 
 checks.
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import anyio
 import msgspec
@@ -128,14 +129,19 @@ def _messages(body: bytes) -> Iterator[bytes]:
 
 def unknown_fields(message: Message, path: str = "") -> Iterator[str]:
     """Where a message or what it holds has fields that our `.proto` files do not know."""
-    for field in UnknownFieldSet(message):
-        yield f"{path}{message.DESCRIPTOR.full_name}: field {field.field_number}"
+    unknown = UnknownFieldSet(message)
+    for index in range(len(unknown)):
+        yield f"{path}{message.DESCRIPTOR.full_name}: field {unknown[index].field_number}"
     for descriptor, value in message.ListFields():
         if descriptor.type != FieldDescriptor.TYPE_MESSAGE:
             continue
         below = f"{path}{descriptor.name}."
-        values = [value] if isinstance(value, Message) else list(value)
-        if descriptor.message_type.GetOptions().map_entry:
-            values = [entry for entry in value.values() if isinstance(entry, Message)]
-        for inner in values:
-            yield from unknown_fields(inner, below)
+        if isinstance(value, Message):
+            held: Iterable[object] = (value,)
+        elif isinstance(value, Mapping):
+            held = cast("Mapping[object, object]", value).values()
+        else:
+            held = value
+        for inner in held:
+            if isinstance(inner, Message):
+                yield from unknown_fields(inner, below)

@@ -74,19 +74,22 @@ RECORDED: tuple[tuple[type[FleetpacksError], str, str], ...] = (
     (
         RegistryUnavailableError,
         (
-            "nope.example/x:1: failed to resolve source metadata for nope.example/x:1: failed to do request: "
-            'Head "https://nope.example/v2/x/manifests/1": dial tcp: lookup nope.example on 10.255.255.53:53: no such host'
+            "nope.example/x:1: failed to resolve source metadata for nope.example/x:1: failed to do request: Head "
+            '"https://nope.example/v2/x/manifests/1": dial tcp: lookup nope.example on 10.255.255.53:53: no such host'
         ),
         "reach",
     ),
     (RegistryError, PUSH + "denied: no no", "log in"),
-    (RegistryError, "failed to push 127.0.0.1:5799/X Y: invalid reference format: repository name (X Y) must be "
-     "lowercase", "lower case"),
+    (
+        RegistryError,
+        "failed to push 127.0.0.1:5799/X Y: invalid reference format: repository name (X Y) must be lowercase",
+        "lower case",
+    ),
     (
         RegistryError,
         (
-            PUSH + 'failed to do request: Head "https://127.0.0.1:5799/v2/a/blobs/sha256:1": tls: first record does not '
-            "look like a TLS handshake"
+            PUSH + 'failed to do request: Head "https://127.0.0.1:5799/v2/a/blobs/sha256:1": tls: first record does '
+            "not look like a TLS handshake"
         ),
         "plain HTTP",
     ),

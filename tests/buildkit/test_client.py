@@ -308,6 +308,7 @@ async def test_an_error_of_the_caller_ends_the_build_and_is_raised_as_it_is() ->
 async def test_cancelling_cancels_on_the_daemon_and_waits_until_it_has_cleaned_up() -> None:
     started, cleaning, cleaned = anyio.Event(), anyio.Event(), anyio.Event()
     left: list[bool] = []
+    during: tuple[str, ...] = ()
 
     async def solve(_request: control_pb2.SolveRequest, _session: Connection) -> dict[str, str]:
         started.set()
@@ -356,9 +357,11 @@ async def test_a_daemon_that_does_not_clean_up_is_not_waited_for_for_ever(monkey
         await started.wait()
         scope.cancel()
 
+    scope = anyio.CancelScope()
+    active: tuple[str, ...] = ()
     async with connected(daemon) as builder, anyio.create_task_group() as tasks:
-        with anyio.fail_after(5), anyio.CancelScope() as scope:
-            tasks.start_soon(cancel_when_started, scope)
+        tasks.start_soon(cancel_when_started, scope)
+        with anyio.fail_after(5), scope:
             await builder.solve(request("mine"), on_status=Collected())
         active = tuple(daemon.active)
         forever.set()

@@ -53,7 +53,7 @@ THEIRS = ("/moby.buildkit.v1.frontend.LLBBridge/", "/opentelemetry.proto.collect
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_a_go_clients_conversation_holds_no_field_that_we_do_not_know(lab: Lab, tmp_path: Path) -> None:
     async with scripted_registry(challenge) as registry, tap(tmp_path / "tap", lab.buildkitd) as connections:
         await converse(lab, tmp_path, registry)

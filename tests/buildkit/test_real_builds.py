@@ -110,6 +110,8 @@ async def test_cancelling_ends_the_step_and_leaves_no_active_build(lab: Lab) -> 
     build = request(ROOT + f"RUN echo sleeping; sleep {seconds}\n", context=await shell_root())
     sleeping = watched.said(b"sleeping")
     active: tuple[str, ...] = ()
+    running: list[int] = []
+    scope = anyio.CancelScope()
 
     async with client(lab.buildkitd) as builder:
         async with anyio.create_task_group() as tasks:
@@ -121,9 +123,8 @@ async def test_cancelling_ends_the_step_and_leaves_no_active_build(lab: Lab) -> 
                 running.append(processes(seconds))
                 scope.cancel()
 
-            running: list[int] = []
-            with anyio.fail_after(60), anyio.CancelScope() as scope:
-                tasks.start_soon(cancel)
+            tasks.start_soon(cancel)
+            with anyio.fail_after(60), scope:
                 await builder.solve(build, on_status=watched)
         left = await builder.active_builds()
 
@@ -134,11 +135,11 @@ async def test_cancelling_ends_the_step_and_leaves_no_active_build(lab: Lab) -> 
 
 
 def processes(argument: str) -> int:
-    """How many processes of this machine were started with this argument."""
+    """How many processes of this machine have this in their command line."""
     found = 0
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found += path.read_bytes().split(b"\0")[:2] == [b"sleep", argument.encode()]
+            found += argument.encode() in path.read_bytes()
         except OSError:
             continue
     return found

@@ -211,8 +211,7 @@ async def test_a_daemon_that_is_killed_under_a_build_is_lost_at_once(lab: Lab, t
         build = request(f"FROM {registry}/app:1\nCOPY a /a\n", context={"a": b"a"})
         with anyio.fail_after(30), pytest.raises(DaemonLostError) as caught:
             await builder.solve(build, on_status=Watched())
-
-    assert caught.value.hint
+        assert caught.value.hint
 
 
 async def until_stopping(builder: Client) -> None:
@@ -247,21 +246,21 @@ async def test_a_daemon_that_is_being_stopped_ends_its_builds_first(lab: Lab, tm
 async def test_cancelling_while_the_daemon_waits_for_a_registry_leaves_no_active_build(lab: Lab) -> None:
     silent = SilentRegistry()
 
+    scope = anyio.CancelScope()
+
+    async def cancel() -> None:
+        await silent.asked.wait()
+        scope.cancel()
+
     async with (
         scripted_registry(silent) as registry,
         client(lab.buildkitd) as builder,
         anyio.create_task_group() as tasks,
     ):
         build = request(f"FROM {registry}/app:1\nCOPY a /a\n", context={"a": b"a"})
-        with anyio.fail_after(30), anyio.CancelScope() as scope:
-
-            async def cancel() -> None:
-                await silent.asked.wait()
-                scope.cancel()
-
-            tasks.start_soon(cancel)
+        tasks.start_soon(cancel)
+        with anyio.fail_after(30), scope:
             await builder.solve(build, on_status=Watched())
-        left = await builder.active_builds()
+        assert build.ref not in await builder.active_builds()
 
     assert scope.cancelled_caught
-    assert build.ref not in left

@@ -6,8 +6,12 @@ The generated files are committed, so that neither a user nor an installation ne
 import sys
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from grpc_tools import protoc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PACKAGE = Path("orchestrator/buildkit/protos")
 _ROOT = Path(__file__).resolve().parents[3]
@@ -29,7 +33,9 @@ def compile_protos(output: Path, *, root: Path = _ROOT) -> tuple[Path, ...]:
     sources = [str(PACKAGE / source.name) for source in sorted((root / PACKAGE).glob("*.proto"))]
     includes = [f"--proto_path={root}", f"--proto_path={resources.files('grpc_tools') / '_proto'}"]
     arguments = ["protoc", *includes, f"--python_out={output}", f"--pyi_out={output}", *sources]
-    status: int = protoc.main(arguments)  # pyright: ignore[reportUnknownMemberType]  grpcio-tools ships no types
+    # grpcio-tools ships no types.
+    main = cast("Callable[[list[str]], int]", protoc.main)  # pyright: ignore[reportUnknownMemberType]  see above
+    status = main(arguments)
     if status != 0:
         raise RuntimeError(f"protoc ended with {status}")
     return tuple(sorted(path.relative_to(output) for path in (output / PACKAGE).glob("*_pb2.py*")))

@@ -1,0 +1,1 @@
+"""Tests of the BuildKit client: alone, against a scripted daemon, and against a real one."""
