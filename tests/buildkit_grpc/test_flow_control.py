@@ -212,10 +212,10 @@ async def test_padding_counts_in_the_windows_and_is_granted_again() -> None:
 
 @pytest.mark.parametrize("kind", ["stream", "connection"])
 async def test_a_peer_that_ignores_our_windows_is_dropped(kind: str) -> None:
+    errors: list[Exception] = []
+    streams = 1 if kind == "stream" else CONNECTION_WINDOW // STREAM_WINDOW + 1
     async with client_of_peer() as (connection, peer):
-        streams = 1 if kind == "stream" else CONNECTION_WINDOW // STREAM_WINDOW + 1
         async with anyio.create_task_group() as tasks:
-            errors: list[Exception] = []
 
             async def hold() -> None:
                 async with connection.call("/x") as call:
@@ -243,10 +243,10 @@ async def test_a_peer_that_ignores_our_windows_is_dropped(kind: str) -> None:
                 await peer.flush()
             goodbye = await peer.expect(ConnectionTerminated)
             gone.set()
-
             assert goodbye.error_code == ErrorCodes.FLOW_CONTROL_ERROR
-            assert len(errors) == streams
-            assert all("window" in str(error) for error in errors)
+
+        assert len(errors) == streams
+        assert all("window" in str(error) for error in errors)
 
 
 async def test_a_server_keeps_to_the_clients_windows() -> None:
