@@ -7,7 +7,7 @@ from typing import Final
 
 from langs import base, commands, gomod, procfile, versions
 from langs.errors import LangError
-from langs.files import AppFiles, require_plain_name
+from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
 
 NAME: Final = "go"
@@ -78,6 +78,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "compiled": compiled,
             "binary": binary,
             "package": package,
+            "beside": settings.build_command is None and start.command.split()[0] in {f"./{binary}", f"/app/{binary}"},
             "assets": tuple(name for name in _ASSETS if files.has_directory(name)),
             "title": base.title(binary),
         },
@@ -180,17 +181,27 @@ def _target(files: AppFiles, settings: Settings, declared: tuple[Process, ...], 
     choices = {posixpath.basename(package): package for package in mains}
     for choice in (named, name):
         if choice in choices:
-            return require_plain_name(choices[choice]), require_plain_name(choice)
+            return _importable(choices[choice]), choice
     if len(mains) > 1:
         raise LangError(f"several main packages were found: {', '.join(sorted(mains))}", file="go.mod", hint=_HINT)
     binary, package = next(iter(choices.items()))
-    return require_plain_name(package), require_plain_name(name if binary == "cmd" else binary)
+    return _importable(package), name if binary == "cmd" else binary
+
+
+def _importable(package: str) -> str:
+    """`package`, when its directory is a legal part of an import path; its last part is then a legal binary name."""
+    if not _MODULE.fullmatch(package.removeprefix("./")):
+        raise LangError(
+            f"the directory {package[:200]!r} cannot be a part of an import path",
+            hint="Use letters, digits and . _ ~ - in its name.",
+        )
+    return package
 
 
 def _starts_binary(command: str) -> bool:
-    """Whether a command names its program as a built binary: bare, or in bin/."""
+    """Whether a command names its program as a built binary: bare, in bin/ or beside it."""
     words = command.split()
-    return bool(words) and words[0].rpartition("/")[0] in {"", "bin", "./bin", "/app/bin"}
+    return bool(words) and words[0].rpartition("/")[0] in {"", ".", "bin", "./bin", "/app", "/app/bin"}
 
 
 def _plain(name: str) -> bool:

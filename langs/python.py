@@ -50,6 +50,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     names: frozenset[str]
     application: wsgi.Application | None
     entry: str | None
+    entry_starts: bool
+    """Whether the entry point does something when it is started; one that only defines an application ends at once."""
 
 
 def detect(files: AppFiles) -> Detection | None:
@@ -161,6 +163,7 @@ def _find(files: AppFiles) -> Found:
     project = pyproject.read(files)
     required = pyproject.requirements(files) if manager_file == pyproject.REQUIREMENTS else None
     names = required.names if required else pyproject.names(project.dependencies) if project else frozenset[str]()
+    entry = files.first(*_ENTRIES)
     return Found(
         project=project,
         requirements=required,
@@ -168,7 +171,8 @@ def _find(files: AppFiles) -> Found:
         manager_file=manager_file,
         names=names,
         application=wsgi.find(files),
-        entry=files.first(*_ENTRIES),
+        entry=entry,
+        entry_starts=entry is not None and wsgi.look(files, entry).main,
     )
 
 
@@ -201,10 +205,11 @@ def _default_start(found: Found) -> tuple[str | None, str | None]:
     served = _served(found.application, found.names) if found.application else None
     if served is not None:
         return served, None
-    if found.application is not None and "flask" in found.names and found.entry is None:
+    idle = found.application is not None and not found.entry_starts
+    if found.application is not None and idle and "flask" in found.names:
         command = f"flask --app {found.application.module} run --host 0.0.0.0 --port $PORT"
         return command, "Flask's own server is for development: add gunicorn to the dependencies"
-    if found.entry is not None:
+    if found.entry is not None and not idle:
         return f"python {found.entry}", None
     return (_script(found.project) if found.project and found.project.package else None), None
 

@@ -250,7 +250,7 @@ def test_an_npm_lockfile_beside_anothers_is_npm(write: Write) -> None:
         ({"go.work": "use ../b\n", "main.go": MAIN_GO}, "outside"),
         ({"go.mod": "module $(id)\n", "main.go": MAIN_GO}, "not a module path"),
         ({"go.mod": "require (\n", "main.go": MAIN_GO}, "does not end"),
-        ({"go.mod": "module a\n", "cmd/a b$/main.go": MAIN_GO}, "cannot be used"),
+        ({"go.mod": "module a\n", "cmd/a b$/main.go": MAIN_GO}, "import path"),
         ({"go.mod": "module x\n", "cmd/a/main.go": MAIN_GO, "cmd/b/main.go": MAIN_GO}, "several main packages"),
         ({"go.mod": "module x\n", "x.go": "package x\n"}, "no package main"),
         ({"Dockerfile": "nothing"}, "no FROM"),
@@ -285,3 +285,40 @@ def test_a_users_dockerfile_stays_as_it_is(write: Write) -> None:
 
     assert (built.dockerfile, built.dockerfile_path, built.dockerignore) == (text, "deploy/D", None)
     assert [process.name for process in built.processes] == ["worker"]
+
+
+@pytest.mark.parametrize("web", ["./shop --fast", "/app/shop", "bin/shop", "shop"])
+def test_a_go_binary_stands_where_the_procfile_starts_it(write: Write, web: str) -> None:
+    root = write({"go.mod": "module x\n", "main.go": MAIN_GO, "Procfile": f"web: {web}\n"})
+
+    text = langs.build(root, Settings()).dockerfile
+
+    assert "-o /out/bin/shop ." in text
+    assert ("COPY --from=builder --chown=1000:1000 /out/bin/shop ./" in text) == web.startswith(("./", "/app/"))
+
+
+@pytest.mark.parametrize(
+    ("requirement", "source", "start"),
+    [
+        ("flask", "app = flask.Flask('x')", "flask --app app run --host 0.0.0.0 --port $PORT"),
+        ("flask", "app = flask.Flask('x')\nif __name__ == '__main__':\n    app.run()", "python app.py"),
+        ("flask\ngunicorn", "application = flask.Flask('x')", "gunicorn --bind 0.0.0.0:$PORT app:application"),
+        ("flask\nwaitress", "app = flask.Flask('x')", "waitress-serve --listen=0.0.0.0:$PORT app:app"),
+        ("fastapi\nhypercorn", "app = FastAPI()", "hypercorn --bind 0.0.0.0:$PORT app:app"),
+        ("fastapi[standard]", "app = FastAPI()", "uvicorn --host 0.0.0.0 --port $PORT app:app"),
+        ("aiohttp", "import aiohttp\naiohttp.web.run_app()", "python app.py"),
+    ],
+)
+def test_a_python_app_is_started_by_the_server_it_depends_on(
+    write: Write, requirement: str, source: str, start: str
+) -> None:
+    root = write({"requirements.txt": requirement, "app.py": f"{source}\n"})
+
+    assert langs.build(root, Settings()).start_command == start
+
+
+def test_an_application_without_a_server_is_an_error(write: Write) -> None:
+    root = write({"requirements.txt": "fastapi\n", "app.py": "app = FastAPI()\n"})
+
+    with pytest.raises(LangError, match="no start command"):
+        langs.build(root, Settings())
