@@ -98,7 +98,9 @@ async def test_two_ups_at_once_make_one_lab(own: OwnLab) -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-async def test_an_interrupted_command_says_so_in_its_exit_status(own: OwnLab, number: int, status: int) -> None:
+async def test_an_interrupted_command_says_so_in_its_exit_status(
+    own: OwnLab, number: signal.Signals, status: int
+) -> None:
     command = [sys.executable, "-m", "tests.lab", "up", "--no-images"]
     env = {**environment.read(), "FLEETPACKS_LAB": str(own.layout.root)}
     with locked(own.layout, print):
