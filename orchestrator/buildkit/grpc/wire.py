@@ -2,7 +2,7 @@
 
 `h2` owns what is intricate: the preface, settings, HPACK, the states of streams, pings. DATA frames, the only frames
 that come by the ten thousand, go around it, because building a frame object and running two state machines for each
-costs more than moving its bytes (about 20 microseconds against 1):
+costs ten times more than moving its bytes (22 against 2 microseconds to send 16 KiB, 52 against 4 to receive them):
 
 - sending: `send_data` writes headers and slices of many DATA frames at once, and books their sizes in `h2`'s windows;
 - receiving: `receive` cuts the stream into frames, yields DATA as `Data`, and shows everything else to `h2`. A DATA
