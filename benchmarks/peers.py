@@ -45,7 +45,7 @@ async def run_all(lab: Lab, rounds: int) -> tuple[Result, ...]:
 async def run_peers(rounds: int) -> Report:
     """The benchmark `peers`. The lab must be up, with peers."""
     lab = current()
-    if lab is None or lab.buildx is None or not lab.buildx.exists():
+    if lab is None or not lab.buildx.exists():
         raise SystemExit("benchmarks: the lab is not up\nhint: python -m tests.lab up --peers")
     commit = await anyio.run_process(["git", "rev-parse", "--short=12", "HEAD"])
     return Report(

@@ -4,7 +4,7 @@ The proxy moves bytes in both directions and reads the client's HTTP/2 frames be
 `:path` says so. Counting at the socket treats every client alike.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,8 +13,11 @@ import anyio.abc
 from hpack import Decoder
 from hyperframe.frame import ContinuationFrame, Frame, HeadersFrame
 
+from remote.address import UnixAddress
+from remote.connect import connect
+
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_SOLVE = "/moby.buildkit.v1.Control/Solve"
+_SOLVE = b"/moby.buildkit.v1.Control/Solve"
 _FRAME_HEADER = 9
 _MOST = 1 << 18
 
@@ -63,18 +66,18 @@ class _Requests:
             del self._buffer[: _FRAME_HEADER + length]
             self._block += frame.data
             if "END_HEADERS" in frame.flags:
-                headers = self._decoder.decode(self._block)
+                headers = self._decoder.decode(self._block, raw=True)
                 self._block = b""
-                self._tap.solves += any(name == ":path" and value == _SOLVE for name, value in headers)
+                self._tap.solves += any(name == b":path" and value == _SOLVE for name, value in headers)
 
 
 @asynccontextmanager
-async def tapped(daemon: Path, socket: Path) -> AsyncIterator[Tap]:
+async def tapped(daemon: Path, socket: Path) -> AsyncGenerator[Tap]:
     """Listen on `socket` and forward everything to `daemon`, counting."""
     tap = Tap()
 
     async def serve(client: anyio.abc.SocketStream) -> None:
-        async with client, await anyio.connect_unix(daemon) as upstream, anyio.create_task_group() as tasks:
+        async with client, await connect(UnixAddress(path=str(daemon))) as upstream, anyio.create_task_group() as tasks:
 
             async def down() -> None:
                 await _pump(upstream, client, lambda data: setattr(tap, "received", tap.received + len(data)))

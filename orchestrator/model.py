@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+
 from langs.model import AppBuild, Detection, Settings
 
 

@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from orchestrator.display.output import show
 from orchestrator.display.plain import Plain
 from orchestrator.engine.publish import RegistryPublisher
 from orchestrator.engine.request import filters, solve_request
-from orchestrator.engine.run import Prepare, Run, exit_code
+from orchestrator.engine.run import Outcome, Prepare, Run, exit_code
 from orchestrator.errors import EXIT_SIGINT, EXIT_SIGTERM, ConfigError, FleetpacksError, UsageError
 from orchestrator.events import Event
 from orchestrator.model import AppPlan, Plan, SecretSource
@@ -71,10 +71,16 @@ async def run_build(config: Config, plan: Plan, options: BuildOptions, *, out: T
         TransientError: nothing answers at the builder's address.
     """
     address = _builder(config)
-    signals = _Signals()
     began = time.monotonic()
-    async with signals.watched(), _registry(config) as (registry, tokens):
-        async with Client(partial(remote.connect.connect, address), address=str(address)) as client:
+    signals = _Signals()
+    outcomes: Mapping[str, Outcome] = {}
+    failure: FleetpacksError | None = None
+    try:
+        async with (
+            signals.watched(),
+            _registry(config) as (registry, tokens),
+            Client(partial(remote.connect.connect, address), address=str(address)) as client,
+        ):
             # One question first: a builder that is not there is one error, not one for each app.
             await client.workers()
             send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
@@ -87,25 +93,29 @@ async def run_build(config: Config, plan: Plan, options: BuildOptions, *, out: T
                 jobs=_jobs(config),
                 fail_fast=not options.keep_going,
             )
-            with closing(Plain()) as plain:
+            with closing(Plain()) as plain, signals.handled_by(run.interrupt):
                 render = jsonlines.render if options.progress == "json" else plain.render
                 async with anyio.create_task_group() as displays:
                     displays.start_soon(show, receive, render, out)
-                    with signals.handled_by(run.interrupt):
-                        outcomes = await run.execute()
-        code = signals.exit_code or exit_code(outcomes.values())
-        if config.result_file is not None:
-            document = result.result(
-                plan,
-                outcomes,
-                exit_code=code,
-                seconds=time.monotonic() - began,
-                timestamp=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
-            )
+                    outcomes = await run.execute()
+    except FleetpacksError as error:
+        failure = error
+    code = signals.exit_code or (failure.exit_code if failure else exit_code(outcomes.values()))
+    if config.result_file is not None:
+        # Also of a run that never began: whoever waits for the file must not wait in vain.
+        document = result.result(
+            plan,
+            outcomes,
+            exit_code=code,
+            seconds=time.monotonic() - began,
+            timestamp=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
+            error=failure.message if failure else None,
+        )
+        with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(result.write, config.result_file, document)
-        return code
-    # Reached only when a signal cancelled everything: before the run began, or for the second time.
-    return signals.exit_code or EXIT_SIGTERM
+    if failure is not None:
+        raise failure
+    return code
 
 
 async def run_tag(config: Config, sources: Sequence[str], tags: Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ lowest free slot is handed out, so that the next build finds the copy that the l
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -25,7 +25,7 @@ class SharedKeys:
         self._taken: defaultdict[str, set[int]] = defaultdict(set)
 
     @contextmanager
-    def slot(self, app_path: str, filters: str) -> Iterator[str]:
+    def slot(self, app_path: str, filters: str) -> Generator[str]:
         """Hold a key that no other running build has.
 
         Args:

@@ -70,7 +70,7 @@ class Running:
             tasks.start_soon(collect)
             with suppress(anyio.EndOfStream):
                 await self.until(lambda _: False)
-            code = await self.process.wait()
+        code = await self.process.wait()
         left = tuple(sorted(path.name for path in self._temporary.iterdir()))
         return Ran(code=code, events=tuple(self.events), err=errors.decode(), left=left)
 

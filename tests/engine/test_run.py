@@ -1,6 +1,6 @@
 """The run, against a scripted builder: order, limits, failures, interruption."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,7 +89,7 @@ class RecordingPublisher:
 
 
 @contextmanager
-def prepare(plan: AppPlan) -> Iterator[SolveRequest]:
+def prepare(plan: AppPlan) -> Generator[SolveRequest]:
     yield SolveRequest(ref=plan.app.name, attrs={}, exporter=None, sources=(), shared_key="")
 
 
@@ -112,6 +112,7 @@ async def execute(
         jobs=jobs,
         fail_fast=fail_fast,
     )
+    outcomes: Mapping[str, Outcome] = {}
     async with receive:
         with anyio.fail_after(10):
             async with anyio.create_task_group() as tasks:
