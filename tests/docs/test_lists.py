@@ -1,0 +1,158 @@
+"""What documents list is what the program has: keys, variables, options, commands, files."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+
+from orchestrator.cli import fleetpacks
+from orchestrator.config import environment
+from orchestrator.config.operator import OperatorTable
+from orchestrator.config.repository import RootTable
+from orchestrator.config.settings import version_variables
+from tests.docs import console
+from tests.docs.console import DOCUMENTS, ROOT
+from tests.docs.test_examples import ELSEWHERE, run_elsewhere
+
+_FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+_SPAN = re.compile(r"`([^`\n]+)`")
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_PROGRAMS = ("./", ".ci/", "poe ", "pytest ", "python -m ")
+
+
+def text_of(document: str | Path) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def section(document: str, heading: str) -> str:
+    """What stands below a heading, up to the next one of its rank."""
+    rank = heading.partition(" ")[0]
+    after = text_of(document).partition(f"\n{heading}")[2]
+    return after.partition(f"\n{rank} ")[0]
+
+
+def listed(text: str) -> list[str]:
+    """The code spans in the first column of a table."""
+    rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
+    return [span for row in rows for span in _SPAN.findall(row)]
+
+
+def spans(document: Path) -> list[str]:
+    """The code spans of a document's prose."""
+    return _SPAN.findall(_FENCED.sub("", text_of(document)))
+
+
+def commands() -> Mapping[str, click.Command]:
+    context = click.Context(fleetpacks)
+    found = {name: fleetpacks.get_command(context, name) for name in fleetpacks.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
+def options_of(command: click.Command) -> list[set[str]]:
+    return [{*each.opts, *each.secondary_opts} for each in command.params if isinstance(each, click.Option)]
+
+
+def mentioned(text: str) -> set[str]:
+    """The options in the code spans of a text."""
+    return {option for span in _SPAN.findall(text) for option in re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*", span)}
+
+
+def bare(keys: Iterable[str]) -> set[str]:
+    """`registries."host:port"` is the key `registries`."""
+    return {re.split(r"[.\]]", key.lstrip("["))[0] for key in keys}
+
+
+@pytest.mark.parametrize(
+    ("heading", "table"), [("## The repository's file", RootTable), ("## The operator's file", OperatorTable)]
+)
+def test_the_keys_of_both_files_are_listed_all_of_them_and_no_other(heading: str, table: type[msgspec.Struct]) -> None:
+    keys = listed(section("docs/configuration.md", heading))
+
+    assert bare(keys) == {field.encode_name for field in msgspec.structs.fields(table)}
+
+
+def test_the_variables_that_are_read_are_listed_all_of_them_and_no_other() -> None:
+    class Recording(dict[str, str]):
+        def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]  # only this form
+            asked.add(name)
+            return default
+
+    asked: set[str] = {"SOURCE_DIR", *version_variables()}
+    environment.parse(Recording(), version_variables=version_variables())
+
+    documented = set(listed(section("docs/configuration.md", "## Environment")))
+
+    assert documented == asked - {"HOME", "GITHUB_ACTIONS", "GITLAB_CI"}
+
+
+@pytest.mark.parametrize("name", list(commands()))
+def test_each_command_is_described_with_all_of_its_options_and_no_other(name: str) -> None:
+    described = _FENCED.sub("", section("docs/usage.md", f"## `fleetpacks {name}"))
+    introduction = text_of("docs/usage.md").partition("\n## ")[0]
+
+    options = options_of(commands()[name])
+
+    assert mentioned(described) <= set[str]().union(*options)
+    # A long and a short form are one option.
+    assert [each for each in options if not each & mentioned(f"{introduction} {described}")] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_a_command_within_a_sentence_exists_and_something_runs_it(document: Path) -> None:
+    executed = {command for each in DOCUMENTS for command in console.commands(each)}
+    words = [span.split() for span in spans(document) if span.startswith("fleetpacks ")]
+
+    unknown = [
+        span
+        for span in spans(document)
+        if span.startswith(_PROGRAMS) and span not in executed and not run_elsewhere(span)
+    ]
+    wrong = [
+        each
+        for _, name, *each in words
+        if name != "--help" and not mentioned(f"`{' '.join(each)}`") <= set[str]().union(*options_of(commands()[name]))
+    ]
+
+    assert unknown == []
+    assert wrong == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_every_link_and_every_path_leads_to_a_file(document: Path) -> None:
+    def missing() -> Iterator[str]:
+        for target in _LINK.findall(text_of(document)):
+            path, _, anchor = target.partition("#")
+            file = document.parent / path if path else document
+            if "://" not in target and not (file.exists() and (not anchor or anchor in anchors(file))):
+                yield target
+        for span in spans(document):
+            if re.fullmatch(r"(benchmarks|docs|langs|orchestrator|remote|tests)(/[a-z_0-9]+)*(/|\.[a-z]+)", span):
+                yield from () if (ROOT / span).exists() else (span,)
+
+    assert list(missing()) == []
+
+
+def anchors(document: Path) -> set[str]:
+    """What GitHub makes of headings."""
+    headings = re.findall(r"^#+ (.*)$", text_of(document), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_two_commands_of_the_readme_come_first() -> None:
+    assert console.commands(ROOT / "README.md")[:2] == ("./quickstart", "./check")
+
+
+@pytest.mark.parametrize("command", ELSEWHERE)
+def test_what_is_said_to_be_run_elsewhere_is_documented_and_is_run(command: str) -> None:
+    documented = {each.removeprefix(".venv/bin/") for document in DOCUMENTS for each in said(document)}
+
+    assert command in documented
+    assert run_elsewhere(command)
+
+
+def said(document: Path) -> Iterator[str]:
+    yield from console.commands(document)
+    yield from spans(document)
