@@ -1,21 +1,26 @@
 """What documents list is what the program has: keys, variables, options, commands, files."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
 import pytest
 
+from langs.registry import IMAGES, VERSION_VARIABLES
 from orchestrator.cli import fleetpacks
 from orchestrator.config import environment
 from orchestrator.config.operator import OperatorTable
 from orchestrator.config.repository import RootTable
-from orchestrator.config.settings import version_variables
+from orchestrator.events import Event
+from orchestrator.report.result import AppError, AppResult
 from tests.docs import console
 from tests.docs.console import DOCUMENTS, ROOT
 from tests.docs.test_examples import ELSEWHERE, run_elsewhere
+from tests.examples.answers import EXAMPLES
 
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`([^`\n]+)`")
@@ -28,10 +33,10 @@ def text_of(document: str | Path) -> str:
 
 
 def section(document: str, heading: str) -> str:
-    """What stands below a heading, up to the next one of its rank."""
-    rank = heading.partition(" ")[0]
+    """What stands below a heading, up to the next one of its rank or above."""
+    rank = len(heading.partition(" ")[0])
     after = text_of(document).partition(f"\n{heading}")[2]
-    return after.partition(f"\n{rank} ")[0]
+    return re.split(rf"\n#{{2,{rank}}} ", after)[0]
 
 
 def listed(text: str) -> list[str]:
@@ -80,8 +85,8 @@ def test_the_variables_that_are_read_are_listed_all_of_them_and_no_other() -> No
             asked.add(name)
             return default
 
-    asked: set[str] = {"SOURCE_DIR", *version_variables()}
-    environment.parse(Recording(), version_variables=version_variables())
+    asked: set[str] = {"SOURCE_DIR", *VERSION_VARIABLES}
+    environment.parse(Recording(), version_variables=VERSION_VARIABLES)
 
     documented = set(listed(section("docs/configuration.md", "## Environment")))
 
@@ -143,6 +148,47 @@ def anchors(document: Path) -> set[str]:
 
 def test_the_two_commands_of_the_readme_come_first() -> None:
     assert console.commands(ROOT / "README.md")[:2] == ("./quickstart", "./check")
+
+
+def test_the_events_are_listed_all_of_them_and_no_other() -> None:
+    tags = {event.__struct_config__.tag for event in get_args(Event)}
+
+    first = section("docs/usage.md", "### Events").partition("\n\n")[0]
+
+    assert {span for span in _SPAN.findall(first) if re.fullmatch(r"[a-z-]+", span)} - {"format"} == tags
+
+
+def test_the_result_files_fields_are_listed_all_of_them_and_no_other() -> None:
+    fields = {each.encode_name for table in (AppResult, AppError) for each in msgspec.structs.fields(table)}
+
+    described = _SPAN.findall(section("docs/usage.md", "### The result file"))
+
+    assert set(described) - {"apps", "success", "failed", "cancelled"} == fields
+
+
+def test_the_default_versions_are_those_of_apps_that_say_nothing() -> None:
+    plans = [json.loads(file.read_text()) for file in ROOT.glob("tests/apps/*/plan.golden.json")]
+    defaults = {
+        plan["language"]: plan["version"]["value"]
+        for plan in plans
+        if plan["version"] and plan["version"]["source"] == "default"
+    }
+
+    [row] = [line for line in text_of("docs/languages.md").splitlines() if line.startswith("| else |")]
+
+    assert row == f"| else | {defaults['nodejs']} | {defaults['python']} | {defaults['go']} |"
+
+
+def test_the_images_that_can_be_replaced_are_listed_all_of_them_and_no_other() -> None:
+    [row] = [line for line in text_of("docs/configuration.md").splitlines() if line.startswith("| `images` |")]
+
+    assert set(_SPAN.findall(row.partition("(")[2].partition(")")[0])) == set(IMAGES)
+
+
+def test_the_examples_answers_are_those_of_the_tests() -> None:
+    listed_answers = [json.loads(span) for span in spans(ROOT / "examples/monorepo/README.md") if span.startswith("{")]
+
+    assert listed_answers == [example.answer for example in sorted(EXAMPLES, key=lambda example: example.path)]
 
 
 @pytest.mark.parametrize("command", ELSEWHERE)
