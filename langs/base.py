@@ -63,6 +63,26 @@ class Language(Protocol):
         """Programs which, started by the Procfile's `web`, speak for this language."""
         ...
 
+    @property
+    def VERSION_VARIABLES(self) -> tuple[str, ...]:  # noqa: N802  (a module's constant)
+        """Environment variables that force a version of it."""
+        ...
+
+    @property
+    def MANIFESTS(self) -> tuple[str, ...]:  # noqa: N802  (a module's constant)
+        """Files that make a directory worth a look, and that govern this language's sources below it."""
+        ...
+
+    @property
+    def ENTRY_POINTS(self) -> tuple[str, ...]:  # noqa: N802  (a module's constant)
+        """Sources that may be an app by themselves, where no manifest stands above them; the likeliest first."""
+        ...
+
+    @property
+    def IMAGES(self) -> tuple[str, ...]:  # noqa: N802  (a module's constant)
+        """The well-known names of the base images that it builds on, which `images` may replace."""
+        ...
+
     def detect(self, files: AppFiles) -> Detection | None:
         """What speaks for this language in an app, or None."""
         ...

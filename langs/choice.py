@@ -9,7 +9,7 @@ from langs.base import Language
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Settings
-from langs.registry import LANGUAGES
+from langs.registry import LANGUAGES, NAMES
 
 
 def detect(files: AppFiles, settings: Settings) -> Detection | None:
@@ -54,5 +54,4 @@ def _by_name(name: str) -> Language:
     for language in LANGUAGES:
         if name == language.NAME:
             return language
-    known = ", ".join(language.NAME for language in LANGUAGES)
-    raise LangError(f"the language {name[:80]!r} is not supported", hint=f"Choose one of: {known}.")
+    raise LangError(f"the language {name[:80]!r} is not supported", hint=f"Choose one of: {', '.join(NAMES)}.")

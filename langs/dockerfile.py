@@ -10,19 +10,22 @@ from langs.model import AppBuild, Detection, Evidence, Settings
 
 NAME: Final = "dockerfile"
 PROGRAMS: Final = frozenset[str]()
-
-_FILE: Final = "Dockerfile"
+VERSION_VARIABLES: Final = ()
+FILE: Final = "Dockerfile"
+MANIFESTS: Final = (FILE,)
+ENTRY_POINTS: Final = ()
+IMAGES: Final = ()
 _FROM: Final = re.compile(r"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
 
 
 def detect(files: AppFiles) -> Detection | None:
     """A Dockerfile in the app's directory; it says everything itself."""
-    if not files.exists(_FILE):
+    if not files.exists(FILE):
         return None
     return Detection(
         language=NAME,
-        evidence=(Evidence(file=_FILE, reason="a Dockerfile"),),
-        is_app=bool(_FROM.search(files.read_text(_FILE) or "")),
+        evidence=(Evidence(file=FILE, reason="a Dockerfile"),),
+        is_app=bool(_FROM.search(files.read_text(FILE) or "")),
     )
 
 
@@ -37,7 +40,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     Raises:
         LangError: it is absent, lies outside of the app, or holds no FROM.
     """
-    path = settings.dockerfile or _FILE
+    path = settings.dockerfile or FILE
     text = files.read_text(path)
     if text is None:
         raise LangError("the Dockerfile is not there", file=path, hint="Name a file in the app's directory.")

@@ -12,6 +12,10 @@ from langs.model import AppBuild, Detection, Evidence, Process, Settings, Versio
 
 NAME: Final = "go"
 PROGRAMS: Final = frozenset({"go"})
+VERSION_VARIABLES: Final = ("GO_VERSION",)
+MANIFESTS: Final = ("go.mod", "go.work")
+ENTRY_POINTS: Final = ("main.go",)
+IMAGES: Final = ("golang", "debian")
 
 _DEFAULT: Final = "1.25.0"
 _LINE: Final = 2

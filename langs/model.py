@@ -53,11 +53,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_key: str = "fleetpacks"
     """The namespace of cache mount ids."""
     images: Mapping[str, str] = {}
-    """Replaced base images: by the well-known name (`node`, `python`, `golang`, `debian`) -> full reference."""
+    """Replaced base images: by the well-known name (one of `langs.registry.IMAGES`) -> full reference."""
     env: Mapping[str, str] = {}
     """Variables of the build steps and the image, from `[env]`."""
     secrets: tuple[str, ...] = ()
-    """Names of the secrets that install and build steps may read, mounted as /run/secrets/<name>."""
+    """Names of the secrets that install and build steps read: files at /run/secrets/<name>, mounted and exported as
+    variables of the same names in these steps only."""
 
 
 class CacheMount(msgspec.Struct, frozen=True, kw_only=True):

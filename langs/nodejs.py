@@ -17,10 +17,13 @@ from langs.packagejson import PackageJson
 
 NAME: Final = "nodejs"
 PROGRAMS: Final = frozenset({"node", "npm", "npx", "pnpm", "yarn", "next", "nest", "tsx", "ts-node"})
+VERSION_VARIABLES: Final = ("NODE_VERSION",)
+MANIFESTS: Final = (packagejson.FILE, "package.json5")
+ENTRY_POINTS: Final = ("server.js", "index.js", "app.js", "main.js", "server.mjs", "index.mjs", "app.mjs", "main.mjs")
+IMAGES: Final = ("node",)
 
 _DEFAULT: Final = "22.16.0"
 _LINE: Final = 1
-_SERVER_FILES: Final = ("server.js", "index.js", "app.js", "main.js", "server.mjs", "index.mjs", "app.mjs", "main.mjs")
 _SERVER_FRAMEWORKS: Final = frozenset(
     {"@hapi/hapi", "@hono/node-server", "@nestjs/core", "express", "fastify", "h3", "koa", "next", "nuxt", "polka"}
     | {"restify", "sails", "socket.io", "ws"}
@@ -187,7 +190,7 @@ def _text_of(files: AppFiles, file: str) -> str:
 def _main_file(files: AppFiles, package: PackageJson | None) -> str | None:
     named = posixpath.normpath(package.main) if package and package.main and _is_beneath(package.main) else None
     candidates = (named, f"{named}.js", posixpath.join(named, "index.js")) if named else ()
-    return files.first(*candidates, *_SERVER_FILES, "src/server.js", "src/index.js", "src/app.js", "src/main.js")
+    return files.first(*candidates, *ENTRY_POINTS, "src/server.js", "src/index.js", "src/app.js", "src/main.js")
 
 
 def _default_start(files: AppFiles, package: PackageJson) -> str | None:

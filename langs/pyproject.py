@@ -3,15 +3,16 @@
 import posixpath
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from langs import documents
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 FILE: Final = "pyproject.toml"
 REQUIREMENTS: Final = "requirements.txt"
@@ -132,7 +133,7 @@ def names(dependencies: tuple[str, ...]) -> frozenset[str]:
     found: set[str] = set()
     for text in dependencies:
         requirement = _requirement(text)
-        found.add(canonicalize_name(requirement.name))
+        found.add(_canonical(requirement.name))
         if requirement.name.lower() == "fastapi" and requirement.extras & _BUNDLES:
             found.add("uvicorn")
     return frozenset(found)
@@ -181,7 +182,7 @@ def _read_lines(text: str, file: str, top: str) -> _Lines:
             _beneath(top, directory[1], line=number)
             local = True
         elif name:
-            required.add(canonicalize_name(name[0]))
+            required.add(_canonical(name[0]))
             extras = re.match(r"\s*\[([^\]]*)\]", line[name.end() :])
             if extras and _BUNDLES & {extra.strip() for extra in extras[1].split(",")} and name[0].lower() == "fastapi":
                 required.add("uvicorn")
@@ -221,7 +222,15 @@ def _beneath(file: str, path: str, *, line: int | None = None) -> str:
     return joined
 
 
-def _requirement(text: object) -> Requirement:
+def _canonical(name: str) -> str:
+    """A package's one name: PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _requirement(text: object) -> "Requirement":
+    # Start-up counts: `langs.registry`, which imports this module, is imported by every command.
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  (as said above)
+
     try:
         if isinstance(text, str):
             return Requirement(text)

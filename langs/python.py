@@ -20,12 +20,15 @@ PROGRAMS: Final = frozenset(
     {"celery", "daphne", "fastapi", "flask", "gunicorn", "hypercorn", "python", "python3", "streamlit", "uvicorn"}
     | {"waitress-serve", "uv"}
 )
+VERSION_VARIABLES: Final = ("PYTHON_VERSION",)
+MANIFESTS: Final = (pyproject.FILE, pyproject.REQUIREMENTS, "Pipfile", "setup.py", "setup.cfg", "uv.lock")
+ENTRY_POINTS: Final = ("main.py", "app.py", "server.py", "bot.py", "run.py", "wsgi.py", "__main__.py")
+IMAGES: Final = ("python",)
 
 _DEFAULT: Final = "3.12.8"
 _LINE: Final = 2
 _UV: Final = "0.13.9"
 """The uv that builds; it reads the lockfiles of all its predecessors."""
-_ENTRIES: Final = ("main.py", "app.py", "server.py", "bot.py", "run.py", "wsgi.py", "__main__.py")
 _UNSUPPORTED: Final = (
     ("poetry", "poetry.lock"),
     ("pdm", "pdm.lock"),
@@ -58,7 +61,7 @@ def detect(files: AppFiles) -> Detection | None:
     """A manifest, a lockfile or a bare entry point; an app when something there can be started."""
     manager, manager_file = _manager(files)
     project = pyproject.read(files)
-    entry = files.first(*_ENTRIES)
+    entry = files.first(*ENTRY_POINTS)
     evidence: list[Evidence] = []
     if manager:
         evidence.append(Evidence(file=manager_file, reason=f"dependencies for {manager}"))
@@ -163,7 +166,7 @@ def _find(files: AppFiles) -> Found:
     project = pyproject.read(files)
     required = pyproject.requirements(files) if manager_file == pyproject.REQUIREMENTS else None
     names = required.names if required else pyproject.names(project.dependencies) if project else frozenset[str]()
-    entry = files.first(*_ENTRIES)
+    entry = files.first(*ENTRY_POINTS)
     return Found(
         project=project,
         requirements=required,

@@ -3,11 +3,36 @@
 Evidence decides; the order decides only between languages that both show an app. Go stands first: nobody keeps a
 package main beside a web app for tooling. Python stands before Node.js: package.json is found in everything that has
 a front end. A Dockerfile is what to fall back on, and stands last.
+
+What others must know of all languages is collected here, so that nothing outside of `langs` names one. Importing this
+is cheap: whoever reads configuration does. jinja2 and packaging are imported by the first call that needs them.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from langs import dockerfile, golang, nodejs, python
 from langs.base import Language
 
 LANGUAGES: Final[tuple[Language, ...]] = (golang, python, nodejs, dockerfile)
+
+NAMES: Final = tuple(language.NAME for language in LANGUAGES)
+
+VERSION_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
+    {variable: language.NAME for language in LANGUAGES for variable in language.VERSION_VARIABLES}
+)
+"""Environment variable -> the language whose version it forces."""
+
+MANIFESTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {language.NAME: language.MANIFESTS for language in LANGUAGES}
+)
+"""Language -> the files that make a directory worth a look, and that govern its sources below."""
+
+ENTRY_POINTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {language.NAME: language.ENTRY_POINTS for language in LANGUAGES}
+)
+"""Language -> the names of sources that may be an app by themselves."""
+
+IMAGES: Final = tuple(dict.fromkeys(name for language in LANGUAGES for name in language.IMAGES))
+"""The well-known names of all base images."""

@@ -3,7 +3,6 @@
 from typing import Final
 
 import msgspec
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from langs import versions
 from langs.errors import LangError
@@ -17,6 +16,9 @@ def pep440(text: str, *, source: str, file: str | None = None) -> versions.State
     Raises:
         LangError: it cannot be understood.
     """
+    # Start-up counts: `langs.registry`, which imports this module, is imported by every command.
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  (as said above)
+
     text = text.strip()
     if text in {"*", "latest"}:
         return versions.npm("*", source=source, file=file)

@@ -4,11 +4,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from langs.registry import VERSION_VARIABLES
 from orchestrator.config import credentials, operator, repository
 from orchestrator.config import environment as environments
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import Stated
-from orchestrator.config.settings import Config, Flags, Host, Image, version_variables
+from orchestrator.config.settings import Config, Flags, Host, Image
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import Registry, SecretSource
 
@@ -26,7 +27,7 @@ def load(root: Path | None, variables: Mapping[str, str], flags: Flags | None = 
         UsageError: the root is no directory, or flags contradict.
     """
     flags = flags or Flags()
-    environment = environments.parse(variables, version_variables=version_variables())
+    environment = environments.parse(variables, version_variables=VERSION_VARIABLES)
     source = _existing(root) if root is not None else None
     at_root = repository.read_root(source) if source is not None else None
     table, document = at_root or (repository.RootTable(), None)
@@ -47,7 +48,7 @@ def load(root: Path | None, variables: Mapping[str, str], flags: Flags | None = 
         no_cache=flags.no_cache or environment.no_cache,
         tag_latest=environment.tag_latest,
         result_file=flags.result_file or (Path(environment.result_file) if environment.result_file else None),
-        docker_config=environment.docker_config,
+        docker_config=_docker_config(environment, source),
         branch=environment.ci.branch,
         revision=environment.ci.revision,
         project_path=_project(environment),
@@ -99,6 +100,26 @@ def _hosts(flags: Flags, environment: Environment, table: operator.OperatorTable
     if environment.buildkit_host is not None:
         return (Host(url=environment.buildkit_host, slots=None, source="$BUILDKIT_HOST"),)
     return tuple(Host(url=host.url, slots=host.slots, source=f"{table_name}: hosts") for host in table.hosts)
+
+
+def _docker_config(environment: Environment, root: Path | None) -> Path:
+    """The directory of Docker's config.json, which names programs (`credHelpers`) that are run with our rights."""
+    directory = environment.docker_config
+    file = directory / "config.json"
+    named = environment.variables.get("DOCKER_CONFIG")
+    if root is None or not (named or file.exists()):
+        return directory
+    try:
+        inside = any(path.resolve().is_relative_to(root) for path in (directory, file))
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"{file}: cannot be followed: {error}", hint="Correct the path in $DOCKER_CONFIG.") from error
+    if inside:
+        raise ConfigError(
+            f"{f'$DOCKER_CONFIG: {directory}' if named else file}: Docker's configuration inside the source {root} is "
+            "not trusted",
+            hint="Whoever changes the source could name a program in it: keep it elsewhere, and set $DOCKER_CONFIG.",
+        )
+    return directory
 
 
 def _project(environment: Environment) -> str | None:

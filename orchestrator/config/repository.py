@@ -13,8 +13,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from langs.registry import IMAGES, NAMES
 from orchestrator.config import credentials, decode
-from orchestrator.config.decode import Document, Key
+from orchestrator.config.decode import Document, Key, did_you_mean
 from orchestrator.errors import ConfigError
 
 FILE = "fleetpacks.toml"
@@ -106,9 +107,10 @@ def check(stated: Stated) -> None:
     """Judge what types cannot say.
 
     Raises:
-        ConfigError: a name that is no identifier, a variable with a NUL, and the like.
+        ConfigError: a name that is no identifier, a language that does not exist, a variable with a NUL, and the like.
     """
     table = stated.table
+    _check_names(stated)
     for index, name in enumerate(table.secrets):
         if not _VARIABLE.fullmatch(name):
             raise stated.error(
@@ -134,6 +136,22 @@ def check(stated: Stated) -> None:
     for key, command in (("run", table.run), ("build", table.build)):
         if command is not None and any(character in command for character in "\0\n\r"):
             raise stated.error((key,), "expected one line", hint="Put longer commands into a script of the app.")
+
+
+def _check_names(stated: Stated) -> None:
+    """The names that `langs` publishes."""
+    table = stated.table
+    named: list[tuple[Key, str, str, tuple[str, ...]]] = [
+        *((("versions", name), name, "language", NAMES) for name in table.versions),
+        *((("images", name), name, "base image", IMAGES) for name in table.images),
+    ]
+    if table.language is not None:
+        named.append((("language",), table.language, "language", NAMES))
+    for key, word, what, known in named:
+        if word not in known:
+            near = did_you_mean(word, known)
+            hint = f"Did you mean {near!r}?" if near else f"Known: {', '.join(known)}."
+            raise stated.error(key, f"unknown {what} {word!r}", hint=hint)
 
 
 def normal_path(path: str) -> str | None:

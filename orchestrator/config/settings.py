@@ -7,14 +7,12 @@ from pathlib import Path
 import msgspec
 
 from langs.model import Settings, Version
+from langs.registry import VERSION_VARIABLES
 from orchestrator.config import repository
-from orchestrator.config.decode import did_you_mean
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import AppTable, Stated
 from orchestrator.errors import ConfigError
 from orchestrator.model import Registry, SecretSource
-
-_VERSION_VARIABLES = {"NODE_VERSION": "nodejs", "PYTHON_VERSION": "python", "GO_VERSION": "go"}
 
 
 class Flags(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +105,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             sole: it is the run's only app, so that variables such as `$RUN_COMMAND` speak of it.
 
         Raises:
-            ConfigError: the app's file is wrong, or names a language that does not exist.
+            ConfigError: the app's file is wrong.
         """
         said = self.environment
         merged: dict[str, object] = {}
@@ -117,7 +115,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         images: dict[str, str] = {}
         for stated in self.stated_for(path):
             table = stated.table
-            _check_languages(stated)
             merged |= _of_one_app(table) if stated is not self.shared or path == "." else {}
             merged |= {"port": table.port} if table.port is not None else {}
             for language, value in table.versions.items():
@@ -125,7 +122,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             env |= table.env
             secrets |= dict.fromkeys(table.secrets)
             images |= table.images
-        for variable, language in version_variables().items():
+        for variable, language in VERSION_VARIABLES.items():
             if language in said.versions:
                 versions[language] = Version(value=said.versions[language], source=f"${variable}")
         merged |= {"port": said.port} if said.port is not None else {}
@@ -139,11 +136,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "images": images,
         }
         return msgspec.convert(merged, Settings)
-
-
-def version_variables() -> Mapping[str, str]:
-    """Name of a `<LANG>_VERSION` variable -> its language."""
-    return _VERSION_VARIABLES
 
 
 def _of_one_app(table: AppTable) -> dict[str, object]:
@@ -173,20 +165,3 @@ def _of_environment(said: Environment, directory: Path) -> dict[str, object]:
         "build_command": said.build_command,
     }
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _check_languages(stated: Stated) -> None:
-    table = stated.table
-    words: dict[tuple[str, ...], str] = {("versions", name): name for name in table.versions}
-    if table.language is not None:
-        words["language",] = table.language
-    if not words:
-        return
-    from langs.registry import LANGUAGES  # noqa: PLC0415 -- the languages' own libraries, only when one is named
-
-    known = tuple(language.NAME for language in LANGUAGES)
-    for key, word in words.items():
-        if word not in known:
-            near = did_you_mean(word, known)
-            hint = f"Did you mean {near!r}?" if near else f"Known: {', '.join(known)}."
-            raise stated.error(key, f"unknown language {word!r}", hint=hint)

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import msgspec
 
+from langs import dockerfile, procfile
 from langs.model import Detection, Settings
+from langs.registry import ENTRY_POINTS, MANIFESTS
 from orchestrator.config import Config
 from orchestrator.config.repository import FILE
 from orchestrator.errors import ConfigError, UsageError
@@ -27,20 +29,7 @@ from orchestrator.workspace.names import assign
 
 Detect = Callable[[Path, Settings], Detection | None]
 
-DOCKERFILE = "Dockerfile"
-MANIFESTS = {
-    "js": ("package.json", "package.json5"),
-    "mjs": ("package.json", "package.json5"),
-    "py": ("pyproject.toml", "requirements.txt", "Pipfile", "setup.py", "setup.cfg", "uv.lock"),
-    "go": ("go.mod", "go.work"),
-}
-"""By the suffix of the sources which they govern."""
-ENTRY_POINTS = frozenset(
-    {"main.go"}
-    | {f"{stem}.py" for stem in ("main", "app", "server", "bot", "run", "wsgi", "__main__")}
-    | {f"{stem}.{suffix}" for stem in ("server", "index", "app", "main") for suffix in ("js", "mjs")}
-)
-MARKERS = frozenset({*(name for names in MANIFESTS.values() for name in names), "Procfile", DOCKERFILE, FILE})
+MARKERS = frozenset({*(name for names in MANIFESTS.values() for name in names), procfile.FILE, FILE})
 
 FOREIGN = frozenset({"node_modules", "bower_components", "vendor", "third_party", "site-packages", "venv"})
 OUTPUT = frozenset({"__pycache__", "dist", "target"})
@@ -69,7 +58,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     marked: bool
     """It holds a marker, is declared, or was named; else only a bare source file."""
-    suffixes: tuple[str, ...] = ()
+    languages: frozenset[str] = frozenset()
     """Of its bare source files."""
 
 
@@ -84,18 +73,18 @@ def candidates(files: Iterable[str], config: Config, named: tuple[str, ...] = ()
     found: dict[str, set[str]] = {}
     for file in files:
         directory, _, name = file.rpartition("/")
-        if name in MARKERS or name in ENTRY_POINTS:
+        if name in MARKERS or any(name in names for names in ENTRY_POINTS.values()):
             found.setdefault(directory or ".", set()).add(name)
     ignored = ignore_spec(config.ignore)
     project = config.project_path or "."
     kept: dict[str, Candidate] = {}
     for path, names in found.items():
         markers = names & MARKERS
-        recipe = markers == {DOCKERFILE} and path.rpartition("/")[2] in RECIPES
+        recipe = markers == {dockerfile.FILE} and path.rpartition("/")[2] in RECIPES
         looked_at = path == project or not (recipe or NOT_LOOKED_AT.intersection(_parts(path, project)))
         if looked_at and _below(path, project) and not _hidden(path) and not ignored.match_file(f"{path}/"):
-            suffixes = tuple(name.rpartition(".")[2] for name in names - MARKERS)
-            kept[path] = Candidate(path=path, marked=bool(markers), suffixes=suffixes)
+            languages = frozenset(language for language, sources in ENTRY_POINTS.items() if names.intersection(sources))
+            kept[path] = Candidate(path=path, marked=bool(markers), languages=languages)
     declared = [path for path in (*config.tables, ".") if config.is_declared(path) and _below(path, project)]
     for path in (*declared, *named):
         if path not in kept or not kept[path].marked:
@@ -117,8 +106,8 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
     """
     files = tuple(files)
     governed = {
-        suffix: {file.rpartition("/")[0] or "." for file in files if file.rpartition("/")[2] in names}
-        for suffix, names in MANIFESTS.items()
+        language: {file.rpartition("/")[0] or "." for file in files if file.rpartition("/")[2] in names}
+        for language, names in MANIFESTS.items()
     }
     apps: dict[str, tuple[Detection, Settings]] = {}
     problems = Problems()
@@ -223,7 +212,7 @@ def _ancestors(path: str) -> Iterator[str]:
 
 def _part_of_something(candidate: Candidate, apps: Iterable[str], governed: dict[str, set[str]]) -> bool:
     above = set(_ancestors(candidate.path))
-    return not above.isdisjoint(apps) or all(not above.isdisjoint(governed[suffix]) for suffix in candidate.suffixes)
+    return not above.isdisjoint(apps) or all(not above.isdisjoint(governed[name]) for name in candidate.languages)
 
 
 def _inside(config: Config, path: str) -> Path | None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from langs.registry import VERSION_VARIABLES
 from orchestrator.config import Config, environment, load, operator
-from orchestrator.config.settings import version_variables
 from orchestrator.errors import ConfigError
 
 
@@ -82,10 +82,10 @@ def test_the_first_file_that_exists_counts_alone(root: Path, tmp_path: Path) -> 
     home = tmp_path / "home"
     variables = {"HOME": str(home)}
 
-    before = operator.read(environment.parse(variables, version_variables=version_variables()), root, system=system)
+    before = operator.read(environment.parse(variables, version_variables=VERSION_VARIABLES), root, system=system)
     (home / ".config/fleetpacks").mkdir(parents=True)
     (home / ".config/fleetpacks/config.toml").write_text('image = "user.example/x"\n')
-    after = operator.read(environment.parse(variables, version_variables=version_variables()), root, system=system)
+    after = operator.read(environment.parse(variables, version_variables=VERSION_VARIABLES), root, system=system)
 
     assert before is not None
     assert (before[0].image, before[0].jobs) == ("system.example/x", 7)
@@ -131,3 +131,41 @@ def test_a_command_without_source_reads_the_operators_file_wherever_it_stands(
     monkeypatch.chdir(root)
 
     assert load(None, {"HOME": str(root)}).jobs == 4
+
+
+@pytest.mark.parametrize("linked", ["", "directory", "file"])
+def test_dockers_configuration_inside_the_source_is_not_trusted(root: Path, tmp_path: Path, linked: str) -> None:
+    inside = root / "docker"
+    inside.mkdir()
+    (inside / "config.json").write_text('{"credsStore": "evil"}')
+    named = inside
+    if linked == "directory":
+        named = tmp_path / "link"
+        named.symlink_to(inside)
+    if linked == "file":
+        named = tmp_path / "docker"
+        named.mkdir()
+        (named / "config.json").symlink_to(inside / "config.json")
+
+    with pytest.raises(ConfigError, match="inside the source") as caught:
+        load(root, {"DOCKER_CONFIG": str(named)})
+
+    assert caught.value.message.startswith(f"$DOCKER_CONFIG: {named}: ")
+    assert "keep it elsewhere" in caught.value.hint
+
+
+def test_a_home_inside_the_source_gives_no_credentials_either(root: Path) -> None:
+    variables = {"HOME": str(root / "home")}
+    before = load(root, variables).docker_config
+    (root / "home/.docker").mkdir(parents=True)
+    (root / "home/.docker/config.json").write_text("{}")
+
+    with pytest.raises(ConfigError, match=r"home/\.docker/config\.json: Docker's configuration inside the source"):
+        load(root, variables)
+
+    assert before == root / "home/.docker"
+
+
+def test_dockers_configuration_elsewhere_is_taken(root: Path, tmp_path: Path) -> None:
+    assert load(root, {"DOCKER_CONFIG": str(tmp_path / "d")}).docker_config == tmp_path / "d"
+    assert load(None, {"DOCKER_CONFIG": str(root)}).docker_config == root

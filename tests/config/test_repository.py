@@ -101,6 +101,8 @@ def test_keys_of_the_root_in_an_apps_own_file_name_the_roots_file(tmp_path: Path
         ('language = "pyton"\n', "a/fleetpacks.toml:1: language: unknown language 'pyton'", "Did you mean 'python'?"),
         ('[versions]\nnode = "22"\n', "a/fleetpacks.toml:2: versions.node: unknown language 'node'", "'nodejs'"),
         ('[versions]\ncobol = "1"\n', "a/fleetpacks.toml:2: versions.cobol: unknown language", "Known: "),
+        ('[images]\nnodejs = "x"\n', "a/fleetpacks.toml:2: images.nodejs: unknown base image", "Did you mean 'node'?"),
+        ('[images]\nalpine = "x"\n', "a/fleetpacks.toml:2: images.alpine: unknown base image", "golang, debian"),
     ],
 )
 def test_an_unknown_language_gets_a_suggestion(tmp_path: Path, text: str, message: str, hint: str) -> None:

@@ -5,9 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from langs.registry import LANGUAGES
+from langs.registry import LANGUAGES, VERSION_VARIABLES
 from orchestrator.config import Flags, environment, load, schema
-from orchestrator.config.settings import version_variables
 from orchestrator.errors import ConfigError, FleetpacksError, UsageError
 
 _SCHEMAS = Path(__file__).parents[2] / "docs/schema"
@@ -246,9 +245,9 @@ def test_a_root_that_is_no_directory_is_a_usage_error(tmp_path: Path, kind: str)
 
 
 def test_every_language_with_a_toolchain_has_its_variable() -> None:
-    languages = {language.NAME for language in LANGUAGES} - {"dockerfile"}
+    languages = {language.NAME for language in LANGUAGES if language.IMAGES}
 
-    assert set(version_variables().values()) == languages
+    assert set(VERSION_VARIABLES.values()) == languages
 
 
 def test_the_environment_is_a_copy() -> None:
