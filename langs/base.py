@@ -12,6 +12,8 @@ from langs.files import AppFiles
 from langs.model import AppBuild, CacheMount, Detection, Process, Settings, Version
 
 DOCKERFILE_HINT: Final = 'Write a Dockerfile for this app; `language = "dockerfile"` makes it the one that is built.'
+RUN_SETTING: Final = "`run` in fleetpacks.toml or $RUN_COMMAND"
+BUILD_SETTING: Final = "`build` in fleetpacks.toml or $BUILD_COMMAND"
 RELEASE: Final = "release"
 WEB: Final = "web"
 
@@ -104,7 +106,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def start(settings: Settings, declared: tuple[Process, ...], default: str | None) -> Start:
-    """Choose the start command: `run_command`, the Procfile's `web`, or the language's own `default`.
+    """Choose the start command: the settings', the Procfile's `web`, or the language's own `default`.
 
     The command becomes the process `web`; the Procfile's other processes are kept.
 
@@ -113,15 +115,13 @@ def start(settings: Settings, declared: tuple[Process, ...], default: str | None
     """
     web = next((process.command for process in declared if process.name == WEB), None)
     if settings.run_command is not None:
-        command = commands.check(settings.run_command, source="run_command")
+        command = commands.check(settings.run_command, key=RUN_SETTING)
     elif web is not None:
-        command = commands.check(web, source=procfile.FILE)
+        command = commands.check(web, key=WEB, file=procfile.FILE)
     elif default is not None:
         command = default
     else:
-        raise LangError(
-            "no start command was found", hint="Add `web: COMMAND` to a Procfile, or set `run_command` for this app."
-        )
+        raise LangError("no start command was found", hint=f"Add `web: COMMAND` to a Procfile, or set {RUN_SETTING}.")
     others = tuple(process for process in declared if process.name != WEB)
     return Start(command=command, processes=(Process(name=WEB, command=command), *others))
 
@@ -193,7 +193,7 @@ def dockerfile(template: str, *, settings: Settings, command: str, values: Mappi
             "env": dict(settings.env),
             "secrets": settings.secrets,
             "port": settings.port,
-            "build_command": None if build is None else commands.check(build, source="build_command"),
+            "build_command": None if build is None else commands.check(build, key=BUILD_SETTING),
             "cmd": commands.exec_form(command),
             **values,
         },

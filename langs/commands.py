@@ -46,8 +46,13 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
     """The control operators outside of quotes, with their offsets."""
 
 
-def check(command: str, *, source: str) -> str:
+def check(command: str, *, key: str, file: str | None = None) -> str:
     """`command` without surrounding blanks.
+
+    Args:
+        command: a command line as somebody wrote it.
+        key: what it stands at, for errors.
+        file: the file of the app in which it stands.
 
     Raises:
         LangError: it is empty, holds control characters, or its quotes do not close.
@@ -55,16 +60,16 @@ def check(command: str, *, source: str) -> str:
     command = command.strip()
     hint = "Write the command on one line, with every quote closed; what is longer belongs in a script."
     if not command:
-        raise LangError("the command is empty", file=source, hint=hint)
+        raise LangError(f"{key}: the command is empty", file=file, hint=hint)
     if len(command) > _MAX_LENGTH:
-        raise LangError(f"the command is longer than {_MAX_LENGTH} characters", file=source, hint=hint)
+        raise LangError(f"{key}: the command is longer than {_MAX_LENGTH} characters", file=file, hint=hint)
     if _CONTROL.search(command):
-        raise LangError("the command holds a control character", file=source, hint=hint)
+        raise LangError(f"{key}: the command holds a control character", file=file, hint=hint)
     seen = scan(command)
     if seen is None:
-        raise LangError(f"the command {command[:80]!r} does not close its quotes", file=source, hint=hint)
+        raise LangError(f"{key}: the command {command[:80]!r} does not close its quotes", file=file, hint=hint)
     if seen.words[:1] == ("",):
-        raise LangError(f"the command {command[:80]!r} begins with an empty word", file=source, hint=hint)
+        raise LangError(f"{key}: the command {command[:80]!r} begins with an empty word", file=file, hint=hint)
     return command
 
 

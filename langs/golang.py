@@ -27,7 +27,8 @@ _CLAUSE: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*.*?\*/)*+package\s+main\b", r
 """A source's package clause, behind comments; possessive, so that no source makes it slow."""
 _MAIN: Final = re.compile(r"^func[ \t]+main[ \t]*\(", re.MULTILINE)
 _IGNORED: Final = re.compile(r"^//[ \t]*(?:go:build|\+build)[ \t]+ignore\b", re.MULTILINE)
-_HINT: Final = "Set `run_command` to the name of the one to start, or add `web: NAME` to a Procfile."
+_HINT: Final = f"Set {base.RUN_SETTING} to the name of the one to start, or add `web: NAME` to a Procfile."
+_VERSION_HINT: Final = "Write a Go version, such as 1.25 or 1.25.3."
 
 
 def detect(files: AppFiles) -> Detection | None:
@@ -147,7 +148,7 @@ def _version(
     files: AppFiles, settings: Settings, module: gomod.GoMod, workspace: gomod.GoMod
 ) -> tuple[Version, tuple[str, ...]]:
     forced = base.forced(settings, NAME)
-    stated = [versions.exact(forced.value, source=forced.source)] if forced else []
+    stated = [_statement(forced.value, source=forced.source)] if forced else []
     text = files.read_text(".go-version")
     if text and text.strip():
         stated.append(_statement(text, source=".go-version", file=".go-version"))
@@ -161,8 +162,8 @@ def _version(
     return versions.resolve(stated, default=_DEFAULT, line=_LINE)
 
 
-def _statement(text: str, *, source: str, file: str) -> versions.Statement:
-    return versions.exact(text.strip().removeprefix("go"), source=source, file=file)
+def _statement(text: str, *, source: str, file: str | None = None) -> versions.Statement:
+    return versions.exact(text.strip().removeprefix("go"), source=source, file=file, hint=_VERSION_HINT)
 
 
 def _target(files: AppFiles, settings: Settings, declared: tuple[Process, ...], module: gomod.GoMod) -> tuple[str, str]:
@@ -180,7 +181,7 @@ def _target(files: AppFiles, settings: Settings, declared: tuple[Process, ...], 
         raise LangError(
             "no package main was found in the root or in cmd/",
             file="go.mod",
-            hint="Set `build_command` to one that writes bin/NAME, and `run_command` to NAME.",
+            hint=f"Set {base.BUILD_SETTING} to a command that writes bin/NAME, and {base.RUN_SETTING} to NAME.",
         )
     choices = {posixpath.basename(package): package for package in mains}
     for choice in (named, name):

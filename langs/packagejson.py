@@ -124,11 +124,11 @@ def expand(package: PackageJson, command: str) -> str:
             return "node server.js"
         if name not in package.scripts:
             raise LangError(f"the script {name!r} is not there", file=FILE, hint="Add it to `scripts`.")
-        body = commands.check(package.scripts[name], source=f"{FILE} scripts.{name}")
+        body = commands.check(package.scripts[name], key=f"scripts.{name}", file=FILE)
         before = package.scripts.get(f"pre{name}")
         # The image is built when it starts: building again would only fail on a read-only root.
         if before is not None and before.strip() != "npm run build":
-            body = f"{commands.check(before, source=FILE)} && {body}"
+            body = f"{commands.check(before, key=f'scripts.pre{name}', file=FILE)} && {body}"
         command = body
     raise LangError(f"the script of {command!r} leads back to itself", file=FILE, hint="Let it start a program.")
 

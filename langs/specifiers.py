@@ -7,6 +7,7 @@ import msgspec
 from langs import versions
 from langs.errors import LangError
 
+_HINT: Final = "Write a Python version such as 3.12 or 3.12.8, or a range such as >=3.11,<3.14."
 _OPERATORS: Final = {">=": ">=", ">": ">", "<": "<", "<=": "<=", "===": "="}
 
 
@@ -23,15 +24,11 @@ def pep440(text: str, *, source: str, file: str | None = None) -> versions.State
     if text in {"*", "latest"}:
         return versions.npm("*", source=source, file=file)
     if not text.startswith((">", "<", "=", "~", "!")):
-        return versions.exact(text, source=source, file=file)
+        return versions.exact(text, source=source, file=file, hint=_HINT)
     try:
         parsed = SpecifierSet(text)
     except InvalidSpecifier as error:
-        raise LangError(
-            f"the version {text[:80]!r} of {source} is not understood",
-            file=file,
-            hint="Write a version such as 3.12, or a range such as >=3.11,<3.14.",
-        ) from error
+        raise versions.not_understood(text, source=source, file=file, hint=_HINT) from error
     words: list[str] = []
     for part in parsed:
         numbers = part.version.removesuffix(".*")
@@ -46,6 +43,11 @@ def pep440(text: str, *, source: str, file: str | None = None) -> versions.State
                 continue
             case operator:
                 words.append(f"{_OPERATORS[operator]}{numbers}")
-    if not any(word.startswith("=") for word in words) or len(words) > 1:
-        return msgspec.structs.replace(versions.npm(" ".join(words), source=source, file=file), text=text)
-    return versions.exact(words[0][1:], source=source, file=file)
+    if len(words) == 1 and words[0].startswith("="):
+        return versions.exact(words[0][1:], source=source, file=file, hint=_HINT)
+    try:
+        range_ = versions.npm(" ".join(words), source=source, file=file)
+    except LangError as error:
+        # What it says of npm's syntax is none of the user's business.
+        raise versions.not_understood(text, source=source, file=file, hint=_HINT) from error
+    return msgspec.structs.replace(range_, text=text)

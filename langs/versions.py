@@ -29,6 +29,7 @@ Release: TypeAlias = tuple[int, ...]
 _EXACT: Final = re.compile(r"v?(\d{1,9}(?:\.\d{1,9}){0,2})((?:rc|beta|alpha|a|b)\d{1,4})?", re.ASCII)
 _PARTIAL: Final = re.compile(r"v?(\d{1,9}(?:\.(?:\d{1,9}|[xX*])){0,2})", re.ASCII)
 _COMPARATOR: Final = re.compile(r"(>=|<=|>|<|=|\^|~>|~)?\s*(v?[0-9][0-9.xX*]*)")
+_NPM_HINT: Final = "Write an exact version such as 22.16.0, a line such as 22, or a range such as >=18."
 _ANY: Final = frozenset({"*", "x", "X", "latest", "lts", "lts/*", "node", "stable", "current"})
 _NODE_LINES: Final = {
     "argon": "4",
@@ -110,15 +111,21 @@ def resolve(statements: Sequence[Statement], *, default: str, line: int) -> tupl
     return Version(value=value, source=first.source), warnings
 
 
-def exact(text: str, *, source: str, file: str | None = None) -> Statement:
+def exact(text: str, *, source: str, hint: str, file: str | None = None) -> Statement:
     """A statement of one version or line, such as `22.16.0`, `v20.11.0`, `3.12` or `1.25rc1`.
+
+    Args:
+        text: what is stated.
+        source: where, for people.
+        hint: what could stand there instead.
+        file: the file of the app, if it stands in one.
 
     Raises:
         LangError: it is something else.
     """
     match = _EXACT.fullmatch(text.strip())
     if match is None:
-        raise _not_understood(text, source=source, file=file)
+        raise not_understood(text, source=source, file=file, hint=hint)
     value = match[1] + (match[2] or "")
     return Statement(source=source, text=text, file=file, exact=value, spans=(_span_of(value),))
 
@@ -132,16 +139,16 @@ def npm(text: str, *, source: str, file: str | None = None) -> Statement:
     text = text.strip()
     name = text.lower().removeprefix("lts/")
     if name in _NODE_LINES:
-        return exact(_NODE_LINES[name], source=source, file=file)
+        return exact(_NODE_LINES[name], source=source, file=file, hint=_NPM_HINT)
     if text in _ANY or not text:
         return Statement(source=source, text=text, file=file, spans=(Span(),))
     if _EXACT.fullmatch(text):
-        return exact(text, source=source, file=file)
+        return exact(text, source=source, file=file, hint=_NPM_HINT)
     spans: list[Span] = []
     for alternative in text.split("||"):
         span = _npm_span(alternative.strip())
         if span is None:
-            raise _not_understood(text, source=source, file=file)
+            raise not_understood(text, source=source, file=file, hint=_NPM_HINT)
         spans.append(span)
     return Statement(source=source, text=text, file=file, spans=tuple(spans))
 
@@ -173,7 +180,8 @@ def _mise_version(stated: object, file: str) -> str | None:
     try:
         tool = msgspec.convert({"stated": stated}, type=_MiseEntry).stated
     except msgspec.ValidationError as error:
-        raise _not_understood(repr(stated), source=file, file=file) from error
+        hint = 'Write one version as a string, such as "3".'
+        raise not_understood(repr(stated), source=file, file=file, hint=hint) from error
     first = next(iter(tool), None) if isinstance(tool, list) else tool
     return first.version if isinstance(first, _MiseTool) else first
 
@@ -273,9 +281,6 @@ def _text(numbers: Release) -> str:
     return ".".join(str(number) for number in numbers)
 
 
-def _not_understood(text: str, *, source: str, file: str | None) -> LangError:
-    return LangError(
-        f"the version {text.strip()[:80]!r} of {source} is not understood",
-        file=file,
-        hint="Write an exact version such as 22.16.0, a line such as 22, or a range such as >=18.",
-    )
+def not_understood(text: str, *, source: str, hint: str, file: str | None) -> LangError:
+    """The error for a statement in no syntax that its language knows."""
+    return LangError(f"the version {text.strip()[:80]!r} of {source} is not understood", file=file, hint=hint)

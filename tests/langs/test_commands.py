@@ -33,7 +33,7 @@ LINES = st.one_of(st.text(), st.text("ab=1 \t'\"\\$`;&|<>()#*~\n{}!-"))
     ],
 )
 def test_the_first_process_gets_the_signals(command: str, words: list[str]) -> None:
-    assert list(commands.exec_form(commands.check(command, source="x"))) == words
+    assert list(commands.exec_form(commands.check(command, key="x"))) == words
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_the_first_process_gets_the_signals(command: str, words: list[str]) -> N
 )
 def test_what_is_no_command_line_is_an_error(command: str) -> None:
     with pytest.raises(LangError):
-        commands.check(command, source="Procfile")
+        commands.check(command, key="web", file="Procfile")
 
 
 @given(LINES)
 def test_plain_commands_are_split_as_the_standard_library_splits_them(text: str) -> None:
     try:
-        command = commands.check(text, source="x")
+        command = commands.check(text, key="x")
     except LangError:
         return
     seen = commands.scan(command)

@@ -1,5 +1,6 @@
 """Evidence decides: tables of directories that others take for something else, and of those that are no apps."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -260,6 +261,33 @@ def test_what_cannot_be_built_is_an_error_with_a_hint(write: Write, files: Mappi
     with pytest.raises(LangError, match=match) as caught:
         langs.build(write(files), Settings())
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "said"),
+    [
+        ({"package.json": "{}"}, Settings(), ("`run` in fleetpacks.toml", "$RUN_COMMAND")),
+        ({"go.mod": "module x\n", "x.go": "package x\n"}, Settings(), ("`build`", "$BUILD_COMMAND", "$RUN_COMMAND")),
+        (
+            {"go.mod": "module x\n", "cmd/a/main.go": MAIN_GO, "cmd/b/main.go": MAIN_GO},
+            Settings(),
+            ("`run` in fleetpacks.toml", "$RUN_COMMAND"),
+        ),
+        ({"index.js": SERVER_JS}, Settings(run_command="a 'b"), ("`run` in fleetpacks.toml", "$RUN_COMMAND")),
+        ({"index.js": SERVER_JS}, Settings(build_command="a 'b"), ("`build` in fleetpacks.toml", "$BUILD_COMMAND")),
+        ({"index.js": SERVER_JS, "Procfile": "web: a 'b\n"}, Settings(), ("web: the command",)),
+        ({"package.json": '{"scripts": {"start": "a \'b"}}'}, Settings(), ("scripts.start: the command",)),
+    ],
+)
+def test_errors_say_what_a_person_can_type(
+    write: Write, files: Mapping[str, str], settings: Settings, said: tuple[str, ...]
+) -> None:
+    with pytest.raises(LangError) as caught:
+        langs.build(write(files), settings)
+
+    text = f"{caught.value.message}\n{caught.value.hint}"
+    assert [word for word in said if word not in text] == []
+    assert re.search(r"(run|build)_command", text) is None
 
 
 def test_one_of_several_main_packages_is_chosen_by_its_name(write: Write) -> None:

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -6,9 +7,11 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+import langs
 from langs import specifiers, versions
 from langs.errors import LangError
 from langs.files import AppFiles
+from langs.model import Settings
 from tests.langs.conftest import Write
 
 TAG = re.compile(r"[0-9]+(\.[0-9]+){0,2}((rc|beta|alpha|a|b)[0-9]+)?")
@@ -86,6 +89,25 @@ def test_what_is_not_understood_names_file_and_text(text: str) -> None:
     assert caught.value.file == "package.json"
     assert repr(text.strip())[1:-1][:10] in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"main.py": "import flask\n", ".python-version": "three\n"}, "3.12"),
+        ({"main.py": "import flask\n", "requirements.txt": "", "runtime.txt": ">=three"}, "3.12"),
+        ({"main.py": "import flask\n", "mise.toml": "tools.python = '>=3.11.dev1'\n"}, "3.12"),
+        ({"main.go": "package main\nfunc main() {}\n", ".go-version": "newest\n"}, "1.25"),
+        ({"index.js": "createServer()", ".nvmrc": "newest\n"}, "22.16.0"),
+    ],
+)
+def test_what_is_not_understood_gets_an_example_of_its_own_language(
+    write: Write, files: Mapping[str, str], said: str
+) -> None:
+    with pytest.raises(LangError, match="is not understood") as caught:
+        langs.build(write(files), Settings())
+
+    assert f" {said}" in caught.value.hint
 
 
 @given(RANGES)
