@@ -54,10 +54,10 @@ def make(
     reason = "requested" if request.named or config.project_path else "discovered"
     for app in selected:
         repository, tags = names[app.path].repository, names[app.path].tags
-        with problems.collected(), errors_of(app.path):
+        with problems.collected(app.path, declared=config.is_declared(app.path)), errors_of(app.path):
             built = build(app.directory, app.settings)
             plans.append(AppPlan(app=app, build=built, repository=repository, tags=tags, reason=reason))
-    problems.raise_all()
+    problems.raise_all(among=len(discovered), otherwise="name the paths of those that are to be built")
     return Plan(root=config.root, apps=tuple(plans), push=push)
 
 

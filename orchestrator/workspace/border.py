@@ -3,9 +3,11 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import msgspec
+
 from langs.errors import LangError
 from orchestrator.errors import ConfigError
-from orchestrator.workspace.files import printable
+from orchestrator.workspace.files import literal_pattern, printable
 
 
 class Problems:
@@ -13,26 +15,52 @@ class Problems:
 
     def __init__(self) -> None:
         self._errors: list[ConfigError] = []
+        self._ignorable: list[str] = []
 
     @contextmanager
-    def collected(self) -> Generator[None]:
-        """Keep a ConfigError of the block for later."""
+    def collected(self, path: str, *, declared: bool) -> Generator[None]:
+        """Keep a ConfigError of the block, which looks at the app at `path`, for later.
+
+        Args:
+            path: relative to the root.
+            declared: the root's file says that there is an app, which `ignore` would not take back.
+        """
         try:
             yield
         except ConfigError as error:
             self._errors.append(error)
+            if path != "." and path == printable(path) and not declared:
+                self._ignorable.append(path)
 
-    def raise_all(self) -> None:
+    def raise_all(self, *, among: int, otherwise: str | None = None) -> None:
         """Raise what was kept, if anything.
 
+        Args:
+            among: how many apps there are: if others are well, the hint says how to leave the broken ones out.
+            otherwise: another way to do that than `ignore`.
+
         Raises:
-            ConfigError: the one, or one that names all; its hint is the first one's.
+            ConfigError: the one, or one that names all.
         """
-        if len(self._errors) == 1:
-            raise self._errors[0]
-        if self._errors:
-            message = "\n".join((f"{len(self._errors)} problems", *(error.message for error in self._errors)))
-            raise ConfigError(message, hint=self._errors[0].hint)
+        if not self._errors:
+            return
+        message, hints = self._errors[0].message, list(dict.fromkeys(error.hint for error in self._errors))
+        if len(self._errors) > 1:
+            # One hint for all stands at the end; several stand each below its problem.
+            below = len(hints) > 1
+            lines = ((error.message, f"  {error.hint}") if below else (error.message,) for error in self._errors)
+            message = "\n".join((f"{len(self._errors)} problems", *(line for each in lines for line in each)))
+            hints = ["Mend them."] if below else hints
+        ways = [_ignore(self._ignorable)] if self._ignorable else []
+        ways += [otherwise] if otherwise else []
+        if ways and among > len(self._errors):
+            hints.append(f"To build the others alone, {', or '.join(ways)}.")
+        raise ConfigError(message, hint="\n".join(hints))
+
+
+def _ignore(paths: list[str]) -> str:
+    words = ", ".join(msgspec.json.encode(literal_pattern(path)).decode() for path in paths)
+    return f"write `ignore = [{words}]` at the top of the root's fleetpacks.toml"
 
 
 @contextmanager

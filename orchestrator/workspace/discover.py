@@ -111,20 +111,21 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
     }
     apps: dict[str, tuple[Detection, Settings]] = {}
     problems = Problems()
-    for candidate in candidates(files, config, named):
+    looked_at = candidates(files, config, named)
+    for candidate in looked_at:
         path = candidate.path
         if not candidate.marked and _part_of_something(candidate, apps, governed):
             continue
         directory = _inside(config, path)
-        detection = None
-        settings = config.settings_for(path)
-        with problems.collected(), errors_of(path):
+        declared = config.is_declared(path)
+        with problems.collected(path, declared=declared), errors_of(path):
+            settings = config.settings_for(path)
             detection = detect(directory, settings) if directory is not None else None
-            if detection is None and config.is_declared(path):
+            if detection is None and declared:
                 raise _no_app(config, path, directory)
-        if detection is not None and (detection.is_app or config.is_declared(path) or path in named):
-            apps[path] = (detection, settings)
-    problems.raise_all()
+            if detection is not None and (detection.is_app or declared or path in named):
+                apps[path] = (detection, settings)
+    problems.raise_all(among=len(looked_at))
     names = assign({path: config.name_for(path) for path in apps}, config.root.name)
     return tuple(
         App(name=names[path], path=path, directory=config.root / path, detection=detection, settings=settings)

@@ -6,6 +6,7 @@ asked: git is started once, for the outermost.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -86,6 +87,12 @@ def ignore_spec(lines: list[str] | tuple[str, ...]) -> GitIgnoreSpec:
         return GitIgnoreSpec.from_lines(lines)
     except ValueError:
         return GitIgnoreSpec.from_lines([line for line in lines if _is_pattern(line)])
+
+
+def literal_pattern(path: str) -> str:
+    """The pattern in .gitignore syntax that means the directory at `path`, from where the pattern stands, alone."""
+    escaped = re.sub(r"([*?\[\\])", r"\\\1", path)
+    return f"/{escaped[:-1]}\\ /" if escaped.endswith(" ") else f"/{escaped}/"
 
 
 def _is_pattern(line: str) -> bool:

@@ -108,7 +108,10 @@ def test_what_is_wrong_with_several_apps_is_told_at_once(tmp_path: Path, make_ap
         planner.make(_config(tmp_path), apps, apps, planner.Request(), build=build, facts=_FACTS)
 
     assert caught.value.message.splitlines() == ["2 problems", "x/a/go.mod:3: is broken", "c/go.mod:3: is broken"]
-    assert caught.value.hint == "Mend it."
+    first, second = caught.value.hint.splitlines()
+    assert first == "Mend it."
+    assert '`ignore = ["/x/a/", "/c/"]` at the top of the root\'s fleetpacks.toml' in second
+    assert "name the paths" in second
 
 
 def test_variables_that_speak_of_one_app_refuse_several(tmp_path: Path, make_app: Callable[..., App]) -> None:

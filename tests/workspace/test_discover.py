@@ -146,6 +146,58 @@ def test_broken_apps_are_told_at_once_with_their_files(plant: Plant) -> None:
 
     assert caught.value.message.startswith("2 problems\na/package.json")
     assert "b/package.json" in caught.value.message
+    assert '`ignore = ["/a/", "/b/"]`' in caught.value.hint
+
+
+def test_a_broken_file_of_ours_is_told_with_the_other_problems_each_with_its_hint(plant: Plant) -> None:
+    root = plant(
+        {
+            "a/package.json": "{",
+            "b/fleetpacks.toml": 'language = "pyton"\n',
+            "b/main.py": "",
+            "c/Dockerfile": "FROM x\n",
+        }
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        _discover(root)
+
+    lines = caught.value.message.splitlines()
+    assert lines[0] == "2 problems"
+    assert lines[1].startswith("a/package.json: is not valid JSON")
+    assert lines[2:] == [
+        "  Correct it.",
+        "b/fleetpacks.toml:1: language: unknown language 'pyton'",
+        "  Did you mean 'python'?",
+    ]
+
+
+@pytest.mark.parametrize("path", ["a", "a b ", "*", "!a", "#a", "[a]", "a?", "a\\b", 'a"b', "ü/\U0001f40d"])
+def test_the_hint_leaves_out_what_is_broken_and_nothing_else(plant: Plant, path: str) -> None:
+    root = plant({f"{path}/package.json": "{", "deep/a/Dockerfile": "FROM x\n", "ab/Dockerfile": "FROM x\n"})
+
+    with pytest.raises(ConfigError) as caught:
+        _discover(root)
+    line = caught.value.hint.partition("write `")[2].partition("` at the top")[0]
+    (root / "fleetpacks.toml").write_text(line)
+
+    assert _paths(_discover(root)) == ["ab", "deep/a"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a/package.json": "{"},
+        {"package.json": "{", "a/Dockerfile": "FROM x\n"},
+        {"fleetpacks.toml": "[apps.a]\n", "a/package.json": "{", "b/Dockerfile": "FROM x\n"},
+    ],
+    ids=["the only app", "the root", "a declared app"],
+)
+def test_what_cannot_be_ignored_is_not_advised_to_be(plant: Plant, files: Mapping[str, str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _discover(plant(files))
+
+    assert caught.value.hint == "Correct it."
 
 
 def test_project_path_narrows_what_is_discovered(plant: Plant) -> None:
