@@ -26,7 +26,7 @@ def main() -> int:
     words = parser.parse_args()
     if words.rounds < _FEWEST_ROUNDS:
         parser.error(f"--rounds: expected at least {_FEWEST_ROUNDS}")
-    report = anyio.run(partial(_BENCHMARKS[words.name], rounds=words.rounds))
+    report = anyio.run(partial(_BENCHMARKS[words.name], rounds=words.rounds), backend="trio")
     encoded = msgspec.json.format(msgspec.json.encode(report), indent=2)
     if words.write:
         _RESULTS.mkdir(exist_ok=True)

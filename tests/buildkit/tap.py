@@ -18,6 +18,9 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from hpack import Decoder
 from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame, SettingsFrame
 
+from remote.address import UnixAddress
+from remote.connect import connect
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME_HEADER = 9
 _MESSAGE_HEADER = 5
@@ -47,7 +50,7 @@ async def tap(path: Path, daemon: Path) -> AsyncGenerator[list[Tapped]]:
     async def serve(client: SocketStream) -> None:
         connection = Tapped()
         connections.append(connection)
-        async with client, await anyio.connect_unix(daemon) as server, anyio.create_task_group() as tasks:
+        async with client, await connect(UnixAddress(path=str(daemon))) as server, anyio.create_task_group() as tasks:
             tasks.start_soon(copy, client, server, connection.from_client, tasks.cancel_scope.cancel)
             tasks.start_soon(copy, server, client, connection.from_server, tasks.cancel_scope.cancel)
 

@@ -18,6 +18,8 @@ from orchestrator.buildkit import (
     StatusUpdate,
 )
 from orchestrator.errors import ContextError
+from remote.address import UnixAddress
+from remote.connect import connect
 from tests.conftest import RealCount
 from tests.lab import Lab
 
@@ -36,7 +38,7 @@ async def build(lab: Lab, root: Path, dockerfile: str = "FROM scratch\nCOPY . /\
     )
     exporter = Exporter(type="image", attrs={"name": "localhost/same", "push": "false"})
     request = SolveRequest(ref=secrets.token_hex(12), attrs={}, exporter=exporter, sources=sources, shared_key=key)
-    dial = partial(anyio.connect_unix, lab.buildkitd)
+    dial = partial(connect, UnixAddress(path=str(lab.buildkitd)))
     async with Client(dial, address=f"unix://{lab.buildkitd}") as client:
         return await client.solve(request, on_status=ignore)
 

@@ -9,8 +9,11 @@ from typing import Any, Protocol
 
 import anyio
 import pytest
+from anyio.abc import SocketAttribute
 
 from orchestrator.buildkit.grpc import Call, Connection, GrpcError, Status, open_client, serve
+from remote.address import UnixAddress
+from remote.connect import connect
 
 # grpcio comes without types.
 grpc: Any = importlib.import_module("grpc")
@@ -76,7 +79,7 @@ def foreign_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 async def connection(foreign_server: Path) -> AsyncIterator[Connection]:
-    stream = await anyio.connect_unix(foreign_server)
+    stream = await connect(UnixAddress(path=str(foreign_server)))
     with anyio.fail_after(60):
         async with open_client(stream, authority="localhost") as connection:
             yield connection
@@ -179,10 +182,10 @@ async def metadata_of(call: Call) -> None:
     await call.send(repr([pair for pair in call.metadata if pair[0].startswith("x-")]).encode())
 
 
-def foreign_calls(path: Path) -> dict[str, object]:
+def foreign_calls(port: int) -> dict[str, object]:
     """What grpcio sees, in a thread."""
     metadata = (("x-text", "a b"), ("x-blob-bin", b"\0\xff\1"))
-    with grpc.insecure_channel(f"unix:{path}", options=LIMITS) as channel:
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=LIMITS) as channel:
         seen: dict[str, object] = {
             "unary": channel.unary_unary("/t/reflect")(b"hello", timeout=30),
             "big": len(channel.unary_unary("/t/reflect")(bytes(SIZE), timeout=30)),
@@ -198,12 +201,16 @@ def foreign_calls(path: Path) -> dict[str, object]:
     return seen
 
 
-async def test_a_foreign_client_is_served(tmp_path: Path) -> None:
+async def test_a_foreign_client_is_served() -> None:
     handlers = {"/t/reflect": reflect, "/t/fail": fail, "/t/metadata": metadata_of}
     with anyio.fail_after(60):
-        async with await anyio.create_unix_listener(tmp_path / "s") as listener, anyio.create_task_group() as tasks:
+        async with (
+            await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+            anyio.create_task_group() as tasks,
+        ):
             tasks.start_soon(partial(listener.serve, partial(serve, handlers=handlers)))
-            seen = await anyio.to_thread.run_sync(foreign_calls, tmp_path / "s")
+            port = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's, not Django's
+            seen = await anyio.to_thread.run_sync(foreign_calls, port)
             tasks.cancel_scope.cancel()
 
             assert seen == {

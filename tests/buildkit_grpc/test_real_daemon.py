@@ -4,13 +4,15 @@ import anyio
 import pytest
 
 from orchestrator.buildkit.grpc import GrpcError, Status, open_client
+from remote.address import UnixAddress
+from remote.connect import connect
 from tests.lab import Lab
 
 pytestmark = pytest.mark.real
 
 
 async def test_buildkitd_answers_refuses_and_is_left_in_the_middle(lab: Lab) -> None:
-    async with open_client(await anyio.connect_unix(lab.buildkitd), authority="localhost") as connection:
+    async with open_client(await connect(UnixAddress(path=str(lab.buildkitd))), authority="localhost") as connection:
         info = await connection.unary("/moby.buildkit.v1.Control/Info", b"")
         with pytest.raises(GrpcError) as unknown:
             await connection.unary("/moby.buildkit.v1.Control/Nobody", b"")

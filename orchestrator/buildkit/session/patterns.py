@@ -6,8 +6,11 @@ whole parts of a path, and `\d` is a digit. So the translation is repeated here,
 run by `subject` in linear time.
 
 Rules for a list: the last pattern that matches wins; a pattern that matches a directory matches all below it; `!` takes
-back. Rules for a walk (fsutil filter.go, v0.0.0-20251211185533): an excluded directory is entered all the same when a
-`!` pattern could match below; a directory that does not match is sent before its first descendant that does.
+back. A list whose pattern is no glob is refused; one that is a glob and becomes no valid expression (`\1`) is an error
+only when it is asked, which it never is behind a `*` that has matched already.
+
+Rules for a walk (fsutil filter.go, v0.0.0-20251211185533): an excluded directory is entered all the same when a `!`
+pattern could match below; a directory that does not match is sent before its first descendant that does.
 """
 
 from collections.abc import Sequence
@@ -30,6 +33,7 @@ class Pattern:
     Attributes:
         text: the pattern, cleaned, without its `!`.
         exception: whether it began with `!`.
+        fault: why it is an error to ask it, None for nearly all.
         prefix: what every match must begin with, None unless it is a plain path with or
             without a last `/**` or `/*`.
     """
@@ -43,8 +47,14 @@ class Pattern:
         prefix = text.removesuffix("/**").removesuffix("/*")
         self.prefix = None if _GLOB_CHARS.intersection(prefix) else prefix
         kind, regex = _translate(text)
-        self._alternatives = regexp.parse(regex) if kind == "regexp" else ()
+        self.fault: str | None = None
+        self._alternatives: regexp.Alternatives = ()
         self._kind = kind
+        if kind == "regexp":
+            try:
+                self._alternatives = regexp.parse(regex)
+            except regexp.BadRegexpError as error:
+                self.fault = str(error)
 
     def matches(self, subject: Subject) -> bool:
         """Whether this pattern matches the path itself, its parents left aside."""
@@ -103,6 +113,7 @@ class PatternList:
     """
 
     def __init__(self, patterns: Sequence[str], *, role: str) -> None:
+        self._role = role
         self.patterns = tuple(_parse(cleaned, role) for text in patterns if (cleaned := text.strip(_GO_SPACE)))
         self._has_exceptions = any(pattern.exception for pattern in self.patterns)
         self._plain_exceptions = all(p.prefix is not None for p in self.patterns if p.exception)
@@ -117,13 +128,22 @@ class PatternList:
 
         Returns:
             Whether the list matches; bit n of the second is set when pattern n matches here, and so below.
+
+        Raises:
+            ContextError: a pattern had to be asked that has a fault.
         """
         matched = False
         here = 0
         for number, pattern in enumerate(self.patterns):
-            if inherited >> number & 1 or (pattern.exception == matched and pattern.matches(subject)):
-                here |= 1 << number
-                matched = not pattern.exception
+            if not inherited >> number & 1:
+                if pattern.exception != matched:
+                    continue
+                if pattern.fault is not None:
+                    raise _malformed(pattern.text, self._role, pattern.fault)
+                if not pattern.matches(subject):
+                    continue
+            here |= 1 << number
+            matched = not pattern.exception
         return matched, here
 
     def may_include_below(self, directory: str) -> bool:
@@ -149,11 +169,15 @@ def _parse(text: str, role: str) -> Pattern:
     exception = cleaned.startswith("!")
     try:
         return Pattern(cleaned[exception:], exception=exception)
-    except (gopath.BadPatternError, regexp.BadRegexpError) as error:
-        raise ContextError(
-            f"{role} pattern {text!r} of the build context is malformed: {error}",
-            hint="Correct it in .dockerignore, or in the COPY that it comes from.",
-        ) from error
+    except gopath.BadPatternError as error:
+        raise _malformed(text, role, str(error)) from error
+
+
+def _malformed(text: str, role: str, reason: str) -> ContextError:
+    return ContextError(
+        f"{role} pattern {text!r} of the build context is malformed: {reason}",
+        hint="Correct it in .dockerignore, or in the COPY that it comes from.",
+    )
 
 
 class Verdict(NamedTuple):
