@@ -8,7 +8,7 @@ from langs import base, commands, dockerfile, procfile
 from langs.base import Language
 from langs.errors import LangError
 from langs.files import AppFiles
-from langs.model import AppBuild, Detection, Settings
+from langs.model import AppBuild, Detection, Evidence, Settings
 from langs.registry import LANGUAGES, NAMES
 
 
@@ -22,16 +22,24 @@ def detect(files: AppFiles, settings: Settings) -> Detection | None:
         return dockerfile.named(settings.dockerfile)
     if settings.language is not None:
         language = _by_name(settings.language)
-        return language.detect(files) or Detection(language=language.NAME, evidence=())
+        return _each_file_once(language.detect(files) or Detection(language=language.NAME, evidence=()))
     found = [(language, detection) for language in LANGUAGES if (detection := language.detect(files)) is not None]
     if not found:
         return None
     # Sorting is stable: among equals the registry's order stands.
     web = next((process.command for process in procfile.read(files) if process.name == base.WEB), "")
     program = commands.program(web)
-    ranked = sorted(found, key=lambda pair: (not pair[1].is_app, program not in pair[0].PROGRAMS))
+
+    def rank(pair: tuple[Language, Detection]) -> tuple[bool, bool, bool]:
+        language, detection = pair
+        # A command is a wish; files that it could run are a fact.
+        wished = all(evidence.file == procfile.FILE for evidence in detection.evidence)
+        return not detection.is_app, wished, program not in language.PROGRAMS
+
+    ranked = sorted(found, key=rank)
     chosen = ranked[0][1]
-    return msgspec.structs.replace(chosen, considered=tuple(pair[1].language for pair in ranked[1:]))
+    considered = tuple(pair[1].language for pair in ranked[1:])
+    return _each_file_once(msgspec.structs.replace(chosen, considered=considered))
 
 
 def build(root: Path, settings: Settings) -> AppBuild:
@@ -48,6 +56,14 @@ def build(root: Path, settings: Settings) -> AppBuild:
             hint="Set `language` for this app, or write a Dockerfile.",
         )
     return _by_name(detection.language).build(files, settings, detection)
+
+
+def _each_file_once(detection: Detection) -> Detection:
+    reasons: dict[str, list[str]] = {}
+    for each in detection.evidence:
+        reasons.setdefault(each.file, []).append(each.reason)
+    evidence = tuple(Evidence(file=file, reason=", ".join(said)) for file, said in reasons.items())
+    return msgspec.structs.replace(detection, evidence=evidence)
 
 
 def _by_name(name: str) -> Language:

@@ -41,7 +41,7 @@ def detect(*, as_json: bool, directories: tuple[str, ...]) -> int:
                     directory,
                     detection.language,
                     f"{version.value} ({version.source})" if version else "",
-                    ", ".join(dict.fromkeys(each.file for each in detection.evidence)),
+                    ", ".join(each.file for each in detection.evidence),
                 )
             )
     output.write_table(rows)

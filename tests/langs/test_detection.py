@@ -136,6 +136,7 @@ def test_evidence_decides(write: Write, files: Mapping[str, str], language: str,
     assert detection is not None
     assert (detection.language, detection.is_app) == (language, is_app)
     assert detection.evidence
+    assert len({each.file for each in detection.evidence}) == len(detection.evidence)
 
 
 @pytest.mark.parametrize(
