@@ -27,6 +27,9 @@ TOOL_PYPROJECT = "[tool.ruff]\nline-length = 100\n"
         ),
         pytest.param({"package.json": START, "supabase/functions/deno.lock": "{}"}, "nodejs", True, id="no Deno"),
         pytest.param({"main.go": MAIN_GO}, "go", True, id="bare main.go"),
+        pytest.param(
+            {"go.mod": "module a\n", "main.go": MAIN_GO, "Procfile": "web: yarn\n"}, "go", True, id="a wish is no fact"
+        ),
         pytest.param({"main.py": "import http.server\n"}, "python", True, id="bare main.py"),
         pytest.param({"app.py": "import flask\napp = flask.Flask(__name__)\n"}, "python", True, id="bare app.py"),
         pytest.param({"bot.py": "import discord\n"}, "python", True, id="bare bot.py"),
