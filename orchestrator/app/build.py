@@ -51,7 +51,9 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     keep_going: bool = True
 
 
-async def run_build(config: Config, plan: Plan, options: BuildOptions, *, out: TextIO) -> int:
+async def run_build(
+    config: Config, plan: Plan, options: BuildOptions, *, progress: TextIO, document: TextIO | None = None
+) -> int:
     """Build a plan, publish it, and write the result file that was asked for.
 
     The first SIGINT or SIGTERM cancels the builds on the daemon and waits until they are gone; a second one leaves at
@@ -61,7 +63,8 @@ async def run_build(config: Config, plan: Plan, options: BuildOptions, *, out: T
         config: what was said.
         plan: what to build.
         options: how.
-        out: where progress goes.
+        progress: where progress goes.
+        document: receives the result as JSON, too.
 
     Returns:
         The process's exit code.
@@ -96,14 +99,14 @@ async def run_build(config: Config, plan: Plan, options: BuildOptions, *, out: T
             with closing(Plain()) as plain, signals.handled_by(run.interrupt):
                 render = jsonlines.render if options.progress == "json" else plain.render
                 async with anyio.create_task_group() as displays:
-                    displays.start_soon(show, receive, render, out)
+                    displays.start_soon(show, receive, render, progress)
                     outcomes = await run.execute()
     except FleetpacksError as error:
         failure = error
     code = signals.exit_code or (failure.exit_code if failure else exit_code(outcomes.values()))
-    if config.result_file is not None:
-        # Also of a run that never began: whoever waits for the file must not wait in vain.
-        document = result.result(
+    if config.result_file is not None or document is not None:
+        # Also of a run that never began: whoever waits for the result must not wait in vain.
+        ended = result.result(
             plan,
             outcomes,
             exit_code=code,
@@ -111,38 +114,46 @@ async def run_build(config: Config, plan: Plan, options: BuildOptions, *, out: T
             timestamp=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
             error=failure.message if failure else None,
         )
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(result.write, config.result_file, document)
+        if config.result_file is not None:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(result.write, config.result_file, ended)
+        if document is not None:
+            document.write(result.encode(ended).decode())
     if failure is not None:
         raise failure
     return code
 
 
-async def run_tag(config: Config, sources: Sequence[str], tags: Sequence[str]) -> tuple[str, ...]:
+class Tagged(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag that now points to an image."""
+
+    reference: str
+    digest: str
+
+
+async def run_tag(
+    config: Config, sources: Sequence[str], tags: Sequence[str], *, tagged: Callable[[Tagged], None]
+) -> None:
     """Put more tags on what was published: requests to a registry, no build.
 
     Args:
         config: what was said.
         sources: images, as `repository:tag` or `repository@digest`.
         tags: bare tags, put on every source in its own repository.
-
-    Returns:
-        The full references that now point to an image.
+        tagged: hears of every tag as soon as it is there.
 
     Raises:
-        UsageError: a reference or a tag cannot be.
+        UsageError: a reference or a tag cannot be; nothing was tagged.
         ImageNotFoundError, RegistryError, RegistryUnavailableError: the registry's answer.
     """
     references = [parse(source) for source in sources]
     targets = [[reference.with_tag(tag) for tag in tags] for reference in references]
-    done: list[str] = []
     async with _registry(config) as (registry, _):
         for reference, wanted in zip(references, targets, strict=True):
             manifest = await registry.get_manifest(reference)
             for target in wanted:
                 await registry.put_manifest(target, manifest)
-                done.append(str(target))
-    return tuple(done)
+                tagged(Tagged(reference=str(target), digest=manifest.digest))
 
 
 class _Signals:

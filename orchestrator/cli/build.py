@@ -25,6 +25,7 @@ from orchestrator.plan.planner import Request
 @click.option("--no-cache", is_flag=True, help="Execute every step again.")
 @click.option("--env", metavar="NAME[=VALUE]", multiple=True, help="A variable of builds and images. Repeatable.")
 @click.option("--result-file", metavar="FILE", type=click.Path(path_type=Path), help="Write the result as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; progress goes to standard error.")
 @click.argument("paths", metavar="[PATH...]", nargs=-1)
 def build(
     *,
@@ -39,6 +40,7 @@ def build(
     no_cache: bool,
     env: tuple[str, ...],
     result_file: Path | None,
+    as_json: bool,
     paths: tuple[str, ...],
 ) -> int:
     """Build the apps at PATHs, relative to the source; without PATHs, all apps.
@@ -56,6 +58,8 @@ def build(
         from orchestrator.app.build import BuildOptions, run_build  # noqa: PLC0415 -- h2, protobuf, httpx: only now
 
         options = BuildOptions(progress=progress, keep_going=keep_going)
-        return await run_build(config, plan, options, out=sys.stdout)
+        if as_json:
+            return await run_build(config, plan, options, progress=sys.stderr, document=sys.stdout)
+        return await run_build(config, plan, options, progress=sys.stdout)
 
     return anyio.run(run)

@@ -1,13 +1,14 @@
 """`fleetpacks tag`: more tags on what was published. A registry request, no build."""
 
+from functools import partial
 from pathlib import Path
 
 import anyio
 import click
 
+from orchestrator.cli import output
 from orchestrator.config import environment, load
 from orchestrator.errors import UsageError
-from orchestrator.registry import reference
 from orchestrator.report.result import read_published
 
 
@@ -15,8 +16,9 @@ from orchestrator.report.result import read_published
 @click.option(
     "--result", metavar="FILE", type=click.Path(path_type=Path), help="A run's result file: all it published."
 )
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line and reference.")
 @click.argument("words", metavar="[SOURCE] TAG...", nargs=-1, required=True)
-def tag(*, result: Path | None, words: tuple[str, ...]) -> int:
+def tag(*, result: Path | None, as_json: bool, words: tuple[str, ...]) -> int:
     """Put TAGs on the image SOURCE, or with --result on every image that a run published."""
     if result is not None:
         sources, tags = read_published(result), words
@@ -24,12 +26,14 @@ def tag(*, result: Path | None, words: tuple[str, ...]) -> int:
         sources, tags = words[:1], words[1:]
     if not tags:
         raise UsageError("tag: no TAG was given", hint="As in: fleetpacks tag registry.example/team/api:1.2 stable")
-    for source in sources:
-        for each in tags:
-            reference.parse(source).with_tag(each)
-    from orchestrator.app.build import run_tag  # noqa: PLC0415 -- httpx: only now
+    from orchestrator.app.build import Tagged, run_tag  # noqa: PLC0415 -- httpx: only now
+
+    def show(tagged: Tagged) -> None:
+        if as_json:
+            output.write_json({"reference": tagged.reference, "digest": tagged.digest})
+        else:
+            click.echo(tagged.reference)
 
     config = load(None, environment.read())
-    for published in anyio.run(run_tag, config, sources, tags):
-        click.echo(published)
+    anyio.run(partial(run_tag, config, sources, tags, tagged=show))
     return 0

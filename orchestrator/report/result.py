@@ -138,13 +138,18 @@ def result(
     )
 
 
+def encode(document: Result) -> bytes:
+    """The document as it is written: JSON, indented."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
 def write(path: Path, document: Result) -> None:
     """Replace the file as one step: a reader sees the old document, or the whole new one.
 
     Raises:
         UsageError: the file cannot be written there.
     """
-    data = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    data = encode(document)
     temporary: str | None = None
     try:
         # In the same directory, because a rename is atomic only within one file system.

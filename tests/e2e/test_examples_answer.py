@@ -2,12 +2,15 @@
 
 import json
 import secrets
+import sys
 from pathlib import Path
 
+import anyio
 import httpx
 import msgspec
 import pytest
 
+from orchestrator.config import environment
 from orchestrator.model import Registry
 from orchestrator.registry import reference
 from orchestrator.registry.client import RegistryClient
@@ -70,3 +73,23 @@ async def test_a_second_build_executes_nothing_and_gives_the_same_images(
     }
     assert [(event.steps, event.cached) for event in second.values() if event.steps != event.cached] == []
     real_count.record("build", times=len(first) + len(second))
+
+
+async def test_json_of_build_is_the_result_and_of_tag_a_line_per_reference(
+    lab: Lab, tmp_path: Path, real_count: RealCount
+) -> None:
+    program = str(Path(sys.executable).with_name("fleetpacks"))
+    variables = {"PATH": environment.read()["PATH"], "HOME": str(tmp_path), "BUILDKIT_HOST": lab.buildkit_host}
+    image = f"{lab.registry}/e2e-{secrets.token_hex(4)}"
+
+    built = await anyio.run_process(
+        [program, "build", "-C", str(MONOREPO), "--image", image, "--json", "services/ledger"], env=variables
+    )
+    digest = json.loads(built.stdout)["apps"][0]["digest"]
+    tagged = await anyio.run_process([program, "tag", "--json", f"{image}/ledger:latest", "a", "b"], env=variables)
+
+    assert b"1 succeeded" in built.stderr
+    assert [json.loads(line) for line in tagged.stdout.splitlines()] == [
+        {"format": 1, "reference": f"{image}/ledger:{tag}", "digest": digest} for tag in ("a", "b")
+    ]
+    real_count.record("build")
