@@ -1,6 +1,7 @@
 """Messages of buildkitd v0.30.0, word for word, and what we make of them."""
 
 import json
+import time
 
 import pytest
 from google.protobuf.any_pb2 import Any
@@ -169,6 +170,36 @@ def test_a_text_we_do_not_know_is_judged_by_its_status(status: Status, kind: typ
     assert type(error) is kind
     assert "something new" in error.message
     assert error.hint
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "registry.example/a: failed to resolve source metadata for x: 503 Service Unavailable",
+        "no active session for x",
+        "failed to authorize: x",
+        "no space left on device",
+    ],
+)
+def test_a_steps_command_does_not_choose_what_its_failure_means(wish: str) -> None:
+    text = f'process "/bin/sh -c : {wish}" did not complete successfully: runc did not complete successfully: EOF'
+
+    error = solve_error(GrpcError(Status.UNKNOWN, text))
+
+    assert (type(error), error.message) == (BuildFailedError, text)
+    assert "disk" not in error.hint
+
+
+@pytest.mark.parametrize("repeated", [" did not complete successfully: ", ": failed to resolve source metadata for "])
+@pytest.mark.parametrize("begin", ["process ", "something "])
+def test_a_long_text_does_not_hold_the_event_loop(repeated: str, begin: str) -> None:
+    text = begin + repeated * (100_000 // len(repeated))
+
+    began = time.process_time()
+    error = solve_error(GrpcError(Status.UNKNOWN, f"{text} x"))
+
+    assert error.message == f"{text} x"
+    assert time.process_time() - began < 0.5
 
 
 def test_a_refused_question_names_the_status() -> None:
