@@ -8,7 +8,7 @@ import msgspec
 
 from langs.model import AppBuild, Detection
 from orchestrator.model import App, AppPlan
-from orchestrator.workspace.files import printable
+from orchestrator.workspace.files import printable, text
 
 FORMAT = 1
 """Raised when a field vanishes or changes its meaning; new fields may appear at any time."""
@@ -65,8 +65,3 @@ def planned(plan: AppPlan, *, host: str | None) -> dict[str, Any]:
         "host": host,
         "reason": plan.reason,
     }
-
-
-def text(path: str) -> str:
-    """A path as JSON can hold it: bytes that are no UTF-8 are escaped."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -17,6 +17,7 @@ from langs.model import AppBuild, Process
 from orchestrator.errors import UsageError
 from orchestrator.events import AppCancelled, AppCompleted, AppFailed
 from orchestrator.model import AppPlan, Plan
+from orchestrator.workspace.files import text
 
 FORMAT = 1
 """Raised when a field vanishes or changes its meaning; new fields may appear at any time."""
@@ -199,7 +200,7 @@ def _app(plan: AppPlan, outcome: Outcome | None) -> AppResult:
     ended = completed or failed
     return AppResult(
         name=plan.app.name,
-        path=plan.app.path,
+        path=text(plan.app.path),
         status="success" if completed else "failed" if failed else "cancelled",
         image=plan.repository,
         tags=completed.tags if completed else (),

@@ -235,3 +235,13 @@ def test_a_run_that_published_nothing_cannot_be_tagged(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="published nothing"):
         room.read_published(file)
+
+
+def test_a_path_that_is_no_text_is_escaped() -> None:
+    plan = _plan("cafe")
+    app = msgspec.structs.replace(plan.apps[0].app, path=os.fsdecode(b"caf\xe9"))
+    plan = msgspec.structs.replace(plan, apps=(msgspec.structs.replace(plan.apps[0], app=app),))
+
+    document = room.encode(room.result(plan, {}, exit_code=1, seconds=0, timestamp=_WHEN))
+
+    assert json.loads(document)["apps"][0]["path"] == r"caf\xe9"
