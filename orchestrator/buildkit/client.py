@@ -191,25 +191,29 @@ class Client:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[Connection]:
-        """Lend the control connection; after whoever finds it lost, the next one is lent a new one.
+        """Lend the control connection, or a new one when it takes no more calls.
 
-        One that takes no new calls (the daemon is being stopped) still carries the builds that run on it: it is closed
-        behind its last user.
+        One that takes none (the daemon is being stopped) may still carry the builds that run on it: it is closed behind
+        its last user.
         """
         async with self._opening:
-            control: _Control = self._control or await self._tasks.start(self._hold)
-            self._control = control
+            control = self._control
+            if control is None or not control.connection.takes_calls:
+                self._retire(control)
+                control = self._control = await self._tasks.start(self._hold)
         control.users += 1
         try:
             yield control.connection
-        except ConnectionLostError:
-            if self._control is control:
-                self._control = None
-            raise
         finally:
             control.users -= 1
-            if not control.users and self._control is not control:
-                control.released.set()
+            if not control.connection.takes_calls:
+                self._retire(control)
+
+    def _retire(self, control: _Control | None) -> None:
+        if self._control is control:
+            self._control = None
+        if control is not None and not control.users:
+            control.released.set()
 
     async def _hold(self, *, task_status: TaskStatus[_Control]) -> None:
         async with self._open() as connection:

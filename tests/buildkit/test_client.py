@@ -390,6 +390,19 @@ async def test_a_lost_connection_is_a_lost_daemon_and_the_next_build_gets_a_new_
     assert result.digest == "sha256:1"
 
 
+async def test_a_connection_that_was_lost_between_two_builds_fails_neither() -> None:
+    daemon = Daemon()
+
+    async with connected(daemon) as builder:
+        with anyio.fail_after(5):
+            await builder.solve(request("one"), on_status=Collected())
+            await daemon.hang_up(0)
+            await anyio.wait_all_tasks_blocked()
+            await builder.solve(request("two"), on_status=Collected())
+
+    assert [sent.ref for sent in daemon.requests] == ["one", "two"]
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [

@@ -22,6 +22,11 @@ class Connection:
         self._message_limit = message_limit
 
     @property
+    def takes_calls(self) -> bool:
+        """Whether a new RPC can begin: neither has the connection ended, nor did the peer say GOAWAY."""
+        return self._link.refusal is None
+
+    @property
     def received_bytes(self) -> int:
         """Bytes read from the transport, HTTP/2's own frames included."""
         return self._link.received_bytes

@@ -167,6 +167,11 @@ class Link:
     # What calls do
 
     @property
+    def refusal(self) -> str | None:
+        """Why no new stream can be opened, or None."""
+        return self.lost or self._goaway
+
+    @property
     def is_server(self) -> bool:
         """Whether the peer opens the streams."""
         return self._on_request is not None
@@ -180,9 +185,8 @@ class Link:
         wire = self._wire
         async with self._opening:
             while True:
-                reason = self.lost or self._goaway
-                if reason is not None:
-                    raise ConnectionLostError(reason)
+                if self.refusal is not None:
+                    raise ConnectionLostError(self.refusal)
                 if len(self._streams) < wire.max_streams and wire.queued <= QUEUE_LIMIT:
                     break
                 await self._room.wait()
