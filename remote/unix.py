@@ -11,8 +11,10 @@ from typing import Self
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 from anyio.abc import ByteStream
+
+_FULL_QUEUE_PAUSE = 0.05
+"""Seconds between two attempts to connect."""
 
 
 class UnixStream(ByteStream):
@@ -35,14 +37,20 @@ class UnixStream(ByteStream):
             OSError: nobody does, or we may not.
         """
         raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        raw.setblocking(False)
         try:
-            # Waits while the listener's queue is full, for which a non-blocking unix socket has no event.
-            await anyio.to_thread.run_sync(raw.connect, path)
+            while True:
+                await anyio.lowlevel.checkpoint()
+                try:
+                    raw.connect(path)
+                except BlockingIOError:
+                    # The listener's queue is full. No event tells when it is not, and a thread could not be cancelled.
+                    await anyio.sleep(_FULL_QUEUE_PAUSE)
+                else:
+                    return cls(raw)
         except BaseException:
             raw.close()
             raise
-        raw.setblocking(False)
-        return cls(raw)
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Take what has arrived, at most `max_bytes`."""
@@ -76,7 +84,10 @@ class UnixStream(ByteStream):
     async def send_eof(self) -> None:
         """Send nothing more; receiving goes on."""
         with self._sending:
-            self._raw.shutdown(socket.SHUT_WR)
+            try:
+                self._raw.shutdown(socket.SHUT_WR)
+            except OSError as error:
+                raise self._failure(error) from error
         await anyio.lowlevel.checkpoint()
 
     async def aclose(self) -> None:

@@ -1,6 +1,7 @@
 """Unix sockets as byte streams."""
 
 import socket
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -48,6 +49,22 @@ async def test_receiving_that_is_cancelled_as_data_arrives_leaves_no_error_behin
             tasks.cancel_scope.cancel()
 
 
+async def test_a_listener_that_accepts_nobody_is_waited_for_until_it_does_or_we_are_cancelled(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(path)
+        listener.listen(0)
+        first.connect(path)
+
+        with anyio.move_on_after(0.2) as patience:
+            await UnixStream.connect(path)
+        with listener.accept()[0], anyio.fail_after(5):
+            async with await UnixStream.connect(path):
+                pass
+
+    assert patience.cancelled_caught
+
+
 async def test_closing_wakes_who_waits() -> None:
     here, there = pair()
 
@@ -72,3 +89,5 @@ async def test_sending_to_nobody_is_a_broken_stream() -> None:
             await here.send(b"x")
         with pytest.raises(anyio.EndOfStream):
             await here.receive()
+    with pytest.raises(anyio.ClosedResourceError):
+        await here.send_eof()
