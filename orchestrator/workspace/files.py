@@ -36,7 +36,7 @@ async def list_files(root: Path, environment: Mapping[str, str]) -> tuple[str, .
     files = list(listing.files)
     for path in listing.nested:
         below = root / path
-        if below.is_dir() and not below.is_symlink():
+        if below.is_dir() and _is_itself(root, path):
             files += [f"{path}/{name}" for name in await anyio.to_thread.run_sync(walk, below)]
     return tuple(sorted(files))
 
@@ -47,29 +47,37 @@ def walk(root: Path) -> tuple[str, ...]:
     Raises:
         ContextError: a directory cannot be read.
     """
-    return tuple(sorted(_walk(str(root), "", ())))
+    return tuple(sorted(_walk(str(root))))
 
 
-def _walk(root: str, prefix: str, specs: tuple[tuple[str, GitIgnoreSpec], ...]) -> Iterator[str]:
-    try:
-        with os.scandir(f"{root}/{prefix}") as scan:
-            entries = list(scan)
-    except OSError as error:
-        raise ContextError(
-            f"{printable(prefix or root)}: cannot be read: {error.strerror}",
-            hint="Check the directory's permissions, or ignore it in .gitignore.",
-        ) from error
-    if any(entry.name == ".gitignore" and entry.is_file(follow_symlinks=False) for entry in entries):
-        specs = (*specs, (prefix, _spec(f"{root}/{prefix}.gitignore")))
-    for entry in entries:
-        path = prefix + entry.name
-        if entry.name == ".git":
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            if not _ignored(f"{path}/", specs):
-                yield from _walk(root, f"{path}/", specs)
-        elif not _ignored(path, specs):
-            yield path
+def _walk(root: str) -> Iterator[str]:
+    waiting: list[tuple[str, tuple[tuple[str, GitIgnoreSpec], ...]]] = [("", ())]
+    while waiting:
+        prefix, specs = waiting.pop()
+        try:
+            with os.scandir(f"{root}/{prefix}") as scan:
+                entries = list(scan)
+        except OSError as error:
+            raise ContextError(
+                f"{printable(prefix or root)}: cannot be read: {error.strerror}",
+                hint="Check the directory's permissions, or ignore it in .gitignore.",
+            ) from error
+        if any(entry.name == ".gitignore" and entry.is_file(follow_symlinks=False) for entry in entries):
+            specs = (*specs, (prefix, _spec(f"{root}/{prefix}.gitignore")))
+        for entry in entries:
+            path = prefix + entry.name
+            if entry.name == ".git":
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if not _ignored(f"{path}/", specs):
+                    waiting.append((f"{path}/", specs))
+            elif not _ignored(path, specs):
+                yield path
+
+
+def _is_itself(root: Path, path: str) -> bool:
+    """Whether no part of `path` is a symlink: git's index may still hold what one has taken the place of."""
+    return os.path.realpath(root / path) == f"{os.path.realpath(root)}/{path}"
 
 
 def _spec(path: str) -> GitIgnoreSpec:

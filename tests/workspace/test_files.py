@@ -1,6 +1,7 @@
 """The listing of files: by git, by walking, and against repositories that mean harm."""
 
 import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -98,6 +99,33 @@ async def test_symlinks_are_listed_and_never_followed(
     asked = await files.list_files(root, git_environment)
 
     assert walked == asked == ("a/app.py", "a/up", "link")
+
+
+async def test_a_submodule_below_a_symlink_is_not_looked_into(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "outside/module").mkdir(parents=True)
+    (tmp_path / "outside/module/package.json").write_text("{}")
+    plant({"a.py": ""})
+    await git("init", "-q")
+    await git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},link/module")
+    (root / "link").symlink_to(tmp_path / "outside")
+
+    assert await files.list_files(root, git_environment) == ("a.py", "link")
+
+
+def test_a_tree_deeper_than_the_stack_is_walked(plant: Plant) -> None:
+    deepest = "d/" * 400 + "a.py"
+    root = plant({deepest: ""})
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(300)
+
+    try:
+        found = files.walk(root)
+    finally:
+        sys.setrecursionlimit(limit)
+
+    assert found == (deepest,)
 
 
 async def test_a_planted_repository_cannot_make_git_run_a_command(
