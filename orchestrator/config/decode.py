@@ -19,7 +19,8 @@ import msgspec
 from orchestrator.errors import ConfigError
 
 MAX_BYTES = 1 << 20
-_MAX_LINES_SEARCHED = 2000
+_MAX_SEARCHED = 4 << 20
+"""Characters that the search for one line may parse: a file made to be slow gets errors without lines."""
 
 _WORDS = {
     "str": "a string",
@@ -75,6 +76,10 @@ def read(path: Path, *, name: str, within: Path | None = None) -> Document | Non
             data = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{name}: leads back to itself through symlinks", hint="Put the file itself there."
+        ) from error
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror}", hint="Check the file's permissions.") from error
     if len(data) > MAX_BYTES:
@@ -104,6 +109,8 @@ def decode(document: Document, cls: type[S], *, foreign: Foreign) -> S:
         raise _syntax(document, str(error)) from error
     except RecursionError as error:
         raise ConfigError(f"{document.name}: nested too deeply", hint="Flatten the tables.") from error
+    except ValueError as error:
+        raise ConfigError(f"{document.name}: a number has too many digits", hint="Shorten it.") from error
     return cast("S", _convert(document, (), table, cls, foreign))
 
 
@@ -128,18 +135,32 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 def line_of(text: str, key: Key) -> int | None:
     """The line on which `key` is stated, counted from 1, or None when it cannot be told."""
     lines = text.splitlines(keepends=True)
-    if not key or len(lines) > _MAX_LINES_SEARCHED:
+    if not key or not _prefix_holds(lines, key):
         return None
-    whole_until = 0
-    for number in range(1, len(lines) + 1):
-        try:
-            table = tomllib.loads("".join(lines[:number]))
-        except (tomllib.TOMLDecodeError, RecursionError):
-            continue
-        if _holds(table, key):
-            return whole_until + 1
-        whole_until = number
-    return None
+    budget = _MAX_SEARCHED
+    # The first `without` lines parse and do not hold it; those up to `until` do, or end inside of a value.
+    without, until = 0, len(lines)
+    while until - without > 1:
+        middle = (without + until) // 2
+        for number in range(middle, until):
+            budget -= sum(map(len, lines[:number]))
+            if budget < 0:
+                return None
+            held = _prefix_holds(lines[:number], key)
+            if held is not None:
+                break
+        else:
+            number, held = middle, True
+        without, until = (without, number) if held else (number, until)
+    return without + 1
+
+
+def _prefix_holds(lines: list[str], key: Key) -> bool | None:
+    """Whether the first lines of a file hold `key`; None when they are no whole TOML."""
+    try:
+        return _holds(tomllib.loads("".join(lines)), key)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _holds(value: object, key: Key) -> bool:

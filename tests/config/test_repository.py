@@ -30,6 +30,7 @@ _Table = dict[str, object]
         ("ignore = [1]\n", "fleetpacks.toml:1: ignore[0]: expected a string, got an integer", "Change the value"),
         ("port = = 1\n", "fleetpacks.toml:1: not valid TOML", "Mend the line"),
         ('port = 1\nrun = "\n', "fleetpacks.toml:2: not valid TOML", "Mend the line"),
+        (f"port = {'9' * 5000}\n", "fleetpacks.toml: a number has too many digits", "Shorten"),
         ('secrets = [\n "A",\n "B C",\n]\n', "fleetpacks.toml:1: secrets[1]: expected an identifier", "Letters"),
         ('[env]\n"A-B" = "1"\n', "fleetpacks.toml:2: env.A-B: expected the name of a variable", "Letters"),
         ('run = "a\\nb"\n', "fleetpacks.toml:1: run: expected one line", "script"),
@@ -140,6 +141,13 @@ def test_a_file_that_is_no_text_is_an_error(tmp_path: Path, data: bytes, message
         load(tmp_path, {})
 
 
+def test_a_symlink_to_itself_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "fleetpacks.toml").symlink_to("fleetpacks.toml")
+
+    with pytest.raises(ConfigError, match="leads back to itself"):
+        load(tmp_path, {})
+
+
 def test_a_fifo_in_the_files_place_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fleetpacks.toml")
 
@@ -202,3 +210,10 @@ def test_the_line_of_a_key_is_where_its_statement_begins(key: tuple[str | int, .
     text = '# head\na = """\nlong\n"""\n[t]\nx = 1\nlist = [\n 1,\n 2,\n]\ndeep.y = 3\n'
 
     assert decode.line_of(text, key) == line
+
+
+def test_a_line_is_found_soon_in_a_long_file() -> None:
+    # Parsing one prefix for each line would take minutes.
+    text = "".join(f'[apps."{number}"]\nrun = "{"x" * 100}"\n' for number in range(3000))
+
+    assert decode.line_of(text, ("apps", "2500", "run")) == 5002
