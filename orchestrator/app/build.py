@@ -6,7 +6,6 @@ Imports the heavy libraries (h2, protobuf, httpx): imported itself only where a 
 import datetime as dt
 import os
 import secrets
-import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -20,6 +19,7 @@ import msgspec
 
 import remote.address
 import remote.connect
+from orchestrator.app.signals import Signals
 from orchestrator.buildkit import Client, SecretReader, SolveRequest
 from orchestrator.config import Config
 from orchestrator.display import jsonlines
@@ -28,7 +28,7 @@ from orchestrator.display.plain import Plain
 from orchestrator.engine.publish import RegistryPublisher
 from orchestrator.engine.request import filters, solve_request
 from orchestrator.engine.run import Outcome, Prepare, Run, exit_code
-from orchestrator.errors import EXIT_SIGINT, EXIT_SIGTERM, ConfigError, FleetpacksError, UsageError
+from orchestrator.errors import ConfigError, FleetpacksError, UsageError
 from orchestrator.events import Event
 from orchestrator.model import AppPlan, Plan, SecretSource
 from orchestrator.registry import hosts
@@ -56,8 +56,8 @@ async def run_build(
 ) -> int:
     """Build a plan, publish it, and write the result file that was asked for.
 
-    The first SIGINT or SIGTERM cancels the builds on the daemon and waits until they are gone; a second one leaves at
-    once (a daemon ends the builds of a client that has vanished).
+    The first SIGINT or SIGTERM cancels the builds on the daemon and waits until they are gone and all is told; a second
+    one leaves at once (a daemon ends the builds of a client that has vanished).
 
     Args:
         config: what was said.
@@ -75,7 +75,7 @@ async def run_build(
     """
     address = _builder(config)
     began = time.monotonic()
-    signals = _Signals()
+    signals = Signals()
     outcomes: Mapping[str, Outcome] = {}
     failure: FleetpacksError | None = None
     try:
@@ -154,48 +154,6 @@ async def run_tag(
             for target in wanted:
                 await registry.put_manifest(target, manifest)
                 tagged(Tagged(reference=str(target), digest=manifest.digest))
-
-
-class _Signals:
-    """SIGINT and SIGTERM as a cancellation that can be handed to whoever knows a gentler one."""
-
-    def __init__(self) -> None:
-        self.exit_code = 0
-        self._handler: Callable[[], None] | None = None
-        self._scope = anyio.CancelScope()
-
-    @asynccontextmanager
-    async def watched(self) -> AsyncGenerator[None]:
-        """Cancel the block on a signal; leaving it cancelled is no error."""
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-
-            async def watch() -> None:
-                async for number in received:
-                    self.exit_code = EXIT_SIGINT if number == signal.SIGINT else EXIT_SIGTERM
-                    handler, self._handler = self._handler, None
-                    (handler or self._scope.cancel)()
-
-            failure: FleetpacksError | None = None
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(watch)
-                try:
-                    with self._scope:
-                        yield
-                except FleetpacksError as error:
-                    # Raised below: a task group would wrap it.
-                    failure = error
-                tasks.cancel_scope.cancel()
-            if failure is not None:
-                raise failure
-
-    @contextmanager
-    def handled_by(self, handler: Callable[[], None]) -> Generator[None]:
-        """Let the first signal within the block call `handler` instead."""
-        self._handler = handler
-        try:
-            yield
-        finally:
-            self._handler = None
 
 
 @asynccontextmanager
