@@ -39,7 +39,8 @@ _MANAGERS: Final = (
 )
 _NPM_LOCKS: Final = ("package-lock.json", "npm-shrinkwrap.json")
 _MANAGER_PIN: Final = re.compile(r"(npm|yarn|pnpm|bun)@([0-9]+\.[0-9]+\.[0-9]+)(?:[+-].*)?", re.ASCII)
-_CREDENTIAL: Final = re.compile(r"^[^#;\n]*(?:_authToken|_auth|_password)\s*=\s*(?!\s*[\"']?\$\{)\S", re.MULTILINE)
+_CREDENTIAL: Final = re.compile(r"^[^#;\n]*(?:_authToken|_auth|_password)[ \t]*=[ \t]*+(?![\"']?\$\{)\S", re.MULTILINE)
+"""A credential in .npmrc that no variable stands for; possessive, so that no file makes it slow."""
 
 
 def detect(files: AppFiles) -> Detection | None:

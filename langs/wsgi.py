@@ -75,11 +75,16 @@ def look(files: AppFiles, file: str) -> Look:
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             imported.add(node.module.partition(".")[0])
-        elif (isinstance(node, ast.If) and "__main__" in ast.dump(node.test)) or (
+        elif (isinstance(node, ast.If) and _asks_for_main(node.test)) or (
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
         ):
             main = True
     return Look(serves=bool(imported & _SERVERS), main=main)
+
+
+def _asks_for_main(test: ast.expr) -> bool:
+    # `walk` needs no stack: a source may nest deeper than ours goes.
+    return any(isinstance(node, ast.Constant) and node.value == "__main__" for node in ast.walk(test))
 
 
 def parse(files: AppFiles, file: str) -> ast.Module | None:

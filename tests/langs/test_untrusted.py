@@ -190,6 +190,17 @@ def test_any_package_json_is_understood_or_an_error(text: str) -> None:
     assert all(isinstance(script, str) for script in package.scripts.values())
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({**NODE, ".npmrc": "_auth=" + " " * 300_000}, id="npmrc of blanks"),
+        pytest.param({**PYTHON, "main.py": f"if a{'.b' * 2500}:\n  pass\n"}, id="a condition deeper than the stack"),
+    ],
+)
+def test_a_file_made_to_be_slow_or_deep_is_looked_at_all_the_same(files: Mapping[str, str]) -> None:
+    assert build(files, Settings()) is not None
+
+
 @given(st.one_of(st.text(), st.text('()/ =>\n.abgousemdlrpq"`')))
 def test_any_go_mod_is_understood_or_an_error(text: str) -> None:
     try:
