@@ -24,6 +24,8 @@ OPERATOR_KEYS = ("image", "hosts", "registries", "jobs")
 """First parts of keys that only the operator may state. (`secrets` has another form in each file.)"""
 
 _OPERATOR_HINT = "This is the operator's to say: put it into ~/.config/fleetpacks/config.toml or $FLEETPACKS_CONFIG."
+_NAME = r"^[a-z0-9]+([._-][a-z0-9]+)*$(?!\n)"
+"""`$` alone lets a line break stand at the end in Python, but `\\Z` means nothing in a JSON schema."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 NonEmpty = Annotated[str, Meta(min_length=1)]
@@ -32,10 +34,7 @@ NonEmpty = Annotated[str, Meta(min_length=1)]
 class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What can be said of one app: its own `fleetpacks.toml`, or its `[apps."path"]` table in the root's file."""
 
-    name: (
-        Annotated[str, Meta(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$", max_length=100, description="The app's name.")]
-        | None
-    ) = None
+    name: Annotated[str, Meta(pattern=_NAME, max_length=100, description="The app's name.")] | None = None
     language: Annotated[str, Meta(min_length=1, description="The language, instead of detection.")] | None = None
     dockerfile: Annotated[str, Meta(min_length=1, description="Your Dockerfile, from the app's directory.")] | None = (
         None

@@ -37,6 +37,7 @@ _Table = dict[str, object]
         ('dockerfile = "../Dockerfile"\n', "fleetpacks.toml:1: dockerfile: expected a file below", "without `..`"),
         ('[apps."../x"]\n', 'fleetpacks.toml:1: apps."../x": expected a relative path', "below the root"),
         ('[apps."./x/"]\n', 'fleetpacks.toml:1: apps."./x/": expected a relative path', '[apps."x"]'),
+        ('[apps.a]\nname = "shop\\n"\n', "fleetpacks.toml:2: apps.a.name: expected", "Change the value"),
         (
             '[apps.a]\nname = "Shop!"\n',
             "fleetpacks.toml:2: apps.a.name: expected a string matching",
