@@ -241,7 +241,7 @@ def _place(details: bytes | None) -> str:
                 source = msgspec.json.decode(entry.value, type=_Source)
                 if source.info.filename and source.ranges:
                     return f"{source.info.filename}:{source.ranges[0].start.line}: "
-    except (DecodeError, msgspec.DecodeError):
+    except (DecodeError, msgspec.DecodeError, RecursionError):
         # The text stands without them, and a build's own error must not hide behind ours.
         return ""
     return ""

@@ -231,7 +231,7 @@ def _read_token(body: bytes, host: str, issued_at: int) -> Token:
     try:
         # Lenient about numbers only: some servers write "expires_in": "3600".
         answer = msgspec.json.decode(body, type=_Answer, strict=False)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise failures.broken(host, "the token server's answer is not a JSON object with a token") from None
     token = answer.token or answer.access_token or ""
     if not token or not token.isascii() or not token.isprintable() or " " in token:

@@ -40,7 +40,7 @@ def explanation(body: bytes) -> str:
     """What a registry says about a refusal: `CODE: message`, or nothing when it does not speak in that form."""
     try:
         errors = msgspec.json.decode(body, type=_Errors).errors
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return ""
     return clean("; ".join(": ".join(filter(None, (error.code, error.message))) for error in errors))
 

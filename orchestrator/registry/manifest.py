@@ -117,7 +117,7 @@ def checked(*, body: bytes, content_type: str, requested: str | None, declared: 
         raise _wrong(source, "it came without a media type")
     try:
         inner = msgspec.json.decode(body, type=_MediaTypeOnly).media_type
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _wrong(source, f"it is not a JSON object with a media type: {error}") from None
     if inner is not None and inner != media_type:
         raise _wrong(source, f"it came as {media_type}, but calls itself {inner[:255]!r}")
@@ -170,7 +170,7 @@ def image_config(body: bytes, source: str) -> ImageConfig:
 def _decode(body: bytes, kind: type[_T], source: str) -> _T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _wrong(source, str(error)) from None
 
 

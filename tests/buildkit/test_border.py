@@ -5,7 +5,7 @@ import time
 
 import pytest
 from google.protobuf.any_pb2 import Any
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.buildkit.border import protocol_error, solve_error
@@ -146,6 +146,7 @@ def test_the_place_in_the_dockerfile_comes_first() -> None:
 
 
 @given(st.binary(max_size=100), st.binary(max_size=100))
+@example(b"", b'{"x":' + b"[" * 20_000)
 def test_details_that_cannot_be_read_never_hide_the_error(details: bytes, value: bytes) -> None:
     entry = Any(type_url="github.com/moby/buildkit/errdefs.Source+json", value=value)
     wrapped = status_pb2.Status(details=[entry]).SerializeToString()

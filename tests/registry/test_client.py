@@ -25,6 +25,8 @@ from tests.registry.server import Answer, Fault, Server, refusal, running, sha25
 
 BODY = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": {}, "layers": []}).encode()
 ALICE = {"alice": "s3cret"}
+DEEP = b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+"""Right JSON, and more than a decoder's stack."""
 
 
 class Clock:
@@ -285,6 +287,22 @@ async def test_an_unreachable_registry_is_unavailable_after_all_attempts() -> No
         assert gone.host in caught.value.message
 
 
+async def test_a_refusal_nested_too_deeply_is_a_refusal_without_a_reason() -> None:
+    async with running(Server()) as server, client_of() as client:
+        server.faults.append(Fault(path="/manifests/", answer=Answer(status=403, body=DEEP)))
+
+        with pytest.raises(RegistryError, match=r"HTTP 403$"):
+            await client.get_manifest(image(server))
+
+
+async def test_a_manifest_nested_too_deeply_is_refused() -> None:
+    async with running(Server()) as server, client_of() as client:
+        server.add_manifest("team/api", "1", DEEP)
+
+        with pytest.raises(ProtocolError, match="cannot be trusted"):
+            await client.get_manifest(image(server))
+
+
 async def test_bytes_of_another_digest_are_refused() -> None:
     async with running(Server()) as server, client_of() as client:
         digest = server.add_manifest("team/api", "1", BODY)
@@ -425,7 +443,7 @@ async def test_a_realm_gets_the_credentials_of_the_registry_and_never_its_own(tm
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", b'{"token": ""}', b'{"token": "a\\r\\nb"}', b'{"token": 3}', b"\xff"],
+    [b"", b"[]", b"{}", b'{"token": ""}', b'{"token": "a\\r\\nb"}', b'{"token": 3}', b"\xff", DEEP],
 )
 async def test_a_token_server_that_gives_nonsense_is_a_protocol_error(body: bytes) -> None:
     async with running(Server(auth="token")) as server, client_of() as client:
