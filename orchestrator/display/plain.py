@@ -4,6 +4,7 @@ What comes from a build is untrusted: control characters never reach the termina
 """
 
 import tempfile
+from contextlib import suppress
 from typing import IO, assert_never
 
 from orchestrator.events import (
@@ -37,14 +38,13 @@ class Plain:
     def __init__(self) -> None:
         self._width = 0
         self._numbers: dict[str, dict[str, int]] = {}
-        self._logs: dict[str, IO[str]] = {}
+        self._logs: dict[str, IO[str] | None] = {}
         self._failed: list[AppFailed] = []
 
     def close(self) -> None:
         """Let go of all logs."""
-        for log in self._logs.values():
-            log.close()
-        self._logs.clear()
+        for app in list(self._logs):
+            self._forget(app)
 
     def render(self, event: Event) -> str:
         """The lines that an event adds."""
@@ -61,6 +61,7 @@ class Plain:
                 return self._line(event.app or "", _app_text(event))
             case AppCompleted() | AppCancelled():
                 self._forget(event.app)
+                self._numbers.pop(event.app, None)
                 return self._line(event.app, _app_text(event))
             case AppFailed():
                 self._failed.append(event)
@@ -76,27 +77,38 @@ class Plain:
 
     def _step(self, app: str, text: str) -> str:
         lines = self._line(app, text)
-        log = self._logs.get(app)
-        if log is None:
+        if app not in self._logs:
             # Held until the app has ended well or its log was shown: `close` and `_forget` let go of it.
-            log = self._logs[app] = tempfile.SpooledTemporaryFile(_IN_MEMORY, mode="w+", encoding="utf-8")  # noqa: SIM115
-        log.write(lines)
+            self._logs[app] = tempfile.SpooledTemporaryFile(_IN_MEMORY, mode="w+", encoding="utf-8")  # noqa: SIM115
+        log = self._logs[app]
+        if log is not None:
+            try:
+                log.write(lines)
+            except OSError:
+                # The disk is full: the builds matter more than showing their output once more.
+                self._forget(app)
+                self._logs[app] = None
         return lines
 
     def _forget(self, app: str) -> None:
-        self._numbers.pop(app, None)
         log = self._logs.pop(app, None)
         if log is not None:
-            log.close()
+            with suppress(OSError):
+                log.close()
+
+    def _log_of(self, app: str) -> str:
+        log = self._logs.get(app)
+        if log is not None:
+            with suppress(OSError):
+                log.seek(0)
+                return log.read()
+        return "" if app not in self._logs else "(it could not be kept: the temporary directory is full or missing)\n"
 
     def _summary(self, event: RunCompleted) -> str:
         parts: list[str] = []
         for failure in self._failed:
             parts.append(f"\n--- the full log of {failure.app} ---\n")
-            log = self._logs.get(failure.app)
-            if log is not None:
-                log.seek(0)
-                parts.append(log.read())
+            parts.append(self._log_of(failure.app))
             message = "\n".join(printable(line) for line in failure.message.splitlines())
             parts.append(f"error: {failure.app}: {message}\nhint: {printable(failure.hint)}\n")
         counts = f"{event.succeeded} succeeded, {event.failed} failed, {event.cancelled} cancelled"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -64,6 +65,18 @@ def test_every_line_of_a_step_carries_its_app_and_failures_show_their_log_at_the
     assert end.startswith("billing | #1 RUN make\nbilling | #1 | cc -o [31mmain\nbilling | #1 ERROR exit code: 2\n")
     assert "error: billing: RUN make: exit code 2\nhint: read it\n" in end
     assert end.endswith("\n1 succeeded, 1 failed, 0 cancelled in 6.0s\n")
+
+
+def test_a_log_that_cannot_be_kept_stops_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    long = StepLog(time=3, app="billing", step="sha256:1", text="x" * 300_000)
+
+    with closing(Plain()) as display:
+        shown = [display.render(event) for event in (long, long, *_RUN)]
+
+    assert long.text in shown[1]
+    assert "--- the full log of billing ---\n(it could not be kept" in shown[-1]
+    assert shown[-1].endswith("1 succeeded, 1 failed, 0 cancelled in 6.0s\n")
 
 
 def test_control_characters_never_reach_the_terminal() -> None:
