@@ -30,8 +30,13 @@ _SERVER_FRAMEWORKS: Final = frozenset(
 )
 _SERVES: Final = re.compile(r"\.listen\s*\(|\bcreateServer\b|\bserve\s*\(")
 _IMPORTS: Final = re.compile(r"\brequire\s*\(|\bimport\b")
-_WATCHERS: Final = frozenset({"jest", "rollup", "start-storybook", "storybook", "tsc", "tsdx", "tsup", "vitest"})
-"""Tools that a library's `start` script runs while somebody works on it."""
+_WATCHERS: Final = frozenset(
+    {"jest", "rollup", "start-storybook", "storybook", "tsc", "tsdx", "tsup", "vitest"}
+    | {"electron", "electron-forge", "expo", "react-native"}
+)
+"""What a `start` script runs while somebody works on a library, or what starts on a desk or a phone."""
+_DEVELOPERS: Final = frozenset({"nest", "nodemon", "ts-node-dev"})
+"""Programs of a `start` script that compile and watch; `start:prod` beside them is what production runs."""
 _MANAGERS: Final = (
     ("yarn", ("yarn.lock", ".yarnrc.yml")),
     ("pnpm", ("pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json5")),
@@ -195,6 +200,8 @@ def _main_file(files: AppFiles, package: PackageJson | None) -> str | None:
 
 
 def _default_start(files: AppFiles, package: PackageJson) -> str | None:
+    if "start:prod" in package.scripts and commands.program(package.scripts.get("start", "")) in _DEVELOPERS:
+        return "npm run start:prod"
     if "start" in package.scripts:
         return "npm start"
     main = _main_file(files, package)

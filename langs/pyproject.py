@@ -71,6 +71,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     workspace: bool = False
     local: bool = False
     """Whether other projects in the app's own directory are among its dependencies."""
+    sources: frozenset[str] = frozenset()
+    """Canonical names of the dependencies that uv alone finds, by `tool.uv.sources`."""
     poetry: bool = False
     is_project: bool = False
     """False for a file that only configures tools."""
@@ -119,6 +121,7 @@ def read(files: AppFiles) -> Project | None:
         package=raw.build_system is not None and uv.package is not False,
         workspace=uv.workspace is not None,
         local=bool(paths) or uv.workspace is not None or any(entry.workspace for entry in sources),
+        sources=names(tuple(project.dependencies)) & {_canonical(name) for name in uv.sources},
         poetry=raw.tool.poetry.dependencies is not None,
         is_project=raw.project is not None,
     )

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from langs import base, commands, documents, procfile, pyproject, specifiers, versions, wsgi
+from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Evidence, Settings, Version
 from langs.pyproject import Project
@@ -88,6 +89,14 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     found = _find(files)
     if found.manager not in {None, "pip", "uv"}:
         raise base.unsupported(found.manager or "", found.manager_file)
+    if found.manager_file == pyproject.FILE and found.project and found.project.sources:
+        # An index may know another package by the same name, and anybody may publish one.
+        raise LangError(
+            f"`tool.uv.sources` says where {', '.join(sorted(found.project.sources))[:80]} comes from, and pip would "
+            "take it from an index",
+            file=pyproject.FILE,
+            hint="The build sees the app's directory only: lock it there with uv, or build it with a Dockerfile.",
+        )
     version, warnings = _version(files, settings, found.project)
     default, notice = _default_start(found)
     start = base.start(settings, procfile.read(files), default)

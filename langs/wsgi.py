@@ -15,6 +15,8 @@ _ASGI: Final = frozenset({"FastAPI", "Litestar", "Quart", "Sanic", "Starlette", 
 _WSGI: Final = frozenset({"Flask", "Falcon", "Bottle", "get_wsgi_application"})
 _FACTORIES: Final = frozenset({"create_app", "make_app"})
 _MODULES: Final = ("main", "app", "wsgi", "asgi", "server", "api", "application", "run", "web", "__init__")
+_TRIALS: Final = frozenset({"doc", "docs", "example", "examples", "sample", "samples", "test", "tests"})
+"""Directories whose applications show or try something else."""
 _MAX_SOURCE: Final = 1 << 18
 _MAX_CANDIDATES: Final = 200
 _SERVERS: Final = frozenset(
@@ -51,7 +53,7 @@ def find(files: AppFiles) -> Application | None:
     """The most likely application object: root first, then `src`, then packages one level down."""
     candidates: list[tuple[str, str]] = [("", f"{name}.py") for name in _MODULES]
     candidates += [("src", f"src/{name}.py") for name in _MODULES]
-    nested = [(("", path)) for path in files.glob("*/*.py") if not path.startswith("src/")]
+    nested = [("", path) for path in files.glob("*/*.py") if path.partition("/")[0] not in _TRIALS | {"src"}]
     nested += [("src", path) for path in files.glob("src/*/*.py")]
     order = {name: index for index, name in enumerate(_MODULES)}
     known = [pair for pair in nested if posixpath.basename(pair[1])[:-3] in order]

@@ -103,6 +103,12 @@ TOOL_PYPROJECT = "[tool.ruff]\nline-length = 100\n"
         ),
         pytest.param({"package.json": '{"scripts": {"start": "tsc --watch"}}'}, "nodejs", False, id="a watcher"),
         pytest.param(
+            {"package.json": '{"scripts": {"start": "expo start"}, "dependencies": {"expo": "51"}}'},
+            "nodejs",
+            False,
+            id="an app for phones",
+        ),
+        pytest.param(
             {"package.json": '{"scripts": {"start": "node server.js"}}', "server.js": "throw new Error('fixture')"},
             "nodejs",
             False,
@@ -114,6 +120,15 @@ TOOL_PYPROJECT = "[tool.ruff]\nline-length = 100\n"
             "python",
             False,
             id="Python library",
+        ),
+        pytest.param(
+            {
+                "pyproject.toml": '[project]\nname = "lib"\n[build-system]\n',
+                "examples/app.py": "import flask\napp = flask.Flask(__name__)\n",
+            },
+            "python",
+            False,
+            id="Python library with examples",
         ),
         pytest.param(
             {"pyproject.toml": '[tool.uv.workspace]\nmembers = ["a"]\n', "uv.lock": ""},
@@ -250,6 +265,14 @@ def test_an_npm_lockfile_beside_anothers_is_npm(write: Write) -> None:
             {"pyproject.toml": '[tool.uv.sources]\na = { path = "../a" }\n', "uv.lock": "", "main.py": "import flask"},
             "outside",
         ),
+        (
+            {
+                "pyproject.toml": '[project]\nname="a"\ndependencies=["Our.Lib>=1"]\n'
+                "[tool.uv.sources]\nour-lib = { workspace = true }\n",
+                "main.py": "import flask",
+            },
+            "our-lib comes from, and pip would take it from an index",
+        ),
         ({"pyproject.toml": "x = " + "[" * 5000, "main.py": "import flask"}, "nested|TOML"),
         ({"go.mod": "module a\nreplace b => ../b\n", "main.go": MAIN_GO}, "outside"),
         ({"go.work": "use ../b\n", "main.go": MAIN_GO}, "outside"),
@@ -354,3 +377,14 @@ def test_an_application_without_a_server_is_an_error(write: Write) -> None:
 
     with pytest.raises(LangError, match="no start command"):
         langs.build(root, Settings())
+
+
+@pytest.mark.parametrize(
+    ("start", "command"),
+    [("nest start", "node dist/main"), ("nodemon src", "node dist/main"), ("node app.js", "node app.js")],
+)
+def test_a_start_script_for_developers_gives_way_to_that_of_production(write: Write, start: str, command: str) -> None:
+    scripts = f'{{"start": "{start}", "start:prod": "node dist/main"}}'
+    root = write({"package.json": f'{{"scripts": {scripts}, "dependencies": {{"@nestjs/core": "10"}}}}'})
+
+    assert langs.build(root, Settings()).start_command == command
