@@ -1,5 +1,6 @@
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import AsyncGenerator
@@ -62,6 +63,8 @@ def kill(daemon: Daemon) -> None:
     handle = os.pidfd_open(daemon.pid)
     try:
         signal.pidfd_send_signal(handle, signal.SIGKILL)
+        # Readable when it has ended, and its port and files are free.
+        assert select.select([handle], [], [], 10)[0]
     finally:
         os.close(handle)
 

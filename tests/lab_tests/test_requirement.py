@@ -13,9 +13,10 @@ ROOT = Path(__file__).parents[2]
 
 async def session(no_lab: Path, *words: str, required: bool) -> tuple[int, str]:
     env = {**environment.read(), "FLEETPACKS_LAB": str(no_lab), "FLEETPACKS_REQUIRE_REAL": "1" if required else ""}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
+    # A temporary directory of its own: sessions side by side clean up behind each other in the usual one.
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={no_lab / 'temporary'}", *words]
     done = await anyio.run_process(command, env=env, cwd=ROOT, check=False)
-    return done.returncode, done.stdout.decode()
+    return done.returncode, done.stdout.decode() + done.stderr.decode()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ from orchestrator.registry.pull import pull
 from orchestrator.registry.reference import Reference, parse
 from orchestrator.registry.tokens import BasicCredential, RegistryTokens
 from tests.lab import Lab
+from tests.lab.state import layout
+from tests.lab.tools import debian_program
 from tests.registry.server import sha256
 from tests.registry.test_unpack import FILE, layer, tree
 
@@ -162,10 +164,11 @@ async def guarded(directory: Path) -> AsyncGenerator[str, None]:
     }
     file.write_text(json.dumps(content))
     log = await anyio.open_file(directory / "log", "wb")
+    program = await debian_program(layout(), "docker-registry", "usr/bin/docker-registry", installed=True)
     async with (
         log,
         await anyio.open_process(
-            ["docker-registry", "serve", str(file)], stdin=None, stdout=log.wrapped, stderr=log.wrapped
+            [str(program), "serve", str(file)], stdin=None, stdout=log.wrapped, stderr=log.wrapped
         ) as process,
     ):
         try:
