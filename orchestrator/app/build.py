@@ -28,7 +28,7 @@ from orchestrator.display.plain import Plain
 from orchestrator.engine.publish import RegistryPublisher
 from orchestrator.engine.request import filters, solve_request
 from orchestrator.engine.run import Outcome, Prepare, Run, exit_code
-from orchestrator.errors import ConfigError, FleetpacksError, UsageError
+from orchestrator.errors import BuilderUnreachableError, ConfigError, FleetpacksError, UsageError
 from orchestrator.events import Event
 from orchestrator.model import AppPlan, Plan, SecretSource
 from orchestrator.registry import hosts
@@ -41,6 +41,7 @@ from orchestrator.schedule.slots import SharedKeys
 from remote.errors import AddressError
 
 _BUFFERED_EVENTS = 1024
+_GREETING_SECONDS = 30.0
 _SYSTEM_SOCKET = "/run/buildkit/buildkitd.sock"
 
 
@@ -71,7 +72,7 @@ async def run_build(
 
     Raises:
         UsageError: the builder's address is wrong, or the result file cannot be written.
-        TransientError: nothing answers at the builder's address.
+        TransientError: nothing answers at the builder's address, or not within 30 seconds.
     """
     address = _builder(config)
     began = time.monotonic()
@@ -84,8 +85,7 @@ async def run_build(
             _registry(config) as (registry, tokens),
             Client(partial(remote.connect.connect, address), address=str(address)) as client,
         ):
-            # One question first: a builder that is not there is one error, not one for each app.
-            await client.workers()
+            await _greet(client)
             send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
             run = Run(
                 plan,
@@ -207,6 +207,18 @@ def _reader(config: Config, source: SecretSource) -> SecretReader:
         return value.encode(errors="surrogateescape")
 
     return read
+
+
+async def _greet(client: Client) -> None:
+    """One question first: a builder that is not there is one error, not one for each app."""
+    try:
+        with anyio.fail_after(_GREETING_SECONDS):
+            await client.workers()
+    except TimeoutError as error:
+        raise BuilderUnreachableError(
+            f"{client.address}: something listens there, but gives no answer within {_GREETING_SECONDS:.0f} s",
+            hint="is it a buildkitd, and is it well? Its log may say what it waits for.",
+        ) from error
 
 
 def _builder(config: Config) -> remote.address.Address:

@@ -31,7 +31,7 @@ Outcome = AppCompleted | AppFailed | AppCancelled
 StatusHandler = Callable[[StatusUpdate], Awaitable[None]]
 Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
 _TELLING_SECONDS = 2.0
-"""How long a display that nobody reads may hold up an interrupted run."""
+"""How long an outcome waits, in an interrupted run, for a display that nobody reads."""
 
 
 class Solver(Protocol):
