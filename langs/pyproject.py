@@ -19,6 +19,8 @@ REQUIREMENTS: Final = "requirements.txt"
 
 _INCLUDE: Final = re.compile(r"(-r|--requirement|-c|--constraint)(?:[ \t]+|=|(?<=-[rc]))[ \t]*(\S.*)")
 _LOCAL: Final = re.compile(r"(?:-e[ \t]+|--editable[ =])?(?:file:)?(\.{1,2}(?:/|$)[^\s;\[]*)")
+_CREDENTIAL: Final = re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@")
+"""A URL with a password that no variable stands for."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _MAX_INCLUDED: Final = 50
 _BUNDLES: Final = frozenset({"all", "standard"})
@@ -175,6 +177,13 @@ def _read_lines(text: str, file: str, top: str) -> _Lines:
     required: set[str] = set()
     local = False
     for number, line in _logical_lines(text):
+        if _CREDENTIAL.search(line):
+            raise LangError(
+                "holds a credential in plain text",
+                file=file,
+                line=number,
+                hint="Write `${PIP_PASSWORD}` in its place, which pip replaces, and declare that secret for this app.",
+            )
         include = _INCLUDE.fullmatch(line)
         directory = _LOCAL.match(line)
         name = _NAME.match(line)
@@ -234,6 +243,12 @@ def _requirement(text: object) -> "Requirement":
     # Start-up counts: `langs.registry`, which imports this module, is imported by every command.
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  (as said above)
 
+    if _CREDENTIAL.search(str(text)):
+        raise LangError(
+            "`project.dependencies` holds a credential in plain text",
+            file=FILE,
+            hint="Put that requirement into requirements.txt, with a variable such as `${PIP_PASSWORD}` in its place.",
+        )
     try:
         if isinstance(text, str):
             return Requirement(text)

@@ -255,6 +255,12 @@ def test_an_npm_lockfile_beside_anothers_is_npm(write: Write) -> None:
         ({"package.json": '{"scripts": {"start": 1}}'}, "scripts"),
         ({"requirements.txt": "-r ../x.txt\n", "main.py": "import flask"}, "outside"),
         ({"requirements.txt": "-r https://x/y.txt\n", "main.py": "import flask"}, "elsewhere"),
+        ({"requirements.txt": "-i https://me:pw@x/simple\nflask\n", "main.py": "import flask"}, "credential"),
+        ({"requirements.txt": "-r https://me:pw@x/y.txt\n", "main.py": "import flask"}, "credential"),
+        (
+            {"pyproject.toml": '[project]\nname="a"\ndependencies=["x @ https://me:pw@x/x.whl"]\n', "main.py": ""},
+            "credential",
+        ),
         ({"requirements.txt": "-r gone.txt\n", "main.py": "import flask"}, "not there"),
         ({"requirements.txt": "-e ../lib\n", "main.py": "import flask"}, "outside"),
         (
@@ -388,3 +394,9 @@ def test_a_start_script_for_developers_gives_way_to_that_of_production(write: Wr
     root = write({"package.json": f'{{"scripts": {scripts}, "dependencies": {{"@nestjs/core": "10"}}}}'})
 
     assert langs.build(root, Settings()).start_command == command
+
+
+def test_a_variable_stands_for_a_credential(write: Write) -> None:
+    root = write({"requirements.txt": "-i https://me:${PIP_PASSWORD}@x/simple\nflask\n", "main.py": "import flask\n"})
+
+    assert langs.build(root, Settings()).package_manager == "pip"
