@@ -3,17 +3,15 @@
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
 
 import anyio
 import msgspec
 
-from benchmarks import peers
+from benchmarks import documents, peers
 from benchmarks.result import table
 
 _BENCHMARKS = {"peers": peers.run_peers}
 _FEWEST_ROUNDS = 2
-_RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
@@ -22,16 +20,14 @@ def main() -> int:
     parser.add_argument("name", choices=sorted(_BENCHMARKS))
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of a table")
     parser.add_argument("--rounds", type=int, default=15, help="interleaved pairs of timed comparisons (default: 15)")
-    parser.add_argument("--write", action="store_true", help="write benchmarks/results/NAME.json")
+    parser.add_argument("--write", action="store_true", help="commit to benchmarks/results and the documents")
     words = parser.parse_args()
     if words.rounds < _FEWEST_ROUNDS:
         parser.error(f"--rounds: expected at least {_FEWEST_ROUNDS}")
     report = anyio.run(partial(_BENCHMARKS[words.name], rounds=words.rounds), backend="trio")
-    encoded = msgspec.json.format(msgspec.json.encode(report), indent=2)
     if words.write:
-        _RESULTS.mkdir(exist_ok=True)
-        (_RESULTS / f"{words.name}.json").write_bytes(encoded + b"\n")
-    print(encoded.decode() if words.json else table(report))
+        documents.write(report)
+    print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() if words.json else table(report))
     return 0 if all(result.met for result in report.results) else 1
 
 

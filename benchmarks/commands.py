@@ -8,15 +8,10 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from benchmarks.result import Steps
+from orchestrator.config import environment as variables
 from orchestrator.engine.progress import is_step
-from orchestrator.events import AppCompleted, Event
-
-
-class Steps(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run did, as the client's own machine-readable progress tells it."""
-
-    executed: int
-    cached: int
+from orchestrator.events import AppCompleted, Event, StepCompleted
 
 
 class _Vertex(msgspec.Struct, frozen=True):
@@ -54,14 +49,12 @@ async def seconds(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) 
 
 
 def our_steps(output: bytes) -> tuple[Steps, dict[str, str]]:
-    """Steps and digests by app out of `fleetpacks build --progress json`."""
+    """Steps and digests by app out of `fleetpacks build --progress json`; a step that apps share counts once."""
     events = [msgspec.json.decode(line, type=Event) for line in output.splitlines()]
-    done = [event for event in events if isinstance(event, AppCompleted)]
-    cached = sum(event.cached for event in done)
-    return (
-        Steps(executed=sum(event.steps for event in done) - cached, cached=cached),
-        {event.app: event.digest for event in done},
-    )
+    steps = {event.step: event.cached for event in events if isinstance(event, StepCompleted) and is_step(event.name)}
+    cached = sum(steps.values())
+    digests = {event.app: event.digest for event in events if isinstance(event, AppCompleted)}
+    return Steps(executed=len(steps) - cached, cached=cached), digests
 
 
 def raw_steps(outputs: Iterable[bytes]) -> Steps:
@@ -78,3 +71,14 @@ def raw_steps(outputs: Iterable[bytes]) -> Steps:
         cached += sum(completed.values())
         executed += len(completed) - sum(completed.values())
     return Steps(executed=executed, cached=cached)
+
+
+def environment(private: Path) -> dict[str, str]:
+    """The process's own, with the peers' state in a directory of ours, which is made."""
+    private.mkdir(parents=True)
+    return {**variables.read(), "BUILDX_CONFIG": str(private / "buildx"), "DOCKER_CONFIG": str(private)}
+
+
+def fleetpacks() -> str:
+    """Our program."""
+    return str(Path(sys.executable).with_name("fleetpacks"))

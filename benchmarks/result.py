@@ -10,6 +10,13 @@ from typing import Literal
 import msgspec
 
 
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run did, as the client's own machine-readable progress tells it."""
+
+    executed: int
+    cached: int
+
+
 class Side(msgspec.Struct, frozen=True, kw_only=True):
     """One side of a comparison: ours, or the peer's."""
 
@@ -85,9 +92,46 @@ def median_interval(values: Sequence[float], confidence: float = 0.90) -> tuple[
     return ordered[0], ordered[-1]
 
 
-def median(values: Sequence[float]) -> float:
-    """The middle value."""
-    return statistics.median(values)
+def side(command: Sequence[str], solves: int, steps: Steps) -> Side:
+    """One side as it was counted; `paired` adds what was measured."""
+    return Side(command=tuple(command), median=0, solves=solves, executed=steps.executed, cached=steps.cached)
+
+
+def paired(
+    name: str,
+    pairs: Sequence[tuple[float, float]],
+    *,
+    unit: str,
+    bar: float,
+    ours: Side,
+    theirs: Side,
+    loads: Sequence[float],
+    bar_on: Literal["ratio", "ours"] = "ratio",
+    void: int = 0,
+    notes: tuple[str, ...] = (),
+) -> Result:
+    """A comparison out of interleaved pairs of (ours, theirs).
+
+    Raises:
+        SystemExit: there is no pair that counts.
+    """
+    if not pairs:
+        raise SystemExit(f"{name}: every pair was void\nhint: run it on a quiet machine")
+    ratios = [mine / other for mine, other in pairs]
+    return Result(
+        name=name,
+        unit=unit,
+        ours=msgspec.structs.replace(ours, median=statistics.median(mine for mine, _ in pairs)),
+        theirs=msgspec.structs.replace(theirs, median=statistics.median(other for _, other in pairs)),
+        ratio=statistics.median(ratios),
+        interval=median_interval(ratios),
+        bar=bar,
+        bar_on=bar_on,
+        rounds=len(pairs),
+        void=void,
+        load=(min(loads), max(loads)),
+        notes=notes,
+    )
 
 
 def load() -> float:

@@ -1,0 +1,138 @@
+"""`cached`: 40 apps with their own Dockerfiles, everything cached, pushed: `fleetpacks build` against `buildx bake`.
+
+Whole processes on the same daemon, in interleaved pairs. Both sides push the same images (digests are compared).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from benchmarks.commands import environment, fleetpacks, our_steps, raw_steps, run, seconds
+from benchmarks.result import Result, Side, load, paired, side
+from benchmarks.tap import tapped
+from tests.lab import Lab
+
+_APPS = 40
+_BAR = 1.15
+_MOST_LOAD = 1.0
+_PATIENCE_SECONDS = 300
+_BUILDER = "fleetpacks-bench"
+
+
+class Bake(msgspec.Struct, frozen=True, kw_only=True):
+    """40 apps with their own Dockerfiles, and both sides' commands to build and push them."""
+
+    lab: Lab
+    root: Path
+    env: Mapping[str, str]
+
+    @property
+    def source(self) -> Path:
+        """The monorepo."""
+        return self.root / "source"
+
+    @property
+    def private(self) -> Path:
+        """The peer's files, and the tap's socket."""
+        return self.root / ".peer"
+
+    def ours(self, socket: Path, progress: str) -> list[str]:
+        """Our command, on the daemon behind a socket."""
+        words = ["build", "-C", str(self.source), "--push", "--image", f"{self.lab.registry}/bench/ours/{{app}}"]
+        words += ["--jobs", str(_APPS), "--host", f"unix://{socket}", "--progress", progress]
+        return [fleetpacks(), *words]
+
+    def theirs(self, progress: str, *more: str) -> list[str]:
+        """The peer's command, on the daemon that it was pointed at."""
+        words = ["bake", "--builder", _BUILDER, "-f", str(self.private / "bake.json"), "--progress", progress]
+        return [str(self.lab.buildx), *words, *more]
+
+    async def use(self, socket: Path) -> None:
+        """Point the peer at a daemon's socket."""
+        remove = [str(self.lab.buildx), "rm", "-f", _BUILDER]
+        await anyio.run_process(remove, env=self.env, check=False)
+        create = [str(self.lab.buildx), "create", "--name", _BUILDER, "--driver", "remote", f"unix://{socket}"]
+        await run(create, cwd=self.root, env=self.env)
+
+
+def bake(lab: Lab, root: Path) -> Bake:
+    """Write the apps and the peer's file."""
+    names = [f"app{number:02}" for number in range(_APPS)]
+    made = Bake(lab=lab, root=root, env=environment(root / ".peer"))
+    for number, name in enumerate(names):
+        (made.source / name).mkdir(parents=True)
+        (made.source / name / "message.txt").write_text(f"{name} {number}\n")
+        (made.source / name / "Dockerfile").write_text(
+            "FROM debian:bookworm-slim\nWORKDIR /srv\nCOPY message.txt .\nRUN sha256sum message.txt > sum\n"
+        )
+    pushed = f"type=image,name={lab.registry}/bench/theirs/%s:latest,push=true,oci-mediatypes=true"
+    targets = {
+        name: {
+            "context": str(made.source / name),
+            "output": [pushed % name],
+            "attest": ["type=provenance,disabled=true"],
+        }
+        for name in names
+    }
+    document = {"group": {"default": {"targets": names}}, "target": targets}
+    (made.private / "bake.json").write_bytes(msgspec.json.encode(document))
+    return made
+
+
+async def count_cached(case: Bake) -> tuple[Side, Side]:
+    """Build everything once by each side, then again through the tap: the same images, their solves and steps."""
+    daemon, tapping = case.lab.buildkitd, case.private / "tap.sock"
+    metadata = case.private / "metadata.json"
+    await run(case.ours(daemon, "json"), cwd=case.root, env=case.env)
+    async with tapped(daemon, tapping) as tap:
+        await case.use(tapping)
+        await run(case.theirs("rawjson"), cwd=case.root, env=case.env)
+        tap.reset()
+        output, _ = await run(case.ours(tapping, "json"), cwd=case.root, env=case.env)
+        steps, digests = our_steps(output)
+        ours = side(case.ours(daemon, "plain"), tap.solves, steps)
+        tap.reset()
+        _, errors = await run(case.theirs("rawjson", "--metadata-file", str(metadata)), cwd=case.root, env=case.env)
+        theirs = side(case.theirs("plain"), tap.solves, raw_steps([errors]))
+    _same_images(digests, metadata)
+    return ours, theirs
+
+
+async def cached(lab: Lab, root: Path, rounds: int) -> Result:
+    """40 cached builds with push against `buildx bake`."""
+    case = bake(lab, root)
+    ours, theirs = await count_cached(case)
+    await case.use(lab.buildkitd)
+    pairs: list[tuple[float, float]] = []
+    loads: list[float] = []
+    void = 0
+    while len(pairs) < rounds and void < rounds:
+        began = await _quiet()
+        # Who goes first alternates, so that neither always profits from the other's warmth.
+        sides = [case.ours(lab.buildkitd, "plain"), case.theirs("plain")]
+        times = [0.0, 0.0]
+        for number in [0, 1] if len(pairs) % 2 == 0 else [1, 0]:
+            times[number] = await seconds(sides[number], cwd=root, env=case.env)
+        if began > _MOST_LOAD:
+            void += 1
+            continue
+        loads.append(began)
+        pairs.append((times[0], times[1]))
+    name = "40 cached one-app builds with push, against buildx bake"
+    return paired(name, pairs, unit="s", bar=_BAR, ours=ours, theirs=theirs, loads=loads, void=void)
+
+
+async def _quiet() -> float:
+    with anyio.move_on_after(_PATIENCE_SECONDS):
+        while load() > _MOST_LOAD:  # noqa: ASYNC110 -- the kernel tells no one when its load falls
+            await anyio.sleep(1)
+    return load()
+
+
+def _same_images(ours: Mapping[str, str], metadata: Path) -> None:
+    theirs = msgspec.json.decode(metadata.read_bytes(), type=dict[str, dict[str, object]])
+    for name, digest in ours.items():
+        if theirs[name]["containerimage.digest"] != digest:
+            raise SystemExit(f"{name}: the two sides built different images, so their times say nothing")

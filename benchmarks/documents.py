@@ -1,0 +1,42 @@
+"""The documents' tables, made from committed results and never by hand."""
+
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.result import Report, table
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+PLACES = {"peers": ("README.md", "docs/figures.md")}
+"""Benchmark -> the documents that show its table."""
+
+
+def read(name: str) -> Report:
+    """A committed result."""
+    return msgspec.json.decode((RESULTS / f"{name}.json").read_bytes(), type=Report)
+
+
+def filled(text: str, report: Report) -> str:
+    """A document with a benchmark's table between its marks.
+
+    Raises:
+        ValueError: the document has no such marks.
+    """
+    begin, end = f"<!-- {report.benchmark}: begin -->", f"<!-- {report.benchmark}: end -->"
+    before, opened, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not opened or not closed:
+        raise ValueError(f"expected {begin} and {end}")
+    where = f"On {report.date}, commit {report.commit}: {report.machine}."
+    return f"{before}{begin}\n{where}\n\n{table(report)}{end}{after}"
+
+
+def write(report: Report) -> None:
+    """Commit a result to its file, and its table to the documents that show it."""
+    RESULTS.mkdir(exist_ok=True)
+    encoded = msgspec.json.format(msgspec.json.encode(report), indent=2)
+    (RESULTS / f"{report.benchmark}.json").write_bytes(encoded + b"\n")
+    for name in PLACES[report.benchmark]:
+        document = ROOT / name
+        document.write_text(filled(document.read_text(encoding="utf-8"), report), encoding="utf-8")

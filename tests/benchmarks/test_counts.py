@@ -1,0 +1,46 @@
+"""The counts behind the figures of docs/figures.md: no clock is involved, so CI holds them."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.cached import bake, count_cached
+from benchmarks.contexts import contexts
+from tests.conftest import RealCount
+from tests.lab import Lab
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    # Of the measuring program, not of what is measured.
+    return "trio"
+
+
+@pytest.fixture
+def peers(lab: Lab) -> Lab:
+    assert lab.buildx.exists(), "python -m tests.lab up --peers"
+    return lab
+
+
+async def test_unchanged_contexts_cost_at_most_200_bytes_an_entry_and_as_many_solves_as_buildctl(
+    peers: Lab, tmp_path: Path, real_count: RealCount
+) -> None:
+    result = await contexts(peers, tmp_path)
+
+    assert result.met, f"{result.ours.median:.0f} bytes an entry"
+    assert result.ours.solves == result.theirs.solves == 20
+    assert result.ours.executed == result.theirs.executed
+    real_count.record("build", times=20)
+
+
+async def test_40_cached_builds_take_no_more_solves_than_bake_and_execute_nothing(
+    peers: Lab, tmp_path: Path, real_count: RealCount
+) -> None:
+    ours, theirs = await count_cached(bake(peers, tmp_path))
+
+    # bake sends one more of its own. WORKDIR is one step for all 40, as its digest says; COPY and RUN are not.
+    assert (ours.solves, theirs.solves) == (40, 41)
+    assert (ours.executed, ours.cached) == (theirs.executed, theirs.cached) == (0, 81)
+    real_count.record("build", times=40)
