@@ -98,27 +98,6 @@ class RegistryClient:
     ) -> None:
         await self._transport.__aexit__(kind, value, traceback)
 
-    async def ping(self, host: str) -> None:
-        """Find out whether a registry answers and lets us in.
-
-        Raises:
-            FleetpacksError: it does not; see `get_manifest`.
-        """
-
-        async def consume(response: httpx.Response) -> None:
-            await read(response, _LARGEST_REFUSAL, host, cut=True)
-
-        call = _Call(
-            method="GET",
-            host=host,
-            path="/v2/",
-            scopes=(),
-            action="be asked for its version",
-            accepted=frozenset({_OK}),
-            headers={},
-        )
-        await self._perform(call, consume)
-
     async def head(self, reference: Reference) -> Descriptor | None:
         """Where a reference points to, without its content; None when there is nothing.
 
