@@ -155,6 +155,7 @@ class Client:
                 digest=response.get(_DIGEST),
                 exporter_response=response,
                 sent_bytes=session_connection.sent_bytes,
+                entries=files.entries,
                 files_sent=files.files_requested,
             )
 

@@ -53,6 +53,8 @@ class SolveResult(msgspec.Struct, frozen=True, kw_only=True):
     exporter_response: Mapping[str, str]
     sent_bytes: int
     """Everything written to this build's session connection: context, metadata and framing."""
+    entries: int = 0
+    """Files, directories and links of the sources that the daemon was told of."""
     files_sent: int = 0
     """Files whose content it asked for, because its copy differed."""
 
