@@ -107,7 +107,7 @@ async def test_an_open_registry_is_asked_without_authorization() -> None:
     async with running(Server()) as server, client_of() as client:
         server.add_manifest("team/api", "1", BODY)
 
-        await client.ping(server.host)
+        await client.challenges(server.host)
         await client.get_manifest(image(server))
 
         assert all("authorization" not in seen.headers for seen in server.seen)
@@ -403,7 +403,7 @@ async def test_a_redirect_that_leaves_and_returns_does_not_get_the_authorization
 
 async def test_redirects_without_end_end() -> None:
     async with running(Server()) as server, client_of() as client:
-        await client.ping(server.host)
+        await client.challenges(server.host)
         loop = Answer(status=302, headers=(("location", "/v2/team/api/manifests/1"),))
         server.faults = [Fault(answer=loop) for _ in range(50)]
 
@@ -468,7 +468,7 @@ async def test_no_proxy_stands_between_us_and_loopback(monkeypatch: pytest.Monke
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     async with running(Server()) as server, client_of() as client:
-        await client.ping(server.host)
+        await client.challenges(server.host)
 
         assert server.seen
 
@@ -480,7 +480,7 @@ async def test_a_proxy_of_the_environment_is_used_for_other_hosts(monkeypatch: p
         monkeypatch.setenv("HTTP_PROXY", proxy.base)
         insecure = {"registry.test:80": Registry(host="registry.test:80", insecure=True)}
         async with RegistryClient(Credentials(None), insecure, timing=Clock().timing()) as client:
-            await client.ping("registry.test:80")
+            await client.challenges("registry.test:80")
 
         assert proxy.seen[0].headers["host"] == "registry.test"
 

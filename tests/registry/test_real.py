@@ -129,7 +129,7 @@ async def test_unknown_names_tags_and_blobs_are_not_found(lab: Lab) -> None:
         raise AssertionError(chunk)
 
     async with RegistryClient(Credentials(None), {}) as client:
-        await client.ping(lab.registry)
+        await client.challenges(lab.registry)
         assert await client.head(reference) is None
         with pytest.raises(ImageNotFoundError, match="MANIFEST_UNKNOWN"):
             await client.get_manifest(reference)
@@ -189,7 +189,7 @@ async def test_a_registry_with_passwords_lets_us_in_with_the_right_one_only(lab:
 
         ours = Credentials(files["s3cret"])
         async with RegistryClient(ours, {}) as client:
-            await client.ping(host)
+            await client.challenges(host)
             missing = await client.head(fresh(host))
             shared = await RegistryTokens(client, ours).basic_credential(host)
         refused: list[str] = []
