@@ -1,7 +1,7 @@
 """A recipe as a Dockerfile, and the key by which a finished image is recognised.
 
-The context of the root's image holds `rootfs.tar` and a directory `certificates`; the other images need no context.
-Archives are fetched by the builder itself, checked against their digest, and unpacked in a stage of their own.
+The context of the root's image holds `rootfs.tar` and a directory `certificates`; that of another image holds each of
+its archives as a tar file, by the name that `tar_of` gives, with paths relative to where it is unpacked.
 """
 
 import hashlib
@@ -41,22 +41,19 @@ def for_image(recipe: Recipe, *, base: str) -> str:
         recipe: what to add.
         base: full reference of the root's image.
     """
-    lines: list[str] = []
-    if recipe.archives:
-        lines += [f"FROM {base} AS archives"]
-        if any(archive.url.endswith(".zip") for archive in recipe.archives):
-            lines += [f"{_APT} libarchive-tools"]
-        for number, archive in enumerate(recipe.archives):
-            lines += _unpacked(archive, f"/archives/{number}")
-    lines += [f"FROM {base}"]
+    lines = [f"FROM {base}"]
     if recipe.packages:
         lines += [f"{_APT} {' '.join(recipe.packages)}"]
-    if recipe.archives:
-        lines += ["COPY --from=archives /unpacked/ /"]
+    lines += [f"ADD {tar_of(archive)} {archive.into}/" for archive in recipe.archives]
     # ENV stands first: the lines that try the toolchain need its PATH.
     lines += _settings(recipe.env, recipe)
     lines += [f"RUN {' && '.join(recipe.run)}"] if recipe.run else []
     return _text(lines)
+
+
+def tar_of(archive: Archive) -> str:
+    """The name of an archive's tar file in the context."""
+    return f"{archive.sha256}.tar"
 
 
 def key(dockerfile: str, *, inputs: Mapping[str, bytes]) -> str:
@@ -64,27 +61,13 @@ def key(dockerfile: str, *, inputs: Mapping[str, bytes]) -> str:
 
     Args:
         dockerfile: the text.
-        inputs: what else goes in, by name: the root's definition, certificates, the key of the image below.
+        inputs: what else goes in, by name: the root's definition, certificates, how archives are unpacked.
     """
     digest = hashlib.sha256(dockerfile.encode())
     for name in sorted(inputs):
         digest.update(f"\n{name}\n{len(inputs[name])}\n".encode())
         digest.update(inputs[name])
     return digest.hexdigest()[:16]
-
-
-def _unpacked(archive: Archive, path: str) -> list[str]:
-    program = "bsdtar" if archive.url.endswith(".zip") else "tar"
-    into = f"/unpacked{archive.into}"
-    steps = [
-        f"mkdir -p {into}",
-        f"{program} -xf {path} -C {into} --no-same-owner --strip-components={archive.strip}",
-        *(f"chmod +x {into}/{pattern}" for pattern in archive.executable),
-    ]
-    return [
-        f"ADD --checksum=sha256:{archive.sha256} {archive.url} {path}",
-        f"RUN {' && '.join(steps)}",
-    ]
 
 
 def _settings(env: Mapping[str, str], recipe: Recipe) -> list[str]:

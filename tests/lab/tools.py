@@ -64,6 +64,24 @@ async def buildx(place: Layout, say: Callable[[str], None]) -> None:
     )
 
 
+def go(why: str) -> str:
+    """The machine's Go.
+
+    Args:
+        why: what it is needed for, for the error.
+
+    Raises:
+        LabError: there is none.
+    """
+    found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if found is None:
+        raise LabError(
+            f"{why}, and there is no Go on this machine",
+            hint="install Go 1.25 or newer, or name a running buildkitd with $BUILDKIT_HOST",
+        )
+    return found
+
+
 async def run(
     command: Sequence[str | Path],
     *,
@@ -126,18 +144,13 @@ async def _compile(
 ) -> None:
     if await anyio.Path(into).exists():
         return
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is None:
-        raise LabError(
-            f"{into.name} has to be compiled once, and there is no Go compiler",
-            hint="install Go 1.25 or newer, or name a running buildkitd with $BUILDKIT_HOST",
-        )
-    say(f"compiling {into.name} with {go}, once: 1 to 5 minutes")
+    compiler = go(f"{into.name} has to be compiled once")
+    say(f"compiling {into.name} with {compiler}, once: 1 to 5 minutes")
     started = time.monotonic()
     out = place.work / module
     cache = place.root / "cache" / "go"
     await run(
-        [go, "build", "-trimpath", "-modcacherw", "-ldflags", f"-s -w {version}", "-o", f"{out}/", *packages],
+        [compiler, "build", "-trimpath", "-modcacherw", "-ldflags", f"-s -w {version}", "-o", f"{out}/", *packages],
         doing=f"compiling {into.name}",
         hint="look whether the Go module proxy ($GOPROXY) can be reached",
         cwd=_MODULES / module,

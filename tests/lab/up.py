@@ -9,7 +9,6 @@ from pathlib import Path
 
 import anyio
 
-from orchestrator.bases.recipes import load
 from tests.lab import bases, daemons, tools
 from tests.lab.errors import LabError
 from tests.lab.mounts import delete, unmount
@@ -57,7 +56,7 @@ async def up(
         if builder:
             tasks.start_soon(tools.buildkit, place, say)
         if images and not place.read():  # a compiler's wait is well spent on downloads
-            tasks.start_soon(partial(bases.root_file_system, place, load().root, installed=installed, say=say))
+            tasks.start_soon(partial(bases.download, place, installed=installed, say=say))
     lab = lab_of(place, await daemons.start(place, registry=registry, runc=runc, builder=builder, say=say))
     if peers:
         await tools.buildx(place, say)

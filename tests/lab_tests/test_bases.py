@@ -1,11 +1,13 @@
 import re
 from collections import Counter
+from importlib.resources import files
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.bases import dockerfile
-from orchestrator.bases.recipes import Archive, Recipe, load
+from orchestrator.bases.recipes import Archive, Recipe, Recipes, load
 from tests.lab import Lab
 from tests.lab.bases import bases, certificates, ensure
 from tests.lab.state import Layout
@@ -25,8 +27,18 @@ def test_the_recipes_that_ship_are_valid_and_no_name_is_given_twice() -> None:
     [
         {"sha256": "0" * 63},
         {"sha256": "G" * 64},
-        {"url": "http://registry.npmjs.org/a.tgz"},
-        {"url": "https://registry.npmjs.org/a b.tgz"},
+        {"pypi": "a"},
+        {"pypi": "a>=1"},
+        {"pypi": "--index-url==1"},
+        {"pypi": "a==1 b"},
+        {"pypi": "https://a.example/a.whl"},
+        {"pypi": None},
+        {"pypi": None, "go": "a.example/a"},
+        {"pypi": None, "go": "a.example/a@latest"},
+        {"pypi": None, "go": "-x@v1.0.0"},
+        {"go": "a.example/a@v1.0.0"},
+        {"directory": "/a"},
+        {"directory": "../a"},
         {"into": "usr/local"},
         {"into": "/usr; true"},
         {"executable": ["bin/$(id)"]},
@@ -34,40 +46,57 @@ def test_the_recipes_that_ship_are_valid_and_no_name_is_given_twice() -> None:
     ],
 )
 def test_an_archive_that_is_not_pinned_and_plain_is_refused(change: dict[str, object]) -> None:
-    good: dict[str, object] = {
-        "url": "https://registry.npmjs.org/a.tgz",
-        "sha256": "0" * 64,
-        "strip": 1,
-        "into": "/usr/local",
-    }
+    good: dict[str, object] = {"pypi": "a==1.0", "sha256": "0" * 64, "directory": "a", "into": "/usr/local"}
     msgspec.convert(good, type=Archive)
 
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({**good, **change}, type=Archive)
 
 
-def test_every_archive_is_fetched_by_digest_and_no_toolchain_comes_from_elsewhere() -> None:
+def test_no_recipe_says_where_packages_are_served() -> None:
+    data = files("orchestrator.bases").joinpath("recipes.toml").read_text()
+
+    assert "://" not in data
+
+
+def test_every_archive_comes_from_the_context_by_its_digest_and_no_toolchain_from_elsewhere() -> None:
     for recipe in load().images[1:]:
         text = dockerfile.for_image(recipe, base="debian:trixie-slim")
 
-        assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) in (["debian:trixie-slim"], ["debian:trixie-slim"] * 2)
-        assert len(re.findall(r"^ADD --checksum=sha256:[0-9a-f]{64} https://", text, re.MULTILINE)) == len(
-            recipe.archives
-        )
-        assert text.count("ADD ") == len(recipe.archives)
+        assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["debian:trixie-slim"]
+        assert re.findall(r"^ADD (\S+)", text, re.MULTILINE) == [f"{archive.sha256}.tar" for archive in recipe.archives]
+        assert "://" not in text
 
 
 def test_a_key_changes_with_its_recipe_and_the_certificates_and_with_nothing_else() -> None:
-    def keys(port: int, certificates: dict[str, bytes]) -> dict[str, str]:
-        return {base.recipe.name: base.key for base in bases(f"127.0.0.1:{port}", certificates=certificates)}
+    recipes = load()
 
-    first = keys(1001, {})
-    elsewhere = keys(1002, {})
-    intercepted = keys(1001, {"ca.crt": b"certificate"})
+    def keys(recipes: Recipes, port: int, certificates: dict[str, bytes]) -> dict[str, str]:
+        wanted = bases(recipes, f"127.0.0.1:{port}", certificates=certificates)
+        return {base.recipe.name: base.key for base in wanted}
+
+    def changed(archive: Archive) -> Recipes:
+        return replace(
+            recipes,
+            images=tuple(
+                replace(recipe, archives=tuple(archive if had.go else had for had in recipe.archives))
+                for recipe in recipes.images
+            ),
+        )
+
+    (toolchain,) = (archive for recipe in recipes.images for archive in recipe.archives if archive.go)
+    first = keys(recipes, 1001, {})
+    elsewhere = keys(recipes, 1002, {})
+    intercepted = keys(recipes, 1001, {"ca.crt": b"certificate"})
+    others = [
+        keys(changed(replace(toolchain, **change)), 1001, {})
+        for change in ({"sha256": "0" * 64}, {"directory": "other"}, {"into": "/opt/go"}, {"executable": ()})
+    ]
 
     assert first == elsewhere
     assert all(first[name] != intercepted[name] for name in first)
     assert len(set(first.values())) == len(first)
+    assert [{name for name in first if first[name] != other[name]} for other in others] == [{"golang"}] * len(others)
 
 
 def test_a_key_tells_apart_inputs_that_only_join_to_the_same_bytes() -> None:
@@ -92,4 +121,4 @@ async def test_a_filled_registry_is_left_as_it_is(lab: Lab) -> None:
     await ensure(lab, Layout(root=lab.state), installed=True, say=said.append)
 
     assert said == []
-    assert len(bases(lab.registry, certificates=certificates())) == 4
+    assert len(bases(load(), lab.registry, certificates=certificates())) == 4
