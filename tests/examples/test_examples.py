@@ -1,7 +1,10 @@
 """The example apps are real: locked by real tools, with enough packages, and without a word about this machine."""
 
+import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -52,6 +55,10 @@ def go(text: str) -> set[str]:
     assert all(len(entry) == 3 and entry[2].startswith("h1:") for entry in entries)
     # A module with no line but its go.mod's was looked at, not downloaded.
     return {module for module, version, _ in entries if not version.endswith("/go.mod")}
+
+
+def urls(path: Path) -> Iterator[str]:
+    return (match[0] for match in re.finditer(r"https?://[^\s\"'`,)}]+", path.read_text()))
 
 
 PARSERS: Mapping[str, Callable[[str], set[str]]] = {
@@ -107,15 +114,18 @@ def test_every_directory_with_a_manifest_is_in_the_table() -> None:
     assert found == {example.path for example in EXAMPLES} | set(NOT_APPS)
 
 
-def test_no_file_names_another_index_than_the_public_ones() -> None:
-    indexes = {"pypi.org", "files.pythonhosted.org"}
+def test_lockfiles_name_one_index_and_no_other_file_names_any() -> None:
+    lockfiles = [path for path in FILES if path.name == "uv.lock"]
     named_in_text = {"github.com", "opencollective.com", "www.patreon.com", "feross.org", "harbour.example"}
 
-    hosts = {
-        word.partition("/")[0].strip("\"'`,)}") for path in FILES for word in path.read_text().split("https://")[1:]
-    }
+    locked = [urlsplit(url) for path in lockfiles for url in urls(path)]
+    elsewhere = {urlsplit(url).netloc for path in FILES if path not in lockfiles for url in urls(path)}
 
-    assert hosts <= indexes | named_in_text
+    assert {url.scheme for url in locked} == {"https"}
+    # uv writes down the index and the host that its files are served from; a site's own would have a port or a user.
+    assert len({url.netloc for url in locked}) == 2
+    assert {url.netloc for url in locked} == {url.hostname for url in locked}
+    assert elsewhere <= named_in_text
 
 
 def test_own_dockerfiles_use_the_well_known_images_and_run_as_an_ordinary_user() -> None:
