@@ -57,8 +57,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def met(self) -> bool:
-        """Whether the bar is met."""
-        return (self.interval[1] if self.bar_on == "ratio" else self.ours.median) <= self.bar
+        """Whether the bar is met, with no more solves than the peer's."""
+        reached = self.interval[1] if self.bar_on == "ratio" else self.ours.median
+        return reached <= self.bar and self.ours.solves <= self.theirs.solves
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

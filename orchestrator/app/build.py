@@ -82,7 +82,7 @@ async def run_build(
     try:
         async with (
             signals.watched(),
-            _registry(config) as (registry, tokens),
+            _registry(config) as (registry, credentials),
             Client(partial(remote.connect.connect, address), address=str(address)) as client,
         ):
             await _greet(client)
@@ -91,7 +91,7 @@ async def run_build(
                 plan,
                 solver=client,
                 publisher=RegistryPublisher(registry),
-                prepare=_preparer(config, plan, tokens),
+                prepare=_preparer(config, plan, partial(RegistryTokens, registry, credentials)),
                 events=send,
                 jobs=_jobs(config),
                 fail_fast=not options.keep_going,
@@ -119,7 +119,7 @@ async def run_build(
                 await anyio.to_thread.run_sync(result.write, config.result_file, ended)
         if document is not None:
             document.write(result.encode(ended).decode())
-    if failure is not None:
+    if failure is not None and not signals.exit_code:
         raise failure
     return code
 
@@ -157,20 +157,21 @@ async def run_tag(
 
 
 @asynccontextmanager
-async def _registry(config: Config) -> AsyncGenerator[tuple[RegistryClient, RegistryTokens]]:
+async def _registry(config: Config) -> AsyncGenerator[tuple[RegistryClient, Credentials]]:
     credentials = Credentials(config.docker_config / "config.json")
     async with RegistryClient(credentials, config.registries) as client:
-        yield client, RegistryTokens(client, credentials)
+        yield client, credentials
 
 
-def _preparer(config: Config, plan: Plan, tokens: RegistryTokens) -> Prepare:
+def _preparer(config: Config, plan: Plan, tokens: Callable[..., RegistryTokens]) -> Prepare:
     keys = SharedKeys(f"{os.uname().nodename}:{plan.root}")
     readers = {name: _reader(config, source) for name, source in config.secrets.items()}
     run = secrets.token_hex(8)
 
     @contextmanager
     def prepare(app: AppPlan) -> Generator[SolveRequest]:
-        host = parse(app.repository).host
+        repository = parse(app.repository)
+        host = repository.host
         registry = config.registries.get(host)
         insecure = (registry is not None and registry.insecure) or hosts.is_loopback(hosts.hostname(host))
         with keys.slot(app.app.path, filters(app)) as shared_key:
@@ -182,7 +183,7 @@ def _preparer(config: Config, plan: Plan, tokens: RegistryTokens) -> Prepare:
                 insecure=insecure,
                 no_cache=config.no_cache,
                 secrets={name: readers[name] for name in app.app.settings.secrets},
-                tokens=tokens,
+                tokens=tokens(writable=repository),
                 registries=(host,),
             )
 

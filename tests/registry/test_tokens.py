@@ -10,7 +10,7 @@ from orchestrator.registry.backoff import Timing
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
-from orchestrator.registry.tokens import BasicCredential, RegistryTokens
+from orchestrator.registry.tokens import BasicCredential, RegistryTokens, narrowed
 from tests.registry.server import Server, running
 
 ALICE = {"alice": "s3cret"}
@@ -28,7 +28,7 @@ async def test_a_builder_gets_a_token_for_its_scopes_and_many_builds_share_it(tm
     async with running(server):
         credentials = known(tmp_path, server.host)
         async with RegistryClient(credentials, {}, timing=Timing(now=lambda: 1_800_000_000.0)) as client:
-            tokens = RegistryTokens(client, credentials)
+            tokens = RegistryTokens(client, credentials, writable=parse(f"{server.host}/team/api"))
             wish = {"host": server.host, "realm": f"{server.base}/token", "service": "registry.test"}
 
             first = await tokens.fetch_token(**wish, scopes=SCOPES)
@@ -38,6 +38,39 @@ async def test_a_builder_gets_a_token_for_its_scopes_and_many_builds_share_it(tm
     assert again == first
     assert server.requests("GET", "/token")[0].query["scope"] == list(SCOPES)
     assert "token-0" not in repr(first)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "writable", "got"),
+    [
+        (("repository:team/api:pull,push",), "team/api", ("repository:team/api:pull,push",)),
+        (("repository:team/api:push,pull,delete",), "team/api", ("repository:team/api:push,pull",)),
+        (("repository:team/api:pull,push",), "team/other", ("repository:team/api:pull",)),
+        (("repository:team/api:pull,push",), None, ("repository:team/api:pull",)),
+        (("repository:a:push repository:b:pull",), "b", ("repository:b:pull",)),
+        (("registry:catalog:*", "repository:team/api:*", "nonsense", ""), "team/api", ()),
+    ],
+)
+def test_a_builder_may_read_and_write_only_the_repository_of_its_build(
+    wanted: tuple[str, ...], writable: str | None, got: tuple[str, ...]
+) -> None:
+    assert narrowed(wanted, writable=writable) == got
+
+
+async def test_our_credential_gives_a_builder_no_right_to_push_elsewhere(tmp_path: Path) -> None:
+    server = Server(auth="token", users=ALICE)
+    async with running(server):
+        credentials = known(tmp_path, server.host)
+        async with RegistryClient(credentials, {}) as client:
+            tokens = RegistryTokens(client, credentials, writable=parse("elsewhere.example/team/api"))
+            await tokens.fetch_token(
+                host=server.host,
+                realm=f"{server.base}/token",
+                service="registry.test",
+                scopes=("repository:team/api:pull,push",),
+            )
+
+    assert server.requests("GET", "/token")[0].query["scope"] == ["repository:team/api:pull"]
 
 
 @pytest.mark.parametrize("service", ["registry.test", "another.service"])
