@@ -76,7 +76,7 @@ def go(why: str) -> str:
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if found is None:
         raise LabError(
-            f"{why}, and there is no Go on this machine",
+            f"{why}, and there is no Go compiler",
             hint="install Go 1.25 or newer, or name a running buildkitd with $BUILDKIT_HOST",
         )
     return found
