@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from benchmarks.commands import environment, fleetpacks, our_steps, raw_steps, run, seconds
+from benchmarks.commands import environment, installed, our_steps, raw_steps, run, seconds
 from benchmarks.result import Result, Side, load, paired, side
 from benchmarks.tap import tapped
 from tests.lab import Lab
@@ -27,6 +27,8 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
     lab: Lab
     root: Path
     env: Mapping[str, str]
+    program: str
+    """Ours."""
 
     @property
     def source(self) -> Path:
@@ -42,7 +44,7 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
         """Our command, on the daemon behind a socket."""
         words = ["build", "-C", str(self.source), "--push", "--image", f"{self.lab.registry}/bench/ours/{{app}}"]
         words += ["--jobs", str(_APPS), "--host", f"unix://{socket}", "--progress", progress]
-        return [fleetpacks(), *words]
+        return [self.program, *words]
 
     def theirs(self, progress: str, *more: str) -> list[str]:
         """The peer's command, on the daemon that it was pointed at."""
@@ -57,10 +59,10 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
         await run(create, cwd=self.root, env=self.env)
 
 
-def bake(lab: Lab, root: Path) -> Bake:
+def bake(lab: Lab, root: Path, *, program: str) -> Bake:
     """Write the apps and the peer's file."""
     names = [f"app{number:02}" for number in range(_APPS)]
-    made = Bake(lab=lab, root=root, env=environment(root / ".peer"))
+    made = Bake(lab=lab, root=root, env=environment(root / ".peer"), program=program)
     for number, name in enumerate(names):
         (made.source / name).mkdir(parents=True)
         (made.source / name / "message.txt").write_text(f"{name} {number}\n")
@@ -102,7 +104,7 @@ async def count_cached(case: Bake) -> tuple[Side, Side]:
 
 async def cached(lab: Lab, root: Path, rounds: int) -> Result:
     """40 cached builds with push against `buildx bake`."""
-    case = bake(lab, root)
+    case = bake(lab, root, program=await installed(root / "venv"))
     ours, theirs = await count_cached(case)
     await case.use(lab.buildkitd)
     pairs: list[tuple[float, float]] = []

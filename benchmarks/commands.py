@@ -13,6 +13,9 @@ from orchestrator.config import environment as variables
 from orchestrator.engine.progress import is_step
 from orchestrator.events import AppCompleted, Event, StepCompleted
 
+_ROOT = Path(__file__).parents[1]
+_SLOWING = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"})
+
 
 class _Vertex(msgspec.Struct, frozen=True):
     digest: str
@@ -74,11 +77,23 @@ def raw_steps(outputs: Iterable[bytes]) -> Steps:
 
 
 def environment(private: Path) -> dict[str, str]:
-    """The process's own, with the peers' state in a directory of ours, which is made."""
+    """The process's own, with the peers' state in a directory of ours, which is made.
+
+    Without the settings that keep Python from using compiled modules: nobody's installation has them.
+    """
     private.mkdir(parents=True)
-    return {**variables.read(), "BUILDX_CONFIG": str(private / "buildx"), "DOCKER_CONFIG": str(private)}
+    passed_on = {name: value for name, value in variables.read().items() if name not in _SLOWING}
+    return {**passed_on, "BUILDX_CONFIG": str(private / "buildx"), "DOCKER_CONFIG": str(private)}
 
 
 def fleetpacks() -> str:
-    """Our program."""
+    """Our program in this checkout's virtual environment."""
     return str(Path(sys.executable).with_name("fleetpacks"))
+
+
+async def installed(directory: Path) -> str:
+    """Our program as a user installs it: no test tools beside it, its modules compiled."""
+    await run([sys.executable, "-m", "venv", str(directory)], cwd=_ROOT, env=variables.read())
+    pip = [str(directory / "bin" / "pip"), "install", "-q", "-c", ".ci/constraints.txt", "."]
+    await run(pip, cwd=_ROOT, env=variables.read())
+    return str(directory / "bin" / "fleetpacks")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cached import bake, count_cached
+from benchmarks.commands import fleetpacks
 from benchmarks.contexts import contexts
 from tests.conftest import RealCount
 from tests.lab import Lab
@@ -38,7 +39,7 @@ async def test_unchanged_contexts_cost_at_most_200_bytes_an_entry_and_as_many_so
 async def test_40_cached_builds_take_no_more_solves_than_bake_and_execute_nothing(
     peers: Lab, tmp_path: Path, real_count: RealCount
 ) -> None:
-    ours, theirs = await count_cached(bake(peers, tmp_path))
+    ours, theirs = await count_cached(bake(peers, tmp_path, program=fleetpacks()))
 
     # bake sends one more of its own. WORKDIR is one step for all 40, as its digest says; COPY and RUN are not.
     assert (ours.solves, theirs.solves) == (40, 41)
