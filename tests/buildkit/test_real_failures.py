@@ -14,6 +14,7 @@ import pytest
 from anyio.abc import Process
 
 from orchestrator.buildkit import BasicCredential, Client, Exporter, Token
+from orchestrator.config import environment
 from orchestrator.errors import (
     BuildFailedError,
     DaemonLostError,
@@ -167,7 +168,8 @@ async def private_daemon(lab: Lab, folder: Path) -> AsyncGenerator[tuple[Process
     command = [str(lab.buildctl.with_name("buildkitd")), "--config", str(config)]
     log = (folder / "log").open("wb")
     with log:
-        async with await anyio.open_process(command, stdin=None, stdout=log, stderr=log) as process:
+        env = {**environment.read(), "TMPDIR": str(folder)}
+        async with await anyio.open_process(command, stdin=None, stdout=log, stderr=log, env=env) as process:
             try:
                 with anyio.fail_after(30):
                     while not socket.exists():  # noqa: ASYNC110  another process makes it

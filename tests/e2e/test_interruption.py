@@ -11,6 +11,7 @@ import anyio
 import anyio.abc
 import pytest
 
+from orchestrator.config import environment
 from orchestrator.events import AppCancelled, Event, RunCompleted, StepLog
 from tests.buildkit.real import client
 from tests.e2e.conftest import Start
@@ -103,7 +104,9 @@ async def private_daemon(lab: Lab, folder: Path) -> AsyncGenerator[tuple[anyio.a
         str(config),
     ]
     with (folder / "log").open("wb") as log:
-        async with await anyio.open_process(command, stdin=None, stdout=log, stderr=log) as process:
+        # A killed daemon leaves its temporary directories, which are the test's to delete.
+        env = {**environment.read(), "TMPDIR": str(folder)}
+        async with await anyio.open_process(command, stdin=None, stdout=log, stderr=log, env=env) as process:
             try:
                 with anyio.fail_after(_SOON):
                     while not socket.exists():  # noqa: ASYNC110 -- another process makes it
