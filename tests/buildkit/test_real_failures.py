@@ -157,7 +157,7 @@ async def test_a_basic_registry_sees_our_password_only_when_the_build_names_it(l
 
 @asynccontextmanager
 async def private_daemon(lab: Lab, folder: Path) -> AsyncGenerator[tuple[Process, Path]]:
-    """A buildkitd that may be killed: it mounts nothing as long as it executes no step."""
+    """A buildkitd that may be killed: what it has mounted goes with its mount namespace."""
     socket = folder / "s"
     config = folder / "buildkitd.toml"
     config.write_text(
@@ -165,7 +165,7 @@ async def private_daemon(lab: Lab, folder: Path) -> AsyncGenerator[tuple[Process
         f"[cdi]\ndisabled = true\n[worker.containerd]\nenabled = false\n[worker.oci]\nenabled = true\n"
         f'binary = "{lab.runc}"\nnetworkMode = "host"\nsnapshotter = "native"\n'
     )
-    command = [str(lab.buildctl.with_name("buildkitd")), "--config", str(config)]
+    command = ["unshare", "--mount", str(lab.buildctl.with_name("buildkitd")), "--config", str(config)]
     log = (folder / "log").open("wb")
     with log:
         env = {**environment.read(), "TMPDIR": str(folder)}
