@@ -2,11 +2,12 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, Process
 
 from orchestrator.buildkit import (
     Client,
@@ -19,8 +20,10 @@ from orchestrator.buildkit import (
     TokenProvider,
     Vertex,
 )
+from orchestrator.config import environment
 from remote.address import UnixAddress
 from remote.connect import connect
+from tests.lab import Lab
 
 _LIBRARY = re.compile(r"(/\S+) \(0x")
 PROGRAMS = ("/bin/sh", "/bin/sleep", "/bin/cat")
@@ -103,3 +106,39 @@ class Watched:
     def said(self, text: bytes) -> anyio.Event:
         """Set as soon as the build's output holds this."""
         return self._waiting.setdefault(text, anyio.Event())
+
+
+@asynccontextmanager
+async def private_daemon(
+    lab: Lab, folder: Path, *, shut_in: Sequence[str] = ()
+) -> AsyncGenerator[tuple[Process, Path]]:
+    """A buildkitd that a test may kill; yields its process and its socket.
+
+    Args:
+        lab: whose programs and base images it uses.
+        folder: holds everything of it, also the temporary directories that a killed daemon leaves.
+        shut_in: more namespaces, as words for `unshare`; what it has mounted goes with its mount namespace anyway.
+    """
+    socket = folder / "s"
+    config = folder / "buildkitd.toml"
+    config.write_text(
+        f'root = "{folder}/root"\n[grpc]\naddress = ["unix://{socket}"]\n[otel]\nsocketPath = "{folder}/otel"\n'
+        f"[cdi]\ndisabled = true\n[worker.containerd]\nenabled = false\n[worker.oci]\nenabled = true\n"
+        f'binary = "{lab.runc}"\nnetworkMode = "host"\nsnapshotter = "native"\n'
+        f'[registry."docker.io"]\nmirrors = ["{lab.registry}"]\n[registry."{lab.registry}"]\nhttp = true\n'
+    )
+    program = str(lab.buildctl.with_name("buildkitd"))
+    command = ["unshare", "--mount", *shut_in, program, "--config", str(config)]
+    env = {**environment.read(), "TMPDIR": str(folder)}
+    with (folder / "log").open("wb") as log:
+        async with await anyio.open_process(command, stdin=None, stdout=log, stderr=log, env=env) as process:
+            try:
+                with anyio.fail_after(30):
+                    while not socket.exists():  # noqa: ASYNC110 -- another process makes it
+                        await anyio.sleep(0.05)
+                yield process, socket
+            finally:
+                with anyio.CancelScope(shield=True):
+                    if process.returncode is None:
+                        process.kill()
+                    await process.wait()

@@ -4,17 +4,14 @@ The registries here are scripted, since no real one refuses, fails or falls sile
 """
 
 import base64
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
-from anyio.abc import Process
 
 from orchestrator.buildkit import BasicCredential, Client, Exporter, Token
-from orchestrator.config import environment
 from orchestrator.errors import (
     BuildFailedError,
     DaemonLostError,
@@ -24,7 +21,7 @@ from orchestrator.errors import (
     RegistryUnavailableError,
     TransientError,
 )
-from tests.buildkit.real import Watched, client, push_to, request
+from tests.buildkit.real import Watched, client, private_daemon, push_to, request
 from tests.buildkit.scripted_registry import Answer, Asked, scripted_registry
 from tests.lab import Lab
 
@@ -153,33 +150,6 @@ async def test_a_basic_registry_sees_our_password_only_when_the_build_names_it(l
 
     basic = "Basic " + base64.b64encode(b"bob:hunter2").decode()
     assert set(seen) == ({"-", basic} if named else {"-"})
-
-
-@asynccontextmanager
-async def private_daemon(lab: Lab, folder: Path) -> AsyncGenerator[tuple[Process, Path]]:
-    """A buildkitd that may be killed: what it has mounted goes with its mount namespace."""
-    socket = folder / "s"
-    config = folder / "buildkitd.toml"
-    config.write_text(
-        f'root = "{folder}/root"\n[grpc]\naddress = ["unix://{socket}"]\n[otel]\nsocketPath = "{folder}/otel"\n'
-        f"[cdi]\ndisabled = true\n[worker.containerd]\nenabled = false\n[worker.oci]\nenabled = true\n"
-        f'binary = "{lab.runc}"\nnetworkMode = "host"\nsnapshotter = "native"\n'
-    )
-    command = ["unshare", "--mount", str(lab.buildctl.with_name("buildkitd")), "--config", str(config)]
-    log = (folder / "log").open("wb")
-    with log:
-        env = {**environment.read(), "TMPDIR": str(folder)}
-        async with await anyio.open_process(command, stdin=None, stdout=log, stderr=log, env=env) as process:
-            try:
-                with anyio.fail_after(30):
-                    while not socket.exists():  # noqa: ASYNC110  another process makes it
-                        await anyio.sleep(0.05)
-                yield process, socket
-            finally:
-                with anyio.CancelScope(shield=True):
-                    if process.returncode is None:
-                        process.terminate()
-                    await process.wait()
 
 
 class SilentRegistry:

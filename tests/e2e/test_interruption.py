@@ -3,17 +3,13 @@
 import os
 import secrets
 import signal
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
-import anyio.abc
 import pytest
 
-from orchestrator.config import environment
 from orchestrator.events import AppCancelled, Event, RunCompleted, StepLog
-from tests.buildkit.real import client
+from tests.buildkit.real import client, private_daemon
 from tests.e2e.conftest import Start
 from tests.lab import Lab
 
@@ -79,44 +75,6 @@ async def test_a_signal_cancels_the_solves_and_leaves_nothing_behind(
     assert '"status": "failed"' in document.read_text()
 
 
-@asynccontextmanager
-async def private_daemon(lab: Lab, folder: Path) -> AsyncGenerator[tuple[anyio.abc.Process, Path]]:
-    """A buildkitd of the test's own, which it may kill; its steps' mounts go with its mount namespace."""
-    socket = folder / "s"
-    config = folder / "buildkitd.toml"
-    config.write_text(
-        f'root = "{folder}/root"\n[grpc]\naddress = ["unix://{socket}"]\n[otel]\nsocketPath = "{folder}/otel"\n'
-        f"[cdi]\ndisabled = true\n[worker.containerd]\nenabled = false\n[worker.oci]\nenabled = true\n"
-        f'binary = "{lab.runc}"\nnetworkMode = "host"\nsnapshotter = "native"\n'
-        f'[registry."docker.io"]\nmirrors = ["{lab.registry}"]\n[registry."{lab.registry}"]\nhttp = true\n'
-    )
-    program = str(lab.buildctl.with_name("buildkitd"))
-    # Own process and mount namespaces: killing the first process of one ends whatever the daemon has started.
-    command = [
-        "unshare",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        program,
-        "--config",
-        str(config),
-    ]
-    with (folder / "log").open("wb") as log:
-        # A killed daemon leaves its temporary directories, which are the test's to delete.
-        env = {**environment.read(), "TMPDIR": str(folder)}
-        async with await anyio.open_process(command, stdin=None, stdout=log, stderr=log, env=env) as process:
-            try:
-                with anyio.fail_after(_SOON):
-                    while not socket.exists():  # noqa: ASYNC110 -- another process makes it
-                        await anyio.sleep(0.05)
-                yield process, socket
-            finally:
-                if process.returncode is None:
-                    process.kill()
-
-
 async def test_a_daemon_killed_in_the_middle_of_a_step_is_a_transient_failure_within_seconds(
     lab: Lab, build: Start, tmp_path: Path
 ) -> None:
@@ -124,7 +82,9 @@ async def test_a_daemon_killed_in_the_middle_of_a_step_is_a_transient_failure_wi
     folder = tmp_path / "d"
     folder.mkdir()
 
-    async with private_daemon(lab, folder) as (process, socket):
+    # In a process namespace, too: killing the first process of one ends the step that the daemon has started.
+    shut_in = ("--pid", "--fork", "--kill-child", "--mount-proc")
+    async with private_daemon(lab, folder, shut_in=shut_in) as (process, socket):
         with anyio.fail_after(2 * _SOON):
             async with build(root, image=f"{lab.registry}/lost/x", host=f"unix://{socket}") as running:
                 await running.until(asleep)
