@@ -2,7 +2,8 @@
 
 The app is untrusted. A symlink may point to `/etc/shadow`, a name may be a FIFO on which `open` blocks for ever, a
 manifest may be a gigabyte of junk. `AppFiles` resolves a name once, refuses what lies outside of the app, and then
-opens the resolved path part by part without following links, so that a link swapped in between is refused too.
+opens the resolved path part by part without following links, so that a link swapped in between is refused too. Its
+answers are those of one moment: the names in the directory are read once.
 """
 
 import errno
@@ -82,6 +83,8 @@ class AppFiles:
 
     def exists(self, path: str) -> bool:
         """Whether `path` is a regular file of the app, itself or through links that stay inside."""
+        if self._surely_absent(path):
+            return False
         resolved = self._resolve(path)
         try:
             return resolved is not None and stat.S_ISREG(os.lstat(self.root / resolved).st_mode)
@@ -95,7 +98,7 @@ class AppFiles:
     def has_directory(self, path: str) -> bool:
         """Whether `path` is a real directory of the app (a link to one is not)."""
         with suppress(OSError, ValueError):
-            return stat.S_ISDIR(os.lstat(self.root / path).st_mode) and self._resolve(path) is not None
+            return not self._surely_absent(path) and stat.S_ISDIR(os.lstat(self.root / path).st_mode) and self._resolve(path) is not None
         return False
 
     def glob(self, pattern: str) -> tuple[str, ...]:
@@ -139,6 +142,19 @@ class AppFiles:
             data = data[: data.rfind(b"\n") + 1]
         return _decode(data, path)
 
+    @cached_property
+    def _names(self) -> frozenset[str] | None:
+        """What the app's directory holds itself, if that may be listed."""
+        try:
+            return frozenset(os.listdir(self.root))
+        except OSError:
+            return None
+
+    def _surely_absent(self, path: str) -> bool:
+        # Most questions are about files that are not there, and this answers them without asking the system.
+        first = path.partition("/")[0]
+        return self._names is not None and first not in self._names and first not in {"", ".", ".."}
+
     def _scan(self, directory: str, budget: int) -> tuple[list[str], list[str]]:
         files: list[str] = []
         directories: list[str] = []
@@ -171,7 +187,7 @@ class AppFiles:
         return resolved.relative_to(self.root).as_posix()
 
     def _read(self, path: str, size: int) -> bytes | None:
-        if not os.path.lexists(self.root / path):
+        if self._surely_absent(path) or not os.path.lexists(self.root / path):
             return None
         resolved = self._resolve(path)
         if resolved is None:
