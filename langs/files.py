@@ -97,8 +97,10 @@ class AppFiles:
 
     def has_directory(self, path: str) -> bool:
         """Whether `path` is a real directory of the app (a link to one is not)."""
+        if self._surely_absent(path):
+            return False
         with suppress(OSError, ValueError):
-            return not self._surely_absent(path) and stat.S_ISDIR(os.lstat(self.root / path).st_mode) and self._resolve(path) is not None
+            return stat.S_ISDIR(os.lstat(self.root / path).st_mode) and self._resolve(path) is not None
         return False
 
     def glob(self, pattern: str) -> tuple[str, ...]:
@@ -146,7 +148,8 @@ class AppFiles:
     def _names(self) -> frozenset[str] | None:
         """What the app's directory holds itself, if that may be listed."""
         try:
-            return frozenset(os.listdir(self.root))
+            with os.scandir(self.root) as entries:
+                return frozenset(entry.name for entry in entries)
         except OSError:
             return None
 
