@@ -6,6 +6,8 @@ the *run's* (the configuration is wrong); `transient` is a type, not a guess mad
 
 from typing import ClassVar
 
+import msgspec
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -14,12 +16,31 @@ EXIT_SIGINT = 130
 EXIT_SIGTERM = 143
 
 
+class FailedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a build failed, as far as its daemon says. All of it is the build's author's text: untrusted."""
+
+    file: str | None = None
+    """The Dockerfile, as the build named it."""
+    line: int | None = None
+    """The first of its lines that are meant, from 1."""
+    source: tuple[str, ...] = ()
+    """These lines."""
+    step: str | None = None
+    """The vertex digest, as in events."""
+    command: str | None = None
+    """What was executed."""
+    exit_code: int | None = None
+    log: tuple[str, ...] = ()
+    """The end of the step's output: whole lines, a bounded number of them."""
+
+
 class FleetpacksError(Exception):
     """Base of all errors shown to a user.
 
     Attributes:
         message: what happened, and what was expected instead.
         hint: what to do next, in one sentence.
+        at: where in a build it happened; None for what is no build's failure.
         kind: a stable word for machines, used in events and in the result file.
         exit_code: what the process ends with when nothing worse happened.
     """
@@ -27,10 +48,11 @@ class FleetpacksError(Exception):
     kind: ClassVar[str] = "error"
     exit_code: ClassVar[int] = EXIT_FAILED
 
-    def __init__(self, message: str, *, hint: str) -> None:
+    def __init__(self, message: str, *, hint: str, at: FailedStep | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.at = at
 
 
 class UsageError(FleetpacksError):

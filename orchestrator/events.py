@@ -32,6 +32,7 @@ class AppStarted(_Event, frozen=True, kw_only=True, tag="app-started"):
     app: str
     host: str
     image: str
+    language: str = ""
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
@@ -41,6 +42,21 @@ class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
     step: str
     """The vertex digest: stable between builds of the same definition."""
     name: str
+
+
+class StepProgress(_Event, frozen=True, kw_only=True, tag="step-progress"):
+    """How far a step's transfers have come. A build that moves next to nothing and runs nothing has none of these."""
+
+    app: str
+    step: str
+    name: str
+    activity: str
+    """What the step does right now, in the daemon's words: `transferring context:`, a layer's digest, `pushing layers`;
+    empty when it does not say."""
+    current: int
+    """Bytes so far, of all transfers of the step. BuildKit counts what is sent to it and pulled, not what it pushes."""
+    total: int
+    """Bytes in all; 0 while they are not known of every transfer."""
 
 
 class StepCompleted(_Event, frozen=True, kw_only=True, tag="step-completed"):
@@ -96,6 +112,19 @@ class AppFailed(_Event, frozen=True, kw_only=True, tag="app-failed"):
     hint: str
     transient: bool
     seconds: float
+    file: str | None = None
+    """The Dockerfile in which it happened, as the build named it."""
+    line: int | None = None
+    """From 1."""
+    source: tuple[str, ...] = ()
+    """The Dockerfile's lines that are meant, the first of them at `line`."""
+    step: str | None = None
+    """The vertex digest of the step that failed."""
+    command: str | None = None
+    """What the step executed."""
+    exit_code: int | None = None
+    log: tuple[str, ...] = ()
+    """The end of the step's output: at most 20 lines."""
 
 
 class AppCancelled(_Event, frozen=True, kw_only=True, tag="app-cancelled"):
@@ -119,6 +148,7 @@ Event = (
     RunStarted
     | AppStarted
     | StepStarted
+    | StepProgress
     | StepCompleted
     | StepLog
     | AppWarning

@@ -11,11 +11,20 @@ from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 import anyio
+import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
 from orchestrator.buildkit import SolveRequest, SolveResult, StatusUpdate
 from orchestrator.engine.progress import Progress
-from orchestrator.errors import EXIT_FAILED, EXIT_OK, EXIT_TRANSIENT, FleetpacksError, ProtocolError, TransientError
+from orchestrator.errors import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_TRANSIENT,
+    FailedStep,
+    FleetpacksError,
+    ProtocolError,
+    TransientError,
+)
 from orchestrator.events import (
     AppCancelled,
     AppCompleted,
@@ -166,6 +175,7 @@ class Run:
                 hint=error.hint,
                 transient=isinstance(error, TransientError),
                 seconds=time.monotonic() - began,
+                **msgspec.structs.asdict(error.at or FailedStep()),
             )
         for event in progress.close():
             await self._emit(event)
