@@ -11,11 +11,14 @@ from typing import Literal
 import pytest
 
 from orchestrator.config import environment
-from tests.lab import Lab, current
+from tests.lab import Engine, Lab, current
+from tests.lab.engines import running
+from tests.lab.state import EngineKind, layout
 
 Deed = Literal["build", "start", "answer"]
 
 _NO_LAB = "the lab is not up: `python -m tests.lab up`"
+_NO_ENGINE = "the lab has no Docker Engine up: `python -m tests.lab up --engines`"
 _deeds: pytest.StashKey[Counter[Deed]] = pytest.StashKey()
 
 
@@ -32,9 +35,32 @@ def lab() -> Lab:
     found = current()
     if found is not None:
         return found
+    raise _missing(_NO_LAB)
+
+
+@pytest.fixture(scope="session")
+def engine_graph(lab: Lab) -> Engine:
+    """Debian's Docker Engine 20.10, which keeps images by the overlay2 graph driver."""
+    return _engine("graph")
+
+
+@pytest.fixture(scope="session")
+def engine_containerd(lab: Lab) -> Engine:
+    """A current Docker Engine, which keeps images in containerd's image store."""
+    return _engine("containerd")
+
+
+def _engine(kind: EngineKind) -> Engine:
+    for engine in running(layout()):
+        if engine.kind == kind:
+            return engine
+    raise _missing(_NO_ENGINE)
+
+
+def _missing(what: str) -> BaseException:
     if _required():
-        pytest.fail(f"FLEETPACKS_REQUIRE_REAL=1, and {_NO_LAB}")
-    pytest.skip(_NO_LAB)
+        return pytest.fail.Exception(f"FLEETPACKS_REQUIRE_REAL=1, and {what}")
+    return pytest.skip.Exception(what)
 
 
 class RealCount:

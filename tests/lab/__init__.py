@@ -4,6 +4,6 @@
 (`$FLEETPACKS_LAB`, else `~/.cache/fleetpacks/lab`); nothing of the distribution is installed or started.
 """
 
-from tests.lab.state import Lab, current
+from tests.lab.state import Engine, Lab, current
 
-__all__ = ["Lab", "current"]
+__all__ = ["Engine", "Lab", "current"]

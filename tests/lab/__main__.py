@@ -10,6 +10,7 @@ import click
 
 from orchestrator.errors import FleetpacksError
 from tests.lab import up as steps
+from tests.lab.engines import running
 from tests.lab.errors import LabError
 from tests.lab.state import current, layout
 
@@ -26,13 +27,15 @@ def lab() -> None:
 @lab.command()
 @click.option("--builder/--no-builder", default=True, help="Whether buildkitd is started (default: yes).")
 @click.option("--peers", is_flag=True, help="Also build what the benchmarks compare with (buildx).")
+@click.option("--engines", is_flag=True, help="Also start two Docker Engines: Debian's 20.10, and a current one.")
 @click.option("--unpack", is_flag=True, help="Unpack Debian's programs even where they are installed.")
 @click.option("--images/--no-images", default=True, help="Whether base images are made (default: yes).")
-def up(*, builder: bool, peers: bool, unpack: bool, images: bool) -> None:
+def up(*, builder: bool, peers: bool, engines: bool, unpack: bool, images: bool) -> None:
     """Bring the lab up; quick when it is."""
     place = layout()
     with steps.locked(place, _say):
-        anyio.run(partial(steps.up, place, builder=builder, images=images, peers=peers, installed=not unpack, say=_say))
+        wanted = partial(steps.up, place, builder=builder, images=images, peers=peers, docker=engines)
+        anyio.run(partial(wanted, installed=not unpack, say=_say))
     _status()
 
 
@@ -72,6 +75,8 @@ def _status() -> bool:
         return False
     click.echo(f"registry   http://{found.registry}")
     click.echo(f"buildkitd  {found.buildkit_host}")
+    for engine in running(layout()):
+        click.echo(f"docker     {engine.docker_host}  {engine.version}, images kept by {engine.kind}")
     click.echo(f"state      {found.state}")
     return True
 

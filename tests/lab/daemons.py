@@ -93,9 +93,9 @@ async def start(place: Layout, *, registry: Path, runc: Path, builder: bool, say
             say(f"starting {name}, log in {place.log(name)}")
             running[name] = await starter()
             place.write(Record(port=port, runc=str(runc), daemons=running))
-    await _answers(place, "registry", running["registry"], lambda: _registry_answers(port))
+    await answers(place, "registry", running["registry"], lambda: _registry_answers(port))
     if builder:
-        await _answers(place, "buildkitd", running["buildkitd"], lambda: _buildkitd_answers(place))
+        await answers(place, "buildkitd", running["buildkitd"], lambda: _buildkitd_answers(place))
     return Record(port=port, runc=str(runc), daemons=running)
 
 
@@ -124,7 +124,7 @@ async def end_containers(runc: str, state: Path) -> None:
 async def _start_registry(place: Layout, program: Path, port: int) -> Daemon:
     config = place.root / "registry.yml"
     config.write_text(_REGISTRY.format(data=place.root / "registry", port=port), encoding="utf-8")
-    return spawn([str(program), "serve", str(config)], log=place.log("registry"), environment=_environment(place))
+    return spawn([str(program), "serve", str(config)], log=place.log("registry"), environment=environment_of(place))
 
 
 async def _start_buildkitd(place: Layout, runc: Path, port: int) -> Daemon:
@@ -146,11 +146,11 @@ async def _start_buildkitd(place: Layout, runc: Path, port: int) -> Daemon:
     return spawn(
         [str(place.buildkit / "buildkitd"), "--config", str(config)],
         log=place.log("buildkitd"),
-        environment=_environment(place),
+        environment=environment_of(place),
     )
 
 
-def _environment(place: Layout) -> Mapping[str, str]:
+def environment_of(place: Layout) -> Mapping[str, str]:
     # A short list: no credential of whoever runs the lab reaches a daemon. Its temporary mounts stay in our directory.
     caller = caller_environment()
     passed_on = {name: caller[name] for word in _PASSED_ON for name in (word, word.upper()) if name in caller}
@@ -169,7 +169,7 @@ async def _overlay_works(place: Layout) -> bool:
     return done.returncode == 0
 
 
-async def _answers(place: Layout, name: str, daemon: Daemon, ask: Callable[[], Awaitable[bool]]) -> None:
+async def answers(place: Layout, name: str, daemon: Daemon, ask: Callable[[], Awaitable[bool]]) -> None:
     with anyio.move_on_after(_PATIENCE):
         while daemon.alive():
             if await ask():

@@ -75,8 +75,16 @@ async def end(daemon: Daemon, *, grace: float = 10) -> None:
         os.close(handle)
 
 
-def strays(directory: Path, *, known: Iterable[Daemon] = ()) -> tuple[Daemon, ...]:
-    """Daemons started with a configuration file in a directory by a command killed before it wrote them down."""
+def strays(
+    directory: Path, *, known: Iterable[Daemon] = (), files: Sequence[str] = CONFIGURATIONS
+) -> tuple[Daemon, ...]:
+    """Daemons started with a file in a directory by a command killed before it wrote them down.
+
+    Args:
+        directory: where the files are.
+        known: daemons that are none.
+        files: which of them make a process one of ours when its command line names one.
+    """
     found: list[Daemon] = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -86,7 +94,7 @@ def strays(directory: Path, *, known: Iterable[Daemon] = ()) -> tuple[Daemon, ..
         except OSError:  # it ended while we looked
             continue
         started = _start_time(int(entry.name))
-        if started is not None and any(os.fsencode(directory / name) in words for name in CONFIGURATIONS):
+        if started is not None and any(os.fsencode(directory / name) in words for name in files):
             found.append(Daemon(pid=int(entry.name), started=started, boot=_boot()))
     remembered = frozenset(daemon.pid for daemon in known)
     return tuple(daemon for daemon in found if daemon.pid not in remembered)

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -13,7 +14,10 @@ from tests.lab.process import Daemon
 
 BUILDKIT = "v0.30.0"
 BUILDX = "v0.33.0"
+DOCKERD = "v2.0.0-beta.24"
 DAEMONS = ("registry", "buildkitd")
+EngineKind = Literal["graph", "containerd"]
+"""How a Docker Engine keeps images: by a graph driver, as all did before 29, or in containerd's image store."""
 
 
 class Lab(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +39,20 @@ class Lab(msgspec.Struct, frozen=True, kw_only=True):
         return f"unix://{self.buildkitd}"
 
 
+class Engine(msgspec.Struct, frozen=True, kw_only=True):
+    """A Docker Engine that is up; it pulls from the lab's registry, and takes it for Docker Hub's mirror."""
+
+    kind: EngineKind
+    socket: Path
+    version: str
+    """As the engine says, e.g. `20.10.24+dfsg1`."""
+
+    @property
+    def docker_host(self) -> str:
+        """The engine's address as `$DOCKER_HOST` wants it."""
+        return f"unix://{self.socket}"
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered between commands."""
 
@@ -42,7 +60,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """The registry's: chosen free once, kept."""
     runc: str
     daemons: Mapping[str, Daemon]
-    """By name: `registry`, `buildkitd`."""
+    """By name: `registry`, `buildkitd`, and those of the engines."""
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +89,17 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def buildx(self) -> Path:
         return self.root / "bin" / f"buildx-{BUILDX}"
+
+    @property
+    def dockerd(self) -> Path:
+        return self.root / "bin" / f"dockerd-{DOCKERD}"
+
+    def engine(self, kind: EngineKind) -> Path:
+        """Everything of a Docker Engine, but its socket."""
+        return self.root / "engines" / kind
+
+    def engine_socket(self, kind: EngineKind) -> Path:
+        return self.root / "run" / f"engine-{kind}.sock"
 
     @property
     def steps(self) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 
 from tests.lab.errors import LabError
-from tests.lab.state import BUILDKIT, BUILDX, Layout, caller_environment
+from tests.lab.state import BUILDKIT, BUILDX, DOCKERD, Layout, caller_environment
 
 _MODULES = Path(__file__).parent / "modules"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -34,10 +34,7 @@ async def debian_program(place: Layout, package: str, program: str, *, installed
     """
     if installed and (found := shutil.which(Path(program).name, path=_SYSTEM_PATH)):
         return Path(found)
-    unpacked = place.root / "bin" / "debian" / package
-    if not (unpacked / program).exists():
-        await _unpack(place, package, unpacked)
-    return unpacked / program
+    return await debian_package(place, package) / program
 
 
 async def buildkit(place: Layout, say: Callable[[str], None]) -> None:
@@ -62,6 +59,35 @@ async def buildx(place: Layout, say: Callable[[str], None]) -> None:
         version=f"-X github.com/docker/buildx/version.Version={BUILDX}",
         into=place.buildx,
     )
+
+
+async def dockerd(place: Layout, say: Callable[[str], None]) -> None:
+    """Compile a current Docker Engine, unless that was done before."""
+    await _compile(
+        place,
+        say,
+        module="dockerd",
+        packages=("github.com/moby/moby/v2/cmd/dockerd",),
+        version=f"-X github.com/moby/moby/v2/dockerversion.Version={DOCKERD.removeprefix('v')}",
+        into=place.dockerd,
+        tags="netgo osusergo exclude_graphdriver_btrfs",
+    )
+
+
+async def debian_package(place: Layout, package: str) -> Path:
+    """The root of an unpacked Debian package.
+
+    Args:
+        place: the state directory.
+        package: the package's name.
+
+    Raises:
+        LabError: it is not to be had.
+    """
+    unpacked = place.root / "bin" / "debian" / package
+    if not await anyio.Path(unpacked).exists():
+        await _unpack(place, package, unpacked)
+    return unpacked
 
 
 def go(why: str) -> str:
@@ -140,7 +166,14 @@ async def _download(place: Layout, package: str, folder: Path) -> Path:
 
 
 async def _compile(
-    place: Layout, say: Callable[[str], None], *, module: str, packages: Sequence[str], version: str, into: Path
+    place: Layout,
+    say: Callable[[str], None],
+    *,
+    module: str,
+    packages: Sequence[str],
+    version: str,
+    into: Path,
+    tags: str = "",
 ) -> None:
     if await anyio.Path(into).exists():
         return
@@ -149,8 +182,9 @@ async def _compile(
     started = time.monotonic()
     out = place.work / module
     cache = place.root / "cache" / "go"
+    options = ["-trimpath", "-modcacherw", "-tags", tags, "-ldflags", f"-s -w {version}"]
     await run(
-        [compiler, "build", "-trimpath", "-modcacherw", "-ldflags", f"-s -w {version}", "-o", f"{out}/", *packages],
+        [compiler, "build", *options, "-o", f"{out}/", *packages],
         doing=f"compiling {into.name}",
         hint="look whether the Go module proxy ($GOPROXY) can be reached",
         cwd=_MODULES / module,

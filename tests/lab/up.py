@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from tests.lab import bases, daemons, tools
+from tests.lab import bases, daemons, engines, tools
 from tests.lab.errors import LabError
 from tests.lab.mounts import delete, unmount
 from tests.lab.state import Lab, Layout, lab_of
@@ -32,7 +32,14 @@ def locked(place: Layout, say: Callable[[str], None]) -> Generator[None]:
 
 
 async def up(
-    place: Layout, *, builder: bool, images: bool, peers: bool, installed: bool, say: Callable[[str], None]
+    place: Layout,
+    *,
+    builder: bool,
+    images: bool,
+    peers: bool,
+    installed: bool,
+    say: Callable[[str], None],
+    docker: bool = False,
 ) -> Lab:
     """Bring up registry and buildkitd with the tools they need, and fill the registry with base images.
 
@@ -43,6 +50,7 @@ async def up(
         peers: also build the programs that benchmarks compare with.
         installed: whether Debian's programs may be those of the machine.
         say: receives one line per thing done.
+        docker: whether both Docker Engines are wanted, too.
 
     Raises:
         LabError: a part cannot be had or does not come up.
@@ -60,6 +68,8 @@ async def up(
     lab = lab_of(place, await daemons.start(place, registry=registry, runc=runc, builder=builder, say=say))
     if peers:
         await tools.buildx(place, say)
+    if docker:
+        await engines.start(place, say=say)
     if images:
         await bases.ensure(lab, place, installed=installed, say=say)
     await delete(place.work)
@@ -88,6 +98,8 @@ async def down(place: Layout, *, everything: bool, say: Callable[[str], None]) -
         await delete(place.root / "containers")
     for name in await daemons.stop(place):
         say(f"ended {name}")
+    if record is not None:
+        await engines.clean(place, record.runc)
     await unmount(place.root)
     if everything:
         await delete(place.root)
@@ -100,8 +112,9 @@ def _check(place: Layout) -> None:
             "the lab runs buildkitd and runc with root's rights, and this is not root",
             hint="run it as root, or name a running buildkitd with $BUILDKIT_HOST",
         )
-    if len(os.fsencode(place.socket)) > _LONGEST_SOCKET:
+    longest = place.engine_socket("containerd")
+    if len(os.fsencode(longest)) > _LONGEST_SOCKET:
         raise LabError(
-            f"{place.socket} is longer than a unix socket's path may be ({_LONGEST_SOCKET} bytes)",
+            f"{longest} is longer than a unix socket's path may be ({_LONGEST_SOCKET} bytes)",
             hint="name a shorter directory with $FLEETPACKS_LAB",
         )

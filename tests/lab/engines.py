@@ -1,0 +1,190 @@
+"""Two real Docker Engines, each with a containerd of its own: Debian's 20.10, and a current one.
+
+They differ in how they keep images, which decides what they can do for a build: the old one by the overlay2 graph
+driver, the new one in containerd's image store. Everything of theirs lies below the state directory, but for the small
+files that their programs have at fixed places (`/run/docker`, `/run/containerd/s`). They have no bridge and touch no
+firewall: containers share the host's network.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+import anyio
+import anyio.to_thread
+import httpx
+import msgspec
+
+from tests.lab import tools
+from tests.lab.daemons import answers, end_containers, environment_of
+from tests.lab.mounts import unmount
+from tests.lab.process import Daemon, end, spawn, strays
+from tests.lab.state import Engine, EngineKind, Layout, Record
+
+_KINDS: tuple[EngineKind, ...] = get_args(EngineKind)
+_SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_QUESTION_SECONDS = 10.0
+
+_CONTAINERD = """\
+version = 2
+root = "{folder}/containerd"
+state = "{folder}/containerd-state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+
+[grpc]
+  address = "{folder}/containerd.sock"
+
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{folder}/containerd-opt"
+"""
+
+
+class _Version(msgspec.Struct, frozen=True, rename="pascal"):
+    """The answer to `GET /version`."""
+
+    version: str
+
+
+async def start(place: Layout, *, say: Callable[[str], None]) -> None:
+    """Start both engines where they do not run, and wait until they answer.
+
+    Args:
+        place: the state directory, with a registry that runs.
+        say: receives one line per thing done.
+
+    Raises:
+        LabError: a program cannot be had, or an engine does not come up.
+    """
+    # libdevmapper is the one library of Debian's dockerd that a small system may lack.
+    docker, containerd, tini, mapper = [
+        await tools.debian_package(place, name) for name in ("docker.io", "containerd", "tini", "libdevmapper1.02.1")
+    ]
+    await tools.dockerd(place, say)
+    programs: Mapping[EngineKind, Path] = {
+        "graph": docker / "usr" / "sbin" / "dockerd",
+        "containerd": place.dockerd / "dockerd",
+    }
+    record = _record(place)
+    folders = [containerd / "usr/bin", docker / "usr/bin", docker / "usr/sbin", tini / "usr/bin"]
+    environment = {
+        **environment_of(place),
+        "PATH": ":".join([*map(str, folders), str(Path(record.runc).parent), _SYSTEM_PATH]),
+        "LD_LIBRARY_PATH": ":".join(str(folder) for folder in mapper.glob("lib/*")),
+    }
+    for kind, program in programs.items():
+        await _start(place, kind, program, containerd=folders[0] / "containerd", environment=environment, say=say)
+
+
+def running(place: Layout) -> tuple[Engine, ...]:
+    """The engines that run and answer."""
+    record = place.read()
+    daemons: Mapping[str, Daemon] = record.daemons if record else {}
+    found: list[Engine] = []
+    for kind in _KINDS:
+        if all(name in daemons and daemons[name].alive() for name in _names(kind)):
+            version = _version(place.engine_socket(kind))
+            if version is not None:
+                found.append(Engine(kind=kind, socket=place.engine_socket(kind), version=version))
+    return tuple(found)
+
+
+async def clean(place: Layout, runc: str) -> None:
+    """End the containers, and unmount what engines that have ended left mounted.
+
+    Raises:
+        LabError: something stays mounted.
+    """
+    for kind in _KINDS:
+        await _clean(place, kind, runc)
+
+
+async def _clean(place: Layout, kind: EngineKind, runc: str) -> None:
+    folder = place.engine(kind)
+    ours = [f"engines/{kind}/{name}" for name in ("dockerd.json", "containerd.toml", "containerd.sock")]
+    for stray in strays(place.root, files=ours):  # also each container's shim: its command line names the socket
+        await end(stray, grace=1)
+    await end_containers(runc, folder / "exec" / "runtime-runc" / "moby")
+    await unmount(folder)
+
+
+async def _start(
+    place: Layout,
+    kind: EngineKind,
+    program: Path,
+    *,
+    containerd: Path,
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
+) -> None:
+    folder, record = place.engine(kind), _record(place)
+    names = of_containerd, of_dockerd = _names(kind)
+    settings, config = msgspec.json.encode(_settings(kind, folder, record.port)), folder / "dockerd.json"
+    alive = [name for name in names if name in record.daemons and record.daemons[name].alive()]
+    # The registry's port may have changed.
+    if len(alive) < len(names) or not config.exists() or config.read_bytes() != settings:
+        for name in reversed(alive):
+            await end(record.daemons[name])
+        await _clean(place, kind, record.runc)
+        folder.mkdir(parents=True, exist_ok=True)
+        # A killed daemon's pid file names a process that may be another's by now.
+        (folder / "pid").unlink(missing_ok=True)
+        (folder / "containerd.toml").write_text(_CONTAINERD.format(folder=folder), encoding="utf-8")
+        config.write_bytes(settings)
+        say(f"starting Docker Engine ({kind}), log in {place.log(of_dockerd)}")
+        words = [str(containerd), "--config", str(folder / "containerd.toml")]
+        _remember(place, of_containerd, spawn(words, log=place.log(of_containerd), environment=environment))
+        socket = anyio.Path(folder / "containerd.sock")
+        await answers(place, of_containerd, _record(place).daemons[of_containerd], socket.is_socket)
+        words = [str(program), "--config-file", str(config), "--host", f"unix://{place.engine_socket(kind)}"]
+        words += ["--data-root", str(folder / "root"), "--exec-root", str(folder / "exec")]
+        words += ["--pidfile", str(folder / "pid"), "--containerd", str(socket)]
+        _remember(place, of_dockerd, spawn(words, log=place.log(of_dockerd), environment=environment))
+    ask = partial(anyio.to_thread.run_sync, partial(_answers, place.engine_socket(kind)))
+    await answers(place, of_dockerd, _record(place).daemons[of_dockerd], ask)
+
+
+def _settings(kind: EngineKind, folder: Path, port: int) -> Mapping[str, object]:
+    return {
+        "bridge": "none",
+        "iptables": False,
+        "ip6tables": False,
+        "ip-forward": False,
+        "ip-masq": False,
+        "userland-proxy": False,
+        "shutdown-timeout": 5,
+        "insecure-registries": [f"127.0.0.1:{port}"],
+        "registry-mirrors": [f"http://127.0.0.1:{port}"],
+        **({"features": {"containerd-snapshotter": True}} if kind == "containerd" else {}),
+        # Else 20.10 writes its key into /etc/docker; newer ones have none.
+        **({"deprecated-key-path": str(folder / "key.json")} if kind == "graph" else {}),
+    }
+
+
+def _names(kind: EngineKind) -> tuple[str, str]:
+    """The names of its containerd and of itself, in the order of their start."""
+    return f"containerd-of-{kind}", f"engine-{kind}"
+
+
+def _record(place: Layout) -> Record:
+    record = place.read()
+    assert record is not None, "the registry is started first, and remembered"
+    return record
+
+
+def _remember(place: Layout, name: str, daemon: Daemon) -> None:
+    record = _record(place)
+    place.write(msgspec.structs.replace(record, daemons={**record.daemons, name: daemon}))
+
+
+def _answers(socket: Path) -> bool:
+    return _version(socket) is not None
+
+
+def _version(socket: Path) -> str | None:
+    transport = httpx.HTTPTransport(uds=str(socket))
+    try:
+        with httpx.Client(transport=transport, base_url="http://engine", timeout=_QUESTION_SECONDS) as client:
+            return msgspec.json.decode(client.get("/version").raise_for_status().content, type=_Version).version
+    except (httpx.HTTPError, msgspec.DecodeError):
+        return None
