@@ -54,23 +54,28 @@ class UnixStream(ByteStream):
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Take what has arrived, at most `max_bytes`."""
-        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint_if_cancelled()
         with self._receiving:
+            waited = False
             while True:
                 try:
                     data = self._raw.recv(max_bytes)
                 except BlockingIOError:
                     await anyio.wait_readable(self._raw)
+                    waited = True
                 except OSError as error:
                     raise self._failure(error) from error
                 else:
+                    if not waited:
+                        # Others have their turn, but what was taken is not lost to a cancellation.
+                        await anyio.lowlevel.cancel_shielded_checkpoint()
                     if not data:
                         raise anyio.EndOfStream
                     return data
 
     async def send(self, item: bytes) -> None:
         """Send all of it."""
-        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint_if_cancelled()
         with self._sending, memoryview(item) as view:
             sent = 0
             while sent < len(view):
@@ -80,6 +85,7 @@ class UnixStream(ByteStream):
                     await anyio.wait_writable(self._raw)
                 except OSError as error:
                     raise self._failure(error) from error
+        await anyio.lowlevel.cancel_shielded_checkpoint()
 
     async def send_eof(self) -> None:
         """Send nothing more; receiving goes on."""

@@ -14,17 +14,32 @@ from orchestrator.buildkit.grpc.status import GrpcError, Status
 
 
 class Connection:
-    """An open connection to a gRPC server; made by `open_client`."""
+    """An open connection to a gRPC server; made by `open_client`.
+
+    Attributes:
+        given_up: whether `give_up` ended it.
+    """
 
     def __init__(self, link: Link, *, authority: str, message_limit: int) -> None:
         self._link = link
         self._authority = authority
         self._message_limit = message_limit
+        self.given_up = False
 
     @property
     def takes_calls(self) -> bool:
         """Whether a new RPC can begin: neither has the connection ended, nor did the peer say GOAWAY."""
         return self._link.refusal is None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing comes any more."""
+        return self._link.lost is not None
+
+    def give_up(self, reason: str) -> None:
+        """End the connection because its peer is not there any more: whoever uses it gets a `ConnectionLostError`."""
+        self.given_up = True
+        self._link.break_off(reason)
 
     @property
     def received_bytes(self) -> int:

@@ -4,7 +4,8 @@ One task reads, one writes. The writer is a task of its own and takes from a que
 waits for a write (it answers pings and settings while the peer does not read, so two peers cannot block each other),
 and a cancelled call never tears a frame apart, since no call ever writes to the transport itself. The queue is bounded
 for calls: `transmit` waits while more than `QUEUE_LIMIT` bytes are in it. Answers to the peer's own frames always fit;
-a peer that floods us with pings and does not read is told to calm down, and dropped.
+a peer that floods us with pings and does not read is told to calm down, and dropped. Answers to pings go with the next
+write, or after `PING_SECONDS` without one.
 
 Senders take turns: who waits for what all streams share (room in the queue, the connection's window) stands in line,
 puts `TURN` bytes into the queue, then goes to the end of the line. A turn is counted in bytes, not in visits, because
@@ -50,6 +51,8 @@ QUEUE_LIMIT = 256 * 1024
 """Bytes; what is queued goes out in one write, so this is about the size of a write too: sixteen frames of 16 KiB."""
 FLOOD_LIMIT = 4 * 1024 * 1024
 READ_SIZE = 256 * 1024
+PING_SECONDS = 0.1
+"""How long the answer to a ping waits for company (`wire` says why). Whoever waits for it waits for seconds."""
 CLOSE_SECONDS = 1.0
 """Bound of every step of closing: writing the last frames, hearing the peer's last words, closing the transport."""
 
@@ -82,6 +85,7 @@ class Link:
         self._work = Signal()
         self._read_all = anyio.Event()
         self._written = anyio.Event()
+        self._lingering = False
         self._goaway: str | None = None
         self.ended = anyio.Event()
         self.lost: str | None = None
@@ -129,7 +133,7 @@ class Link:
                         self._take_data(event)
                     else:
                         self._dispatch(event)
-                if wire.queued:
+                if wire.urgent or (wire.queued and not self._lingering):
                     self._work.fire()
                     if wire.queued > FLOOD_LIMIT:
                         wire.goaway(ErrorCodes.ENHANCE_YOUR_CALM)
@@ -148,6 +152,8 @@ class Link:
         try:
             while True:
                 if wire.queued:
+                    if not wire.urgent:
+                        await self._linger()
                     data = wire.take_output()
                     self._room.fire()
                     await self._transport.send(data)
@@ -163,6 +169,13 @@ class Link:
             self._lose(f"the connection broke: {_why(error)}", broken=True)
         finally:
             self._written.set()
+
+    async def _linger(self) -> None:
+        self._lingering = True
+        with anyio.move_on_after(PING_SECONDS):
+            while not self._wire.urgent and self.lost is None:
+                await self._work.wait()
+        self._lingering = False
 
     # What calls do
 
@@ -275,6 +288,10 @@ class Link:
             self._wire.reset(stream.id, code)
         self._work.fire()
         self._room.fire()
+
+    def break_off(self, reason: str) -> None:
+        """The connection is over, though no byte of it says so."""
+        self._lose(reason, broken=True)
 
     # What the peer does
 

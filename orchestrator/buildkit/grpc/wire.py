@@ -10,6 +10,10 @@ costs ten times more than moving its bytes (22 against 2 microseconds to send 16
   are therefore counted here, and granted again by `consumed`, when the application has taken the bytes. DATA that
   cannot be right (unknown stream, before the headers, after the end) is shown to `h2` whole, which raises or resets.
 
+PINGs go around it as well, because their answers may wait: grpc-go measures the bandwidth of a connection by sending one
+with a window update after what it receives, and the next one when that is answered (`internal/transport/bdp_estimator.go`
+of google.golang.org/grpc), so that an answer at once to each makes ten frames of one.
+
 Nor does `h2` outlive a GOAWAY: it closes itself, while gRPC's graceful GOAWAY lets running streams finish.
 """
 
@@ -43,8 +47,11 @@ _PREFACE_SIZE = 24
 _FRAME = struct.Struct(">HBBBL")
 _FRAME_SIZE = _FRAME.size
 _WINDOW_UPDATE = struct.Struct(">HBBBLL")
-_DATA, _HEADERS, _PUSH_PROMISE, _WINDOW_UPDATE_TYPE, _CONTINUATION = 0x0, 0x1, 0x5, 0x8, 0x9
-_END_STREAM, _END_HEADERS, _PADDED = 0x1, 0x4, 0x8
+_DATA, _HEADERS, _PUSH_PROMISE, _PING, _WINDOW_UPDATE_TYPE, _CONTINUATION = 0x0, 0x1, 0x5, 0x6, 0x8, 0x9
+_END_STREAM, _ACK, _END_HEADERS, _PADDED = 0x1, 0x1, 0x4, 0x8
+_PING_SIZE = 8
+_PATIENT_BYTES = 1024
+"""Answers to pings that may wait together."""
 
 
 class Data(msgspec.Struct, frozen=True, gc=False):
@@ -100,6 +107,7 @@ class Wire:
 
     Attributes:
         queued: bytes waiting in `take_output`.
+        urgent: whether some of them are more than answers to pings.
         settled: whether the peer's settings have arrived.
     """
 
@@ -114,6 +122,7 @@ class Wire:
         self._taken = 0
         self._output: list[bytes | memoryview] = []
         self.queued = 0
+        self.urgent = False
         self.settled = False
         self._h2.initiate_connection()
         self._flush()
@@ -149,6 +158,9 @@ class Wire:
                 if kind == _DATA and not self._in_headers and self._expects_data(stream_id):
                     payload = view[offset + _FRAME_SIZE : stop].tobytes()
                     yield from self._receive_data(stream_id, flags, payload)
+                elif kind == _PING and size == _PING_SIZE and not stream_id and self.settled and not self._in_headers:
+                    if not flags & _ACK:
+                        self._answer(view[offset + _FRAME_SIZE : stop].tobytes())
                 else:
                     if kind in (_HEADERS, _PUSH_PROMISE, _CONTINUATION):
                         self._in_headers = not flags & _END_HEADERS
@@ -275,6 +287,7 @@ class Wire:
             queued += _FRAME_SIZE + size
             left -= size
         self.queued = queued
+        self.urgent = True
 
     def end(self, stream_id: int) -> None:
         """Half-close a stream: nothing more comes from us."""
@@ -297,7 +310,13 @@ class Wire:
         output = b"".join(self._output)
         self._output.clear()
         self.queued = 0
+        self.urgent = False
         return output
+
+    def _answer(self, ping: bytes) -> None:
+        self._output.append(_FRAME.pack(0, _PING_SIZE, _PING, _ACK, 0) + ping)
+        self.queued += _FRAME_SIZE + _PING_SIZE
+        self.urgent = self.urgent or self.queued > _PATIENT_BYTES
 
     def _grant(self, stream_id: int, size: int) -> None:
         self._queue(_WINDOW_UPDATE.pack(0, 4, _WINDOW_UPDATE_TYPE, 0, stream_id, size))
@@ -310,3 +329,4 @@ class Wire:
     def _queue(self, data: bytes) -> None:
         self._output.append(data)
         self.queued += len(data)
+        self.urgent = True

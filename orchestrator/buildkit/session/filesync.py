@@ -62,12 +62,20 @@ def file_sync_handlers(sources: Sequence[Source], state: FileSyncState) -> Mappi
 
 
 async def _send(call: Call, source: Source, wanted: "_Wanted", state: FileSyncState) -> None:
-    tree = await anyio.to_thread.run_sync(_open, source)
+    tree, chosen = await anyio.to_thread.run_sync(_choose, source, wanted)
     try:
-        chosen = await anyio.to_thread.run_sync(wanted.filter, tree)
         await Transfer(call, tree, chosen, state).run()
     finally:
         tree.close()
+
+
+def _choose(source: Source, wanted: "_Wanted") -> tuple[Tree, Filter]:
+    tree = _open(source)
+    try:
+        return tree, wanted.filter(tree)
+    except BaseException:
+        tree.close()
+        raise
 
 
 class _Wanted:

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 
 import anyio
 import anyio.to_thread
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 from google.protobuf.message import DecodeError
 
 from orchestrator.buildkit.grpc import Call, ConnectionLostError, GrpcError, Status
@@ -107,10 +107,14 @@ class Transfer:
             with wanted:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._until_failure, self._send_list)
-                    for _ in range(_READERS):
-                        tasks.start_soon(self._until_failure, self._send_contents, wanted)
+                    readers = 0
                     with requests, self._receiving:
-                        await self._receive(requests)
+                        while (request := await self._next_request()) is not None:
+                            requests.send_nowait(request)
+                            # Most trees have not changed, and then nobody is needed.
+                            if readers < _READERS:
+                                readers += 1
+                                tasks.start_soon(self._until_failure, self._send_contents, wanted)
                     self._over = True
         except* (GrpcError, ConnectionLostError) as group:
             lost = list(_leaves(group))
@@ -129,25 +133,25 @@ class Transfer:
             self._over = True
             self._receiving.cancel()
 
-    async def _receive(self, requests: MemoryObjectSendStream[_Wanted]) -> None:
-        while True:
-            try:
-                packet = Packet.FromString(await self._call.receive())
-            except DecodeError as error:
-                raise GrpcError(Status.INVALID_ARGUMENT, "this is no fsutil packet") from error
-            except anyio.EndOfStream as error:
-                raise GrpcError(Status.CANCELLED, "the receiver left before FIN") from error
-            match packet.type:
-                case Packet.PACKET_REQ:
-                    # Not bounded by the stream but by the list: each file can be asked for once.
-                    requests.send_nowait((packet.id, self._take(packet.id)))
-                    self._state.files_requested += 1
-                case Packet.PACKET_FIN:
-                    return
-                case Packet.PACKET_ERR:
-                    raise GrpcError(Status.ABORTED, f"the receiver failed: {packet.data.decode(errors='replace')}")
-                case _:
-                    raise GrpcError(Status.INVALID_ARGUMENT, f"a receiver sends no packet of type {packet.type}")
+    async def _next_request(self) -> _Wanted | None:
+        """A file that the daemon wants, each at most once; None at its FIN."""
+        try:
+            packet = Packet.FromString(await self._call.receive())
+        except DecodeError as error:
+            raise GrpcError(Status.INVALID_ARGUMENT, "this is no fsutil packet") from error
+        except anyio.EndOfStream as error:
+            raise GrpcError(Status.CANCELLED, "the receiver left before FIN") from error
+        match packet.type:
+            case Packet.PACKET_REQ:
+                path = self._take(packet.id)
+                self._state.files_requested += 1
+                return packet.id, path
+            case Packet.PACKET_FIN:
+                return None
+            case Packet.PACKET_ERR:
+                raise GrpcError(Status.ABORTED, f"the receiver failed: {packet.data.decode(errors='replace')}")
+            case _:
+                raise GrpcError(Status.INVALID_ARGUMENT, f"a receiver sends no packet of type {packet.type}")
 
     def _take(self, number: int) -> bytes:
         path = self._paths[number] if number < len(self._paths) else None
@@ -157,16 +161,19 @@ class Transfer:
         return path
 
     async def _send_list(self) -> None:
-        while not self._over and (batch := await anyio.to_thread.run_sync(self._next_entries)):
+        last = False
+        while not last and not self._over:
+            batch = await anyio.to_thread.run_sync(self._next_entries)
+            last = len(batch) < _ENTRIES_AT_ONCE
             packets: list[bytes] = []
             for path, entry, packet in batch:
                 self._paths.append(None if entry.mode & MODE_TYPE else path)
                 self._sizes.append(entry.size)
                 packets.append(packet)
             self._state.entries += len(batch)
+            if last:
+                packets.append(encode(Packet.PACKET_STAT))
             await self._send(packets)
-        if not self._over:
-            await self._send([encode(Packet.PACKET_STAT)])
 
     def _next_entries(self) -> list[tuple[bytes, Entry, bytes]]:
         return [
