@@ -16,6 +16,7 @@ from orchestrator.buildkit.model import (
     SolveResult,
     StatusUpdate,
     Vertex,
+    VertexStatus,
     Worker,
 )
 from orchestrator.buildkit.session.auth import BasicCredential, Token, TokenProvider
@@ -40,5 +41,6 @@ __all__ = [
     "Token",
     "TokenProvider",
     "Vertex",
+    "VertexStatus",
     "Worker",
 ]

@@ -81,6 +81,19 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     """1 is standard output, 2 standard error."""
 
 
+class VertexStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a part of a step has come: a layer that is pulled, a context that is sent, `pushing layers`."""
+
+    vertex: str
+    id: str
+    """Unique in the step: a layer's digest, else words for people."""
+    current: int
+    """Bytes so far; 0 for what is not counted in bytes."""
+    total: int
+    """Bytes in all; 0 when nobody knows."""
+    completed: bool
+
+
 class BuildWarning(msgspec.Struct, frozen=True, kw_only=True):
     """What the Dockerfile frontend thinks of the Dockerfile."""
 
@@ -96,6 +109,7 @@ class StatusUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """What happened in a build since the last update."""
 
     vertexes: tuple[Vertex, ...] = ()
+    statuses: tuple[VertexStatus, ...] = ()
     logs: tuple[Log, ...] = ()
     warnings: tuple[BuildWarning, ...] = ()
 

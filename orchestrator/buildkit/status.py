@@ -2,7 +2,7 @@
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from orchestrator.buildkit.model import BuildWarning, Log, StatusUpdate, Vertex
+from orchestrator.buildkit.model import BuildWarning, Log, StatusUpdate, Vertex, VertexStatus
 from orchestrator.buildkit.protos import control_pb2
 
 _NANOSECONDS = 1_000_000_000
@@ -17,6 +17,7 @@ def decode_status(message: bytes) -> StatusUpdate:
     response = control_pb2.StatusResponse.FromString(message)
     return StatusUpdate(
         vertexes=tuple(_vertex(vertex) for vertex in response.vertexes),
+        statuses=tuple(_status(status) for status in response.statuses),
         logs=tuple(Log(vertex=log.vertex, data=log.msg, stream=log.stream) for log in response.logs),
         warnings=tuple(_warning(warning) for warning in response.warnings),
     )
@@ -31,6 +32,16 @@ def _vertex(vertex: control_pb2.Vertex) -> Vertex:
         completed=_seconds(vertex.completed) if vertex.HasField("completed") else None,
         cached=vertex.cached,
         error=vertex.error or None,
+    )
+
+
+def _status(status: control_pb2.VertexStatus) -> VertexStatus:
+    return VertexStatus(
+        vertex=status.vertex,
+        id=status.id,
+        current=status.current,
+        total=status.total,
+        completed=status.HasField("completed"),
     )
 
 

@@ -18,6 +18,7 @@ from orchestrator.events import (
     RunStarted,
     StepCompleted,
     StepLog,
+    StepProgress,
     StepStarted,
 )
 
@@ -57,6 +58,9 @@ class Plain:
                 numbers = self._numbers.setdefault(event.app, {})
                 number = numbers.setdefault(event.step, len(numbers) + 1)
                 return self._step(event.app, f"#{number} {_step_text(event)}")
+            case StepProgress():
+                # A line each would be too many, and there is no line to change.
+                return ""
             case AppStarted() | AppWarning():
                 return self._line(event.app or "", _app_text(event))
             case AppCompleted() | AppCancelled():

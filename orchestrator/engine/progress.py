@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator
 
 from orchestrator.buildkit import StatusUpdate, Vertex
-from orchestrator.events import AppWarning, StepCompleted, StepLog, StepStarted
+from orchestrator.engine.transfers import Transfers
+from orchestrator.events import AppWarning, StepCompleted, StepLog, StepProgress, StepStarted
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _STEP = re.compile(r"\[(?:[^\]]+ )?\d+/\d+\] (?!FROM )")
@@ -24,10 +25,11 @@ class Progress:
 
     def __init__(self, app: str) -> None:
         self._app = app
-        self._started: set[str] = set()
+        self._started: dict[str, str] = {}
         self._completed: set[str] = set()
         self._steps: dict[str, bool] = {}
         self._partial: dict[tuple[str, int], bytes] = {}
+        self._transfers = Transfers(app)
 
     @property
     def steps(self) -> int:
@@ -39,10 +41,16 @@ class Progress:
         """Those of them that were found in the cache."""
         return sum(self._steps.values())
 
-    def feed(self, update: StatusUpdate) -> Iterator[StepStarted | StepCompleted | StepLog | AppWarning]:
+    def feed(self, update: StatusUpdate) -> Iterator[StepStarted | StepProgress | StepCompleted | StepLog | AppWarning]:
         """The events that an update means."""
+        statuses = [status for status in update.statuses if status.vertex not in self._completed]
+        for status in statuses:
+            self._transfers.take(status)
         for vertex in update.vertexes:
             yield from self._vertex(vertex)
+        for digest in dict.fromkeys(status.vertex for status in statuses):
+            if digest in self._started and digest not in self._completed:
+                yield from self._tell(digest)
         for log in update.logs:
             key = (log.vertex, log.stream)
             *lines, rest = _LINE_END.split(self._partial.pop(key, b"") + log.data)
@@ -62,14 +70,17 @@ class Progress:
             yield self._log(step, rest)
         self._partial.clear()
 
-    def _vertex(self, vertex: Vertex) -> Iterator[StepStarted | StepCompleted | StepLog]:
+    def _vertex(self, vertex: Vertex) -> Iterator[StepStarted | StepProgress | StepCompleted | StepLog]:
         now = time.time()
         if (vertex.started is not None or vertex.completed is not None) and vertex.digest not in self._started:
-            self._started.add(vertex.digest)
+            self._started[vertex.digest] = vertex.name
             yield StepStarted(time=now, app=self._app, step=vertex.digest, name=vertex.name)
         if vertex.completed is not None and vertex.digest not in self._completed:
             for key in [key for key in self._partial if key[0] == vertex.digest]:
                 yield self._log(vertex.digest, self._partial.pop(key))
+            told = self._transfers.end(vertex.digest, name=vertex.name)
+            if told is not None:
+                yield told
             self._completed.add(vertex.digest)
             if is_step(vertex.name):
                 self._steps[vertex.digest] = vertex.cached
@@ -82,6 +93,11 @@ class Progress:
                 seconds=max(0.0, vertex.completed - (vertex.started or vertex.completed)),
                 error=vertex.error,
             )
+
+    def _tell(self, digest: str) -> Iterator[StepProgress]:
+        told = self._transfers.tell(digest, name=self._started[digest], running=self.cached < self.steps)
+        if told is not None:
+            yield told
 
     def _log(self, step: str, line: bytes) -> StepLog:
         return StepLog(time=time.time(), app=self._app, step=step, text=line.decode(errors="replace"))

@@ -152,7 +152,15 @@ class Run:
             for event in progress.feed(update):
                 await self._emit(event)
 
-        await self._emit(AppStarted(time=time.time(), app=name, host=self._solver.address, image=plan.repository))
+        await self._emit(
+            AppStarted(
+                time=time.time(),
+                app=name,
+                host=self._solver.address,
+                image=plan.repository,
+                language=plan.build.language,
+            )
+        )
         try:
             with self._prepare(plan) as request:
                 result = await self._solver.solve(request, on_status=on_status)

@@ -7,7 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.buildkit import BuildWarning, Log, StatusUpdate, Vertex
+from orchestrator.buildkit import BuildWarning, Log, StatusUpdate, Vertex, VertexStatus
 from orchestrator.buildkit.protos import control_pb2, ops_pb2
 from orchestrator.buildkit.status import decode_status
 
@@ -71,6 +71,22 @@ def test_logs_stay_bytes_and_warnings_become_text() -> None:
             file="Dockerfile",
             line=3,
         ),
+    )
+
+
+def test_a_status_says_how_far_a_part_of_a_step_has_come() -> None:
+    message = control_pb2.StatusResponse(
+        statuses=[
+            control_pb2.VertexStatus(id="sha256:l", vertex="v", current=5, total=9, started=Timestamp(seconds=1)),
+            control_pb2.VertexStatus(id="pushing layers", vertex="v", completed=Timestamp(seconds=2)),
+        ]
+    )
+
+    update = decode_status(message.SerializeToString())
+
+    assert update.statuses == (
+        VertexStatus(vertex="v", id="sha256:l", current=5, total=9, completed=False),
+        VertexStatus(vertex="v", id="pushing layers", current=0, total=0, completed=True),
     )
 
 
