@@ -23,6 +23,64 @@ STARTED: BuildHistoryEventType
 COMPLETE: BuildHistoryEventType
 DELETED: BuildHistoryEventType
 
+class PruneRequest(_message.Message):
+    __slots__ = ("filter", "all", "keep_duration", "reserved_space", "max_used_space", "min_free_space")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    KEEP_DURATION_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_SPACE_FIELD_NUMBER: _ClassVar[int]
+    MAX_USED_SPACE_FIELD_NUMBER: _ClassVar[int]
+    MIN_FREE_SPACE_FIELD_NUMBER: _ClassVar[int]
+    filter: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    keep_duration: int
+    reserved_space: int
+    max_used_space: int
+    min_free_space: int
+    def __init__(self, filter: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ..., keep_duration: _Optional[int] = ..., reserved_space: _Optional[int] = ..., max_used_space: _Optional[int] = ..., min_free_space: _Optional[int] = ...) -> None: ...
+
+class DiskUsageRequest(_message.Message):
+    __slots__ = ("filter", "age_limit")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    AGE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    filter: _containers.RepeatedScalarFieldContainer[str]
+    age_limit: int
+    def __init__(self, filter: _Optional[_Iterable[str]] = ..., age_limit: _Optional[int] = ...) -> None: ...
+
+class DiskUsageResponse(_message.Message):
+    __slots__ = ("record",)
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    record: _containers.RepeatedCompositeFieldContainer[UsageRecord]
+    def __init__(self, record: _Optional[_Iterable[_Union[UsageRecord, _Mapping]]] = ...) -> None: ...
+
+class UsageRecord(_message.Message):
+    __slots__ = ("id", "mutable", "in_use", "size", "parent_deprecated", "created_at", "last_used_at", "usage_count", "description", "record_type", "shared", "parents")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    MUTABLE_FIELD_NUMBER: _ClassVar[int]
+    IN_USE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    PARENT_DEPRECATED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_USED_AT_FIELD_NUMBER: _ClassVar[int]
+    USAGE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    RECORD_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    PARENTS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    mutable: bool
+    in_use: bool
+    size: int
+    parent_deprecated: str
+    created_at: _timestamp_pb2.Timestamp
+    last_used_at: _timestamp_pb2.Timestamp
+    usage_count: int
+    description: str
+    record_type: str
+    shared: bool
+    parents: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., mutable: _Optional[bool] = ..., in_use: _Optional[bool] = ..., size: _Optional[int] = ..., parent_deprecated: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., usage_count: _Optional[int] = ..., description: _Optional[str] = ..., record_type: _Optional[str] = ..., shared: _Optional[bool] = ..., parents: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class SolveRequest(_message.Message):
     __slots__ = ("ref", "definition", "exporter_deprecated", "exporter_attrs_deprecated", "session", "frontend", "frontend_attrs", "cache", "entitlements", "frontend_inputs", "internal", "source_policy", "exporters", "enable_session_exporter", "source_policy_session", "compatibility_version")
     class ExporterAttrsDeprecatedEntry(_message.Message):
