@@ -66,6 +66,7 @@ class Build:
         self._events = 0
         self._status_ended = anyio.Event()
         self._receiving = anyio.CancelScope()
+        self._showing = False
         self.answered = False
         """Whether the daemon ended the build itself; else it may still be at work on it."""
 
@@ -102,7 +103,8 @@ class Build:
 
     async def _finish(self) -> None:
         self.answered = True
-        self._receiving.deadline = self._last_call()
+        if not self._showing:
+            self._receiving.deadline = self._last_call()
         await self._status_ended.wait()
 
     async def _serve(self, scope: anyio.CancelScope) -> None:
@@ -132,14 +134,17 @@ class Build:
             async with self._control.call(_STATUS) as call:
                 await call.send(control_pb2.StatusRequest(ref=self._request.ref).SerializeToString())
                 await call.end()
-                while True:
-                    message: bytes | None = None
-                    with anyio.CancelScope(deadline=self._last_call()) as self._receiving:
+                with anyio.CancelScope(deadline=self._last_call()) as self._receiving:
+                    while True:
                         message = await call.receive()
-                    if message is None:
-                        return True
-                    self._events += 1
-                    await self._on_status(decode_status(message))
+                        self._events += 1
+                        # Only silence ends the status early, never the time that is needed to show it.
+                        self._receiving.deadline = math.inf
+                        self._showing = True
+                        await self._on_status(decode_status(message))
+                        self._showing = False
+                        self._receiving.deadline = self._last_call()
+                return True
         except anyio.EndOfStream:
             return True
         except GrpcError as error:

@@ -206,7 +206,10 @@ class Run:
             await self._emit(outcome)
 
     async def _emit(self, event: Event) -> None:
-        await self._events.send(event)
+        try:
+            self._events.send_nowait(event)
+        except anyio.WouldBlock:
+            await self._events.send(event)
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

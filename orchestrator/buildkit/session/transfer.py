@@ -219,13 +219,16 @@ class Transfer:
                 except (anyio.WouldBlock, anyio.EndOfStream):
                     break
                 size += self._sizes[batch[-1][0]]
+            last = False
             with contextlib.closing(self._contents(batch)) as contents:
-                while packets := await anyio.to_thread.run_sync(_next_packets, contents):
+                while not last:
+                    packets, last = await anyio.to_thread.run_sync(next, contents)
                     if self._over:
                         return
                     await self._send(packets)
 
-    def _contents(self, batch: Sequence[_Wanted]) -> Generator[list[bytes], None, None]:
+    def _contents(self, batch: Sequence[_Wanted]) -> Generator[tuple[list[bytes], bool]]:
+        """Packets, and whether they are the last."""
         packets: list[bytes] = []
         size = 0
         for number, path in batch:
@@ -233,10 +236,10 @@ class Transfer:
                 packets.append(encode(Packet.PACKET_DATA, number=number, data=chunk))
                 size += len(chunk)
                 if size >= _BYTES_AT_ONCE:
-                    yield packets
+                    yield packets, False
                     packets, size = [], 0
             packets.append(encode(Packet.PACKET_DATA, number=number))
-        yield packets
+        yield packets, True
 
     def _chunks(self, path: str, size: int) -> Iterator[bytes]:
         with contextlib.closing(self._tree.open(path, size)) as file:
@@ -257,10 +260,6 @@ class Transfer:
 
     async def _send(self, packets: Sequence[bytes]) -> None:
         await send_packets(self._call, self._state, packets)
-
-
-def _next_packets(contents: Iterator[list[bytes]]) -> list[bytes]:
-    return next(contents, list[bytes]())
 
 
 def _leaves(group: BaseExceptionGroup[_Lost]) -> Iterator[_Lost]:
