@@ -78,6 +78,12 @@ class ContextError(FleetpacksError):
     kind = "context"
 
 
+class OutputError(FleetpacksError):
+    """What a build made cannot be written to where it was asked for."""
+
+    kind = "output"
+
+
 class BuildFailedError(FleetpacksError):
     """A step of the Dockerfile failed, or the Dockerfile itself is wrong."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import FileDescriptor
 
-from orchestrator.buildkit.protos import auth_pb2, control_pb2, filesync_pb2, secrets_pb2
+from orchestrator.buildkit.protos import auth_pb2, control_pb2, filesync_pb2, secrets_pb2, sshforward_pb2
 from orchestrator.buildkit.protos.compile import PACKAGE, compile_protos
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def test_every_proto_file_names_the_source_of_its_numbers() -> None:
             "moby.buildkit.v1.Control",
             {"Solve", "Status", "Session", "ListWorkers", "Info", "ListenBuildHistory"},
         ),
-        (filesync_pb2.DESCRIPTOR, "moby.filesync.v1.FileSync", {"DiffCopy"}),
+        (sshforward_pb2.DESCRIPTOR, "moby.sshforward.v1.SSH", {"CheckAgent", "ForwardAgent"}),
         (
             auth_pb2.DESCRIPTOR,
             "moby.filesync.v1.Auth",
@@ -51,3 +51,12 @@ def test_services_have_their_names_on_the_wire(file: FileDescriptor, service: st
     found = {entry.full_name: {method.name for method in entry.methods} for entry in file.services_by_name.values()}
 
     assert found == {service: methods}
+
+
+def test_one_file_has_both_services_for_files() -> None:
+    assert {
+        name: set(service.methods_by_name) for name, service in filesync_pb2.DESCRIPTOR.services_by_name.items()
+    } == {
+        "FileSync": {"DiffCopy"},
+        "FileSend": {"DiffCopy"},
+    }

@@ -102,6 +102,33 @@ class Call:
                 else:
                     raise copy(stream.ending)
 
+    async def receive_many(self, size: int) -> list[bytes]:
+        """Take the messages that are here: at least one, and no more once they have `size` bytes.
+
+        Raises:
+            EndOfStream, GrpcError, ConnectionLostError: as `receive`, when not one is there.
+        """
+        messages = [await self.receive()]
+        total = len(messages[0])
+        while total < size and (message := self._here()) is not None:
+            messages.append(message)
+            total += len(message)
+        return messages
+
+    def _here(self) -> bytes | None:
+        """The next message, when all of it has arrived. A broken one is left to `receive`, which finds it again."""
+        stream = self._stream
+        while True:
+            try:
+                message = self._decoder.next_message()
+            except GrpcError:
+                return None
+            if message is not None or not stream.chunks:
+                return message
+            chunk = stream.chunks.popleft()
+            self._decoder.feed(chunk)
+            self._link.consumed(stream, len(chunk))
+
     def _refuse(self, error: GrpcError) -> None:
         """Nothing can be read after a broken message; a handler still has to send its status."""
         if self._link.is_server:

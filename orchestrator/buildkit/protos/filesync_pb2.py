@@ -25,13 +25,17 @@ _sym_db = _symbol_database.Default()
 from orchestrator.buildkit.protos import fsutil_pb2 as orchestrator_dot_buildkit_dot_protos_dot_fsutil__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+orchestrator/buildkit/protos/filesync.proto\x12\x10moby.filesync.v1\x1a)orchestrator/buildkit/protos/fsutil.proto2F\n\x08\x46ileSync\x12:\n\x08\x44iffCopy\x12\x14.fsutil.types.Packet\x1a\x14.fsutil.types.Packet(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+orchestrator/buildkit/protos/filesync.proto\x12\x10moby.filesync.v1\x1a)orchestrator/buildkit/protos/fsutil.proto\"\x1c\n\x0c\x42ytesMessage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\x46\n\x08\x46ileSync\x12:\n\x08\x44iffCopy\x12\x14.fsutil.types.Packet\x1a\x14.fsutil.types.Packet(\x01\x30\x01\x32Z\n\x08\x46ileSend\x12N\n\x08\x44iffCopy\x12\x1e.moby.filesync.v1.BytesMessage\x1a\x1e.moby.filesync.v1.BytesMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'orchestrator.buildkit.protos.filesync_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FILESYNC']._serialized_start=108
-  _globals['_FILESYNC']._serialized_end=178
+  _globals['_BYTESMESSAGE']._serialized_start=108
+  _globals['_BYTESMESSAGE']._serialized_end=136
+  _globals['_FILESYNC']._serialized_start=138
+  _globals['_FILESYNC']._serialized_end=208
+  _globals['_FILESEND']._serialized_start=210
+  _globals['_FILESEND']._serialized_end=300
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,191 @@
+"""What a build made, on its way to its place: half of it is never seen under the name that was asked for.
+
+A file grows under another name beside its place and is renamed when the build is done: not earlier, since a daemon
+whose export breaks off ends the stream in good order. A directory grows beside its place too and becomes it by one
+rename. Where a directory is there already (and may be a mount point) it grows inside, hidden; in the end its entries
+are renamed into their places one by one: files with the same names are replaced, others stay, no symlink there is
+followed, and a directory is never replaced by a file. That last pass is short but no single step.
+
+A place that is not a regular file (`/dev/null`, a pipe) is refused: it would be replaced.
+Everything is synchronous and belongs into a worker thread.
+"""
+
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from orchestrator.buildkit.session.tree import shown
+from orchestrator.buildkit.session.treewriter import Directory, TreeWriter, finish_directory
+from orchestrator.errors import OutputError
+
+_MARK = ".fleetpacks-"
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class FileOutput:
+    """A file that grows beside its place.
+
+    Args:
+        place: where it goes; missing directories are made. A symlink there is followed.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        with _told(place):
+            self._target = Path(os.path.realpath(place))
+            if self._target.exists() and not self._target.is_file():
+                raise OutputError(
+                    f"{shown(place)} is there, and is no regular file",
+                    hint="Name a file that may be replaced, or one that does not exist.",
+                )
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            self._grown = _beside(self._target)
+            descriptor = os.open(self._grown, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            self._file = os.fdopen(descriptor, "wb")
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Append.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with _told(self._place):
+            self._file.writelines(pieces)
+
+    def commit(self) -> None:
+        """Put it in its place.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with _told(self._place):
+            self._file.flush()
+            # A full disk may be told of as late as here.
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._grown.replace(self._target)
+
+    def discard(self) -> None:
+        """Leave nothing behind; nothing at all after `commit`."""
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._grown.unlink()
+
+
+class DirectoryOutput:
+    """A directory that grows beside its place, or inside of it.
+
+    Args:
+        place: where it goes; missing directories above it are made. A symlink there is followed.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._directories: list[Directory] = []
+        with _told(place):
+            self._target = Path(os.path.realpath(place))
+            self._merges = self._target.is_dir()
+            if self._target.exists() and not self._merges:
+                raise OutputError(
+                    f"{shown(place)} is there, and is no directory",
+                    hint="Name a directory, or a place where there is nothing.",
+                )
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            inside = self._target / f"{_MARK}{secrets.token_hex(8)}"
+            self._grown = inside if self._merges else _beside(self._target)
+            self._grown.mkdir()
+            self._root = os.open(self._grown, _OPEN)
+
+    def writer(self) -> TreeWriter:
+        """Receives one transfer. Several platforms come in several."""
+        return TreeWriter(self._root, self._directories)
+
+    def commit(self) -> None:
+        """Put everything in its place.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with _told(self._place):
+            if self._merges:
+                place = os.open(self._target, _OPEN)
+                try:
+                    _merge(self._root, place, self._place)
+                    self._settle(place)
+                finally:
+                    os.close(place)
+                self._grown.rmdir()
+            else:
+                self._settle(self._root)
+                self._grown.rename(self._target)
+
+    def discard(self) -> None:
+        """Leave nothing behind; nothing at all after `commit`."""
+        with suppress(OSError):
+            os.close(self._root)
+        shutil.rmtree(self._grown, ignore_errors=True)
+
+    def _settle(self, root: int) -> None:
+        # Children first: a directory that may not be written into keeps nobody from what is below it.
+        for directory in reversed(self._directories):
+            finish_directory(root, directory)
+
+
+Output = FileOutput | DirectoryOutput
+
+
+def _merge(source: int, place: int, shown_place: Path) -> None:
+    """Move the entries of one open directory into another one."""
+    with os.scandir(source) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in found:
+        try:
+            mode = os.stat(name, dir_fd=place, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            mode = 0
+        if is_directory and stat.S_ISDIR(mode):
+            below = os.open(name, _OPEN, dir_fd=source)
+            try:
+                there = os.open(name, _OPEN, dir_fd=place)
+                try:
+                    _merge(below, there, shown_place / name)
+                finally:
+                    os.close(there)
+            finally:
+                os.close(below)
+            os.rmdir(name, dir_fd=source)
+            continue
+        if stat.S_ISDIR(mode):
+            raise OutputError(
+                f"{shown(shown_place / name)} is a directory there, and none in what was built",
+                hint="Remove it, or name a directory that does not exist.",
+            )
+        if is_directory and mode:
+            os.unlink(name, dir_fd=place)
+        os.rename(name, name, src_dir_fd=source, dst_dir_fd=place)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name[:200]}{_MARK}{secrets.token_hex(8)}")
+
+
+@contextmanager
+def _told(place: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{shown(place)} cannot be written: {error.strerror or error}",
+            hint="Is there room, and may the user who runs fleetpacks write there?",
+        ) from error
