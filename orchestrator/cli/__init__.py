@@ -3,6 +3,7 @@
 A subcommand's module is imported when it is called, so that `fleetpacks --help` costs nothing but click.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -22,6 +23,8 @@ _COMMANDS = {
 }
 """Name -> the command, and its line in `--help`, which must not import it."""
 
+_GC_THRESHOLD = 50_000
+"""Objects in memory between two collections; Python's 700 cost a twentieth of a run."""
 _EXIT_INTERRUPTED = 130
 _EXIT_BROKEN_PIPE = 141
 
@@ -76,6 +79,8 @@ def run(words: Sequence[str]) -> int:
 
 def main() -> None:
     """The `fleetpacks` program."""
+    # A command is short, and nearly all that it makes lives as long or is freed by its reference count.
+    gc.set_threshold(_GC_THRESHOLD)
     for stream in (sys.stdout, sys.stderr):
         # Names of files may hold bytes that are no text in any encoding.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # only a test's replacement has none

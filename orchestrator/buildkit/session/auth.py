@@ -20,13 +20,15 @@ A build without a provider serves no Auth at all: the daemon then takes every re
 
 import hmac
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from orchestrator.buildkit.protos import auth_pb2
 from orchestrator.buildkit.session.unary import UnaryHandler
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +164,11 @@ class Auth:
         signed = key.sign(request.payload) + request.payload
         return auth_pb2.VerifyTokenAuthorityResponse(signed=signed).SerializeToString()
 
-    async def _authority(self, host: str, salt: bytes) -> Ed25519PrivateKey:
+    async def _authority(self, host: str, salt: bytes) -> "Ed25519PrivateKey":
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415  most builds ask for none
+            Ed25519PrivateKey,
+        )
+
         secret = self._seed + host.encode() if await self._provider.has_credentials(host) else b""
         # Microseconds, as is signing: not worth a worker thread.
         return Ed25519PrivateKey.from_private_bytes(hmac.digest(salt, secret, "sha256"))
