@@ -10,9 +10,9 @@ costs ten times more than moving its bytes (22 against 2 microseconds to send 16
   are therefore counted here, and granted again by `consumed`, when the application has taken the bytes. DATA that
   cannot be right (unknown stream, before the headers, after the end) is shown to `h2` whole, which raises or resets.
 
-PINGs go around it as well, because their answers may wait: grpc-go measures a connection's bandwidth by sending one, with
-a window update, after what it receives, and the next as soon as that is answered (`internal/transport/bdp_estimator.go`
-of google.golang.org/grpc), so that an answer at once to each makes ten frames of one.
+PINGs go around it as well, because their answers may wait: grpc-go measures a connection by sending one, with a window
+update, after what it receives, and the next as soon as that is answered (`internal/transport/bdp_estimator.go` of
+google.golang.org/grpc), so that an answer at once to each makes ten frames of one.
 
 Nor does `h2` outlive a GOAWAY: it closes itself, while gRPC's graceful GOAWAY lets running streams finish.
 """
