@@ -1,5 +1,6 @@
 """The daemon's side of DiffCopy, written for tests: it asks for what a test says, and remembers what it got."""
 
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -30,7 +31,7 @@ class Receiver:
 
     @property
     def paths(self) -> list[str]:
-        return [stat.path for stat in self.stats]
+        return [os.fsdecode(stat.path) for stat in self.stats]
 
     async def send(self, kind: Packet.PacketType, *, number: int = 0, data: bytes = b"") -> None:
         await self.call.send(Packet(type=kind, id=number, data=data).SerializeToString())
@@ -119,7 +120,7 @@ async def receive(
                 await listed()
             for stat in receiver.stats:
                 if ask(stat):
-                    await receiver.ask(stat.path)
+                    await receiver.ask(os.fsdecode(stat.path))
             await receiver.take()
             await receiver.finish()
         except GrpcError as error:

@@ -7,6 +7,8 @@ second client builds without cache, so that its own context is what makes its la
 import json
 import os
 import secrets
+import stat
+import struct
 import tempfile
 from collections.abc import Mapping
 from functools import partial
@@ -44,10 +46,14 @@ NAMES = st.sampled_from(
         "a\\b",
         "$e",
         "node_modules",
+        "\U0001f600",
     ]
 ) | st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=12).filter(
     lambda name: name not in (".", "..", ".dockerignore")
 )
+
+# What is typed into an ignore file is text; what a file is called need not be.
+FILE_NAMES = NAMES | st.sampled_from([os.fsdecode(b"caf\xe9"), os.fsdecode(b"\xff")])
 
 
 class File(msgspec.Struct, frozen=True):
@@ -60,12 +66,30 @@ class Link(msgspec.Struct, frozen=True):
     target: str
 
 
+class Special(msgspec.Struct, frozen=True):
+    """A FIFO, a socket or a device."""
+
+    type: int
+    mode: int
+
+
+class Marked(msgspec.Struct, frozen=True):
+    """A file with an extended attribute."""
+
+    key: str
+    value: bytes
+
+
+class Again(msgspec.Struct, frozen=True):
+    """One more name for the file that was made last, in whatever directory; a file, where there is none."""
+
+
 class Directory(msgspec.Struct, frozen=True):
     entries: Mapping[str, "Entry"]
     mode: int
 
 
-Entry = File | Link | Directory
+Entry = File | Link | Special | Marked | Again | Directory
 
 FILES = st.builds(
     File,
@@ -75,18 +99,25 @@ FILES = st.builds(
 )
 LINKS = st.builds(
     Link,
-    st.tuples(st.sampled_from(["", "/", "../", "./"]), st.lists(NAMES | st.just(".."), min_size=1, max_size=3)).map(
+    st.tuples(st.sampled_from(["", "/", "../", "./"]), st.lists(FILE_NAMES | st.just(".."), min_size=1, max_size=3)).map(
         lambda parts: parts[0] + "/".join(parts[1])
     ),
 )
+SPECIALS = st.builds(
+    Special, st.sampled_from([stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFCHR]), st.sampled_from([0o644, 0o600])
+)
+_CAPABILITY = struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0)
+"""CAP_NET_BIND_SERVICE, effective and permitted (linux/capability.h): what of all attributes an image keeps."""
+MARKED = st.sampled_from([Marked("security.capability", _CAPABILITY), Marked("user.any", b"\0\xff")])
 MODES = st.sampled_from([0o755, 0o700, 0o1777, 0o2775])
 
 
 def directories(entries: st.SearchStrategy[Entry]) -> st.SearchStrategy[Entry]:
-    return st.builds(Directory, st.dictionaries(NAMES, entries, max_size=4), MODES)
+    return st.builds(Directory, st.dictionaries(FILE_NAMES, entries, max_size=4), MODES)
 
 
-TREES = st.dictionaries(NAMES, st.recursive(FILES | LINKS, directories, max_leaves=8), min_size=1, max_size=5)
+ENTRIES = FILES | LINKS | SPECIALS | MARKED | st.just(Again())
+TREES = st.dictionaries(FILE_NAMES, st.recursive(ENTRIES, directories, max_leaves=8), min_size=1, max_size=5)
 PARTS = NAMES | st.sampled_from(["*", "**", "?", "a*", "*b", "[a-c]", "[^a]", "..", "*.b"])
 IGNORES = st.lists(
     st.tuples(
@@ -97,18 +128,27 @@ IGNORES = st.lists(
 COPIES = st.lists(st.lists(PARTS, min_size=1, max_size=3).map("/".join), min_size=1, max_size=2)
 
 
-def create(directory: Path, entries: Mapping[str, Entry]) -> None:
+def create(directory: Path, entries: Mapping[str, Entry], last: list[Path] | None = None) -> None:
+    last = [] if last is None else last
     for name, entry in entries.items():
         path = directory / name
         match entry:
             case File(content, times, mode):
                 path.write_bytes(content * times)
                 path.chmod(mode)
+                last[:] = [path]
             case Link(target):
                 path.symlink_to(target)
+            case Special(kind, mode):
+                os.mknod(path, kind | mode, os.makedev(1, 3) if kind == stat.S_IFCHR else 0)
+            case Marked(key, value):
+                path.write_bytes(value)
+                os.setxattr(path, key, value)
+            case Again():
+                path.hardlink_to(last[0]) if last else path.write_bytes(b"")
             case Directory(below, mode):
                 path.mkdir()
-                create(path, below)
+                create(path, below, last)
                 path.chmod(mode)
 
 

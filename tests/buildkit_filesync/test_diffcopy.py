@@ -48,6 +48,11 @@ def write(root: Path, *paths: str) -> None:
         (root / path).write_text(path)
 
 
+def write_bytes(path: bytes, content: bytes) -> None:
+    with open(path, "wb") as file:  # noqa: PTH123  pathlib knows no bytes
+        file.write(content)
+
+
 def is_file(stat: Stat) -> bool:
     return not stat.mode >> 20
 
@@ -74,12 +79,13 @@ async def test_a_stat_says_what_the_daemon_compares(root: Path, state: FileSyncS
 
         receiver = await receive(source(root), state)
 
-    stats = {stat.path: stat for stat in receiver.stats}
-    assert set(stats) == {"plain", "dir", "dir/x", "link", "pipe"}
-    assert stats["plain"] == Stat(path="plain", mode=SETUID | 0o640, size=5, mod_time=1_234_567_890_123_456_789)
-    assert stats["dir"] == Stat(path="dir", mode=DIRECTORY | STICKY | 0o777, mod_time=1_234_567_890_123_456_789)
-    assert stats["pipe"] == Stat(path="pipe", mode=NAMED_PIPE | 0o600, mod_time=1_234_567_890_123_456_789)
-    assert (stats["link"].mode, stats["link"].linkname, stats["link"].size) == (SYMLINK | 0o777, "../else where", 13)
+    stats = {stat.path.decode(): stat for stat in receiver.stats}
+    assert set(stats) == {"plain", "dir", "dir/x", "link", "pipe", "socket"}
+    assert (is_file(stats["socket"]), stats["socket"].size) == (True, 0)
+    assert stats["plain"] == Stat(path=b"plain", mode=SETUID | 0o640, size=5, mod_time=1_234_567_890_123_456_789)
+    assert stats["dir"] == Stat(path=b"dir", mode=DIRECTORY | STICKY | 0o777, mod_time=1_234_567_890_123_456_789)
+    assert stats["pipe"] == Stat(path=b"pipe", mode=NAMED_PIPE | 0o600, mod_time=1_234_567_890_123_456_789)
+    assert (stats["link"].mode, stats["link"].linkname, stats["link"].size) == (SYMLINK | 0o777, b"../else where", 13)
 
 
 async def test_only_what_is_asked_for_is_sent(root: Path, state: FileSyncState) -> None:
@@ -88,7 +94,7 @@ async def test_only_what_is_asked_for_is_sent(root: Path, state: FileSyncState) 
     (root / "big").write_bytes(big)
     (root / "empty").write_bytes(b"")
 
-    receiver = await receive(source(root), state, ask=lambda stat: is_file(stat) and stat.path != "old")
+    receiver = await receive(source(root), state, ask=lambda stat: is_file(stat) and stat.path != b"old")
 
     assert receiver.contents == {"big": big, "empty": b"", "new": b"new", "dir/new": b"dir/new"}
     assert state.files_requested == 4
@@ -294,27 +300,48 @@ async def test_an_unreadable_directory_that_is_ignored_is_nobodys_business(root:
     assert receiver.paths == ["a"]
 
 
-@pytest.mark.parametrize(
-    ("name", "target"),
-    [(b"caf\xe9", None), (b"link", b"caf\xe9"), (b"dir\xff/x", None)],
-    ids=["file", "link", "parent"],
-)
-async def test_a_name_that_is_no_text_is_an_error_that_can_be_printed(
-    root: Path, state: FileSyncState, name: bytes, target: bytes | None
+async def test_names_are_bytes_and_come_in_the_order_of_their_bytes(root: Path, state: FileSyncState) -> None:
+    names = [b"a", b"caf\xe9", b"dir\xff", b"dir\xff/x", b"\xc3\xa9", b"\xef\xbf\xbf", b"\xf0\x9f\x98\x80", b"\xff"]
+    for name in names:
+        path = os.fsencode(root) + b"/" + name
+        if name == b"dir\xff":
+            os.mkdir(path)  # noqa: PTH102  pathlib knows no bytes
+        else:
+            os.symlink(name, path) if name == b"\xff" else write_bytes(path, name)  # noqa: PTH211  as above
+
+    receiver = await receive(source(root), state, ask=is_file)
+
+    assert [stat.path for stat in receiver.stats] == names
+    assert receiver.stats[-1].linkname == b"\xff"
+    assert receiver.contents["caf\udce9"] == b"caf\xe9"
+
+
+async def test_names_of_one_file_are_links_to_the_first_that_is_sent(root: Path, state: FileSyncState) -> None:
+    write(root, "a", "b/c")
+    for name in ("b/d", "e", "f"):
+        (root / name).hardlink_to(root / "a")
+
+    receiver = await receive(source(root), state, metadata=(("exclude-patterns", "a"),), ask=lambda s: s.path == b"b/d")
+
+    links = {stat.path: stat.linkname for stat in receiver.stats if is_file(stat)}
+    assert links == {b"b/c": b"", b"b/d": b"", b"e": b"b/d", b"f": b"b/d"}
+    assert receiver.contents == {"b/d": b"a"}
+
+
+async def test_extended_attributes_are_sent_and_those_of_a_links_target_are_not(
+    root: Path, state: FileSyncState
 ) -> None:
-    path = os.fsencode(root) + b"/" + name
-    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120  pathlib knows no bytes
-    if target:
-        os.symlink(target, path)  # noqa: PTH211  as above
-    else:
-        os.mknod(path)
+    write(root, "plain", "dir/marked")
+    os.setxattr(root / "dir/marked", "user.a", b"1\0")
+    os.setxattr(root / "dir", "user.b", b"")
+    (root / "link").symlink_to("dir")
 
-    with pytest.raises(GrpcError):
-        await receive(source(root), state)
+    receiver = await receive(source(root), state)
 
-    assert state.error
-    assert "is not UTF-8" in state.error.message
-    assert state.error.message.isascii()
+    assert {stat.path: dict(stat.xattrs) for stat in receiver.stats if stat.xattrs} == {
+        b"dir": {"user.b": b""},
+        b"dir/marked": {"user.a": b"1\0"},
+    }
 
 
 async def test_a_name_that_is_no_text_may_be_ignored(root: Path, state: FileSyncState) -> None:

@@ -6,12 +6,14 @@ file is judged by its open descriptor. Opening does not block on a FIFO that too
 """
 
 import errno
+import io
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.buildkit.session.tree import MODE_SYMLINK, Entry, File, changed, go_mode, shown, unreadable
+from orchestrator.buildkit.session.tree import MODE_SYMLINK, NO_XATTRS, Entry, File, changed, go_mode, shown, unreadable
 
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -44,12 +46,14 @@ class DirectoryTree:
     def children(self, path: str) -> Sequence[Entry]:
         """See `Tree`."""
         directory = self._open(path or ".", _LIST)
+        prefix = f"{self._root}/{path}"
         try:
             with os.scandir(directory) as found:
-                entries = [_entry(item, directory) for item in found]
+                entries = [_entry(item, directory, prefix) for item in found]
         finally:
             os.close(directory)
-        return sorted((entry for entry in entries if entry), key=lambda entry: entry.name)
+        # What the daemon checks. It is the order of the names as strings, too, while they are UTF-8.
+        return sorted((entry for entry in entries if entry), key=lambda entry: os.fsencode(entry.name))
 
     def link(self, path: str) -> str | None:
         """See `Links`."""
@@ -84,8 +88,10 @@ class DirectoryTree:
         try:
             descriptor = self._open(path, _READ)
         except OSError as error:
-            # A socket in the file's place cannot even be opened.
+            # A socket cannot be opened, and was announced as an empty file, unless it took a file's place.
             if error.errno == errno.ENXIO:
+                if not size:
+                    return io.BytesIO()
                 raise changed(self.describe(path), "became something else") from error
             raise unreadable(self.describe(path), error) from error
         status = os.fstat(descriptor)
@@ -110,18 +116,36 @@ class DirectoryTree:
                 os.close(current)
 
 
-def _entry(item: os.DirEntry[str], directory: int) -> Entry | None:
-    """None for a socket, and for what is gone since the directory was listed: it was never announced."""
+def _entry(item: os.DirEntry[str], directory: int, prefix: str) -> Entry | None:
+    """None for what is gone since the directory was listed: it was never announced."""
     try:
         status = item.stat(follow_symlinks=False)
         mode = go_mode(status.st_mode)
         link = os.readlink(item.name, dir_fd=directory) if mode & MODE_SYMLINK else ""
     except FileNotFoundError:
         return None
-    if stat.S_ISSOCK(status.st_mode):
-        return None
     device = (0, 0)
     if stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode):
         device = (os.major(status.st_rdev), os.minor(status.st_rdev))
     size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
-    return Entry(item.name, mode, size, status.st_mtime_ns, link, device)
+    several = status.st_nlink > 1 and stat.S_ISREG(status.st_mode)
+    inode = (status.st_dev, status.st_ino) if several else None
+    return Entry(item.name, mode, size, status.st_mtime_ns, link, device, inode, _xattrs(item.name, directory, prefix))
+
+
+def _xattrs(name: str, directory: int, prefix: str) -> Mapping[str, bytes]:
+    """All extended attributes that may be read, as fsutil sends them (stat_unix.go)."""
+    try:
+        # Half as dear as the way through /proc, and right but for a directory that is swapped just now: then it is the
+        # second look that counts.
+        if not os.listxattr(f"{prefix}/{name}", follow_symlinks=False):
+            return NO_XATTRS
+    except OSError:
+        return NO_XATTRS
+    path = f"/proc/self/fd/{directory}/{name}"
+    found: dict[str, bytes] = {}
+    with suppress(OSError):
+        for key in os.listxattr(path, follow_symlinks=False):
+            with suppress(OSError):
+                found[key] = os.getxattr(path, key, follow_symlinks=False)
+    return found

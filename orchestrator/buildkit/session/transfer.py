@@ -13,6 +13,7 @@ its path and its size. A receiver takes messages of any size up to gRPC's defaul
 import contextlib
 import itertools
 import math
+import os
 from array import array
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 
@@ -89,6 +90,7 @@ class Transfer:
         # By number; None for what has no content, or was asked for.
         self._paths: list[bytes | None] = []
         self._sizes = array("q")
+        self._first_names: dict[tuple[int, int], str] = {}
         self._receiving = anyio.CancelScope()
         self._over = False
         self._failure: ContextError | None = None
@@ -177,35 +179,27 @@ class Transfer:
 
     def _next_entries(self) -> list[tuple[bytes, Entry, bytes]]:
         return [
-            (self._text(path, path).encode(), entry, self._stat(path, entry))
+            (os.fsencode(path), entry, self._stat(path, entry))
             for path, entry in itertools.islice(self._entries, _ENTRIES_AT_ONCE)
         ]
 
     def _stat(self, path: str, entry: Entry) -> bytes:
         major, minor = entry.device
+        # Of files with several names only those are known together which are sent: the first one stands for all.
+        link = entry.link if entry.inode is None else self._first_names.setdefault(entry.inode, path)
         return encode(
             Packet.PACKET_STAT,
             stat=Stat(
-                path=path,
+                path=os.fsencode(path),
                 mode=entry.mode,
                 size=entry.size,
                 mod_time=entry.mtime,
-                linkname=self._text(entry.link, path),
+                linkname=os.fsencode(link) if link != path or entry.inode is None else b"",
                 devmajor=major,
                 devminor=minor,
+                xattrs=entry.xattrs,
             ),
         )
-
-    def _text(self, text: str, path: str) -> str:
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            what = "the name of" if text is path else "the target of the symlink"
-            raise ContextError(
-                f"{what} {self._tree.describe(path)} is not UTF-8, which a build context cannot carry",
-                hint="Rename it, or list it in .dockerignore.",
-            ) from error
-        return text
 
     async def _send_contents(self, wanted: MemoryObjectReceiveStream[_Wanted]) -> None:
         async for first in wanted:
@@ -232,7 +226,7 @@ class Transfer:
         packets: list[bytes] = []
         size = 0
         for number, path in batch:
-            for chunk in self._chunks(path.decode(), self._sizes[number]):
+            for chunk in self._chunks(os.fsdecode(path), self._sizes[number]):
                 packets.append(encode(Packet.PACKET_DATA, number=number, data=chunk))
                 size += len(chunk)
                 if size >= _BYTES_AT_ONCE:

@@ -8,7 +8,8 @@ Facts: tonistiigi/fsutil stat.go, stat_unix.go, validator.go, v0.0.0-20251211185
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from orchestrator.buildkit.session.followpaths import Links
@@ -44,6 +45,9 @@ def go_mode(mode: int) -> int:
     return out
 
 
+NO_XATTRS: Mapping[str, bytes] = MappingProxyType({})
+
+
 class Entry(NamedTuple):
     """What is said about a file, a directory, a symlink or a device."""
 
@@ -57,6 +61,9 @@ class Entry(NamedTuple):
     link: str = ""
     """A symlink's target, as it is."""
     device: tuple[int, int] = (0, 0)
+    inode: tuple[int, int] | None = None
+    """Device and inode number of a file that has more names than this one."""
+    xattrs: Mapping[str, bytes] = NO_XATTRS
 
 
 class File(Protocol):
@@ -79,7 +86,7 @@ class Tree(Links, Protocol):
         ...
 
     def children(self, path: str) -> Sequence[Entry]:
-        """The entries of a directory (empty path: the root), sorted by name, without sockets.
+        """The entries of a directory (empty path: the root), sorted by their names' bytes. A socket is an empty file.
 
         Raises:
             OSError: the directory cannot be read.
@@ -138,9 +145,7 @@ class _Level:
 
 
 def walk(tree: Tree, chosen: Filter) -> Iterator[tuple[str, Entry]]:
-    """The chosen entries with their paths, a directory before its children, names in the order of their characters.
-
-    Python's order of strings is that of their UTF-8 bytes, which is what the daemon checks.
+    """The chosen entries with their paths, a directory before its children, names in the order of their bytes.
 
     Raises:
         ContextError: a directory that is sent cannot be listed.

@@ -126,7 +126,7 @@ class TreeWriter:
     def _take_stat(self, stat: Stat) -> None:
         number = self._count
         self._count += 1
-        path, link = os.fsencode(stat.path), os.fsencode(stat.linkname)
+        path, link = stat.path, stat.linkname
         if self._listed:
             raise _breach("listed a file after the end of its list")
         if stat.size < 0 or b"\0" in link:
