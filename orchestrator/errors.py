@@ -102,6 +102,18 @@ class RegistryError(FleetpacksError):
     kind = "registry"
 
 
+class EngineError(FleetpacksError):
+    """A Docker Engine refused a request for good."""
+
+    kind = "engine"
+
+
+class DiskFullError(EngineError):
+    """A Docker Engine's disk is full."""
+
+    kind = "disk-full"
+
+
 class ProtocolError(FleetpacksError):
     """A daemon or a registry spoke in a way that its protocol does not allow."""
 
