@@ -12,12 +12,13 @@ import re
 import msgspec
 from google.protobuf.message import DecodeError
 
+from orchestrator.buildkit.details import STEP_FAILED, failed_step
 from orchestrator.buildkit.grpc import ConnectionLostError, GrpcError, Status
-from orchestrator.buildkit.protos import status_pb2
 from orchestrator.errors import (
     BuilderUnreachableError,
     BuildFailedError,
     DaemonLostError,
+    FailedStep,
     FleetpacksError,
     ImageNotFoundError,
     ProtocolError,
@@ -26,7 +27,7 @@ from orchestrator.errors import (
 )
 from remote.errors import UnreachableError
 
-_LOST = "the daemon stopped or its machine went away; its log says why, and the same build can be started again"
+_LOST = "the daemon stopped or hangs, or its machine went away; its log says why, and the build can be started again"
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +40,6 @@ def _row(pattern: str, error: type[FleetpacksError], hint: str) -> _Row:
     return _Row(pattern=re.compile(pattern, re.DOTALL), error=error, hint=hint)
 
 
-_STEP_FAILED = " did not complete successfully: "
-"""Between a step's command, which is its author's, and BuildKit's own words."""
 _MOST_JUDGED = 4096
 """Characters at each end of a text: matching takes up to the square of a text's length."""
 _UNREACHABLE = (
@@ -54,7 +53,7 @@ _PULL = r"^(.*: )?failed to (resolve source metadata for|copy: httpReadSeeker: f
 
 _ROWS = (
     _row(
-        rf"^{_STEP_FAILED}(exit code: \d+|.*signal: killed)$",
+        rf"^{STEP_FAILED}(exit code: \d+|.*signal: killed)$",
         BuildFailedError,
         "the step's output says why",
     ),
@@ -153,24 +152,36 @@ _ROWS = (
 )
 
 
-def solve_error(error: GrpcError) -> FleetpacksError:
-    """Say in our terms why a daemon failed a build."""
-    where, text = _place(error.details), error.message
+def solve_error(error: GrpcError, *, at: FailedStep | None = None) -> FleetpacksError:
+    """Say in our terms why a daemon failed a build.
+
+    Args:
+        error: what the daemon said.
+        at: where in the build, with the step's log; None takes what the error itself tells.
+    """
+    at = at or failed_step(error.details, error.message)
+    text = error.message
+    where = f"{at.file}:{at.line}: " if at.file and at.line else ""
     judged = _judged(text)
     for row in _ROWS:
         if row.pattern.search(judged):
-            return row.error(where + text, hint=row.hint)
+            return row.error(where + text, hint=row.hint, at=at)
     if error.status in (Status.UNAVAILABLE, Status.CANCELLED):
         return DaemonLostError(f"the daemon gave the build up: {text}", hint=_LOST)
     if error.status is Status.UNIMPLEMENTED:
         return protocol_error(error)
-    return BuildFailedError(where + text, hint="the build's log, and the daemon's, say more")
+    return BuildFailedError(where + text, hint="the build's log, and the daemon's, say more", at=at)
+
+
+def unknown_build(error: GrpcError, ref: str) -> bool:
+    """Whether a daemon only says that it does not know a build, yet or any more."""
+    return error.status is Status.NOT_FOUND and error.message.endswith(f"no such job {ref}")
 
 
 def _judged(text: str) -> str:
     """What of a text chooses its row."""
     if text.startswith("process "):
-        _, failed, reason = text.rpartition(_STEP_FAILED)
+        _, failed, reason = text.rpartition(STEP_FAILED)
         text = failed + reason
     return text if len(text) <= 2 * _MOST_JUDGED else text[:_MOST_JUDGED] + text[-_MOST_JUDGED:]
 
@@ -179,10 +190,10 @@ def protocol_error(error: GrpcError) -> FleetpacksError:
     """Say in our terms why a daemon failed a call that is not a build."""
     if error.status in (Status.UNAVAILABLE, Status.CANCELLED):
         return DaemonLostError(f"the daemon does not answer: {error.message}", hint=_LOST)
-    return ProtocolError(
-        f"the daemon refused a call: {error.status.name}: {error.message}",
-        hint="fleetpacks needs a buildkitd of v0.12 or newer at the builder's address",
-    )
+    hint = "the daemon's words say what it did not like; its log may say more"
+    if error.status is Status.UNIMPLEMENTED:
+        hint = "fleetpacks needs a buildkitd of v0.12 or newer at the builder's address"
+    return ProtocolError(f"the daemon refused a call: {error.status.name}: {error.message}", hint=hint)
 
 
 def session_error(error: ConnectionLostError | None) -> DaemonLostError:
@@ -208,40 +219,3 @@ def dial_error(error: UnreachableError | OSError, *, address: str) -> BuilderUnr
     if isinstance(error, UnreachableError):
         return BuilderUnreachableError(error.message, hint=error.hint)
     return BuilderUnreachableError(f"{address}: {error.strerror or error}", hint="is buildkitd running there?")
-
-
-class _Position(msgspec.Struct, frozen=True):
-    line: int = 0
-
-
-class _Range(msgspec.Struct, frozen=True):
-    start: _Position = _Position()
-
-
-class _Info(msgspec.Struct, frozen=True):
-    filename: str = ""
-
-
-class _Source(msgspec.Struct, frozen=True):
-    info: _Info = _Info()
-    ranges: tuple[_Range, ...] = ()
-
-
-def _place(details: bytes | None) -> str:
-    """Where in the Dockerfile it happened, as `file:line: `; empty when the daemon does not say.
-
-    BuildKit packs JSON of its protobuf messages into the details: util/grpcerrors/grpcerrors.go, v0.30.0.
-    """
-    if details is None:
-        return ""
-    try:
-        entries = status_pb2.Status.FromString(details).details
-        for entry in entries:
-            if entry.type_url.endswith("errdefs.Source+json"):
-                source = msgspec.json.decode(entry.value, type=_Source)
-                if source.info.filename and source.ranges:
-                    return f"{source.info.filename}:{source.ranges[0].start.line}: "
-    except (DecodeError, msgspec.DecodeError, RecursionError):
-        # The text stands without them, and a build's own error must not hide behind ours.
-        return ""
-    return ""

@@ -9,22 +9,26 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
+import msgspec
 from google.protobuf.message import DecodeError
 
-from orchestrator.buildkit.border import malformed_error, session_error, solve_error
+from orchestrator.buildkit.border import malformed_error, protocol_error, session_error, solve_error
+from orchestrator.buildkit.details import failed_step
+from orchestrator.buildkit.gateway import Question
 from orchestrator.buildkit.grpc import Connection, ConnectionLostError, GrpcError, Status
 from orchestrator.buildkit.model import SolveRequest, StatusUpdate
 from orchestrator.buildkit.protos import control_pb2
 from orchestrator.buildkit.session.session import Session
 from orchestrator.buildkit.session.transfer import FileSyncState
 from orchestrator.buildkit.status import decode_status
+from orchestrator.buildkit.tails import LogTails
 from orchestrator.errors import FleetpacksError
 
 OnStatus = Callable[[StatusUpdate], Awaitable[None]]
 
 _SOLVE = "/moby.buildkit.v1.Control/Solve"
 _STATUS = "/moby.buildkit.v1.Control/Status"
-_FRONTEND = "dockerfile.v0"
+FRONTEND = "dockerfile.v0"
 
 _QUIET_AFTER_EVENTS = 5.0
 """Seconds without a message after which an answered build's status is given up; Go's client waits as long."""
@@ -44,6 +48,7 @@ class Build:
         files: knows why a transfer of ours failed.
         session_connection: the session's own connection.
         on_status: receives every update, one at a time; its error ends the build.
+        question: what the frontend is asked instead of building.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Build:
         files: FileSyncState,
         session_connection: Connection,
         on_status: OnStatus,
+        question: Question | None = None,
     ) -> None:
         self._request = request
         self._control = control
@@ -62,6 +68,8 @@ class Build:
         self._files = files
         self._session_connection = session_connection
         self._on_status = on_status
+        self._question = question
+        self._tails = LogTails()
         self._failure: Exception | None = None
         self._events = 0
         self._status_ended = anyio.Event()
@@ -82,12 +90,15 @@ class Build:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._serve, tasks.cancel_scope)
             tasks.start_soon(self._follow, tasks.cancel_scope)
+            if self._question is not None:
+                tasks.start_soon(self._ask, self._question, tasks.cancel_scope)
             try:
-                response = await self._control.unary(_SOLVE, encode_solve(self._request, session_id=self._session.id))
+                response = await self._control.unary(_SOLVE, self._encoded())
             except GrpcError as error:
+                # In this order: the end of the failed step's output comes with the last of the status.
+                await self._finish()
                 self._failure = self._explain(error)
                 self._failure.__cause__ = error
-                await self._finish()
             except ConnectionLostError as error:
                 self._give_up(error, tasks.cancel_scope)
             else:
@@ -99,7 +110,27 @@ class Build:
 
     def _explain(self, error: GrpcError) -> FleetpacksError:
         # Our own errors know more than the daemon's repetition of them.
-        return self._files.error or self._session.failure_behind(error.message) or solve_error(error)
+        own = self._files.error or self._session.failure_behind(error.message)
+        if own is not None:
+            return own
+        at = failed_step(error.details, error.message)
+        step = at.step or self._tails.step_behind(error.message)
+        if step is not None:
+            at = msgspec.structs.replace(at, step=step, log=self._tails.of(step))
+        return solve_error(error, at=at)
+
+    def _encoded(self) -> bytes:
+        if self._question is not None:
+            return encode_question(self._request, session_id=self._session.id)
+        return encode_solve(self._request, session_id=self._session.id)
+
+    async def _ask(self, question: Question, scope: anyio.CancelScope) -> None:
+        try:
+            await question.ask(self._control)
+        except GrpcError as error:
+            self._give_up(protocol_error(error), scope)
+        except (ConnectionLostError, FleetpacksError) as error:
+            self._give_up(error, scope)
 
     async def _finish(self) -> None:
         self.answered = True
@@ -141,7 +172,9 @@ class Build:
                         # Only silence ends the status early, never the time that is needed to show it.
                         self._receiving.deadline = math.inf
                         self._showing = True
-                        await self._on_status(decode_status(message))
+                        update = decode_status(message)
+                        self._tails.feed(update)
+                        await self._on_status(update)
                         self._showing = False
                         self._receiving.deadline = self._last_call()
                 return True
@@ -167,7 +200,7 @@ def encode_solve(request: SolveRequest, *, session_id: str) -> bytes:
     message = control_pb2.SolveRequest(
         ref=request.ref,
         session=session_id,
-        frontend=_FRONTEND,
+        frontend=FRONTEND,
         frontend_attrs=request.attrs,
         # Daemons before v0.13 dereference it without looking.
         cache=control_pb2.CacheOptions(),
@@ -178,6 +211,14 @@ def encode_solve(request: SolveRequest, *, session_id: str) -> bytes:
         message.exporter_deprecated = kind
         message.exporter_attrs_deprecated.update(attrs)
     return message.SerializeToString(deterministic=True)
+
+
+def encode_question(request: SolveRequest, *, session_id: str) -> bytes:
+    """Encode a `Control.Solve` request that waits for a client of the gateway, and leaves no trace in the history."""
+    message = control_pb2.SolveRequest(
+        ref=request.ref, session=session_id, cache=control_pb2.CacheOptions(), internal=True
+    )
+    return message.SerializeToString()
 
 
 def _exporter_response(message: bytes) -> Mapping[str, str]:

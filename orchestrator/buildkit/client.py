@@ -6,19 +6,22 @@ lost connection fails the builds that ran on it and none that start later.
 """
 
 import secrets
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self, TypeVar
 
 import anyio
-from anyio.abc import TaskStatus
 from google.protobuf.message import DecodeError, Message
 
-from orchestrator.buildkit.border import dial_error, lost_error, malformed_error, protocol_error
-from orchestrator.buildkit.build import Build, OnStatus
-from orchestrator.buildkit.grpc import Connection, ConnectionLostError, GrpcError, Handler, open_client
-from orchestrator.buildkit.model import DaemonInfo, Dial, SolveRequest, SolveResult, Worker
+from orchestrator.buildkit import subrequests
+from orchestrator.buildkit.border import malformed_error
+from orchestrator.buildkit.build import FRONTEND, Build, OnStatus
+from orchestrator.buildkit.channel import Channel
+from orchestrator.buildkit.gateway import Question
+from orchestrator.buildkit.grpc import Call, Handler
+from orchestrator.buildkit.history import BuildRecord, HistoryEvent, encode_history, history_event
+from orchestrator.buildkit.model import DaemonInfo, Dial, SolveRequest, SolveResult, StatusUpdate, Worker
 from orchestrator.buildkit.protos import control_pb2, ops_pb2
 from orchestrator.buildkit.session.auth import Auth
 from orchestrator.buildkit.session.filesync import file_sync_handlers
@@ -27,24 +30,14 @@ from orchestrator.buildkit.session.secrets import secret_handlers
 from orchestrator.buildkit.session.session import Session
 from orchestrator.buildkit.session.transfer import FileSyncState
 from orchestrator.buildkit.session.unary import unary
-from orchestrator.errors import FleetpacksError
-from remote.errors import UnreachableError
+from orchestrator.buildkit.usage import Keep, UsageRecord, encode_prune, usage_record
+from orchestrator.errors import FleetpacksError, ProtocolError
 
 _CONTROL = "/moby.buildkit.v1.Control"
-_AUTHORITY = "localhost"
 _DIGEST = "containerimage.digest"
 _CANCEL_PATIENCE = 10.0
 """Seconds in which a cancelled build must vanish from the daemon's active ones."""
 _CANCEL_POLL = 0.05
-
-
-class _Control:
-    """A control connection, who uses it, and the end for which the task that holds it open waits."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.users = 0
-        self.released = anyio.Event()
 
 
 class Client:
@@ -56,28 +49,22 @@ class Client:
     """
 
     def __init__(self, dial: Dial, *, address: str) -> None:
-        self._dial = dial
-        self._address = address
+        self._channel = Channel(dial, address=address)
         self._auth_seed = secrets.token_bytes(32)
-        self._control: _Control | None = None
-        self._opening = anyio.Lock()
-        self._tasks = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
-        await self._tasks.__aenter__()
+        await self._channel.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._tasks.cancel_scope.cancel()
-        # Not given the block's own error: a task group would wrap it, and a caller expects what was raised.
-        await self._tasks.__aexit__(None, None, None)
+        await self._channel.__aexit__(kind, error, traceback)
 
     @property
     def address(self) -> str:
         """The daemon's address, as it was given."""
-        return self._address
+        return self._channel.address
 
     async def info(self) -> DaemonInfo:
         """Ask which BuildKit answers.
@@ -101,17 +88,89 @@ class Client:
             for record in _decoded(control_pb2.ListWorkersResponse, message).record
         )
 
+    async def disk_usage(self, *, filters: Sequence[str] = ()) -> tuple[UsageRecord, ...]:
+        """List what the daemon's cache holds.
+
+        Args:
+            filters: of which one must match, in containerd's words: `type==regular`, `description~=RUN`, `id==...`,
+                `inuse`, `mutable`, `immutable`, `shared`, `private`; a comma within one joins them by "and".
+        """
+        request = control_pb2.DiskUsageRequest(filter=filters).SerializeToString()
+        response = _decoded(control_pb2.DiskUsageResponse, await self._ask("DiskUsage", request))
+        return tuple(usage_record(record) for record in response.record)
+
+    async def prune(
+        self, *, filters: Sequence[str] = (), everything: bool = False, keep: Keep | None = None
+    ) -> tuple[UsageRecord, ...]:
+        """Delete from the daemon's cache what no build uses now, and return what is gone.
+
+        Cancelling ends the pruning on the daemon too, after what it is deleting then.
+
+        Args:
+            filters: as for `disk_usage`; without any, everything matches.
+            everything: also what the daemon keeps for itself, and what it shares with images.
+            keep: what stays nevertheless.
+        """
+        request = encode_prune(filters=filters, everything=everything, keep=keep or Keep())
+        async with self._stream("Prune", request) as call:
+            return tuple([usage_record(_decoded(control_pb2.UsageRecord, message)) async for message in call])
+
+    async def history(
+        self, *, ref: str | None = None, filters: Sequence[str] = (), limit: int = 0, active: bool = False
+    ) -> tuple[BuildRecord, ...]:
+        """List the builds that run on the daemon, ours and others', and those that it remembers.
+
+        Args:
+            ref: of the only build to tell of.
+            filters: of which one must match an ended build: `ref==...`, `status==error` (or `completed`, `canceled`),
+                `repository==...`, `startedAt>24h`, `completedAt<...`, `duration>5m`; since v0.19.
+            limit: how many ended builds, the newest; 0 sets none; since v0.19.
+            active: only those that run.
+        """
+        request = encode_history(ref=ref, filters=filters, limit=limit, active=active, live=False)
+        async with self._stream("ListenBuildHistory", request) as call:
+            return tuple([history_event(_decoded(control_pb2.BuildHistoryEvent, each)).record async for each in call])
+
+    @asynccontextmanager
+    async def watch_history(
+        self, *, ref: str | None = None, active: bool = False
+    ) -> AsyncGenerator[AsyncIterator[HistoryEvent]]:
+        """Hear of builds as they begin and end: first of those that are known, as in `history`, then of all news.
+
+        Args:
+            ref: of the only build to tell of.
+            active: leaves out what had ended before.
+        """
+        request = encode_history(ref=ref, filters=(), limit=0, active=active, live=True)
+        async with self._stream("ListenBuildHistory", request) as call:
+            yield _Events(call)
+
     async def active_builds(self) -> tuple[str, ...]:
         """List the refs of the builds that run on the daemon, ours and others'."""
-        request = control_pb2.BuildHistoryRequest(active_only=True, early_exit=True).SerializeToString()
-        async with (
-            self._translated(),
-            self._connection() as connection,
-            connection.call(f"{_CONTROL}/ListenBuildHistory") as call,
-        ):
-            await call.send(request)
-            await call.end()
-            return tuple([_decoded(control_pb2.BuildHistoryEvent, message).record.ref async for message in call])
+        return tuple(record.ref for record in await self.history(active=True))
+
+    async def lint(self, request: SolveRequest) -> subrequests.Lint:
+        """Check a Dockerfile by its frontend's rules, without building it.
+
+        Args:
+            request: the build it belongs to; its exporter is not used.
+
+        Raises:
+            BuildFailedError: there is no Dockerfile, or the frontend knows no such question.
+        """
+        return await self._inquire(subrequests.LINT, request, subrequests.Lint)
+
+    async def outline(self, request: SolveRequest) -> subrequests.Outline:
+        """List the arguments, secrets and mounts that a build's target uses; as `lint`."""
+        return await self._inquire(subrequests.OUTLINE, request, subrequests.Outline)
+
+    async def targets(self, request: SolveRequest) -> subrequests.Targets:
+        """List the stages of a Dockerfile that can be built; as `lint`."""
+        return await self._inquire(subrequests.TARGETS, request, subrequests.Targets)
+
+    async def describe(self, request: SolveRequest) -> tuple[subrequests.Subrequest, ...]:
+        """List the questions that a Dockerfile's frontend says it answers (`lint` is not in it, v0.30.0); as `lint`."""
+        return await self._inquire(subrequests.DESCRIBE, request, tuple[subrequests.Subrequest, ...])
 
     async def solve(self, request: SolveRequest, *, on_status: OnStatus) -> SolveResult:
         """Build, and wait until the daemon has ended the build and every status update was delivered.
@@ -132,7 +191,14 @@ class Client:
             DaemonLostError: the daemon went away.
             BuilderUnreachableError: nothing answers at the address.
         """
-        async with self._translated(), self._connection() as control, self._open() as session_connection:
+        return await self._run(request, on_status)
+
+    async def _run(self, request: SolveRequest, on_status: OnStatus, question: Question | None = None) -> SolveResult:
+        async with (
+            self._channel.translated(),
+            self._channel.control() as control,
+            self._channel.open() as session_connection,
+        ):
             files = FileSyncState()
             session = Session(
                 secrets.token_hex(16), shared_key=request.shared_key, handlers=self._handlers(request, files)
@@ -144,11 +210,13 @@ class Client:
                 files=files,
                 session_connection=session_connection,
                 on_status=on_status,
+                question=question,
             )
             try:
                 response = await build.run()
             finally:
-                if not build.answered:
+                # A daemon that was given up would not answer this either.
+                if not build.answered and not control.given_up:
                     with anyio.move_on_after(_CANCEL_PATIENCE, shield=True):
                         await self._until_gone(request.ref)
             return SolveResult(
@@ -158,6 +226,17 @@ class Client:
                 entries=files.entries,
                 files_sent=files.files_requested,
             )
+
+    async def _inquire(self, name: str, request: SolveRequest, kind: type[subrequests.Answer]) -> subrequests.Answer:
+        question = Question(request.ref, frontend=FRONTEND, attrs={**request.attrs, "requestid": name})
+        await self._run(request, _nobody, question)
+        answer = question.answer.get(subrequests.RESULT)
+        if answer is None:
+            raise ProtocolError(
+                f"{self.address}: the frontend answered {name} without {subrequests.RESULT}",
+                hint="fleetpacks needs a buildkitd of v0.12 or newer at the builder's address",
+            )
+        return subrequests.decode(answer, kind, name=name)
 
     def _handlers(self, request: SolveRequest, files: FileSyncState) -> Mapping[str, Handler]:
         methods = {**health_handlers(), **secret_handlers(request.secrets)}
@@ -176,59 +255,38 @@ class Client:
             # Without the daemon there is no build, and a daemon without a history has nothing to wait for.
             return
 
+    @asynccontextmanager
+    async def _stream(self, method: str, request: bytes) -> AsyncGenerator[Call]:
+        async with (
+            self._channel.translated(),
+            self._channel.control() as connection,
+            connection.call(f"{_CONTROL}/{method}") as call,
+        ):
+            with suppress(anyio.BrokenResourceError):
+                await call.send(request)
+                await call.end()
+            yield call
+
     async def _ask(self, method: str, request: bytes) -> bytes:
-        async with self._translated(), self._connection() as connection:
+        async with self._channel.translated(), self._channel.control() as connection:
             return await connection.unary(f"{_CONTROL}/{method}", request)
 
-    @asynccontextmanager
-    async def _translated(self) -> AsyncGenerator[None]:
-        try:
-            yield
-        except GrpcError as error:
-            raise protocol_error(error) from error
-        except ConnectionLostError as error:
-            raise lost_error(error, address=self._address) from error
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[Connection]:
-        """Lend the control connection, or a new one when it takes no more calls.
+class _Events:
+    """The events of a call, one by one."""
 
-        One that takes none (the daemon is being stopped) may still carry the builds that run on it: it is closed behind
-        its last user.
-        """
-        async with self._opening:
-            control = self._control
-            if control is None or not control.connection.takes_calls:
-                self._retire(control)
-                control = self._control = await self._tasks.start(self._hold)
-        control.users += 1
-        try:
-            yield control.connection
-        finally:
-            control.users -= 1
-            if not control.connection.takes_calls:
-                self._retire(control)
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
-    def _retire(self, control: _Control | None) -> None:
-        if self._control is control:
-            self._control = None
-        if control is not None and not control.users:
-            control.released.set()
+    def __aiter__(self) -> AsyncIterator[HistoryEvent]:
+        return self
 
-    async def _hold(self, *, task_status: TaskStatus[_Control]) -> None:
-        async with self._open() as connection:
-            control = _Control(connection)
-            task_status.started(control)
-            await control.released.wait()
+    async def __anext__(self) -> HistoryEvent:
+        return history_event(_decoded(control_pb2.BuildHistoryEvent, await self._call.__anext__()))
 
-    @asynccontextmanager
-    async def _open(self) -> AsyncGenerator[Connection]:
-        try:
-            stream = await self._dial()
-        except (UnreachableError, OSError) as error:
-            raise dial_error(error, address=self._address) from error
-        async with open_client(stream, authority=_AUTHORITY) as connection:
-            yield connection
+
+async def _nobody(_update: StatusUpdate) -> None:
+    """Nobody watches a question."""
 
 
 _Message = TypeVar("_Message", bound=Message)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import FileDescriptor
 
-from orchestrator.buildkit.protos import auth_pb2, control_pb2, filesync_pb2, secrets_pb2, sshforward_pb2
+from orchestrator.buildkit.protos import auth_pb2, control_pb2, filesync_pb2, gateway_pb2, secrets_pb2, sshforward_pb2
 from orchestrator.buildkit.protos.compile import PACKAGE, compile_protos
 
 ROOT = Path(__file__).parents[2]
@@ -35,8 +35,9 @@ def test_every_proto_file_names_the_source_of_its_numbers() -> None:
         (
             control_pb2.DESCRIPTOR,
             "moby.buildkit.v1.Control",
-            {"Solve", "Status", "Session", "ListWorkers", "Info", "ListenBuildHistory"},
+            {"DiskUsage", "Prune", "Solve", "Status", "Session", "ListWorkers", "Info", "ListenBuildHistory"},
         ),
+        (gateway_pb2.DESCRIPTOR, "moby.buildkit.v1.frontend.LLBBridge", {"Solve", "Return"}),
         (sshforward_pb2.DESCRIPTOR, "moby.sshforward.v1.SSH", {"CheckAgent", "ForwardAgent"}),
         (
             auth_pb2.DESCRIPTOR,
