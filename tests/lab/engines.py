@@ -2,10 +2,11 @@
 
 They differ in how they keep images, which decides what they can do for a build: the old one by the overlay2 graph
 driver, the new one in containerd's image store. Everything of theirs lies below the state directory, but for the small
-files that their programs have at fixed places (`/run/docker`, `/run/containerd/s`). They have no bridge and touch no
-firewall: containers share the host's network.
+files that their programs have at fixed places (`/run/docker`, `/run/containerd/s`), and a network bridge for each. No
+firewall rule and no forwarding goes with it: a step or a container on it reaches nobody but this machine.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,7 @@ async def start(place: Layout, *, say: Callable[[str], None]) -> None:
         await tools.debian_package(place, name) for name in ("docker.io", "containerd", "tini", "libdevmapper1.02.1")
     ]
     await tools.dockerd(place, say)
+    ip = await _ip(place)
     programs: Mapping[EngineKind, Path] = {
         "graph": docker / "usr" / "sbin" / "dockerd",
         "containerd": place.dockerd / "dockerd",
@@ -73,6 +75,7 @@ async def start(place: Layout, *, say: Callable[[str], None]) -> None:
         "LD_LIBRARY_PATH": ":".join(str(folder) for folder in mapper.glob("lib/*")),
     }
     for kind, program in programs.items():
+        await _bridge(place, kind, ip)
         await _start(place, kind, program, containerd=folders[0] / "containerd", environment=environment, say=say)
 
 
@@ -90,13 +93,17 @@ def running(place: Layout) -> tuple[Engine, ...]:
 
 
 async def clean(place: Layout, runc: str) -> None:
-    """End the containers, and unmount what engines that have ended left mounted.
+    """End the containers of engines that have ended, unmount what they left mounted, remove their bridges.
 
     Raises:
-        LabError: something stays mounted.
+        LabError: something stays mounted, or a bridge stays.
     """
     for kind in _KINDS:
         await _clean(place, kind, runc)
+        name, _ = _network(place, kind)
+        if await anyio.Path(f"/sys/class/net/{name}").exists():
+            words = [await _ip(place), "link", "delete", name]
+            await tools.run(words, doing=f"removing the network bridge {name}", hint="remove it with `ip link delete`")
 
 
 async def _clean(place: Layout, kind: EngineKind, runc: str) -> None:
@@ -106,6 +113,33 @@ async def _clean(place: Layout, kind: EngineKind, runc: str) -> None:
         await end(stray, grace=1)
     await end_containers(runc, folder / "exec" / "runtime-runc" / "moby")
     await unmount(folder)
+
+
+async def _bridge(place: Layout, kind: EngineKind, ip: Path) -> None:
+    """Make its bridge where there is none. It is without a firewall, so its network is one that nobody routes."""
+    name, address = _network(place, kind)
+    if await anyio.Path(f"/sys/class/net/{name}").exists():
+        return
+    hint = "look whether the kernel has network bridges"
+    for words in (
+        ["link", "add", name, "type", "bridge"],
+        ["addr", "add", address, "dev", name],
+        ["link", "set", name, "up"],
+    ):
+        await tools.run([ip, *words], doing=f"making the network bridge {name}", hint=hint)
+
+
+async def _ip(place: Layout) -> Path:
+    return await tools.debian_program(place, "iproute2", "sbin/ip", installed=True)
+
+
+def _network(place: Layout, kind: EngineKind) -> tuple[str, str]:
+    """The bridge's name, and its address with the length of its network.
+
+    Two labs of one machine must not share them. The range is that of RFC 2544, which no real network uses.
+    """
+    digest = hashlib.sha256(bytes(place.engine(kind))).digest()
+    return f"fp-{digest.hex()[:8]}", f"198.{18 + digest[0] % 2}.{digest[1]}.1/24"
 
 
 async def _start(
@@ -119,7 +153,7 @@ async def _start(
 ) -> None:
     folder, record = place.engine(kind), _record(place)
     names = of_containerd, of_dockerd = _names(kind)
-    settings, config = msgspec.json.encode(_settings(kind, folder, record.port)), folder / "dockerd.json"
+    settings, config = msgspec.json.encode(_settings(place, kind, record.port)), folder / "dockerd.json"
     alive = [name for name in names if name in record.daemons and record.daemons[name].alive()]
     # The registry's port may have changed.
     if len(alive) < len(names) or not config.exists() or config.read_bytes() != settings:
@@ -144,9 +178,9 @@ async def _start(
     await answers(place, of_dockerd, _record(place).daemons[of_dockerd], ask)
 
 
-def _settings(kind: EngineKind, folder: Path, port: int) -> Mapping[str, object]:
+def _settings(place: Layout, kind: EngineKind, port: int) -> Mapping[str, object]:
     return {
-        "bridge": "none",
+        "bridge": _network(place, kind)[0],
         "iptables": False,
         "ip6tables": False,
         "ip-forward": False,
@@ -157,7 +191,7 @@ def _settings(kind: EngineKind, folder: Path, port: int) -> Mapping[str, object]
         "registry-mirrors": [f"http://127.0.0.1:{port}"],
         **({"features": {"containerd-snapshotter": True}} if kind == "containerd" else {}),
         # Else 20.10 writes its key into /etc/docker; newer ones have none.
-        **({"deprecated-key-path": str(folder / "key.json")} if kind == "graph" else {}),
+        **({"deprecated-key-path": str(place.engine(kind) / "key.json")} if kind == "graph" else {}),
     }
 
 
