@@ -16,8 +16,12 @@ class RemoteError(Exception):
 
 
 class AddressError(RemoteError):
-    """The text is not the address of a builder."""
+    """The text is not the address of a builder, or a file that it names is not what it should be."""
 
 
 class UnreachableError(RemoteError):
     """Nothing answers at the address."""
+
+
+class UnsuitableError(RemoteError):
+    """Somebody answers at the address, and will never be a builder for us: trying again does not help."""
