@@ -20,6 +20,7 @@ from orchestrator.buildkit.model import (
     Worker,
 )
 from orchestrator.buildkit.session.auth import BasicCredential, Token, TokenProvider
+from orchestrator.buildkit.session.destinations import DirectoryDestination, FileDestination, StreamDestination
 from orchestrator.buildkit.session.sources import DirectorySource, MemorySource, Source
 
 __all__ = [
@@ -28,8 +29,10 @@ __all__ = [
     "Client",
     "DaemonInfo",
     "Dial",
+    "DirectoryDestination",
     "DirectorySource",
     "Exporter",
+    "FileDestination",
     "Log",
     "MemorySource",
     "OnStatus",
@@ -38,6 +41,7 @@ __all__ = [
     "SolveResult",
     "Source",
     "StatusUpdate",
+    "StreamDestination",
     "Token",
     "TokenProvider",
     "Vertex",

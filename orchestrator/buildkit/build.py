@@ -205,11 +205,11 @@ def encode_solve(request: SolveRequest, *, session_id: str) -> bytes:
         # Daemons before v0.13 dereference it without looking.
         cache=control_pb2.CacheOptions(),
     )
-    if request.exporter is not None:
-        kind, attrs = request.exporter.type, request.exporter.attrs
-        message.exporters.add(type=kind, attrs=attrs)
-        message.exporter_deprecated = kind
-        message.exporter_attrs_deprecated.update(attrs)
+    for number, exporter in enumerate(request.exporters):
+        message.exporters.add(type=exporter.type, attrs=exporter.attrs)
+        if number == 0:
+            message.exporter_deprecated = exporter.type
+            message.exporter_attrs_deprecated.update(exporter.attrs)
     return message.SerializeToString(deterministic=True)
 
 

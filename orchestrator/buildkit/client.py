@@ -24,6 +24,7 @@ from orchestrator.buildkit.history import BuildRecord, HistoryEvent, encode_hist
 from orchestrator.buildkit.model import DaemonInfo, Dial, SolveRequest, SolveResult, StatusUpdate, Worker
 from orchestrator.buildkit.protos import control_pb2, ops_pb2
 from orchestrator.buildkit.session.auth import Auth
+from orchestrator.buildkit.session.filesend import FileSend
 from orchestrator.buildkit.session.filesync import file_sync_handlers
 from orchestrator.buildkit.session.health import health_handlers
 from orchestrator.buildkit.session.secrets import secret_handlers
@@ -188,21 +189,24 @@ class Client:
             RegistryError: a registry refused.
             RegistryUnavailableError: the daemon cannot reach a registry, or it fails.
             ContextError: a file of a source cannot be read.
+            OutputError: a destination cannot be written.
             DaemonLostError: the daemon went away.
             BuilderUnreachableError: nothing answers at the address.
         """
         return await self._run(request, on_status)
 
     async def _run(self, request: SolveRequest, on_status: OnStatus, question: Question | None = None) -> SolveResult:
+        exporters = request.exporters if question is None else ()
+        received = FileSend({number: each.destination for number, each in enumerate(exporters) if each.destination})
         async with (
             self._channel.translated(),
             self._channel.control() as control,
             self._channel.open() as session_connection,
+            received.opened(),
         ):
             files = FileSyncState()
-            session = Session(
-                secrets.token_hex(16), shared_key=request.shared_key, handlers=self._handlers(request, files)
-            )
+            handlers = {**self._handlers(request, files), **received.handlers()}
+            session = Session(secrets.token_hex(16), shared_key=request.shared_key, handlers=handlers)
             build = Build(
                 request,
                 control=control,
@@ -214,6 +218,7 @@ class Client:
             )
             try:
                 response = await build.run()
+                await received.commit()
             finally:
                 # A daemon that was given up would not answer this either.
                 if not build.answered and not control.given_up:
@@ -225,6 +230,7 @@ class Client:
                 sent_bytes=session_connection.sent_bytes,
                 entries=files.entries,
                 files_sent=files.files_requested,
+                warnings=tuple(received.warnings),
             )
 
     async def _inquire(self, name: str, request: SolveRequest, kind: type[subrequests.Answer]) -> subrequests.Answer:

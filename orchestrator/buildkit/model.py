@@ -4,11 +4,13 @@ Times are seconds since the epoch.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 import anyio.abc
 import msgspec
 
 from orchestrator.buildkit.session.auth import TokenProvider
+from orchestrator.buildkit.session.destinations import Destination
 from orchestrator.buildkit.session.sources import Source
 
 Dial = Callable[[], Awaitable[anyio.abc.ByteStream]]
@@ -23,6 +25,8 @@ class Exporter(msgspec.Struct, frozen=True, kw_only=True):
 
     type: str
     attrs: Mapping[str, str]
+    destination: Destination | None = None
+    """Where the result of `local`, `tar`, `oci` or `docker` goes; None for exporters whose result stays elsewhere."""
 
 
 class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +38,8 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The frontend's attributes: `filename`, `target`, `build-arg:NAME`, `label:NAME`."""
     exporter: Exporter | None = None
     """None builds and keeps the result in the daemon's cache only."""
+    outputs: tuple[Exporter, ...] = ()
+    """More exporters of the same result. Daemons before v0.13 have only one: what needs `destination` then fails."""
     sources: tuple[Source, ...]
     shared_key: str
     """Names the daemon's copy of our sources: no two running builds may share one, the next build of an app should."""
@@ -43,6 +49,13 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     """None: the daemon uses registries anonymously."""
     registries: tuple[str, ...] = ()
     """Hosts that this build names: no other host's password is ever given to the daemon (see `session.auth`)."""
+    ssh: Mapping[str, Path] = {}
+    """Sockets of SSH agents, by id. An id that is not here does not exist for the build."""
+
+    @property
+    def exporters(self) -> tuple[Exporter, ...]:
+        """All of them, in the order by which the daemon numbers them."""
+        return (*([self.exporter] if self.exporter else []), *self.outputs)
 
 
 class SolveResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +70,8 @@ class SolveResult(msgspec.Struct, frozen=True, kw_only=True):
     """Files, directories and links of the sources that the daemon was told of."""
     files_sent: int = 0
     """Files whose content it asked for, because its copy differed."""
+    warnings: tuple[str, ...] = ()
+    """What was received and could not be written as it is."""
 
 
 class Vertex(msgspec.Struct, frozen=True, kw_only=True):

@@ -99,9 +99,9 @@ FILES = st.builds(
 )
 LINKS = st.builds(
     Link,
-    st.tuples(st.sampled_from(["", "/", "../", "./"]), st.lists(FILE_NAMES | st.just(".."), min_size=1, max_size=3)).map(
-        lambda parts: parts[0] + "/".join(parts[1])
-    ),
+    st.tuples(
+        st.sampled_from(["", "/", "../", "./"]), st.lists(FILE_NAMES | st.just(".."), min_size=1, max_size=3)
+    ).map(lambda parts: parts[0] + "/".join(parts[1])),
 )
 SPECIALS = st.builds(
     Special, st.sampled_from([stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFCHR]), st.sampled_from([0o644, 0o600])
