@@ -8,10 +8,10 @@ import os
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import TextIO
 
 import anyio
 import anyio.to_thread
@@ -19,12 +19,10 @@ import msgspec
 
 import remote.address
 import remote.connect
+from orchestrator.app.display import Kind, display_on
 from orchestrator.app.signals import Signals
 from orchestrator.buildkit import Client, SecretReader, SolveRequest
 from orchestrator.config import Config
-from orchestrator.display import jsonlines
-from orchestrator.display.output import show
-from orchestrator.display.plain import Plain
 from orchestrator.engine.publish import RegistryPublisher
 from orchestrator.engine.request import filters, solve_request
 from orchestrator.engine.run import Outcome, Prepare, Run, exit_code
@@ -48,7 +46,8 @@ _SYSTEM_SOCKET = "/run/buildkit/buildkitd.sock"
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a run behaves; what it builds is the plan's."""
 
-    progress: Literal["plain", "json"] = "plain"
+    progress: Kind = "plain"
+    colour: bool = False
     keep_going: bool = True
 
 
@@ -96,10 +95,10 @@ async def run_build(
                 jobs=_jobs(config),
                 fail_fast=not options.keep_going,
             )
-            with closing(Plain()) as plain, signals.handled_by(run.interrupt):
-                render = jsonlines.render if options.progress == "json" else plain.render
+            shown = display_on(progress, options.progress, colour=options.colour)
+            with shown as display, signals.handled_by(run.interrupt):
                 async with anyio.create_task_group() as displays:
-                    displays.start_soon(show, receive, render, progress)
+                    displays.start_soon(display, receive)
                     outcomes = await run.execute()
     except FleetpacksError as error:
         failure = error

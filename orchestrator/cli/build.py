@@ -10,6 +10,7 @@ import click
 from orchestrator import app as application
 from orchestrator.config import Flags, environment, load
 from orchestrator.config.operator import MAX_JOBS
+from orchestrator.errors import UsageError
 from orchestrator.plan.planner import Request
 
 
@@ -21,7 +22,13 @@ from orchestrator.plan.planner import Request
 @click.option("--host", "hosts", metavar="URL", multiple=True, help="The builder: unix:///run/buildkit/buildkitd.sock")
 @click.option("--jobs", type=click.IntRange(1, MAX_JOBS), help="Builds at once; default: the builder's slots.")
 @click.option("--keep-going/--fail-fast", default=True, help="Whether other apps are built when one fails.")
-@click.option("--progress", type=click.Choice(["plain", "json"]), default="plain", help="How the run is shown.")
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "tty", "plain", "json"]),
+    default="auto",
+    help="How the run is shown; auto: a table on a terminal, else lines.",
+)
+@click.option("--no-color", is_flag=True, help="No colours, as with $NO_COLOR.")
 @click.option("--no-cache", is_flag=True, help="Execute every step again.")
 @click.option("--env", metavar="NAME[=VALUE]", multiple=True, help="A variable of builds and images. Repeatable.")
 @click.option("--result-file", metavar="FILE", type=click.Path(path_type=Path), help="Write the result as JSON.")
@@ -36,7 +43,8 @@ def build(
     hosts: tuple[str, ...],
     jobs: int | None,
     keep_going: bool,
-    progress: Literal["plain", "json"],
+    progress: Literal["auto", "tty", "plain", "json"],
+    no_color: bool,
     no_cache: bool,
     env: tuple[str, ...],
     result_file: Path | None,
@@ -51,15 +59,33 @@ def build(
     variables = environment.read()
     flags = Flags(image=image, hosts=hosts, jobs=jobs, no_cache=no_cache, result_file=result_file, env=env)
     config = load(environment.source(source, variables), variables, flags)
+    shown = _progress(progress, config.environment)
     request = Request(named=paths, push=push, tags=tags, secrets_needed=True)
 
     async def run() -> int:
         plan = await application.make_plan(config, request)
         from orchestrator.app.build import BuildOptions, run_build  # noqa: PLC0415 -- h2, protobuf, httpx: only now
 
-        options = BuildOptions(progress=progress, keep_going=keep_going)
-        if as_json:
-            return await run_build(config, plan, options, progress=sys.stderr, document=sys.stdout)
-        return await run_build(config, plan, options, progress=sys.stdout)
+        options = BuildOptions(
+            progress=shown, colour=not (no_color or config.environment.no_color), keep_going=keep_going
+        )
+        document = sys.stdout if as_json else None
+        stream = sys.stderr if as_json or shown == "tty" else sys.stdout
+        return await run_build(config, plan, options, progress=stream, document=document)
 
     return anyio.run(run)
+
+
+def _progress(
+    said: Literal["auto", "tty", "plain", "json"], variables: environment.Environment
+) -> Literal["tty", "plain", "json"]:
+    """The display: whatever was said, else the table where somebody can watch it."""
+    able = sys.stderr.isatty() and not variables.dumb_terminal
+    if said == "auto":
+        return "tty" if able and not variables.in_ci else "plain"
+    if said == "tty" and not able:
+        raise UsageError(
+            "--progress tty: standard error is no terminal that can move its cursor",
+            hint="Use --progress plain, or leave it out.",
+        )
+    return said

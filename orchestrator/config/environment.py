@@ -16,6 +16,7 @@ from orchestrator.errors import ConfigError
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
+_GITHUB = "GitHub Actions"
 _LOCALE = re.compile(r"C|POSIX|[a-z]{2,3}([_.@:-].*)?", re.DOTALL)
 """`LANGUAGE` is also gettext's list of locales (`en_US:en`), and set on most desktops."""
 
@@ -43,6 +44,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     buildkit_host: str | None
     docker_config: Path
     fleetpacks_config: str | None
+    no_color: bool
+    """Whether nothing may be coloured (https://no-color.org)."""
+    dumb_terminal: bool
+    """Whether the terminal cannot move its cursor."""
+    in_ci: bool
+    """Whether nobody watches the run while it lasts."""
     versions: Mapping[str, str]
     """Language -> what `$<LANG>_VERSION` says."""
     ci: "Platform"
@@ -72,6 +79,13 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     image: str | None = None
     branch: str | None = None
     revision: str | None = None
+    summary: Path | None = None
+    """Where a job's summary is appended, in Markdown."""
+
+    @property
+    def annotates(self) -> bool:
+        """Whether lines of output may be GitHub's workflow commands."""
+        return self.name == _GITHUB
 
 
 def read() -> Mapping[str, str]:
@@ -120,6 +134,10 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         buildkit_host=get("BUILDKIT_HOST"),
         docker_config=Path(docker_config) if docker_config else home / ".docker",
         fleetpacks_config=get("FLEETPACKS_CONFIG"),
+        no_color=get("NO_COLOR") is not None,
+        dumb_terminal=get("TERM") in {"dumb", "unknown"},
+        # Platforms of all kinds set it, to `true` or to their name.
+        in_ci=variables.get("CI", "").strip().lower() not in _FALSE,
         versions={lang: variables[name] for name, lang in version_variables.items() if variables.get(name)},
         ci=_platform(variables),
     )
@@ -152,12 +170,14 @@ def _platform(variables: Mapping[str, str]) -> Platform:
         repository = get("GITHUB_REPOSITORY")
         # A GitHub Enterprise server has no ghcr.io; where its packages live is nowhere said.
         on_github = variables.get("GITHUB_SERVER_URL", "https://github.com") == "https://github.com"
+        summary = get("GITHUB_STEP_SUMMARY")
         return Platform(
-            name="GitHub Actions",
+            name=_GITHUB,
             image=f"ghcr.io/{repository.lower()}" if repository and on_github else None,
             # Of a pull request GITHUB_REF_NAME is `12/merge`: the branch is the head's.
             branch=get("GITHUB_HEAD_REF", "GITHUB_REF_NAME"),
             revision=get("GITHUB_SHA"),
+            summary=Path(summary) if summary else None,
         )
     if variables.get("GITLAB_CI") == "true":
         return Platform(

@@ -1,5 +1,7 @@
 """`--progress=json`: every event as one line. The schema is `orchestrator.events`."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from orchestrator.events import Event
@@ -7,6 +9,6 @@ from orchestrator.events import Event
 _ENCODER = msgspec.json.Encoder()
 
 
-def render(event: Event) -> str:
+def render(event: Event) -> Iterator[str]:
     """One event as a line of JSON."""
-    return _ENCODER.encode(event).decode() + "\n"
+    yield _ENCODER.encode(event).decode() + "\n"

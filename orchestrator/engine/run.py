@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 import anyio
+import anyio.lowlevel
 import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
@@ -137,6 +138,8 @@ class Run:
 
     async def _work(self, queue: Iterator[AppPlan]) -> None:
         for plan in queue:
+            # Events that find room take no turn: here is where a cancelled run begins nothing more.
+            await anyio.lowlevel.checkpoint()
             outcome = await self._build(plan)
             await self._settle(outcome)
             if isinstance(outcome, AppFailed) and self._fail_fast and not self._scope.cancel_called:

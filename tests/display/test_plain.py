@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.display import jsonlines
 from orchestrator.display.output import show
-from orchestrator.display.plain import Plain, printable
+from orchestrator.display.plain import Plain
+from orchestrator.display.text import printable
 from orchestrator.events import (
     AppCompleted,
     AppFailed,
@@ -53,10 +54,15 @@ _RUN: tuple[Event, ...] = (
 )
 
 
+def _rendered(display: Plain, *events: Event) -> list[str]:
+    """The text of each event."""
+    return ["".join(display.render(event)) for event in events]
+
+
 def test_every_line_of_a_step_carries_its_app_and_failures_show_their_log_at_the_end() -> None:
     display = Plain()
 
-    text = "".join(display.render(event) for event in _RUN)
+    text = "".join(_rendered(display, *_RUN))
 
     live, _, end = text.partition("--- the full log of billing ---\n")
     assert "billing | #1 | cc -o [31mmain\n" in live
@@ -72,7 +78,7 @@ def test_a_log_that_cannot_be_kept_stops_nothing(monkeypatch: pytest.MonkeyPatch
     long = StepLog(time=3, app="billing", step="sha256:1", text="x" * 300_000)
 
     with closing(Plain()) as display:
-        shown = [display.render(event) for event in (long, long, *_RUN)]
+        shown = _rendered(display, long, long, *_RUN)
 
     assert long.text in shown[1]
     assert "--- the full log of billing ---\n(it could not be kept" in shown[-1]
@@ -84,7 +90,7 @@ def test_control_characters_never_reach_the_terminal() -> None:
 
 
 def test_json_lines_are_one_object_per_event_with_its_name_and_the_format() -> None:
-    lines = [json.loads(jsonlines.render(event)) for event in _RUN]
+    lines = [json.loads("".join(jsonlines.render(event))) for event in _RUN]
 
     assert [line["event"] for line in lines][:3] == ["run-started", "app-started", "app-started"]
     assert lines[0]["format"] == 1
@@ -120,12 +126,10 @@ async def test_a_reader_that_has_gone_does_not_end_the_run() -> None:
 
 async def test_a_failed_apps_log_is_shown_whole_however_long_it_is(tmp_path: Path) -> None:
     display = Plain()
-    display.render(_RUN[0])
-    for number in range(20_000):
-        display.render(StepLog(time=1, app="api", step="s", text=f"line {number} " + "x" * 40))
-    display.render(AppFailed(time=5, app="api", kind="build", message="no", hint="h", transient=False, seconds=3))
+    lines = [StepLog(time=1, app="api", step="s", text=f"line {number} " + "x" * 40) for number in range(20_000)]
+    failed = AppFailed(time=5, app="api", kind="build", message="no", hint="h", transient=False, seconds=3)
 
-    end = display.render(_RUN[-1])
+    *_, end = _rendered(display, _RUN[0], *lines, failed, _RUN[-1])
 
     assert end.count("line ") == 20_000
 
@@ -133,8 +137,37 @@ async def test_a_failed_apps_log_is_shown_whole_however_long_it_is(tmp_path: Pat
 @pytest.mark.parametrize("text", ["", "one", "two\nlines"])
 def test_a_message_of_several_lines_is_prefixed_on_each(text: str) -> None:
     with closing(Plain()) as display:
-        display.render(RunStarted(time=1, apps=("a",), builder="b"))
+        _, lines = _rendered(
+            display, RunStarted(time=1, apps=("a",), builder="b"), StepLog(time=1, app="a", step="s", text=text)
+        )
 
-        lines = display.render(StepLog(time=1, app="a", step="s", text=text)).splitlines()
+    assert all(line.startswith("a | ") for line in lines.splitlines())
 
-    assert all(line.startswith("a | ") for line in lines)
+
+def test_a_hint_of_several_lines_keeps_them_apart() -> None:
+    failed = AppFailed(
+        time=5,
+        app="api",
+        kind="build",
+        message="no\n::error::x",
+        hint="do this\nor that\x1b[1m",
+        transient=False,
+        seconds=3,
+    )
+
+    with closing(Plain()) as display:
+        *_, end = _rendered(display, failed, _RUN[-1])
+
+    assert "error: api: no\n  ::error::x\nhint: do this\n  or that[1m\n" in end
+
+
+def test_the_log_of_a_failed_app_is_never_held_whole() -> None:
+    lines = [StepLog(time=1, app="api", step="s", text="x" * 10_000)] * 1000
+    failed = AppFailed(time=5, app="api", kind="build", message="no", hint="h", transient=False, seconds=3)
+    with closing(Plain()) as display:
+        _rendered(display, *lines, failed)
+
+        pieces = list(map(len, display.render(_RUN[-1])))
+
+    assert sum(pieces) > 10_000_000
+    assert max(pieces) < 1_000_000

@@ -1,0 +1,145 @@
+"""What happened as lines of text, each prefixed by its app and the step's number; and what is said at a run's end.
+
+An app's lines are kept until it has ended well: the full log of every failed app is shown again at the end.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import IO, assert_never
+
+from orchestrator.display.text import indented, printable
+from orchestrator.events import (
+    AppCancelled,
+    AppCompleted,
+    AppFailed,
+    AppStarted,
+    AppWarning,
+    RunCompleted,
+    RunStarted,
+    StepCompleted,
+    StepLog,
+    StepStarted,
+)
+
+_IN_MEMORY = 256 * 1024
+"""Bytes of one app's log kept in memory; beyond it an unnamed temporary file holds them."""
+_AT_ONCE = 256 * 1024
+"""Characters of a log that are read at once."""
+
+_AppEvent = AppStarted | AppWarning | AppCompleted | AppFailed | AppCancelled
+_StepEvent = StepStarted | StepCompleted | StepLog
+
+
+class Journal:
+    """The state behind the lines: the prefix's width, the steps' numbers, the logs of apps that have not ended well."""
+
+    def __init__(self) -> None:
+        self._width = 0
+        self._numbers: dict[str, dict[str, int]] = {}
+        self._logs: dict[str, IO[str] | None] = {}
+
+    def close(self) -> None:
+        """Let go of all logs."""
+        for app in list(self._logs):
+            self.forget(app)
+
+    def started(self, event: RunStarted) -> str:
+        """The run's first line."""
+        self._width = max((len(name) for name in event.apps), default=0)
+        count = len(event.apps)
+        return f"building {count} {'app' if count == 1 else 'apps'} on {printable(event.builder)}\n"
+
+    def step(self, event: _StepEvent) -> str:
+        """The lines that an event of a step adds; they are kept, too."""
+        numbers = self._numbers.setdefault(event.app, {})
+        number = numbers.setdefault(event.step, len(numbers) + 1)
+        lines = self._lines(event.app, f"#{number} {_step_text(event)}")
+        if event.app not in self._logs:
+            # Held until the app has ended well or its log was shown: `close` and `forget` let go of it.
+            self._logs[event.app] = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+                _IN_MEMORY, mode="w+", encoding="utf-8", errors="backslashreplace"
+            )
+        log = self._logs[event.app]
+        if log is not None:
+            try:
+                log.write(lines)
+            except OSError:
+                # The disk is full: the builds matter more than showing their output once more.
+                self.forget(event.app)
+                self._logs[event.app] = None
+        return lines
+
+    def app(self, event: _AppEvent) -> str:
+        """The lines that an event of an app adds."""
+        if isinstance(event, AppCompleted | AppCancelled):
+            self.forget(event.app)
+            self._numbers.pop(event.app, None)
+        return self._lines(event.app or "", _app_text(event))
+
+    def log(self, app: str) -> Iterator[str]:
+        """An app's whole log, in pieces: it may be larger than what memory should hold."""
+        log = self._logs.get(app)
+        if log is not None:
+            try:
+                log.seek(0)
+                while piece := log.read(_AT_ONCE):
+                    yield piece
+            except OSError:
+                yield "(the rest cannot be read)\n"
+        elif app in self._logs:
+            yield "(it could not be kept: the temporary directory is full or missing)\n"
+
+    def forget(self, app: str) -> None:
+        """Let go of an app's log."""
+        log = self._logs.pop(app, None)
+        if log is not None:
+            with suppress(OSError):
+                log.close()
+
+    def _lines(self, app: str, text: str) -> str:
+        prefix = f"{printable(app):<{self._width}}"
+        return "".join(f"{prefix} | {printable(line)}\n" for line in text.splitlines() or [""])
+
+
+def failure(event: AppFailed) -> str:
+    """What went wrong with an app, and what to do next."""
+    return f"error: {printable(event.app)}: {indented(event.message)}\nhint: {indented(event.hint)}\n"
+
+
+def counts(event: RunCompleted) -> str:
+    """The run's last line."""
+    text = f"{event.succeeded} succeeded, {event.failed} failed, {event.cancelled} cancelled"
+    return f"{text} in {event.seconds:.1f}s\n"
+
+
+def _step_text(event: _StepEvent) -> str:
+    match event:
+        case StepStarted():
+            return event.name
+        case StepLog():
+            return f"| {event.text}"
+        case StepCompleted():
+            if event.error is not None:
+                return f"ERROR {event.error}"
+            return "CACHED" if event.cached else f"DONE {event.seconds:.1f}s"
+        case _:
+            assert_never(event)
+
+
+def _app_text(event: _AppEvent) -> str:
+    match event:
+        case AppStarted():
+            return f"building {event.image}"
+        case AppWarning():
+            return f"warning: {event.message}" + (f" (hint: {event.hint})" if event.hint else "")
+        case AppCompleted():
+            where = " ".join(event.tags) or event.image
+            steps = f"{event.cached} of {event.steps} steps cached"
+            return f"done in {event.seconds:.1f}s ({steps}): {where} {event.digest}"
+        case AppFailed():
+            return f"FAILED after {event.seconds:.1f}s: {event.message}"
+        case AppCancelled():
+            return f"cancelled ({event.reason})"
+        case _:
+            assert_never(event)

@@ -1,0 +1,1 @@
+"""`--progress=tty`: one table that is drawn over itself while a run lasts."""

@@ -1,0 +1,56 @@
+"""Foreign text made fit for a screen, and figures made fit for people.
+
+Names and output of a build are untrusted: what a terminal would obey, or what would make a line look like another one,
+is left out.
+"""
+
+import unicodedata
+
+_CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) != "\t"}
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Categories of characters that take no place, or take another than they seem to: bidirectional marks, line separators,
+halves of surrogate pairs."""
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_ROUNDS_UP = 999.95
+_MINUTE = 60
+_HOUR = 3600
+
+
+def printable(text: str) -> str:
+    """Text without the characters that a terminal would obey."""
+    return text.translate(_CONTROLS)
+
+
+def inline(text: str, limit: int) -> str:
+    """The beginning of a text as a part of one line: at most `limit` characters, all of which can be seen."""
+    text = text[:limit]
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        " " if character in "\t\n\r" else "" if unicodedata.category(character) in _UNSEEN else character
+        for character in text
+    )
+
+
+def indented(text: str) -> str:
+    """A text of several lines to be written behind a word: all but the first line are indented."""
+    return "\n  ".join([printable(line) for line in text.splitlines()] or [""])
+
+
+def size(count: int) -> str:
+    """Bytes in decimal units, as registries and BuildKit count: `12.3 MB`."""
+    amount, units = float(count), iter(_UNITS)
+    unit = next(units)
+    while amount >= _ROUNDS_UP and (larger := next(units, None)):
+        amount, unit = amount / 1000, larger
+    return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Whole seconds: `7s`, `2m07s`, `1h02m`."""
+    whole = max(0, int(seconds))
+    if whole < _MINUTE:
+        return f"{whole}s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}m{whole % _MINUTE:02}s"
+    return f"{whole // _HOUR}h{whole % _HOUR // _MINUTE:02}m"
