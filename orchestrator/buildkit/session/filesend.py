@@ -6,7 +6,7 @@ answer to the build says, and nobody needs it. One method carries both forms: a 
 when all is said, or fsutil's packets, where we are the receiver.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
@@ -44,6 +44,7 @@ class FileSend:
         self._destinations = destinations
         self._outputs: dict[int, FileOutput | DirectoryOutput] = {}
         self._received: set[int] = set()
+        self._receiving: Counter[int] = Counter()
         self._left_out: list[str] = []
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -88,8 +89,7 @@ class FileSend:
             ProtocolError: the daemon did not send everything.
             OutputError: something cannot be written.
         """
-        missing = self._destinations.keys() - self._received
-        if missing:
+        if self._destinations.keys() - self._received or self._receiving.total():
             raise ProtocolError(
                 "the builder says that it is done, and did not send what was built",
                 hint="buildkitd before 0.13 has one output for a build: ask for one, without --push.",
@@ -106,25 +106,32 @@ class FileSend:
             raise GrpcError(Status.NOT_FOUND, f"nothing is expected of exporter {number}")
         output = self._outputs.get(number)
         if isinstance(output, DirectoryOutput):
-            await self._receive_tree(call, output)
-        elif number in self._received:
+            await self._receive_tree(call, output, number)
+            return
+        if number in self._received:
             raise GrpcError(Status.ALREADY_EXISTS, f"exporter {number} has sent its output before")
-        elif isinstance(output, FileOutput):
+        if isinstance(output, FileOutput):
             while pieces := await _receive_pieces(call):
                 await anyio.to_thread.run_sync(output.write, pieces)
         elif isinstance(destination, StreamDestination):
             await destination.consume(_Pieces(call))
         self._received.add(number)
 
-    async def _receive_tree(self, call: Call, output: DirectoryOutput) -> None:
+    async def _receive_tree(self, call: Call, output: DirectoryOutput, number: int) -> None:
         writer = output.writer()
+        self._receiving[number] += 1
         try:
             while not writer.finished:
                 try:
                     messages = await call.receive_many(_BYTES_AT_ONCE)
                 except anyio.EndOfStream as error:
                     raise GrpcError(Status.CANCELLED, "the sender left before the end of its list") from error
-                await call.send_many(await anyio.to_thread.run_sync(writer.feed, messages))
+                replies = await anyio.to_thread.run_sync(writer.feed, messages)
+                if writer.finished:
+                    # Before the daemon hears of it: its answer to the build may come sooner than its farewell here.
+                    self._receiving[number] -= 1
+                    self._received.add(number)
+                await call.send_many(replies)
         finally:
             writer.close()
             self._left_out += writer.left_out
