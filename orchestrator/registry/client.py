@@ -6,7 +6,7 @@ pool of connections and one cache of tokens.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -34,6 +34,8 @@ _LARGEST_MANIFEST = 4 * 1024 * 1024
 """The size that registries must take (OCI distribution specification 1.1, "Pushing Manifests")."""
 _LARGEST_REFUSAL = 64 * 1024
 _OK, _CREATED, _UNAUTHORIZED, _NOT_FOUND = 200, 201, 401, 404
+_WELCOMES = frozenset({_OK, _UNAUTHORIZED})
+"""What `/v2/` says where a registry is. A server that wants TLS answers 400 to plain HTTP, or closes the connection."""
 
 
 class _Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,7 +237,7 @@ class RegistryClient:
             FleetpacksError: see `get_manifest`.
         """
         # Whoever asks may see a loopback that is not ours; only the scheme matters here, so nothing is tried out.
-        endpoint = self._endpoints.get(host) or hosts.endpoints(host, self._registries)[-1]
+        endpoint = self._endpoints.get(host) or hosts.endpoints(host, self._registries)[0]
         return await self._auth.token(endpoint, scopes, realm=realm, service=service)
 
     async def _perform(self, call: _Call, consume: Consumer[_T]) -> _T:
@@ -271,23 +273,28 @@ class RegistryClient:
         return answer
 
     async def _endpoint(self, host: str) -> Endpoint:
-        """How this registry is spoken with; where there are two ways, the first that answers is kept."""
+        """How this registry is spoken with; where there are two ways, the first that welcomes us is kept."""
         async with self._locks.setdefault(host, anyio.Lock()):
             if host not in self._endpoints:
-                *others, last = hosts.endpoints(host, self._registries)
-                self._endpoints[host] = last
-                for candidate in others:
-                    try:
-                        self._challenges[host] = await self._ask(candidate, repeat_lost=False)
-                    except NoAnswerError:
-                        continue
-                    self._endpoints[host] = candidate
-                    break
+                self._endpoints[host] = await self._choose(hosts.endpoints(host, self._registries))
             return self._endpoints[host]
+
+    async def _choose(self, candidates: Sequence[Endpoint]) -> Endpoint:
+        if len(candidates) > 1:
+            for candidate in candidates:
+                try:
+                    self._challenges[candidate.host] = await self._ask(candidate, repeat_lost=False)
+                except NoAnswerError:
+                    continue
+                return candidate
+        # Where none answers, the request itself says why.
+        return candidates[0]
 
     async def _ask(self, endpoint: Endpoint, *, repeat_lost: bool) -> tuple[Challenge, ...]:
         async def consume(response: httpx.Response) -> tuple[Challenge, ...]:
             await read(response, _LARGEST_REFUSAL, endpoint.host, cut=True)
+            if not repeat_lost and (response.url.scheme != endpoint.scheme or response.status_code not in _WELCOMES):
+                raise NoAnswerError(f"{endpoint.base} is not where {endpoint.host} speaks", hint="")
             return _challenges(response) if response.status_code == _UNAUTHORIZED else ()
 
         request = Request(

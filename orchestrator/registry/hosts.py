@@ -1,8 +1,8 @@
 """Where a registry is reached, and whom its credentials may be told: pure decisions.
 
-**Plain HTTP** is spoken with a registry that the operator calls insecure, and with one on a loopback address that does
-not answer TLS (Docker has 127.0.0.0/8 in its insecure registries by default). A certificate that does not verify is an
-error in either case and never a reason to fall back; there is no unverified TLS.
+**Plain HTTP** is spoken with a registry that the operator calls insecure, and with one on a loopback address that
+welcomes it (Docker has 127.0.0.0/8 in its insecure registries by default; nothing secret is said before). A certificate
+that does not verify is an error in either case and never a reason to fall back; there is no unverified TLS.
 
 **Realms.** A registry names the token server ("realm") itself, and it is usually another host (`auth.docker.io`,
 `gitlab.com`), so a foreign realm cannot be refused as such. Docker and containerd send the credentials to any realm,
@@ -77,7 +77,7 @@ def endpoints(host: str, registries: Mapping[str, Registry]) -> tuple[Endpoint, 
     secure = Endpoint(host=host, scheme="https", authority=authority)
     if _is_insecure(host, registries):
         return (plain,)
-    return (secure, plain) if is_loopback(hostname(host)) else (secure,)
+    return (plain, secure) if is_loopback(hostname(host)) else (secure,)
 
 
 def refuse_realm(realm: str, endpoint: Endpoint, registries: Mapping[str, Registry]) -> str | None:

@@ -1,7 +1,8 @@
 """One HTTP exchange with a registry or its token server: connections, proxies, redirects, patience.
 
-Two connection pools, each opened when first needed: one that honours the proxy variables of the environment, as Docker
-does, and one for loopback hosts, which no proxy can reach. Redirects are followed here and not by httpx, because
+Connection pools are opened when first needed: those for loopback hosts, which no proxy can reach, are apart from those
+which honour the proxy variables of the environment, as Docker does, and the plain ones from those with TLS, which cost
+the reading of all certificates. Redirects are followed here and not by httpx, because
 `Authorization` belongs to one origin: it is dropped for good when a redirect leaves it.
 
 An exchange is repeated as a whole, reading of the body included, until `consume` returns; a consumer that has passed
@@ -27,7 +28,8 @@ Consumer = Callable[[httpx.Response], Awaitable[_T]]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=None)
-_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16)
+# A pool looks at all of its connections for each request: more of them cost more than they bring.
+_LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=8)
 _LARGEST_REFUSAL = 64 * 1024
 
 
@@ -62,7 +64,7 @@ class Transport:
     def __init__(self, *, patience: backoff.Patience, timing: backoff.Timing) -> None:
         self._patience = patience
         self._timing = timing
-        self._pools: dict[bool, httpx.AsyncClient] = {}
+        self._pools: dict[tuple[bool, bool], httpx.AsyncClient] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -147,20 +149,20 @@ class Transport:
         raise failures.broken(request.host, f"cannot {request.action}: more than {_MOST_REDIRECTS} redirects")
 
     def _pool(self, url: httpx.URL) -> httpx.AsyncClient:
-        local = hosts.is_loopback(url.host)
-        if local not in self._pools:
-            pool = httpx.AsyncClient(trust_env=not local, timeout=_TIMEOUT, limits=_LIMITS, verify=_tls())
+        local, secure = hosts.is_loopback(url.host), url.scheme == "https"
+        pool = self._pools.get((local, secure))
+        if pool is None:
+            pool = httpx.AsyncClient(trust_env=not local, timeout=_TIMEOUT, limits=_LIMITS, verify=_tls(secure=secure))
             self._stack.push_async_callback(pool.aclose)
-            self._pools[local] = pool
-        pool = self._pools[local]
+            self._pools[local, secure] = pool
         # A registry has no business with cookies, and they would tie requests of different apps together.
         pool.cookies.clear()
         return pool
 
 
-def _tls() -> ssl.SSLContext:
-    """Certificates are verified, against SSL_CERT_FILE or SSL_CERT_DIR where these are set."""
-    return httpx.create_ssl_context(trust_env=True)
+def _tls(*, secure: bool) -> ssl.SSLContext:
+    """Certificates are verified, against SSL_CERT_FILE or SSL_CERT_DIR where these are set; else against none."""
+    return httpx.create_ssl_context(trust_env=True) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int]:
