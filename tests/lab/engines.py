@@ -189,7 +189,8 @@ def _settings(place: Layout, kind: EngineKind, port: int) -> Mapping[str, object
         "shutdown-timeout": 5,
         "insecure-registries": [f"127.0.0.1:{port}"],
         "registry-mirrors": [f"http://127.0.0.1:{port}"],
-        **({"features": {"containerd-snapshotter": True}} if kind == "containerd" else {}),
+        # Debian's runc knows no time namespaces, and the engine does not ask it.
+        **({"features": {"containerd-snapshotter": True, "time-namespaces": False}} if kind == "containerd" else {}),
         # Else 20.10 writes its key into /etc/docker; newer ones have none.
         **({"deprecated-key-path": str(place.engine(kind) / "key.json")} if kind == "graph" else {}),
     }
