@@ -26,7 +26,7 @@ async def connect(address: TcpAddress, *, protocols: Sequence[str]) -> anyio.abc
     """
     context = None
     if address.tls is not None:
-        context = await anyio.to_thread.run_sync(_context, address.tls)
+        context = await anyio.to_thread.run_sync(client_context, address.tls)
         context.set_alpn_protocols(list(protocols))
     try:
         stream = await anyio.connect_tcp(address.host, address.port)
@@ -60,7 +60,12 @@ async def connect(address: TcpAddress, *, protocols: Sequence[str]) -> anyio.abc
         ) from error
 
 
-def _context(tls: Tls) -> ssl.SSLContext:
+def client_context(tls: Tls) -> ssl.SSLContext:
+    """What checks a daemon's certificate, and shows ours.
+
+    Raises:
+        AddressError: a file cannot be read, or is none.
+    """
     try:
         context = ssl.create_default_context(cafile=tls.cacert)
     except (OSError, ssl.SSLError) as error:
