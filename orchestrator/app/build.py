@@ -19,7 +19,7 @@ import msgspec
 
 import remote.address
 import remote.connect
-from orchestrator.app.display import Kind, display_on
+from orchestrator.app.display import Kind, display_on, summarise
 from orchestrator.app.signals import Signals
 from orchestrator.buildkit import Client, SecretReader, SolveRequest
 from orchestrator.config import Config
@@ -95,7 +95,8 @@ async def run_build(
                 jobs=_jobs(config),
                 fail_fast=not options.keep_going,
             )
-            shown = display_on(progress, options.progress, colour=options.colour)
+            annotated = plan if config.environment.ci.annotates else None
+            shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
             with shown as display, signals.handled_by(run.interrupt):
                 async with anyio.create_task_group() as displays:
                     displays.start_soon(display, receive)
@@ -118,6 +119,7 @@ async def run_build(
                 await anyio.to_thread.run_sync(result.write, config.result_file, ended)
         if document is not None:
             document.write(result.encode(ended).decode())
+    summarise(config.environment.ci.summary, plan, outcomes, failure, progress)
     if failure is not None and not signals.exit_code:
         raise failure
     return code

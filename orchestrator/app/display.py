@@ -1,16 +1,21 @@
-"""Which display shows a run."""
+"""Which display shows a run, and what is told of it when it is over."""
 
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from contextlib import closing, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TextIO, assert_never
 
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from orchestrator.display import jsonlines
+from orchestrator.display.github import GitHub
 from orchestrator.display.output import show
 from orchestrator.display.plain import Plain
+from orchestrator.errors import FleetpacksError
 from orchestrator.events import Event
+from orchestrator.model import Plan
+from orchestrator.report import summary
 
 Kind = Literal["tty", "plain", "json"]
 Display = Callable[[MemoryObjectReceiveStream[Event]], Coroutine[Any, Any, None]]
@@ -18,20 +23,22 @@ Display = Callable[[MemoryObjectReceiveStream[Event]], Coroutine[Any, Any, None]
 
 
 @contextmanager
-def display_on(stream: TextIO, kind: Kind, *, colour: bool) -> Generator[Display]:
+def display_on(stream: TextIO, kind: Kind, *, colour: bool, annotated: Plan | None = None) -> Generator[Display]:
     """A display, with what it holds until the run is over.
 
     Args:
         stream: where it writes.
         kind: what is shown.
         colour: whether a terminal may be coloured.
+        annotated: the plan, where lines are read by GitHub's runner.
     """
     match kind:
         case "json":
             yield partial(show, render=jsonlines.render, stream=stream)
         case "plain":
             with closing(Plain()) as plain:
-                yield partial(show, render=plain.render, stream=stream)
+                render = plain.render if annotated is None else GitHub(plain, _dockerfiles(annotated)).render
+                yield partial(show, render=render, stream=stream)
         case "tty":
             from orchestrator.display.table.screen import show_table, table_on  # noqa: PLC0415 -- rich: only here
 
@@ -39,3 +46,28 @@ def display_on(stream: TextIO, kind: Kind, *, colour: bool) -> Generator[Display
                 yield partial(show_table, table=table, stream=stream)
         case _:
             assert_never(kind)
+
+
+def summarise(
+    path: Path | None,
+    plan: Plan,
+    outcomes: Mapping[str, summary.Outcome],
+    failure: FleetpacksError | None,
+    stream: TextIO,
+) -> None:
+    """Append what became of a run to the summary of a CI job, if there is one; a failure to do so is only told."""
+    if path is None:
+        return
+    try:
+        summary.append(path, summary.markdown(plan, outcomes, error=failure.message if failure else None))
+    except OSError as error:
+        with suppress(OSError):
+            stream.write(f"warning: {path}: the job's summary cannot be written: {error.strerror}\n")
+
+
+def _dockerfiles(plan: Plan) -> Mapping[str, Path]:
+    return {
+        each.app.name: (each.app.directory / each.build.dockerfile_path).absolute()
+        for each in plan.apps
+        if each.build.dockerfile_path is not None
+    }

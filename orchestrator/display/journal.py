@@ -134,9 +134,9 @@ def _app_text(event: _AppEvent) -> str:
         case AppWarning():
             return f"warning: {event.message}" + (f" (hint: {event.hint})" if event.hint else "")
         case AppCompleted():
-            where = " ".join(event.tags) or event.image
+            where = " ".join((*event.tags, *event.outputs)) or event.image
             steps = f"{event.cached} of {event.steps} steps cached"
-            return f"done in {event.seconds:.1f}s ({steps}): {where} {event.digest}"
+            return f"done in {event.seconds:.1f}s ({steps}): {where}" + (f" {event.digest}" if event.digest else "")
         case AppFailed():
             return f"FAILED after {event.seconds:.1f}s: {event.message}"
         case AppCancelled():

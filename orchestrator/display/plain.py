@@ -23,15 +23,23 @@ from orchestrator.events import (
 
 
 class Plain:
-    """The display's state: what is kept of the apps that have not ended well."""
+    """The display's state.
+
+    Attributes:
+        failed: the apps that failed, in the order in which they did.
+    """
 
     def __init__(self) -> None:
+        self.failed: list[AppFailed] = []
         self._journal = Journal()
-        self._failed: list[AppFailed] = []
 
     def close(self) -> None:
         """Let go of all logs."""
         self._journal.close()
+
+    def log(self, app: str) -> Iterator[str]:
+        """The whole log of an app that has not ended well, in pieces."""
+        return self._journal.log(app)
 
     def render(self, event: Event) -> Iterator[str]:
         """The text that an event adds, in pieces."""
@@ -45,14 +53,13 @@ class Plain:
                 pass
             case AppStarted() | AppWarning() | AppCompleted() | AppCancelled() | AppFailed():
                 if isinstance(event, AppFailed):
-                    self._failed.append(event)
+                    self.failed.append(event)
                 yield self._journal.app(event)
             case RunCompleted():
-                for failed in self._failed:
+                for failed in self.failed:
                     yield f"\n--- the full log of {printable(failed.app)} ---\n"
-                    yield from self._journal.log(failed.app)
+                    yield from self.log(failed.app)
                     yield journal.failure(failed)
                 yield f"\n{journal.counts(event)}"
-                self.close()
             case _:
                 assert_never(event)

@@ -60,9 +60,8 @@ def _rendered(display: Plain, *events: Event) -> list[str]:
 
 
 def test_every_line_of_a_step_carries_its_app_and_failures_show_their_log_at_the_end() -> None:
-    display = Plain()
-
-    text = "".join(_rendered(display, *_RUN))
+    with closing(Plain()) as display:
+        text = "".join(_rendered(display, *_RUN))
 
     live, _, end = text.partition("--- the full log of billing ---\n")
     assert "billing | #1 | cc -o [31mmain\n" in live
@@ -125,11 +124,11 @@ async def test_a_reader_that_has_gone_does_not_end_the_run() -> None:
 
 
 async def test_a_failed_apps_log_is_shown_whole_however_long_it_is(tmp_path: Path) -> None:
-    display = Plain()
     lines = [StepLog(time=1, app="api", step="s", text=f"line {number} " + "x" * 40) for number in range(20_000)]
     failed = AppFailed(time=5, app="api", kind="build", message="no", hint="h", transient=False, seconds=3)
 
-    *_, end = _rendered(display, _RUN[0], *lines, failed, _RUN[-1])
+    with closing(Plain()) as display:
+        *_, end = _rendered(display, _RUN[0], *lines, failed, _RUN[-1])
 
     assert end.count("line ") == 20_000
 

@@ -1,0 +1,72 @@
+"""A run as Markdown, appended to the summary of a CI job.
+
+All of it is escaped: an app's name or an error's text is never markup.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator.events import AppCancelled, AppCompleted, AppFailed
+from orchestrator.model import Plan
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_LONGEST = 300
+"""Characters of an error's text."""
+_LIMIT = 512 * 1024
+"""Characters in all: GitHub takes 1 MiB from all commands of a step, or nothing."""
+
+Outcome = AppCompleted | AppFailed | AppCancelled
+
+
+def markdown(plan: Plan, outcomes: Mapping[str, Outcome], *, error: str | None) -> str:
+    """A table of apps with result, image, digest and time.
+
+    Args:
+        plan: the run's.
+        outcomes: by app, as far as there are any.
+        error: why the run ended before its apps, if it did.
+    """
+    ended = [outcomes.get(each.app.name) for each in plan.apps]
+    succeeded = sum(isinstance(each, AppCompleted) for each in ended)
+    failed = sum(isinstance(each, AppFailed) for each in ended)
+    text = f"### fleetpacks: {succeeded} succeeded, {failed} failed, {len(ended) - succeeded - failed} not built\n\n"
+    if error is not None:
+        text += f"{_plain(error)}\n\n"
+    text += "| app | result | image | digest | time |\n|---|---|---|---|---|\n"
+    for count, (each, outcome) in enumerate(zip(plan.apps, ended, strict=True)):
+        if len(text) > _LIMIT:
+            text += f"\nand {len(ended) - count} more\n"
+            break
+        text += f"| {' | '.join(_plain(cell) for cell in (each.app.name, *_cells(outcome, each.repository)))} |\n"
+    return f"{text}\n"
+
+
+def append(path: Path, text: str) -> None:
+    """Add to a summary.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+
+
+def _cells(outcome: Outcome | None, repository: str) -> tuple[str, str, str, str]:
+    match outcome:
+        case AppCompleted():
+            return "done", " ".join(outcome.tags) or repository, outcome.digest, f"{outcome.seconds:.1f} s"
+        case AppFailed():
+            return f"failed: {outcome.message}", repository, "", f"{outcome.seconds:.1f} s"
+        case AppCancelled():
+            return f"cancelled ({outcome.reason})", repository, "", ""
+        case None:
+            return "not built", repository, "", ""
+
+
+def _plain(text: str) -> str:
+    """Text that is nothing but text, on one line."""
+    text = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}..."
+    return _PUNCTUATION.sub(r"\\\1", text)
