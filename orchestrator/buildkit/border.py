@@ -31,13 +31,14 @@ _LOST = "the daemon stopped or hangs, or its machine went away; its log says why
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
-    pattern: re.Pattern[str]
+    pattern: str
+    """Compiled when a daemon first fails: most runs need none of them."""
     error: type[FleetpacksError]
     hint: str
 
 
 def _row(pattern: str, error: type[FleetpacksError], hint: str) -> _Row:
-    return _Row(pattern=re.compile(pattern, re.DOTALL), error=error, hint=hint)
+    return _Row(pattern=pattern, error=error, hint=hint)
 
 
 _MOST_JUDGED = 4096
@@ -164,7 +165,7 @@ def solve_error(error: GrpcError, *, at: FailedStep | None = None) -> Fleetpacks
     where = f"{at.file}:{at.line}: " if at.file and at.line else ""
     judged = _judged(text)
     for row in _ROWS:
-        if row.pattern.search(judged):
+        if re.search(row.pattern, judged, re.DOTALL):
             return row.error(where + text, hint=row.hint, at=at)
     if error.status in (Status.UNAVAILABLE, Status.CANCELLED):
         return DaemonLostError(f"the daemon gave the build up: {text}", hint=_LOST)
