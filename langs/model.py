@@ -59,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[str, ...] = ()
     """Names of the secrets that install and build steps read: files at /run/secrets/<name>, mounted and exported as
     variables of the same names in these steps only."""
+    ssh: tuple[str, ...] = ()
+    """Ids of the SSH agents that steps of the user's own Dockerfile may ask: `RUN --mount=type=ssh`."""
 
 
 class CacheMount(msgspec.Struct, frozen=True, kw_only=True):

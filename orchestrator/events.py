@@ -93,7 +93,10 @@ class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     image: str
     tags: tuple[str, ...]
     """The full references that now point to the image; empty when it was not pushed."""
-    digest: str
+    digest: str | None
+    """None when no image was made, only files."""
+    outputs: tuple[str, ...] = ()
+    """Files and directories that were written, as they were named."""
     seconds: float
     steps: int
     """Instructions of the Dockerfile that the build came to."""

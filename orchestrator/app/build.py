@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -20,6 +20,7 @@ import msgspec
 import remote.address
 import remote.connect
 from orchestrator.app.display import Kind, display_on, summarise
+from orchestrator.app.outputs import Outputs, outputs
 from orchestrator.app.signals import Signals
 from orchestrator.buildkit import Client, SecretReader, SolveRequest
 from orchestrator.config import Config
@@ -29,6 +30,7 @@ from orchestrator.engine.run import Outcome, Prepare, Run, exit_code
 from orchestrator.errors import BuilderUnreachableError, ConfigError, FleetpacksError, UsageError
 from orchestrator.events import Event
 from orchestrator.model import AppPlan, Plan, SecretSource
+from orchestrator.plan.outputs import Placed
 from orchestrator.registry import hosts
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
@@ -49,6 +51,10 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     progress: Kind = "plain"
     colour: bool = False
     keep_going: bool = True
+    placed: Mapping[str, tuple[Placed, ...]] = {}
+    """Where files of a build go, by the app's name."""
+    load: bool = False
+    """Whether images are loaded into a Docker Engine."""
 
 
 async def run_build(
@@ -83,14 +89,16 @@ async def run_build(
             signals.watched(),
             _registry(config) as (registry, credentials),
             Client(partial(remote.connect.connect, address), address=str(address)) as client,
+            AsyncExitStack() as ready,
         ):
             await _greet(client)
+            make = await ready.enter_async_context(outputs(config, address, client, options.placed, load=options.load))
             send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
             run = Run(
                 plan,
                 solver=client,
                 publisher=RegistryPublisher(registry),
-                prepare=_preparer(config, plan, partial(RegistryTokens, registry, credentials)),
+                prepare=_preparer(config, plan, partial(RegistryTokens, registry, credentials), make),
                 events=send,
                 jobs=_jobs(config),
                 fail_fast=not options.keep_going,
@@ -164,7 +172,7 @@ async def _registry(config: Config) -> AsyncGenerator[tuple[RegistryClient, Cred
         yield client, credentials
 
 
-def _preparer(config: Config, plan: Plan, tokens: Callable[..., RegistryTokens]) -> Prepare:
+def _preparer(config: Config, plan: Plan, tokens: Callable[..., RegistryTokens], make: Outputs) -> Prepare:
     keys = SharedKeys(f"{os.uname().nodename}:{plan.root}")
     readers = {name: _reader(config, source) for name, source in config.secrets.items()}
     run = secrets.token_hex(8)
@@ -186,6 +194,8 @@ def _preparer(config: Config, plan: Plan, tokens: Callable[..., RegistryTokens])
                 secrets={name: readers[name] for name in app.app.settings.secrets},
                 tokens=tokens(writable=repository),
                 registries=(host,),
+                ssh={name: Path(socket) for name in app.app.settings.ssh if (socket := config.ssh[name])},
+                outputs=make(app),
             )
 
     return prepare

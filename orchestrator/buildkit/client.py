@@ -29,6 +29,7 @@ from orchestrator.buildkit.session.filesync import file_sync_handlers
 from orchestrator.buildkit.session.health import health_handlers
 from orchestrator.buildkit.session.secrets import secret_handlers
 from orchestrator.buildkit.session.session import Session
+from orchestrator.buildkit.session.ssh import ssh_handlers
 from orchestrator.buildkit.session.transfer import FileSyncState
 from orchestrator.buildkit.session.unary import unary
 from orchestrator.buildkit.usage import Keep, UsageRecord, encode_prune, usage_record
@@ -251,6 +252,7 @@ class Client:
         return {
             **{method: unary(handler) for method, handler in methods.items()},
             **file_sync_handlers(request.sources, files),
+            **ssh_handlers(request.ssh),
         }
 
     async def _until_gone(self, ref: str) -> None:

@@ -8,9 +8,11 @@ import anyio
 import click
 
 from orchestrator import app as application
-from orchestrator.config import Flags, environment, load
+from orchestrator.config import Flags, environment
+from orchestrator.config import load as load_config
 from orchestrator.config.operator import MAX_JOBS
 from orchestrator.errors import UsageError
+from orchestrator.plan.outputs import parse, place
 from orchestrator.plan.planner import Request
 
 
@@ -19,6 +21,8 @@ from orchestrator.plan.planner import Request
 @click.option("--image", metavar="TEMPLATE", help="Where images go; may hold {app} {path} {branch} {sha}.")
 @click.option("--tag", "tags", metavar="TAG", multiple=True, help="A tag; may hold placeholders. Repeatable.")
 @click.option("--push/--no-push", default=None, help="Default: push when a person or a file gave the image's name.")
+@click.option("-o", "--output", "outputs", metavar="SPEC", multiple=True, help="type=oci|docker|tar|local,dest=PLACE")
+@click.option("--load", is_flag=True, help="Load the images into the Docker Engine.")
 @click.option("--host", "hosts", metavar="URL", multiple=True, help="The builder: unix:///run/buildkit/buildkitd.sock")
 @click.option("--jobs", type=click.IntRange(1, MAX_JOBS), help="Builds at once; default: the builder's slots.")
 @click.option("--keep-going/--fail-fast", default=True, help="Whether other apps are built when one fails.")
@@ -40,6 +44,8 @@ def build(
     image: str | None,
     tags: tuple[str, ...],
     push: bool | None,
+    outputs: tuple[str, ...],
+    load: bool,
     hosts: tuple[str, ...],
     jobs: int | None,
     keep_going: bool,
@@ -58,16 +64,23 @@ def build(
     """
     variables = environment.read()
     flags = Flags(image=image, hosts=hosts, jobs=jobs, no_cache=no_cache, result_file=result_file, env=env)
-    config = load(environment.source(source, variables), variables, flags)
+    config = load_config(environment.source(source, variables), variables, flags)
     shown = _progress(progress, config.environment)
-    request = Request(named=paths, push=push, tags=tags, secrets_needed=True)
+    asked = parse(outputs, load=load)
+    # Files or a loaded image are asked for instead of a push, unless that is asked for, too.
+    request = Request(named=paths, push=False if asked and push is None else push, tags=tags, secrets_needed=True)
 
     async def run() -> int:
         plan = await application.make_plan(config, request)
+        placed = place(asked, [app.app.name for app in plan.apps], root=plan.root)
         from orchestrator.app.build import BuildOptions, run_build  # noqa: PLC0415 -- h2, protobuf, httpx: only now
 
         options = BuildOptions(
-            progress=shown, colour=not (no_color or config.environment.no_color), keep_going=keep_going
+            progress=shown,
+            colour=not (no_color or config.environment.no_color),
+            keep_going=keep_going,
+            placed=placed,
+            load=any(output.place is None for output in asked),
         )
         document = sys.stdout if as_json else None
         stream = sys.stderr if as_json or shown == "tty" else sys.stdout

@@ -42,6 +42,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     no_cache: bool
     result_file: str | None
     buildkit_host: str | None
+    ssh_auth_sock: str | None
     docker_config: Path
     fleetpacks_config: str | None
     no_color: bool
@@ -132,6 +133,7 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         no_cache=_flag(variables, "NO_CACHE"),
         result_file=get("RESULT_FILE"),
         buildkit_host=get("BUILDKIT_HOST"),
+        ssh_auth_sock=get("SSH_AUTH_SOCK"),
         docker_config=Path(docker_config) if docker_config else home / ".docker",
         fleetpacks_config=get("FLEETPACKS_CONFIG"),
         no_color=get("NO_COLOR") is not None,

@@ -44,6 +44,7 @@ def load(root: Path | None, variables: Mapping[str, str], flags: Flags | None = 
             for name, source in operated.secrets.items()
         },
         secrets_file=operated_by,
+        ssh={name: agent.socket or environment.ssh_auth_sock for name, agent in operated.ssh.items()},
         jobs=flags.jobs if flags.jobs is not None else operated.jobs,
         no_cache=flags.no_cache or environment.no_cache,
         tag_latest=environment.tag_latest,

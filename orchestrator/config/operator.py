@@ -23,7 +23,7 @@ SYSTEM = Path("/etc/fleetpacks/config.toml")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?")
 
-_REPOSITORY_KEYS = frozenset(field.name for field in msgspec.structs.fields(repository.RootTable)) - {"secrets"}
+_REPOSITORY_KEYS = frozenset(field.name for field in msgspec.structs.fields(repository.RootTable)) - {"secrets", "ssh"}
 
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
@@ -48,6 +48,14 @@ class SecretTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     file: Annotated[str, Meta(min_length=1, description="The absolute path of the file that holds it.")] | None = None
 
 
+class SshTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An SSH agent."""
+
+    socket: (
+        Annotated[str, Meta(min_length=1, description="Its socket's absolute path; default: $SSH_AUTH_SOCK.")] | None
+    ) = None
+
+
 class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The operator's file."""
 
@@ -57,6 +65,7 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     hosts: Annotated[tuple[HostTable, ...], Meta(description="The builders; exactly one for now.")] = ()
     registries: Annotated[Mapping[str, RegistryTable], Meta(description="Registries by host[:port].")] = {}
     secrets: Annotated[Mapping[str, SecretTable], Meta(description="Sources of secrets, by name.")] = {}
+    ssh: Annotated[Mapping[str, SshTable], Meta(description="SSH agents that builds may ask, by id.")] = {}
     jobs: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds at once.")] | None = None
 
 
@@ -116,6 +125,15 @@ def _check(table: OperatorTable, document: Document) -> None:
             )
         if source.file is not None and not Path(source.file).is_absolute():
             raise document.error(("secrets", name, "file"), "expected an absolute path", hint="Begin it with /.")
+    _check_ssh(table, document)
+
+
+def _check_ssh(table: OperatorTable, document: Document) -> None:
+    for name, agent in table.ssh.items():
+        if not repository.SSH_ID.fullmatch(name):
+            raise document.error(("ssh", name), "expected the id of an agent", hint="As in [ssh.default].")
+        if agent.socket is not None and not Path(agent.socket).is_absolute():
+            raise document.error(("ssh", name, "socket"), "expected an absolute path", hint="Begin it with /.")
 
 
 def _foreign(key: Key, _value: object) -> str | None:

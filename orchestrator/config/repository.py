@@ -2,7 +2,7 @@
 
 It stands at the root, and in an app's directory for that app. It is untrusted: nothing in it can change where an
 image goes, which daemon is used, or what a build may see. The root's file knows two keys more, and its `port`,
-`versions`, `env`, `secrets` and `images` hold for every app below.
+`versions`, `env`, `secrets`, `ssh` and `images` hold for every app below.
 """
 
 import re
@@ -27,6 +27,7 @@ _OPERATOR_HINT = "This is the operator's to say: put it into ~/.config/fleetpack
 _NAME = r"^[a-z0-9]+([._-][a-z0-9]+)*$(?!\n)"
 """`$` alone lets a line break stand at the end in Python, but `\\Z` means nothing in a JSON schema."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SSH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
@@ -45,6 +46,9 @@ class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     versions: Annotated[Mapping[str, NonEmpty], Meta(description="Versions by language.")] = {}
     env: Annotated[Mapping[str, str], Meta(description="Variables of the build steps and of the image.")] = {}
     secrets: Annotated[tuple[NonEmpty, ...], Meta(description="Names of the secrets that build steps may read.")] = ()
+    ssh: Annotated[
+        tuple[NonEmpty, ...], Meta(description="Ids of the SSH agents that your Dockerfile's steps ask.")
+    ] = ()
     images: Annotated[Mapping[str, NonEmpty], Meta(description="Replaced base images, by well-known name.")] = {}
 
 
@@ -110,11 +114,7 @@ def check(stated: Stated) -> None:
     """
     table = stated.table
     _check_names(stated)
-    for index, name in enumerate(table.secrets):
-        if not _VARIABLE.fullmatch(name):
-            raise stated.error(
-                ("secrets", index), f"expected an identifier, got {name!r}", hint="Letters, digits and _ only."
-            )
+    _check_declared(stated)
     for name, value in table.env.items():
         if not _VARIABLE.fullmatch(name):
             raise stated.error(
@@ -135,6 +135,20 @@ def check(stated: Stated) -> None:
     for key, command in (("run", table.run), ("build", table.build)):
         if command is not None and any(character in command for character in "\0\n\r"):
             raise stated.error((key,), "expected one line", hint="Put longer commands into a script of the app.")
+
+
+def _check_declared(stated: Stated) -> None:
+    """The names of what only the operator can give."""
+    for index, name in enumerate(stated.table.secrets):
+        if not _VARIABLE.fullmatch(name):
+            raise stated.error(
+                ("secrets", index), f"expected an identifier, got {name!r}", hint="Letters, digits and _ only."
+            )
+    for index, name in enumerate(stated.table.ssh):
+        if not SSH_ID.fullmatch(name):
+            raise stated.error(
+                ("ssh", index), f"expected the id of an agent, got {name!r}", hint='As in ssh = ["default"].'
+            )
 
 
 def _check_names(stated: Stated) -> None:
@@ -165,6 +179,8 @@ def _foreign(key: Key, value: object) -> str | None:
     app_key = key[2:] if key[0] == "apps" else key
     if app_key[:1] and app_key[0] in OPERATOR_KEYS:
         return _OPERATOR_HINT
+    if app_key == ("ssh",) and isinstance(value, dict):
+        return f'Name them only, as in ssh = ["default"]. Where agents listen: {_OPERATOR_HINT}'
     if app_key == ("secrets",) and isinstance(value, dict):
         return f'Name them only, as in secrets = ["NPM_TOKEN"]. Where values come from: {_OPERATOR_HINT}'
     if key[0] == "apps" and app_key[:1] and app_key[0] in {"ignore", "apps"}:

@@ -55,7 +55,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     registries: Mapping[str, Registry]
     secrets: Mapping[str, SecretSource]
     secrets_file: str
-    """Where the operator states secrets, for errors."""
+    """Where the operator states secrets and agents, for errors."""
+    ssh: Mapping[str, str | None]
+    """Agents' sockets by id; None where there is none: the operator relies on `$SSH_AUTH_SOCK`, and it is not set."""
     jobs: int | None
     no_cache: bool
     tag_latest: bool
@@ -112,6 +114,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         versions: dict[str, Version] = {}
         env: dict[str, str] = {}
         secrets: dict[str, None] = {}
+        ssh: dict[str, None] = {}
         images: dict[str, str] = {}
         for stated in self.stated_for(path):
             table = stated.table
@@ -121,6 +124,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                 versions[language] = Version(value=value, source=stated.document.name)
             env |= table.env
             secrets |= dict.fromkeys(table.secrets)
+            ssh |= dict.fromkeys(table.ssh)
             images |= table.images
         for variable, language in VERSION_VARIABLES.items():
             if language in said.versions:
@@ -133,6 +137,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "versions": versions,
             "env": env | dict(self.env),
             "secrets": tuple(secrets),
+            "ssh": tuple(ssh),
             "images": images,
         }
         return msgspec.convert(merged, Settings)

@@ -1,6 +1,7 @@
 """From an app's plan to the solve that builds it. Pure."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from orchestrator.buildkit import (
     DirectorySource,
@@ -32,11 +33,14 @@ def solve_request(
     secrets: Mapping[str, SecretReader],
     tokens: TokenProvider | None,
     registries: tuple[str, ...],
+    ssh: Mapping[str, Path] = {},
+    outputs: tuple[Exporter, ...] = (),
 ) -> SolveRequest:
     """The solve for one app.
 
     The builder pushes by digest and never writes a tag: publication is the engine's. Without `push` the image is still
-    assembled, so that its digest is known and its layers are in the builder's cache.
+    assembled, so that its digest is known and its layers are in the builder's cache, unless there are `outputs`: they
+    say alone what is made then.
 
     Args:
         plan: the app and its Dockerfile.
@@ -48,6 +52,8 @@ def solve_request(
         secrets: readers of the declared secrets' values.
         tokens: where the builder gets its short-lived registry tokens.
         registries: the hosts for which the builder may be given a password, where a registry knows no tokens.
+        ssh: sockets of the declared SSH agents.
+        outputs: what else is made of the result.
     """
     build = plan.build
     context = DirectorySource(name="context", root=plan.app.directory)
@@ -73,10 +79,12 @@ def solve_request(
     return SolveRequest(
         ref=ref,
         attrs=attrs,
-        exporter=Exporter(type="image", attrs=exporter),
+        exporter=Exporter(type="image", attrs=exporter) if push or not outputs else None,
+        outputs=outputs,
         sources=(context, dockerfile),
         shared_key=shared_key,
         secrets=secrets,
         tokens=tokens,
         registries=registries,
+        ssh=ssh,
     )

@@ -15,7 +15,7 @@ import anyio.lowlevel
 import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
-from orchestrator.buildkit import SolveRequest, SolveResult, StatusUpdate
+from orchestrator.buildkit import DirectoryDestination, FileDestination, SolveRequest, SolveResult, StatusUpdate
 from orchestrator.engine.progress import Progress
 from orchestrator.errors import (
     EXIT_FAILED,
@@ -31,6 +31,7 @@ from orchestrator.events import (
     AppCompleted,
     AppFailed,
     AppStarted,
+    AppWarning,
     Event,
     RunCompleted,
     RunStarted,
@@ -40,6 +41,8 @@ from orchestrator.model import AppPlan, Plan
 Outcome = AppCompleted | AppFailed | AppCancelled
 StatusHandler = Callable[[StatusUpdate], Awaitable[None]]
 Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
+_NO_IMAGES = frozenset({"local", "tar"})
+"""Exporters of file trees."""
 _TELLING_SECONDS = 2.0
 """How long an outcome waits, in an interrupted run, for a display that nobody reads."""
 
@@ -167,13 +170,15 @@ class Run:
         try:
             with self._prepare(plan) as request:
                 result = await self._solver.solve(request, on_status=on_status)
-            if result.digest is None:
+            for warning in result.warnings:
+                await self._emit(AppWarning(time=time.time(), app=name, message=warning))
+            if result.digest is None and _makes_image(request):
                 raise ProtocolError(
                     f"{self._solver.address}: the build ended well without an image digest",
                     hint="is the daemon older than buildkitd 0.13? `buildctl debug info` shows its version",
                 )
             tags: tuple[str, ...] = ()
-            if self._plan.push:
+            if self._plan.push and result.digest is not None:
                 tags = await self._publisher.publish(plan.repository, result.digest, plan.tags)
         except FleetpacksError as error:
             for event in progress.close():
@@ -196,6 +201,7 @@ class Run:
             image=plan.repository,
             tags=tags,
             digest=result.digest,
+            outputs=_written(request),
             seconds=time.monotonic() - began,
             steps=progress.steps,
             cached=progress.cached,
@@ -213,6 +219,15 @@ class Run:
             self._events.send_nowait(event)
         except anyio.WouldBlock:
             await self._events.send(event)
+
+
+def _makes_image(request: SolveRequest) -> bool:
+    return any(exporter.type not in _NO_IMAGES for exporter in request.exporters)
+
+
+def _written(request: SolveRequest) -> tuple[str, ...]:
+    places = (exporter.destination for exporter in request.exporters)
+    return tuple(str(place.path) for place in places if isinstance(place, (DirectoryDestination, FileDestination)))
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

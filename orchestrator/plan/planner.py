@@ -25,7 +25,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     """Templates of more tags."""
     secrets_needed: bool = False
-    """The plan is going to be built: a secret without a source is an error."""
+    """The plan is going to be built: a secret without a source is an error, and so is an SSH agent."""
 
 
 def make(
@@ -49,6 +49,7 @@ def make(
     push = decide_push(config, request)
     if request.secrets_needed:
         _check_secrets(config, selected)
+        _check_agents(config, selected)
     plans: list[AppPlan] = []
     problems = Problems()
     reason = "requested" if request.named or config.project_path else "discovered"
@@ -105,3 +106,19 @@ def _check_secrets(config: Config, selected: Sequence[App]) -> None:
             f"{config.secrets_file}: secrets.{name}: {app!r} declares this secret, and the operator gives no source",
             hint=f'Add [secrets] {name} = {{ env = "{name}" }} to {config.secrets_file}.',
         )
+
+
+def _check_agents(config: Config, selected: Sequence[App]) -> None:
+    where = config.secrets_file
+    for app in selected:
+        for name in app.settings.ssh:
+            if name not in config.ssh:
+                raise ConfigError(
+                    f"{where}: ssh.{name}: {app.name!r} declares this SSH agent, and the operator does not offer it",
+                    hint=f"Add [ssh.{name}] to {where}, and socket = ... unless it is the agent of $SSH_AUTH_SOCK.",
+                )
+            if config.ssh[name] is None:
+                raise ConfigError(
+                    f"{where}: ssh.{name}: it has no socket, and $SSH_AUTH_SOCK is not set",
+                    hint="Start an agent (`eval $(ssh-agent)`), or name its socket there.",
+                )

@@ -114,7 +114,11 @@ class FileSend:
             while pieces := await _receive_pieces(call):
                 await anyio.to_thread.run_sync(output.write, pieces)
         elif isinstance(destination, StreamDestination):
-            await destination.consume(_Pieces(call))
+            stream = _Stream(call)
+            await destination.consume(stream)
+            # Who reads an archive may stop at its last entry; the daemon still has to pad it.
+            async for _ in stream:
+                pass
         self._received.add(number)
 
     async def _receive_tree(self, call: Call, output: DirectoryOutput, number: int) -> None:
@@ -140,7 +144,7 @@ class FileSend:
             writer.feed([message])
 
 
-class _Pieces:
+class _Stream:
     def __init__(self, call: Call) -> None:
         self._call = call
         self._here: deque[bytes] = deque()

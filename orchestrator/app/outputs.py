@@ -1,0 +1,88 @@
+"""What becomes of builds besides being published: files, directories, images in a Docker Engine.
+
+Loading takes the way that the builder allows. An engine that builds keeps the image itself. Any other builder sends it
+as an archive, which goes on to the engine of this machine piece by piece, so that it is never kept here.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import remote.address
+from orchestrator.buildkit import Client, DirectoryDestination, Exporter, FileDestination, StreamDestination
+from orchestrator.buildkit.capabilities import recognise
+from orchestrator.config import Config
+from orchestrator.errors import UsageError
+from orchestrator.model import AppPlan
+from orchestrator.plan.outputs import Placed
+from remote.address import Address, EngineAddress, UnixAddress
+from remote.errors import AddressError
+
+_ENGINE_SOCKET = "/var/run/docker.sock"
+
+Outputs = Callable[[AppPlan], tuple[Exporter, ...]]
+"""What else is made of an app's build."""
+
+
+@asynccontextmanager
+async def outputs(
+    config: Config, builder: Address, client: Client, placed: Mapping[str, Sequence[Placed]], *, load: bool
+) -> AsyncGenerator[Outputs]:
+    """Get ready for what the command line asks for.
+
+    Args:
+        config: names the engine, where the builder is none.
+        builder: the builder's address.
+        client: speaks to it.
+        placed: where files go, by the app's name.
+        load: whether images are loaded into a Docker Engine.
+
+    Raises:
+        UsageError: images are to be loaded, and no engine is known.
+    """
+
+    def files(app: AppPlan) -> tuple[Exporter, ...]:
+        return tuple(_exporter(app, each) for each in placed.get(app.app.name, ()))
+
+    if not load:
+        yield files
+    elif isinstance(builder, EngineAddress):
+        kind = recognise(await client.workers()).image_exporter
+        yield lambda app: (*files(app), Exporter(type=kind, attrs=_named(app)))
+    else:
+        # aiohttp, only when it is needed.
+        from orchestrator.docker import Engine  # noqa: PLC0415
+
+        async with Engine(_engine(config)) as engine:
+            # Before anything is built for it.
+            await engine.info()
+
+            async def consume(archive: AsyncIterator[bytes]) -> None:
+                await engine.load(archive)
+
+            loaded = StreamDestination(consume=consume)
+            yield lambda app: (*files(app), Exporter(type="docker", attrs=_named(app), destination=loaded))
+
+
+def _exporter(app: AppPlan, placed: Placed) -> Exporter:
+    if placed.kind == "local":
+        return Exporter(type="local", attrs={}, destination=DirectoryDestination(path=placed.path))
+    attrs = {} if placed.kind == "tar" else _named(app)
+    return Exporter(type=placed.kind, attrs=attrs, destination=FileDestination(path=placed.path))
+
+
+def _named(app: AppPlan) -> dict[str, str]:
+    return {"name": ",".join(f"{app.repository}:{tag}" for tag in app.tags)}
+
+
+def _engine(config: Config) -> EngineAddress:
+    said = config.environment.variables.get("DOCKER_HOST")
+    if not said:
+        return EngineAddress(at=UnixAddress(path=_ENGINE_SOCKET))
+    scheme, separator, rest = said.partition("://")
+    try:
+        address = remote.address.parse(f"docker://{rest}" if separator and scheme in {"unix", "tcp"} else said)
+    except AddressError as error:
+        raise UsageError(f"$DOCKER_HOST: {error.message}", hint=error.hint) from error
+    if not isinstance(address, EngineAddress):
+        raise UsageError(f"$DOCKER_HOST: {said!r} names no Docker Engine", hint="As in unix:///var/run/docker.sock.")
+    return address
