@@ -1,0 +1,76 @@
+"""What a daemon can do: looked at, never assumed.
+
+Three kinds of daemon speak BuildKit's API: buildkitd, a Docker Engine that keeps images in containerd's image store,
+and a Docker Engine that keeps them by a graph driver. The list of a daemon's workers tells which one it is; it needs no
+engine's API, so it works wherever the connection leads. What each kind can do is the table below, found out from real
+ones: `tests/buildkit/test_capabilities.py` asks every daemon of the lab for every exporter.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from orchestrator.buildkit.model import Worker
+
+Kind = Literal["buildkitd", "engine, containerd's image store", "engine, graph driver"]
+
+_SNAPSHOTTER = "org.mobyproject.buildkit.worker.snapshotter"
+"""A worker's label, with a value unless a graph driver keeps the layers."""
+_NAMESPACE = "org.mobyproject.buildkit.worker.containerd.namespace"
+_ENGINES_NAMESPACE = "moby"
+"""An engine's own; a buildkitd that works with containerd has another."""
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kind of daemon can do."""
+
+    kind: Kind
+    image_exporter: str
+    """The type of the exporter that makes an image in the daemon."""
+    pushes: bool
+    """Whether that exporter can push, by digest and without a tag; else only the engine's own API can, under a tag."""
+    oci_media_types: bool
+    """Whether images may have OCI's media types; else they have Docker's."""
+    exporters: frozenset[str]
+    """The types of all exporters that it has."""
+
+
+_FILES = frozenset({"local", "tar"})
+_ARCHIVES = frozenset({"docker", "oci"})
+
+TABLE: Mapping[Kind, Capabilities] = {
+    each.kind: each
+    for each in (
+        Capabilities(
+            kind="buildkitd",
+            image_exporter="image",
+            pushes=True,
+            oci_media_types=True,
+            exporters=_FILES | _ARCHIVES | {"image"},
+        ),
+        Capabilities(
+            kind="engine, containerd's image store",
+            image_exporter="image",
+            pushes=True,
+            oci_media_types=True,
+            exporters=_FILES | _ARCHIVES | {"image", "moby"},
+        ),
+        Capabilities(
+            kind="engine, graph driver",
+            image_exporter="moby",
+            pushes=False,
+            oci_media_types=False,
+            exporters=_FILES | {"moby"},
+        ),
+    )
+}
+
+
+def recognise(workers: Sequence[Worker]) -> Capabilities:
+    """Tell what a daemon can do by its workers."""
+    if not any(worker.labels.get(_SNAPSHOTTER) for worker in workers):
+        return TABLE["engine, graph driver"]
+    if any(worker.labels.get(_NAMESPACE) == _ENGINES_NAMESPACE for worker in workers):
+        return TABLE["engine, containerd's image store"]
+    return TABLE["buildkitd"]
