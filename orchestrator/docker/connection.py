@@ -15,11 +15,14 @@ from typing import cast
 
 import aiodocker
 import aiohttp
+import anyio.to_thread
 from aiohttp.abc import ResolveResult
 
 from orchestrator.docker import api, replies
 from orchestrator.errors import ProtocolError, UsageError
 from remote.address import TcpAddress, UnixAddress
+from remote.errors import AddressError
+from remote.tcp import client_context
 
 _API = (1, 44)
 """The newest version of the API that this speaks: what answers look like beyond it is not known here."""
@@ -36,15 +39,26 @@ class Connections:
 
     Args:
         at: where it listens.
-        tls: how to speak to it over TCP, when not plainly.
         name: its address in messages.
     """
 
-    def __init__(self, at: UnixAddress | TcpAddress, *, tls: ssl.SSLContext | None, name: str) -> None:
+    def __init__(self, at: UnixAddress | TcpAddress, *, name: str) -> None:
         self._at = at
-        self._tls = tls
+        self._tls: ssl.SSLContext | None = None
         self._name = name
         self._version: replies.Version | None = None
+
+    async def prepare(self) -> None:
+        """Read certificates, on the caller's loop.
+
+        Raises:
+            UsageError: they cannot be read, or are none.
+        """
+        if isinstance(self._at, TcpAddress) and self._at.tls is not None:
+            try:
+                self._tls = await anyio.to_thread.run_sync(client_context, self._at.tls)
+            except AddressError as error:
+                raise UsageError(f"{self._name}: {error.message}", hint=error.hint) from error
 
     async def version(self) -> tuple[replies.Version, str]:
         """Which engine answers, asked once; and the version of the API that is spoken with it.

@@ -3,7 +3,6 @@
 What needs asyncio (aiodocker) crosses `remote.bridge`, so that all of this serves callers on asyncio and on trio.
 """
 
-import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -46,7 +45,6 @@ class Engine:
 
     Args:
         address: of the engine.
-        tls: how to speak to it over TCP; None when its address has no TLS.
         logins: where credentials of registries are looked up; None is anonymous everywhere.
         patience: with registries.
     """
@@ -55,18 +53,23 @@ class Engine:
         self,
         address: EngineAddress,
         *,
-        tls: ssl.SSLContext | None = None,
         logins: Logins | None = None,
         patience: Patience = Patience(),  # noqa: B008 -- frozen
     ) -> None:
         self._address = str(address)
-        self._connections = Connections(address.at, tls=tls, name=self._address)
+        self._connections = Connections(address.at, name=self._address)
         self._logins = logins
         self._patience = patience
         self._open = AsyncExitStack()
         self._bridge: Bridge | None = None
 
     async def __aenter__(self) -> Self:
+        """Read the address' certificates; nothing is asked of the engine yet.
+
+        Raises:
+            UsageError: they cannot be read.
+        """
+        await self._connections.prepare()
         self._bridge = await self._open.enter_async_context(open_bridge())
         return self
 
