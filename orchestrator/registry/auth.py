@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import anyio
-import httpx
 import msgspec
 
 from orchestrator.model import Registry
@@ -21,6 +20,7 @@ from orchestrator.registry import failures, hosts
 from orchestrator.registry.challenge import Challenge
 from orchestrator.registry.credentials import Credential, Credentials
 from orchestrator.registry.hosts import Endpoint
+from orchestrator.registry.http import httpx
 from orchestrator.registry.transport import Request, Transport, read
 
 Scopes = tuple[str, ...]

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import anyio
-import httpx
 import msgspec
 
 from orchestrator.errors import FleetpacksError, ImageNotFoundError
@@ -23,6 +22,7 @@ from orchestrator.registry.backoff import Patience, Timing
 from orchestrator.registry.challenge import Challenge
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.hosts import Endpoint
+from orchestrator.registry.http import httpx
 from orchestrator.registry.manifest import ACCEPTED, Descriptor, Manifest, checked, digest_of
 from orchestrator.registry.reference import Reference, is_digest
 from orchestrator.registry.transport import Consumer, NoAnswerError, Request, Transport, chunks, describe, read

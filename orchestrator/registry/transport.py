@@ -15,12 +15,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self, TypeVar
 
-import httpx
 import msgspec
 
 from orchestrator import __version__
 from orchestrator.errors import FleetpacksError, RegistryError, RegistryUnavailableError
 from orchestrator.registry import backoff, failures, hosts
+from orchestrator.registry.http import httpx
 
 _T = TypeVar("_T")
 Consumer = Callable[[httpx.Response], Awaitable[_T]]

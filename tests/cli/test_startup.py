@@ -52,6 +52,19 @@ async def test_the_composition_root_and_the_plan_import_no_transport(start: Call
     assert ran.out == "[]\n"
 
 
+async def test_a_build_imports_nothing_that_only_a_terminal_or_a_docker_engine_needs(
+    start: Callable[..., Awaitable[Any]],
+) -> None:
+    others = ["rich", "pygments", "aiodocker", "aiohttp", "asyncssh", "trio", "cryptography", "jinja2"]
+
+    ran = await start(
+        code=f"import sys, orchestrator.cli.build, orchestrator.app.build\n"
+        f"print(sorted(set(sys.modules) & set({others!r})))"
+    )
+
+    assert ran.out == "[]\n"
+
+
 async def test_a_closed_pipe_ends_quietly(start: Callable[..., Awaitable[Any]]) -> None:
     code = (
         "import os, sys\n"
