@@ -133,6 +133,12 @@ class BuilderUnreachableError(TransientError):
     kind = "builder-unreachable"
 
 
+class BuilderFullError(TransientError):
+    """A daemon's disk is full. It collects its own garbage, so that the same build may go well later, or elsewhere."""
+
+    kind = "builder-full"
+
+
 class DaemonLostError(TransientError):
     """The connection to a daemon ended under a running build."""
 
