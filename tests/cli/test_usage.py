@@ -14,8 +14,8 @@ Run = Callable[..., Any]
     ("words", "error"),
     [
         (["biuld"], "No such command 'biuld'"),
-        (["build", "--load"], "No such option '--load'"),
-        (["build", "--output", "type=oci"], "No such option '--output'"),
+        (["build", "--output", "type=oci"], "--output 'type=oci': dest is missing"),
+        (["build", "--output", "type=tar,dest=all.tar"], "--output: "),
         (["build", "--affected-since", "main"], "No such option '--affected-since'"),
         (["build", "--progress", "fancy"], "Invalid value for '--progress'"),
         (["build", "--progress", "tty"], "--progress tty: standard error is no terminal"),
