@@ -1,8 +1,8 @@
 """The border where a daemon's words become our errors: the only module that reads foreign text.
 
 BuildKit passes a registry's answer, a failed step and a wrong Dockerfile on as one line of text under the status
-UNKNOWN, so the text decides. Each row was recorded from buildkitd v0.30.0 (`tests/buildkit/test_border.py` holds the
-messages word for word, `tests/buildkit/test_real_failures.py` provokes them anew); the first row that matches wins.
+UNKNOWN, so the text decides. Each row was recorded from real daemons (`tests/buildkit/recorded/` holds their messages by
+version, `tests/buildkit/scenarios.py` provokes them anew); the first row that matches wins.
 What a build's author can write into such a line must neither choose the row nor hold the event loop: a step's command
 is left out, and of a long text only both ends are looked at.
 """
@@ -12,9 +12,10 @@ import re
 import msgspec
 from google.protobuf.message import DecodeError
 
-from orchestrator.buildkit.details import STEP_FAILED, failed_step
+from orchestrator.buildkit.details import STEP_FAILED, failed_step, step_failure
 from orchestrator.buildkit.grpc import ConnectionLostError, GrpcError, Status
 from orchestrator.errors import (
+    BuilderFullError,
     BuilderUnreachableError,
     BuildFailedError,
     DaemonLostError,
@@ -24,8 +25,9 @@ from orchestrator.errors import (
     ProtocolError,
     RegistryError,
     RegistryUnavailableError,
+    UsageError,
 )
-from remote.errors import UnreachableError
+from remote.errors import RemoteError, UnreachableError
 
 _LOST = "the daemon stopped or hangs, or its machine went away; its log says why, and the build can be started again"
 
@@ -41,8 +43,13 @@ def _row(pattern: str, error: type[FleetpacksError], hint: str) -> _Row:
     return _Row(pattern=pattern, error=error, hint=hint)
 
 
+_FULL = "No space left on device"
+"""How programs say it; in a step's output it chooses a hint, and no more than that."""
+_FULL_HINT = "the daemon's disk is full: prune its cache (buildctl prune), or give it more room"
 _MOST_JUDGED = 4096
 """Characters at each end of a text: matching takes up to the square of a text's length."""
+_WRAPPED = r"^(failed to solve with frontend [\w.]+: |failed to create LLB definition: )+"
+"""Says who said it; daemons up to v0.9."""
 _UNREACHABLE = (
     r"(: connect: |: no such host$|server misbehaving|i/o timeout|TLS handshake timeout|connection reset by peer"
     r"|unexpected EOF|: EOF$|no route to host|network is unreachable|context deadline exceeded)"
@@ -50,18 +57,38 @@ _UNREACHABLE = (
 _BUSY = r"(: 5\d\d [A-Z]|: 429 Too Many Requests|toomanyrequests: |unavailable: )"
 _PLAIN_HTTP = r"(first record does not look like a TLS handshake|server gave HTTP response to HTTPS client)"
 _PUSH = r"^failed to push "
-_PULL = r"^(.*: )?failed to (resolve source metadata for|copy: httpReadSeeker: failed open: )"
+_PULL = (
+    r"(^(.*: )?failed to (resolve source metadata for|copy: httpReadSeeker: failed open: )"
+    r'|^failed to do request: (Head|Get) "https?://[^"/]*/v2/'
+    r"|^failed to authorize: |^pulling from host \S+ failed with status code )"
+)
 
 _ROWS = (
     _row(
-        rf"^{STEP_FAILED}(exit code: \d+|.*signal: killed)$",
+        rf"^{STEP_FAILED}(exit code: 137|cannot allocate memory|.*signal: killed)$",
+        BuildFailedError,
+        "the step was killed, most often for want of memory: give the builder more of it, or run fewer builds at once",
+    ),
+    _row(
+        rf"^{STEP_FAILED}exit code: 12[67]$",
+        BuildFailedError,
+        "the step's program is not in the image that it runs in, or cannot be executed there",
+    ),
+    _row(
+        rf"^{STEP_FAILED}exit code: \d+$",
         BuildFailedError,
         "the step's output says why",
     ),
     _row(
-        r"^(dockerfile parse error|failed to parse |failed to process |failed to create LLB definition: )"
-        r"|^target stage .* could not be found$|^the Dockerfile cannot be empty$|^no build stage in current context$"
-        r"|^base name \(.*\) should not be blank$",
+        r"(^|: )no space left on device(: unknown)?$",
+        BuilderFullError,
+        _FULL_HINT,
+    ),
+    _row(
+        r"^(dockerfile parse error|failed to parse |failed to process )|^target stage .* could not be found$"
+        r"|^the Dockerfile cannot be empty$|^no build stage in current context$|^base name \(.*\) should not be blank$"
+        r"|^dockerfile contains no stages to build$|^invalid stage index |^circular dependency detected on stage"
+        r"|^[A-Z]+ (must have|requires) ",
         BuildFailedError,
         "correct the Dockerfile",
     ),
@@ -71,14 +98,31 @@ _ROWS = (
         "name the Dockerfile relative to the app's directory, and make sure that it exists",
     ),
     _row(
-        r"^failed to compute cache key: .*: not found$|^lstat .*: no such file or directory$",
+        r"^failed to compute cache key: (failed to calculate checksum of ref .*: )?\".*\"( not found)?: not found$"
+        r"|^lstat .*: no such file or directory$",
         BuildFailedError,
-        "the path is not in the build context: check its spelling, and that .dockerignore does not exclude it",
+        "the path is not in the build context, or not in the stage that is copied from: check its spelling, and that "
+        ".dockerignore does not exclude it",
+    ),
+    _row(
+        r"failed to copy: httpReadSeeker: failed open: could not fetch content descriptor .* from remote: not found$",
+        ImageNotFoundError,
+        "the registry has the base image's manifest, but not this layer of it: push the base image anew",
+    ),
+    _row(
+        r'failed commit on ref "[a-z]+-sha256:[0-9a-f]+": unexpected commit digest ',
+        RegistryError,
+        "what the registry serves for the base image is not what its manifest names: push the base image anew",
     ),
     _row(
         r"^secret .*: not found$",
         BuildFailedError,
         "declare the secret for this app, or mount it with required=false",
+    ),
+    _row(
+        r'^no SSH key ".*" forwarded from the client$',
+        BuildFailedError,
+        "declare the SSH agent for this app, or mount it with required=false",
     ),
     _row(
         r"^failed to load LLB: [a-z.]+ is not allowed$",
@@ -89,6 +133,11 @@ _ROWS = (
         r"^failed to load cache key: ",
         BuildFailedError,
         "the daemon cannot read the URL of an ADD",
+    ),
+    _row(
+        r"^digest mismatch sha256:",
+        BuildFailedError,
+        "what an ADD downloads is not what its --checksum says",
     ),
     _row(
         _PUSH + ".*" + _PLAIN_HTTP,
@@ -126,6 +175,11 @@ _ROWS = (
         "log in to the registry with an account that may push there, and check that the repository exists",
     ),
     _row(
+        r"^\S+/\S+: not found$|(^|: )no match for platform in manifest( sha256:[0-9a-f]+)?: not found$",
+        ImageNotFoundError,
+        "check the image's name and tag, and that it is made for the platform; log in to its registry if it is private",
+    ),
+    _row(
         _PULL + r".*(: not found$|: 40[13] |pull access denied|insufficient_scope|denied: |unauthorized: )",
         ImageNotFoundError,
         "check the image's name and tag, and log in to its registry if it is private",
@@ -141,14 +195,9 @@ _ROWS = (
         "log in to the registry with an account that may do this",
     ),
     _row(
-        r"no active session for |session healthcheck failed",
+        r"no active session for |session healthcheck failed|(^|: )context canceled$",
         DaemonLostError,
-        "the daemon lost our session; the same build can be started again",
-    ),
-    _row(
-        r"no space left on device",
-        BuildFailedError,
-        "the daemon's disk is full: prune its cache (buildctl prune), or give it more room",
+        "the daemon lost our session, or is being stopped; the same build can be started again",
     ),
 )
 
@@ -166,7 +215,8 @@ def solve_error(error: GrpcError, *, at: FailedStep | None = None) -> Fleetpacks
     judged = _judged(text)
     for row in _ROWS:
         if re.search(row.pattern, judged, re.DOTALL):
-            return row.error(where + text, hint=row.hint, at=at)
+            full = row.error is BuildFailedError and any(_FULL in line for line in at.log)
+            return row.error(where + text, hint=_FULL_HINT if full else row.hint, at=at)
     if error.status in (Status.UNAVAILABLE, Status.CANCELLED):
         return DaemonLostError(f"the daemon gave the build up: {text}", hint=_LOST)
     if error.status is Status.UNIMPLEMENTED:
@@ -181,9 +231,10 @@ def unknown_build(error: GrpcError, ref: str) -> bool:
 
 def _judged(text: str) -> str:
     """What of a text chooses its row."""
-    if text.startswith("process "):
-        _, failed, reason = text.rpartition(STEP_FAILED)
-        text = failed + reason
+    text = re.sub(_WRAPPED, "", text, count=1)
+    failure = step_failure(text)
+    if failure is not None:
+        text = STEP_FAILED + failure.reason
     return text if len(text) <= 2 * _MOST_JUDGED else text[:_MOST_JUDGED] + text[-_MOST_JUDGED:]
 
 
@@ -215,8 +266,10 @@ def lost_error(error: ConnectionLostError, *, address: str) -> DaemonLostError:
     return DaemonLostError(f"{address}: the connection to the daemon was lost: {error}", hint=_LOST)
 
 
-def dial_error(error: UnreachableError | OSError, *, address: str) -> BuilderUnreachableError:
-    """Say in our terms that nothing answers at a builder's address."""
+def dial_error(error: RemoteError | OSError, *, address: str) -> FleetpacksError:
+    """Say in our terms that no builder answers at an address: nothing does, or what does is none."""
     if isinstance(error, UnreachableError):
         return BuilderUnreachableError(error.message, hint=error.hint)
+    if isinstance(error, RemoteError):
+        return UsageError(error.message, hint=error.hint)
     return BuilderUnreachableError(f"{address}: {error.strerror or error}", hint="is buildkitd running there?")

@@ -18,7 +18,8 @@ from orchestrator.errors import FailedStep
 STEP_FAILED = " did not complete successfully: "
 """Between a step's command, which is its author's, and BuildKit's own words."""
 
-_EXIT_CODE = re.compile(r"exit code: (\d{1,10})")
+_OLD_BEGIN = "executor failed running ["
+_EXIT_CODE = r"exit code: (\d{1,10})"
 _MOST_LINES = 10
 _LONGEST_LINE = 500
 """Characters; of the lines of a Dockerfile that are shown, and of a command."""
@@ -134,12 +135,31 @@ def _decoded(entry: Any, kind: type[msgspec.Struct]) -> msgspec.Struct | None:
         return None
 
 
+class StepFailure(msgspec.Struct, frozen=True):
+    """What a text says of a failed step."""
+
+    command: str
+    reason: str
+
+
+def step_failure(text: str) -> StepFailure | None:
+    """Take apart what a daemon says of a failed step; None for any other text. The command may hold anything."""
+    if text.startswith("process "):
+        quoted, _, reason = text.removeprefix("process ").rpartition(STEP_FAILED)
+        return StepFailure(_shell(_unquoted(quoted)), reason)
+    # Daemons before v0.10.
+    if text.startswith(_OLD_BEGIN):
+        line, _, reason = text.removeprefix(_OLD_BEGIN).rpartition("]: ")
+        return StepFailure(_shell(line), reason)
+    return None
+
+
 def _executed(text: str) -> tuple[str | None, int | None]:
-    if not text.startswith("process "):
+    failure = step_failure(text)
+    if failure is None:
         return None, None
-    quoted, _, reason = text.removeprefix("process ").rpartition(STEP_FAILED)
-    code = _EXIT_CODE.fullmatch(reason)
-    return _shell(_unquoted(quoted)), int(code[1]) if code else None
+    code = re.fullmatch(_EXIT_CODE, failure.reason)
+    return failure.command or None, int(code[1]) if code else None
 
 
 def _unquoted(quoted: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 
 import anyio
 import msgspec
@@ -17,6 +18,10 @@ class Asked(msgspec.Struct, frozen=True):
     method: str
     path: str
     headers: Mapping[str, str]
+
+
+HANG_UP = 0
+"""A status that is none: the connection is closed without a word."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -37,27 +42,21 @@ async def scripted_registry(script: Script) -> AsyncGenerator[str]:
     async def serve(stream: SocketStream) -> None:
         async with stream:
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-                answer = await script(await _read(stream))
+                asked = await _read(stream)
+                answer = await script(asked)
+                if answer.status == HANG_UP:
+                    return
                 head = {**answer.headers, "Content-Length": str(len(answer.body)), "Connection": "close"}
-                lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Whatever')}"]
+                lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
                 lines += [f"{name}: {value}" for name, value in head.items()]
-                await stream.send("\r\n".join([*lines, "", ""]).encode() + answer.body)
+                body = b"" if asked.method == "HEAD" else answer.body
+                await stream.send("\r\n".join([*lines, "", ""]).encode() + body)
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, serve)
         port: int = listener.extra(SocketAttribute.local_port)  # noqa: S610  anyio's, not Django's
         yield f"127.0.0.1:{port}"
         tasks.cancel_scope.cancel()
-
-
-_REASONS = {
-    200: "OK",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    503: "Service Unavailable",
-}
 
 
 async def _read(stream: SocketStream) -> Asked:
