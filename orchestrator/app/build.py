@@ -19,7 +19,7 @@ import msgspec
 
 import remote.address
 import remote.connect
-from orchestrator.app.display import Kind, display_on, summarise
+from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.outputs import Outputs, outputs
 from orchestrator.app.signals import Signals
 from orchestrator.buildkit import Client, SecretReader, SolveRequest
@@ -105,10 +105,8 @@ async def run_build(
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
-            with shown as display, signals.handled_by(run.interrupt):
-                async with anyio.create_task_group() as displays:
-                    displays.start_soon(display, receive)
-                    outcomes = await run.execute()
+            with shown as display:
+                outcomes = await execute(run, partial(display, receive), signals)
     except FleetpacksError as error:
         failure = error
     code = signals.exit_code or (failure.exit_code if failure else exit_code(outcomes.values()))

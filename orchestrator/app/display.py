@@ -6,12 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TextIO, assert_never
 
+import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from orchestrator.app.signals import Signals
 from orchestrator.display import jsonlines
 from orchestrator.display.github import GitHub
 from orchestrator.display.output import show
 from orchestrator.display.plain import Plain
+from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import FleetpacksError
 from orchestrator.events import Event
 from orchestrator.model import Plan
@@ -20,6 +23,11 @@ from orchestrator.report import summary
 Kind = Literal["tty", "plain", "json"]
 Display = Callable[[MemoryObjectReceiveStream[Event]], Coroutine[Any, Any, None]]
 """Shows events until their stream ends."""
+
+Outcomes = Mapping[str, Outcome]
+
+_SHOWN_WITHIN = 2.0
+"""Seconds."""
 
 
 @contextmanager
@@ -48,10 +56,28 @@ def display_on(stream: TextIO, kind: Kind, *, colour: bool, annotated: Plan | No
             assert_never(kind)
 
 
+async def execute(
+    run: Run, display: Callable[[], Coroutine[Any, Any, None]], signals: Signals
+) -> Mapping[str, Outcome]:
+    """Execute a run while it is shown. After a signal, a display that nobody reads is waited for a short time only."""
+
+    def hurry() -> None:
+        displays.cancel_scope.deadline = anyio.current_time() + _SHOWN_WITHIN
+
+    with signals.handled_by(hurry):
+        async with anyio.create_task_group() as displays:
+            displays.start_soon(display)
+            with signals.handled_by(run.interrupt):
+                outcomes = await run.execute()
+            if signals.exit_code:
+                hurry()
+    return outcomes
+
+
 def summarise(
     path: Path | None,
     plan: Plan,
-    outcomes: Mapping[str, summary.Outcome],
+    outcomes: Outcomes,
     failure: FleetpacksError | None,
     stream: TextIO,
 ) -> None:

@@ -56,8 +56,8 @@ class Signals:
     @contextmanager
     def handled_by(self, handler: Callable[[], None]) -> Generator[None]:
         """Let a signal within the block call `handler` instead, which knows a gentler cancellation."""
-        self._handler = handler
+        outer, self._handler = self._handler, handler
         try:
             yield
         finally:
-            self._handler = None
+            self._handler = outer

@@ -1,14 +1,21 @@
-"""Writing to a terminal or a pipe that may be slow, from an event loop that must not stop for it.
+"""Writing to a terminal or a pipe that may be slow, or stopped, from an event loop that must not stop for it.
 
-The daemon checks a session's health every few seconds, so a blocked write in the loop could end a build. All events
-that are waiting are rendered together and written in one worker-thread call.
+The daemon checks a session's health every few seconds, so a blocked write in the loop could end a build. Each output
+has a thread of its own. It is a daemon thread, and writes to the file descriptor: a terminal that takes nothing must
+not keep the process once its run is over, by a thread that Python waits for or by the lock of a stream's buffer.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+import select
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from queue import SimpleQueue
 from typing import TextIO
 
 import anyio
-import anyio.to_thread
+import anyio.from_thread
+import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from orchestrator.events import Event
@@ -18,18 +25,29 @@ _AT_ONCE = 256 * 1024
 
 
 class Output:
-    """A text stream, written in worker threads. When its reader has gone, what is written is dropped.
-
-    Args:
-        stream: where the text goes.
-    """
+    """A text stream. When its reader has gone, what is written is dropped."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._texts: SimpleQueue[tuple[str, Callable[[], None]] | None] = SimpleQueue()
         self._gone = False
 
+    @classmethod
+    @contextmanager
+    def on(cls, stream: TextIO) -> Generator["Output"]:
+        """An output for the block. A write that was given up may still go on behind it."""
+        output = cls(stream)
+        threading.Thread(target=output._run, name="fleetpacks output", daemon=True).start()
+        try:
+            yield output
+        finally:
+            output._texts.put(None)
+
     async def write(self, pieces: Iterable[str]) -> None:
-        """Write text, however long, without holding more of it than one write takes."""
+        """Write text, however long, without holding more of it than one write takes.
+
+        Cancelling it gives up what is not written yet.
+        """
         batch: list[str] = []
         length = 0
         for piece in pieces:
@@ -42,23 +60,49 @@ class Output:
             await self._write("".join(batch))
 
     async def _write(self, text: str) -> None:
-        if not self._gone:
-            # Abandoned when the run is cancelled: a pipe that nobody reads must not keep the process.
-            await anyio.to_thread.run_sync(self._write_now, text, abandon_on_cancel=True)
+        written = anyio.Event()
+        token = anyio.lowlevel.current_token()
 
-    def _write_now(self, text: str) -> None:
+        def tell() -> None:
+            # Nobody waits any more when the loop is over.
+            with suppress(RuntimeError):
+                anyio.from_thread.run_sync(written.set, token=token)
+
+        self._texts.put((text, tell))
+        await written.wait()
+
+    def _run(self) -> None:
+        while (entry := self._texts.get()) is not None:
+            text, tell = entry
+            if not self._gone:
+                try:
+                    _write_all(self._stream, text)
+                except OSError:
+                    # Its reader has left, or its disk is full: the builds matter more than their display.
+                    self._gone = True
+            tell()
+
+
+def _write_all(stream: TextIO, text: str) -> None:
+    try:
+        handle = stream.fileno()
+    except OSError:
+        # A stream that lies in memory.
+        stream.write(text)
+        return
+    data = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
+    while data:
         try:
-            self._stream.write(text)
-            self._stream.flush()
-        except OSError:
-            # Its reader has left, or its disk is full: the builds matter more than their display.
-            self._gone = True
+            data = data[os.write(handle, data) :]
+        except BlockingIOError:
+            # A terminal is shared: whoever else has it open may have made it so.
+            select.select([], [handle], [])
 
 
 async def show(
     events: MemoryObjectReceiveStream[Event], render: Callable[[Event], Iterable[str]], stream: TextIO
 ) -> None:
-    """Render events until their stream ends.
+    """Render events until their stream ends; all that are waiting are written at once.
 
     Args:
         events: what happens; closed at the end.
@@ -74,7 +118,7 @@ async def show(
             except (anyio.WouldBlock, anyio.EndOfStream):
                 return
 
-    output = Output(stream)
     async with events:
-        async for event in events:
-            await output.write(waiting(event))
+        with Output.on(stream) as output:
+            async for event in events:
+                await output.write(waiting(event))

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 import anyio
-import anyio.lowlevel
 import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
@@ -101,12 +100,16 @@ class Run:
         self._jobs = jobs
         self._fail_fast = fail_fast
         self._scope = anyio.CancelScope()
+        self._telling = anyio.CancelScope()
+        self._interrupted = False
         self._reason: Literal["interrupted", "fail-fast"] = "interrupted"
         self._outcomes: dict[str, Outcome] = {}
 
     def interrupt(self) -> None:
         """Cancel what is running, and start nothing more. `execute` then returns soon."""
+        self._interrupted = True
         self._scope.cancel()
+        self._hurry()
 
     async def execute(self) -> Mapping[str, Outcome]:
         """Build everything.
@@ -123,26 +126,38 @@ class Run:
                 async with anyio.create_task_group() as workers:
                     for _ in range(min(self._jobs, len(names))):
                         workers.start_soon(self._work, queue)
-            for name in names:
-                if name not in self._outcomes:
-                    await self._settle(AppCancelled(time=time.time(), app=name, reason=self._reason))
+            cancelled = {
+                name: AppCancelled(time=time.time(), app=name, reason=self._reason)
+                for name in names
+                if name not in self._outcomes
+            }
+            self._outcomes.update(cancelled)
             outcomes = {name: self._outcomes[name] for name in names}
-            await self._emit(
-                RunCompleted(
-                    time=time.time(),
-                    exit_code=exit_code(outcomes.values()),
-                    seconds=time.monotonic() - began,
-                    succeeded=sum(isinstance(outcome, AppCompleted) for outcome in outcomes.values()),
-                    failed=sum(isinstance(outcome, AppFailed) for outcome in outcomes.values()),
-                    cancelled=sum(isinstance(outcome, AppCancelled) for outcome in outcomes.values()),
+            if self._interrupted:
+                self._hurry()
+            with self._telling:
+                for outcome in cancelled.values():
+                    await self._emit(outcome)
+                await self._emit(
+                    RunCompleted(
+                        time=time.time(),
+                        exit_code=exit_code(outcomes.values()),
+                        seconds=time.monotonic() - began,
+                        succeeded=sum(isinstance(outcome, AppCompleted) for outcome in outcomes.values()),
+                        failed=sum(isinstance(outcome, AppFailed) for outcome in outcomes.values()),
+                        cancelled=sum(isinstance(outcome, AppCancelled) for outcome in outcomes.values()),
+                    )
                 )
-            )
         return outcomes
+
+    def _hurry(self) -> None:
+        self._telling.deadline = anyio.current_time() + _TELLING_SECONDS
 
     async def _work(self, queue: Iterator[AppPlan]) -> None:
         for plan in queue:
-            # Events that find room take no turn: here is where a cancelled run begins nothing more.
-            await anyio.lowlevel.checkpoint()
+            # An event that finds room takes no turn: a cancellation would not be noticed before the next solve.
+            if self._scope.cancel_called:
+                return
             outcome = await self._build(plan)
             await self._settle(outcome)
             if isinstance(outcome, AppFailed) and self._fail_fast and not self._scope.cancel_called:

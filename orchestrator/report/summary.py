@@ -55,7 +55,7 @@ def append(path: Path, text: str) -> None:
 def _cells(outcome: Outcome | None, repository: str) -> tuple[str, str, str, str]:
     match outcome:
         case AppCompleted():
-            return "done", " ".join(outcome.tags) or repository, outcome.digest, f"{outcome.seconds:.1f} s"
+            return "done", " ".join(outcome.tags) or repository, outcome.digest or "", f"{outcome.seconds:.1f} s"
         case AppFailed():
             return f"failed: {outcome.message}", repository, "", f"{outcome.seconds:.1f} s"
         case AppCancelled():

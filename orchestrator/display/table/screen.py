@@ -141,12 +141,10 @@ async def show_table(events: MemoryObjectReceiveStream[Event], table: Table, str
         table: the display.
         stream: the terminal.
     """
-    output = Output(stream)
     happened = anyio.Event()
-
     over = anyio.Event()
 
-    async def redraw() -> None:
+    async def redraw(output: Output) -> None:
         nonlocal happened
         await happened.wait()
         # Never cancelled in a write: what follows it must not overtake it.
@@ -158,14 +156,15 @@ async def show_table(events: MemoryObjectReceiveStream[Event], table: Table, str
             with anyio.move_on_after(_TICK):
                 await happened.wait()
 
-    async with events, anyio.create_task_group() as tasks:
-        tasks.start_soon(redraw)
-        async for event in events:
-            table.take(event)
+    with Output.on(stream) as output:
+        async with events, anyio.create_task_group() as tasks:
+            tasks.start_soon(redraw, output)
+            async for event in events:
+                table.take(event)
+                happened.set()
+            over.set()
             happened.set()
-        over.set()
-        happened.set()
-    await output.write(table.ending())
+        await output.write(table.ending())
 
 
 def table_on(stream: TextIO, *, colour: bool) -> Table:
