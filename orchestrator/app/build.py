@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -17,17 +17,18 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-import remote.address
-import remote.connect
+from orchestrator.app import builder
 from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.outputs import Outputs, outputs
 from orchestrator.app.signals import Signals
-from orchestrator.buildkit import Client, SecretReader, SolveRequest
+from orchestrator.buildkit import SecretReader, SolveRequest
+from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
-from orchestrator.engine.publish import RegistryPublisher
+from orchestrator.engine.publish import EnginePublisher, RegistryPublisher
 from orchestrator.engine.request import filters, solve_request
 from orchestrator.engine.run import Outcome, Prepare, Run, exit_code
-from orchestrator.errors import BuilderUnreachableError, ConfigError, FleetpacksError, UsageError
+from orchestrator.engine.shortfalls import asked_for, message, shortfalls
+from orchestrator.errors import ConfigError, FleetpacksError, UsageError
 from orchestrator.events import Event
 from orchestrator.model import AppPlan, Plan, SecretSource
 from orchestrator.plan.outputs import Placed
@@ -38,11 +39,9 @@ from orchestrator.registry.reference import parse
 from orchestrator.registry.tokens import RegistryTokens
 from orchestrator.report import result
 from orchestrator.schedule.slots import SharedKeys
-from remote.errors import AddressError
+from remote.address import Address, EngineAddress
 
 _BUFFERED_EVENTS = 1024
-_GREETING_SECONDS = 30.0
-_SYSTEM_SOCKET = "/run/buildkit/buildkitd.sock"
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +78,7 @@ async def run_build(
         UsageError: the builder's address is wrong, or the result file cannot be written.
         TransientError: nothing answers at the builder's address, or not within 30 seconds.
     """
-    address = _builder(config)
+    address = builder.address(config)
     began = time.monotonic()
     signals = Signals()
     outcomes: Mapping[str, Outcome] = {}
@@ -88,20 +87,21 @@ async def run_build(
         async with (
             signals.watched(),
             _registry(config) as (registry, credentials),
-            Client(partial(remote.connect.connect, address), address=str(address)) as client,
-            AsyncExitStack() as ready,
+            builder.opened(address) as (client, can),
+            outputs(config, address, can, options.placed, load=options.load) as make,
+            _publisher(plan, address, can, registry, credentials) as publisher,
         ):
-            await _greet(client)
-            make = await ready.enter_async_context(outputs(config, address, client, options.placed, load=options.load))
+            differences = shortfalls(can, _asked(config, plan, can, options), address=str(address))
             send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
             run = Run(
                 plan,
                 solver=client,
-                publisher=RegistryPublisher(registry),
-                prepare=_preparer(config, plan, partial(RegistryTokens, registry, credentials), make),
+                publisher=publisher,
+                prepare=_preparer(config, plan, can, partial(RegistryTokens, registry, credentials), make),
                 events=send,
                 jobs=_jobs(config),
                 fail_fast=not options.keep_going,
+                warnings=[message(each, address=str(address)) for each in differences],
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
@@ -170,7 +170,41 @@ async def _registry(config: Config) -> AsyncGenerator[tuple[RegistryClient, Cred
         yield client, credentials
 
 
-def _preparer(config: Config, plan: Plan, tokens: Callable[..., RegistryTokens], make: Outputs) -> Prepare:
+@asynccontextmanager
+async def _publisher(
+    plan: Plan, address: Address, can: Capabilities, registry: RegistryClient, credentials: Credentials
+) -> AsyncGenerator[RegistryPublisher | EnginePublisher]:
+    tagger = RegistryPublisher(registry)
+    if can.pushes or not plan.push:
+        yield tagger
+        return
+    if not isinstance(address, EngineAddress):
+        raise UsageError(
+            f"{address}: this is a Docker Engine that pushes only by its own API",
+            hint="Name it with docker:// instead.",
+        )
+    # aiohttp, only when it is needed.
+    from orchestrator.docker import Engine  # noqa: PLC0415
+
+    async with Engine(address, logins=credentials) as engine:
+        yield EnginePublisher(engine, tagger)
+
+
+def _asked(config: Config, plan: Plan, can: Capabilities, options: BuildOptions) -> tuple[str, ...]:
+    declared = {host for host, said in config.registries.items() if said.insecure}
+    return asked_for(
+        can,
+        push=plan.push,
+        insecure=any(parse(app.repository).host in declared for app in plan.apps),
+        load=options.load,
+        # Every app has the same ones.
+        outputs=[placed.kind for placed in next(iter(options.placed.values()), ())],
+    )
+
+
+def _preparer(
+    config: Config, plan: Plan, can: Capabilities, tokens: Callable[..., RegistryTokens], make: Outputs
+) -> Prepare:
     keys = SharedKeys(f"{os.uname().nodename}:{plan.root}")
     readers = {name: _reader(config, source) for name, source in config.secrets.items()}
     run = secrets.token_hex(8)
@@ -184,6 +218,7 @@ def _preparer(config: Config, plan: Plan, tokens: Callable[..., RegistryTokens],
         with keys.slot(app.app.path, filters(app)) as shared_key:
             yield solve_request(
                 app,
+                can=can,
                 ref=f"fleetpacks-{run}-{secrets.token_hex(8)}",
                 shared_key=shared_key,
                 push=plan.push,
@@ -217,36 +252,6 @@ def _reader(config: Config, source: SecretSource) -> SecretReader:
         return value.encode(errors="surrogateescape")
 
     return read
-
-
-async def _greet(client: Client) -> None:
-    """One question first: a builder that is not there is one error, not one for each app."""
-    try:
-        with anyio.fail_after(_GREETING_SECONDS):
-            await client.workers()
-    except TimeoutError as error:
-        raise BuilderUnreachableError(
-            f"{client.address}: something listens there, but gives no answer within {_GREETING_SECONDS:.0f} s",
-            hint="is it a buildkitd, and is it well? Its log may say what it waits for.",
-        ) from error
-
-
-def _builder(config: Config) -> remote.address.Address:
-    if config.hosts:
-        host = config.hosts[0]
-        try:
-            return remote.address.parse(host.url)
-        except AddressError as error:
-            raise UsageError(f"{host.source}: {error.message}", hint=error.hint) from error
-    runtime = config.environment.variables.get("XDG_RUNTIME_DIR")
-    places = [Path(_SYSTEM_SOCKET), *([Path(runtime, "buildkit/buildkitd.sock")] if runtime else [])]
-    for place in places:
-        if place.is_socket():
-            return remote.address.UnixAddress(path=str(place))
-    raise UsageError(
-        f"no builder was named, and there is no socket at {' or '.join(map(str, places))}",
-        hint="Start buildkitd, or name one: --host unix:///path/to/buildkitd.sock, or $BUILDKIT_HOST.",
-    )
 
 
 def _jobs(config: Config) -> int:

@@ -7,17 +7,13 @@ as an archive, which goes on to the engine of this machine piece by piece, so th
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-import remote.address
-from orchestrator.buildkit import Client, DirectoryDestination, Exporter, FileDestination, StreamDestination
-from orchestrator.buildkit.capabilities import recognise
+from orchestrator.app.builder import engine_address
+from orchestrator.buildkit import DirectoryDestination, Exporter, FileDestination, StreamDestination
+from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
-from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan
 from orchestrator.plan.outputs import Placed
-from remote.address import Address, EngineAddress, UnixAddress
-from remote.errors import AddressError
-
-_ENGINE_SOCKET = "/var/run/docker.sock"
+from remote.address import Address, EngineAddress
 
 Outputs = Callable[[AppPlan], tuple[Exporter, ...]]
 """What else is made of an app's build."""
@@ -25,14 +21,14 @@ Outputs = Callable[[AppPlan], tuple[Exporter, ...]]
 
 @asynccontextmanager
 async def outputs(
-    config: Config, builder: Address, client: Client, placed: Mapping[str, Sequence[Placed]], *, load: bool
+    config: Config, builder: Address, can: Capabilities, placed: Mapping[str, Sequence[Placed]], *, load: bool
 ) -> AsyncGenerator[Outputs]:
     """Get ready for what the command line asks for.
 
     Args:
         config: names the engine, where the builder is none.
         builder: the builder's address.
-        client: speaks to it.
+        can: what it can do.
         placed: where files go, by the app's name.
         load: whether images are loaded into a Docker Engine.
 
@@ -46,13 +42,12 @@ async def outputs(
     if not load:
         yield files
     elif isinstance(builder, EngineAddress):
-        kind = recognise(await client.workers()).image_exporter
-        yield lambda app: (*files(app), Exporter(type=kind, attrs=_named(app)))
+        yield lambda app: (*files(app), Exporter(type=can.image_exporter, attrs=_named(app)))
     else:
         # aiohttp, only when it is needed.
         from orchestrator.docker import Engine  # noqa: PLC0415
 
-        async with Engine(_engine(config)) as engine:
+        async with Engine(engine_address(config)) as engine:
             # Before anything is built for it.
             await engine.info()
 
@@ -72,17 +67,3 @@ def _exporter(app: AppPlan, placed: Placed) -> Exporter:
 
 def _named(app: AppPlan) -> dict[str, str]:
     return {"name": ",".join(f"{app.repository}:{tag}" for tag in app.tags)}
-
-
-def _engine(config: Config) -> EngineAddress:
-    said = config.environment.variables.get("DOCKER_HOST")
-    if not said:
-        return EngineAddress(at=UnixAddress(path=_ENGINE_SOCKET))
-    scheme, separator, rest = said.partition("://")
-    try:
-        address = remote.address.parse(f"docker://{rest}" if separator and scheme in {"unix", "tcp"} else said)
-    except AddressError as error:
-        raise UsageError(f"$DOCKER_HOST: {error.message}", hint=error.hint) from error
-    if not isinstance(address, EngineAddress):
-        raise UsageError(f"$DOCKER_HOST: {said!r} names no Docker Engine", hint="As in unix:///var/run/docker.sock.")
-    return address

@@ -6,6 +6,7 @@ engine's API, so it works wherever the connection leads. What each kind can do i
 ones: `tests/buildkit/test_capabilities.py` asks every daemon of the lab for every exporter.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -20,6 +21,8 @@ _SNAPSHOTTER = "org.mobyproject.buildkit.worker.snapshotter"
 _NAMESPACE = "org.mobyproject.buildkit.worker.containerd.namespace"
 _ENGINES_NAMESPACE = "moby"
 """An engine's own; a buildkitd that works with containerd has another."""
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.")
+_SEVERAL_SINCE = (0, 13)
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether images may have OCI's media types; else they have Docker's."""
     exporters: frozenset[str]
     """The types of all exporters that it has."""
+    several_exporters: bool = True
+    """Whether one build may have several of them; that depends on the daemon's version, whatever its kind."""
 
 
 _FILES = frozenset({"local", "tar"})
@@ -67,10 +72,27 @@ TABLE: Mapping[Kind, Capabilities] = {
 }
 
 
-def recognise(workers: Sequence[Worker]) -> Capabilities:
-    """Tell what a daemon can do by its workers."""
+def recognise(workers: Sequence[Worker], *, version: str | None) -> Capabilities:
+    """Tell what a daemon can do.
+
+    Args:
+        workers: as it lists them.
+        version: of its BuildKit; None when it cannot say, which only the old ones cannot.
+    """
+    return msgspec.structs.replace(TABLE[_kind(workers)], several_exporters=_several(version))
+
+
+def _kind(workers: Sequence[Worker]) -> Kind:
     if not any(worker.labels.get(_SNAPSHOTTER) for worker in workers):
-        return TABLE["engine, graph driver"]
+        return "engine, graph driver"
     if any(worker.labels.get(_NAMESPACE) == _ENGINES_NAMESPACE for worker in workers):
-        return TABLE["engine, containerd's image store"]
-    return TABLE["buildkitd"]
+        return "engine, containerd's image store"
+    return "buildkitd"
+
+
+def _several(version: str | None) -> bool:
+    if version is None:
+        return False
+    numbers = _VERSION.match(version)
+    # One built from a commit has no number, and is no old one.
+    return numbers is None or (int(numbers[1]), int(numbers[2])) >= _SEVERAL_SINCE

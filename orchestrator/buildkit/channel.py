@@ -15,7 +15,7 @@ from orchestrator.buildkit.border import dial_error, lost_error, protocol_error
 from orchestrator.buildkit.grpc import Connection, ConnectionLostError, GrpcError, open_client
 from orchestrator.buildkit.liveness import Liveness
 from orchestrator.buildkit.model import Dial
-from remote.errors import UnreachableError
+from remote.errors import RemoteError
 
 _AUTHORITY = "localhost"
 
@@ -95,7 +95,7 @@ class Channel:
         """
         try:
             stream = await self._dial()
-        except (UnreachableError, OSError) as error:
+        except (RemoteError, OSError) as error:
             raise dial_error(error, address=self.address) from error
         async with open_client(stream, authority=_AUTHORITY) as connection:
             yield connection

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from orchestrator.buildkit import subrequests
 from orchestrator.buildkit.border import malformed_error
 from orchestrator.buildkit.build import FRONTEND, Build, OnStatus
+from orchestrator.buildkit.capabilities import Capabilities, recognise
 from orchestrator.buildkit.channel import Channel
 from orchestrator.buildkit.gateway import Question
 from orchestrator.buildkit.grpc import Call, Handler
@@ -89,6 +90,16 @@ class Client:
             )
             for record in _decoded(control_pb2.ListWorkersResponse, message).record
         )
+
+    async def capabilities(self) -> Capabilities:
+        """Find out what the daemon can do: two questions."""
+        workers = await self.workers()
+        try:
+            version = (await self.info()).version
+        except ProtocolError:
+            # An engine of 20.10 does not know the question.
+            version = None
+        return recognise(workers, version=version)
 
     async def disk_usage(self, *, filters: Sequence[str] = ()) -> tuple[UsageRecord, ...]:
         """List what the daemon's cache holds.

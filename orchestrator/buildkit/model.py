@@ -14,7 +14,8 @@ from orchestrator.buildkit.session.destinations import Destination
 from orchestrator.buildkit.session.sources import Source
 
 Dial = Callable[[], Awaitable[anyio.abc.ByteStream]]
-"""Opens a new connection to the daemon. `remote.errors.UnreachableError` and `OSError` mean that nothing answers."""
+"""Opens a new connection to the daemon. `OSError` and `remote.errors.UnreachableError` mean that nothing answers, other
+errors of `remote` that what answers is no builder."""
 
 SecretReader = Callable[[], Awaitable[bytes]]
 """Reads a secret's value, at the moment a step asks for it."""

@@ -43,6 +43,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     result_file: str | None
     buildkit_host: str | None
     ssh_auth_sock: str | None
+    docker_host: str | None
+    docker_certificates: Path | None
+    """The directory of `ca.pem`, `cert.pem` and `key.pem` for engines elsewhere; None: TLS was not asked for."""
     docker_config: Path
     fleetpacks_config: str | None
     no_color: bool
@@ -114,7 +117,7 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         return variables.get(name) or None
 
     home = Path(get("HOME") or "/")
-    docker_config = get("DOCKER_CONFIG")
+    configured = Path(get("DOCKER_CONFIG") or home / ".docker")
     language = get("LANGUAGE")
     if language is not None and language not in version_variables.values() and _LOCALE.fullmatch(language):
         language = None
@@ -134,7 +137,9 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         result_file=get("RESULT_FILE"),
         buildkit_host=get("BUILDKIT_HOST"),
         ssh_auth_sock=get("SSH_AUTH_SOCK"),
-        docker_config=Path(docker_config) if docker_config else home / ".docker",
+        docker_host=get("DOCKER_HOST"),
+        docker_certificates=_docker_certificates(get("DOCKER_TLS_VERIFY"), get("DOCKER_CERT_PATH"), configured),
+        docker_config=configured,
         fleetpacks_config=get("FLEETPACKS_CONFIG"),
         no_color=get("NO_COLOR") is not None,
         dumb_terminal=get("TERM") in {"dumb", "unknown"},
@@ -154,6 +159,11 @@ def _flag(variables: Mapping[str, str], name: str) -> bool:
     raise ConfigError(
         f"${name}: expected true or false, got {variables[name]!r}", hint=f"Set {name}=true, or unset it."
     )
+
+
+def _docker_certificates(verify: str | None, folder: str | None, configured: Path) -> Path | None:
+    # For docker, any value of the first variable means yes.
+    return None if verify is None else Path(folder) if folder else configured
 
 
 def _port(text: str | None) -> int | None:

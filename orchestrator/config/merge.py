@@ -9,7 +9,7 @@ from orchestrator.config import credentials, operator, repository
 from orchestrator.config import environment as environments
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import Stated
-from orchestrator.config.settings import Config, Flags, Host, Image
+from orchestrator.config.settings import DOCKER_HOST, Config, Flags, Host, Image
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import Registry, SecretSource
 
@@ -100,7 +100,12 @@ def _hosts(flags: Flags, environment: Environment, table: operator.OperatorTable
         return (Host(url=flags.hosts[0], slots=None, source="--host"),)
     if environment.buildkit_host is not None:
         return (Host(url=environment.buildkit_host, slots=None, source="$BUILDKIT_HOST"),)
-    return tuple(Host(url=host.url, slots=host.slots, source=f"{table_name}: hosts") for host in table.hosts)
+    if table.hosts:
+        return tuple(Host(url=host.url, slots=host.slots, source=f"{table_name}: hosts") for host in table.hosts)
+    if environment.docker_host is not None:
+        # Set for other programs: it speaks where nobody named a builder.
+        return (Host(url=environment.docker_host, slots=None, source=DOCKER_HOST),)
+    return ()
 
 
 def _docker_config(environment: Environment, root: Path | None) -> Path:

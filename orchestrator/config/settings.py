@@ -14,6 +14,9 @@ from orchestrator.config.repository import AppTable, Stated
 from orchestrator.errors import ConfigError
 from orchestrator.model import Registry, SecretSource
 
+DOCKER_HOST = "$DOCKER_HOST"
+"""The `source` of a builder that this variable named."""
+
 
 class Flags(msgspec.Struct, frozen=True, kw_only=True):
     """What was said on the command line; None and empty mean: nothing."""

@@ -12,6 +12,7 @@ from orchestrator.buildkit import (
     Source,
     TokenProvider,
 )
+from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.model import AppPlan
 
 _DOCKERFILE = "Dockerfile"
@@ -25,6 +26,7 @@ def filters(plan: AppPlan) -> str:
 def solve_request(
     plan: AppPlan,
     *,
+    can: Capabilities,
     ref: str,
     shared_key: str,
     push: bool,
@@ -38,12 +40,13 @@ def solve_request(
 ) -> SolveRequest:
     """The solve for one app.
 
-    The builder pushes by digest and never writes a tag: publication is the engine's. Without `push` the image is still
-    assembled, so that its digest is known and its layers are in the builder's cache, unless there are `outputs`: they
-    say alone what is made then.
+    The builder pushes by digest and never writes a tag, or does not push at all: publication is the engine's. Without
+    `push` the image is still assembled, so that its digest is known and its layers are in the builder's cache, unless
+    there are `outputs`: they say alone what is made then.
 
     Args:
         plan: the app and its Dockerfile.
+        can: what the builder can do.
         ref: the build's id, unique on the daemon.
         shared_key: what the daemon files its copy of the context under.
         push: whether the image goes to the registry.
@@ -71,15 +74,15 @@ def solve_request(
         attrs |= {f"build-arg:{name}": value for name, value in plan.app.settings.env.items()}
     if no_cache:
         attrs["no-cache"] = ""
-    exporter = {"oci-mediatypes": "true"}
-    if push:
-        exporter |= {"name": plan.repository, "push": "true", "push-by-digest": "true"}
-        if insecure:
-            exporter["registry.insecure"] = "true"
+    image = Exporter(type=can.image_exporter, attrs=_image(plan, can, push=push, insecure=insecure))
+    # An engine keeps what it builds: one image serves for its push and for `--load`.
+    kept = next((each for each in outputs if each.type == image.type and not can.pushes), None)
+    if kept is not None:
+        image, outputs = kept, tuple(each for each in outputs if each is not kept)
     return SolveRequest(
         ref=ref,
         attrs=attrs,
-        exporter=Exporter(type="image", attrs=exporter) if push or not outputs else None,
+        exporter=image if push or kept or not outputs else None,
         outputs=outputs,
         sources=(context, dockerfile),
         shared_key=shared_key,
@@ -88,3 +91,12 @@ def solve_request(
         registries=registries,
         ssh=ssh,
     )
+
+
+def _image(plan: AppPlan, can: Capabilities, *, push: bool, insecure: bool) -> Mapping[str, str]:
+    attrs = {"oci-mediatypes": "true"} if can.oci_media_types else {}
+    if push and can.pushes:
+        attrs |= {"name": plan.repository, "push": "true", "push-by-digest": "true"}
+        if insecure:
+            attrs["registry.insecure"] = "true"
+    return attrs

@@ -16,6 +16,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from orchestrator.buildkit import DirectoryDestination, FileDestination, SolveRequest, SolveResult, StatusUpdate
 from orchestrator.engine.progress import Progress
+from orchestrator.engine.publish import Published
 from orchestrator.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -62,8 +63,8 @@ class Solver(Protocol):
 class Publisher(Protocol):
     """A registry, as the engine sees it."""
 
-    async def publish(self, repository: str, digest: str, tags: Sequence[str]) -> tuple[str, ...]:
-        """Put the manifest under its tags; returns the full references. Raises a `FleetpacksError`."""
+    async def publish(self, repository: str, digest: str, tags: Sequence[str]) -> Published:
+        """Put what the builder made under its tags. Raises a `FleetpacksError`."""
         ...
 
 
@@ -80,6 +81,7 @@ class Run:
         events: MemoryObjectSendStream[Event],
         jobs: int,
         fail_fast: bool,
+        warnings: Sequence[str] = (),
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -91,6 +93,7 @@ class Run:
             events: where events go; closed by `execute`.
             jobs: builds at once, at least 1.
             fail_fast: whether the first failure cancels the rest.
+            warnings: what is to be said of the whole run, once.
         """
         self._plan = plan
         self._solver = solver
@@ -99,6 +102,7 @@ class Run:
         self._events = events
         self._jobs = jobs
         self._fail_fast = fail_fast
+        self._warnings = warnings
         self._scope = anyio.CancelScope()
         self._telling = anyio.CancelScope()
         self._interrupted = False
@@ -121,6 +125,8 @@ class Run:
         names = tuple(app.app.name for app in self._plan.apps)
         async with self._events:
             await self._emit(RunStarted(time=time.time(), apps=names, builder=self._solver.address))
+            for warning in self._warnings:
+                await self._emit(AppWarning(time=time.time(), app=None, message=warning))
             queue = iter(self._plan.apps)
             with self._scope:
                 async with anyio.create_task_group() as workers:
@@ -192,9 +198,11 @@ class Run:
                     f"{self._solver.address}: the build ended well without an image digest",
                     hint="is the daemon older than buildkitd 0.13? `buildctl debug info` shows its version",
                 )
+            digest = result.digest
             tags: tuple[str, ...] = ()
-            if self._plan.push and result.digest is not None:
-                tags = await self._publisher.publish(plan.repository, result.digest, plan.tags)
+            if self._plan.push and digest is not None:
+                published = await self._publisher.publish(plan.repository, digest, plan.tags)
+                digest, tags = published.digest, published.references
         except FleetpacksError as error:
             for event in progress.close():
                 await self._emit(event)
@@ -215,7 +223,7 @@ class Run:
             app=name,
             image=plan.repository,
             tags=tags,
-            digest=result.digest,
+            digest=digest,
             outputs=_written(request),
             seconds=time.monotonic() - began,
             steps=progress.steps,

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.app import build
+from orchestrator.app import builder
 
 Run = Callable[..., Any]
 
 
 def test_a_builder_that_never_answers_is_unreachable(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_GREETING_SECONDS", 0.2)
+    monkeypatch.setattr(builder, "_GREETING_SECONDS", 0.2)
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     path = tmp_path / "s"
 

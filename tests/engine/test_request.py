@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from langs.model import AppBuild, Detection, Settings
-from orchestrator.buildkit import DirectorySource, MemorySource, SolveRequest
+from orchestrator.buildkit import DirectorySource, Exporter, MemorySource, SolveRequest
+from orchestrator.buildkit.capabilities import TABLE, Kind
 from orchestrator.engine.request import filters, solve_request
 from orchestrator.model import App, AppPlan
 
@@ -41,9 +42,18 @@ _OWN = msgspec.structs.replace(
 )
 
 
-def request_of(plan: AppPlan, *, push: bool = True, insecure: bool = False, no_cache: bool = False) -> SolveRequest:
+def request_of(
+    plan: AppPlan,
+    *,
+    builder: Kind = "buildkitd",
+    push: bool = True,
+    insecure: bool = False,
+    no_cache: bool = False,
+    outputs: tuple[Exporter, ...] = (),
+) -> SolveRequest:
     return solve_request(
         plan,
+        can=TABLE[builder],
         ref="ref",
         shared_key="key",
         push=push,
@@ -52,6 +62,7 @@ def request_of(plan: AppPlan, *, push: bool = True, insecure: bool = False, no_c
         secrets={},
         tokens=None,
         registries=("registry.example",),
+        outputs=outputs,
     )
 
 
@@ -97,3 +108,18 @@ def test_no_cache_is_the_frontends_attribute() -> None:
 )
 def test_other_filters_mean_another_copy_on_the_daemon(other: AppPlan) -> None:
     assert filters(_PLAN) != filters(other)
+
+
+def test_an_engine_with_a_graph_driver_makes_an_image_without_a_name_and_pushes_later() -> None:
+    request = request_of(_PLAN, builder="engine, graph driver", insecure=True)
+
+    assert request.exporter == Exporter(type="moby", attrs={})
+
+
+@pytest.mark.parametrize("push", [True, False])
+def test_what_such_an_engine_loads_is_the_image_that_it_pushes(push: bool) -> None:  # noqa: FBT001 -- a parameter
+    loaded = Exporter(type="moby", attrs={"name": "registry.example/team/api:v1"})
+
+    request = request_of(_PLAN, builder="engine, graph driver", push=push, outputs=(loaded,))
+
+    assert request.exporters == (loaded,)

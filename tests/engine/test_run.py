@@ -9,6 +9,7 @@ import pytest
 
 from langs.model import AppBuild, Detection, Settings
 from orchestrator.buildkit import Log, SolveRequest, SolveResult, StatusUpdate, Vertex
+from orchestrator.engine.publish import Published
 from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import BuildFailedError, DaemonLostError
 from orchestrator.events import AppCancelled, AppCompleted, AppFailed, Event, RunCompleted, RunStarted, StepLog
@@ -83,9 +84,9 @@ class RecordingPublisher:
     def __init__(self) -> None:
         self.published: list[tuple[str, str]] = []
 
-    async def publish(self, repository: str, digest: str, tags: Sequence[str]) -> tuple[str, ...]:
+    async def publish(self, repository: str, digest: str, tags: Sequence[str]) -> Published:
         self.published.append((repository, digest))
-        return tuple(f"{repository}:{tag}" for tag in tags)
+        return Published(digest=digest, references=tuple(f"{repository}:{tag}" for tag in tags))
 
 
 @contextmanager

@@ -102,7 +102,7 @@ async def clean(place: Layout, runc: str) -> None:
         await _clean(place, kind, runc)
         name, _ = _network(place, kind)
         if await anyio.Path(f"/sys/class/net/{name}").exists():
-            words = [await _ip(place), "link", "delete", name]
+            words = [str(await _ip(place)), "link", "delete", name]
             await tools.run(words, doing=f"removing the network bridge {name}", hint="remove it with `ip link delete`")
 
 
@@ -126,7 +126,7 @@ async def _bridge(place: Layout, kind: EngineKind, ip: Path) -> None:
         ["addr", "add", address, "dev", name],
         ["link", "set", name, "up"],
     ):
-        await tools.run([ip, *words], doing=f"making the network bridge {name}", hint=hint)
+        await tools.run([str(ip), *words], doing=f"making the network bridge {name}", hint=hint)
 
 
 async def _ip(place: Layout) -> Path:

@@ -7,7 +7,6 @@ Hub cannot be reached. The build is the installed command itself, as its user wo
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -16,7 +15,7 @@ import httpx
 from orchestrator.buildkit import Client
 from orchestrator.errors import FleetpacksError
 from remote import address
-from remote.connect import connect
+from remote.connect import dialer
 from remote.errors import RemoteError
 from tests.lab import up
 from tests.lab.container import started
@@ -72,12 +71,12 @@ async def _own_builder(say: Callable[[str], None]) -> str | None:
         return None
     try:
         builder = address.parse(url)
-        async with Client(partial(connect, builder), address=url) as client:
-            info = await client.info()
+        async with Client(await dialer(builder), address=url) as client:
+            can = await client.capabilities()
     except (RemoteError, FleetpacksError) as error:
         say(f"$BUILDKIT_HOST={url} does not answer ({error}): the lab's buildkitd is used")
         return None
-    say(f"using BuildKit {info.version} at $BUILDKIT_HOST={url}")
+    say(f"using $BUILDKIT_HOST={url}: {can.kind}")
     return url
 
 

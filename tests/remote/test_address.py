@@ -50,6 +50,7 @@ def test_any_text_is_an_address_or_a_clear_refusal(text: str) -> None:
     except AddressError:
         return
 
+    assert isinstance(address, UnixAddress)
     assert address.path.startswith("/")
 
 

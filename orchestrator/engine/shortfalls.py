@@ -1,0 +1,128 @@
+"""What was asked for and a builder cannot do: said once before anything is built, and the nearest thing is done.
+
+Where nothing is near, it is an error. No option is ever dropped in silence. The rows are data, from which a test makes
+the table of the documentation too.
+"""
+
+from collections.abc import Collection, Iterable
+
+import msgspec
+
+from orchestrator.buildkit.capabilities import TABLE, Capabilities, Kind
+from orchestrator.errors import UsageError
+
+
+class Shortfall(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that some builders do in another way, or not at all."""
+
+    asked: str
+    """What is asked for, as it is written: an option, or a key of a file."""
+    kinds: frozenset[Kind]
+    """Who cannot."""
+    instead: str | None
+    """What is done; None: it is an error."""
+    hint: str
+
+
+_GRAPH: frozenset[Kind] = frozenset({"engine, graph driver"})
+_HINT = (
+    "use a buildkitd, or switch containerd's image store on in the engine's daemon.json (Docker 24 or newer): "
+    '"features": {"containerd-snapshotter": true}'
+)
+
+SEVERAL = Shortfall(
+    asked="several of `--push`, `--load` and `--output` at once",
+    kinds=frozenset(),
+    instead=None,
+    hint="its BuildKit is older than v0.13 and has one result for each build: build once for each of them",
+)
+"""Depends on a builder's version, not on its kind."""
+
+ROWS = (
+    Shortfall(
+        asked="`--push`",
+        kinds=_GRAPH,
+        instead="the engine itself pushes each image after its build, under its first tag, with Docker's media types;"
+        " it is handed the registry's credential for that, not a short-lived token",
+        hint=_HINT,
+    ),
+    Shortfall(
+        asked="`registries` with `insecure`",
+        kinds=_GRAPH,
+        instead="what counts is `insecure-registries` of the engine's daemon.json",
+        hint=_HINT,
+    ),
+    Shortfall(asked="`--output type=oci`", kinds=_GRAPH, instead=None, hint=_HINT),
+    Shortfall(asked="`--output type=docker`", kinds=_GRAPH, instead=None, hint=_HINT),
+    SEVERAL,
+)
+
+
+def asked_for(
+    can: Capabilities, *, push: bool, insecure: bool, load: bool, outputs: Collection[str]
+) -> tuple[str, ...]:
+    """Name what a run asks of its builder, in the words of the rows.
+
+    Args:
+        can: what the builder can do.
+        push: whether images go to a registry.
+        insecure: whether one of these registries was declared to speak plain HTTP.
+        load: whether images are loaded.
+        outputs: types of `--output`, once for each output.
+    """
+    # What an engine builds, it keeps and pushes: one result is enough where the push comes later.
+    images = push + load if can.pushes else push or load
+    several = len(outputs) + images > 1
+    return (
+        *(["`--push`"] if push else []),
+        *(["`registries` with `insecure`"] if push and insecure else []),
+        *dict.fromkeys(f"`--output type={kind}`" for kind in outputs),
+        *([SEVERAL.asked] if several else []),
+    )
+
+
+def shortfalls(can: Capabilities, asked: Iterable[str], *, address: str) -> tuple[Shortfall, ...]:
+    """Find what the builder does in another way.
+
+    Args:
+        can: what it can do.
+        asked: as `asked_for` says.
+        address: the builder's, for the error.
+
+    Raises:
+        UsageError: it cannot do one of them, nor anything near.
+    """
+    named = set(asked)
+    found = [row for row in ROWS if row.asked in named and _lacks(can, row)]
+    for row in found:
+        if row.instead is None:
+            raise UsageError(f"{address}: {_plain(row.asked)}: this builder ({can.kind}) cannot", hint=_plain(row.hint))
+    return tuple(found)
+
+
+def message(row: Shortfall, *, address: str) -> str:
+    """Say what is done instead."""
+    return _plain(f"{address}: {row.asked}: {row.instead}")
+
+
+def documented() -> str:
+    """The table of the documentation, in Markdown."""
+    kinds: tuple[Kind, ...] = tuple(TABLE)
+
+    def cell(row: Shortfall, kind: Kind) -> str:
+        if row is SEVERAL:
+            return "since BuildKit v0.13"
+        return (row.instead or "an error") if kind in row.kinds else "yes"
+
+    head = ["| asked for |", *(f" {kind} |" for kind in kinds)]
+    body = [["|", f" {row.asked} |", *(f" {cell(row, kind)} |" for kind in kinds)] for row in ROWS]
+    rule = "|---" * (len(kinds) + 1) + "|"
+    return "\n".join(["".join(head), rule, *("".join(cells) for cells in body)]) + "\n"
+
+
+def _lacks(can: Capabilities, row: Shortfall) -> bool:
+    return not can.several_exporters if row is SEVERAL else can.kind in row.kinds
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")
