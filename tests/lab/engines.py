@@ -185,7 +185,8 @@ def _settings(place: Layout, kind: EngineKind, port: int) -> Mapping[str, object
         "ip6tables": False,
         "ip-forward": False,
         "ip-masq": False,
-        "userland-proxy": False,
+        # Debian's proxy, without which no port is published here, is as old as its engine.
+        "userland-proxy": kind == "graph",
         "shutdown-timeout": 5,
         "insecure-registries": [f"127.0.0.1:{port}"],
         "registry-mirrors": [f"http://127.0.0.1:{port}"],
