@@ -5,6 +5,7 @@
 
 from orchestrator.buildkit.build import OnStatus
 from orchestrator.buildkit.client import Client
+from orchestrator.buildkit.history import BuildRecord, Descriptor, HistoryEvent, RecordedError
 from orchestrator.buildkit.model import (
     BuildWarning,
     DaemonInfo,
@@ -22,28 +23,42 @@ from orchestrator.buildkit.model import (
 from orchestrator.buildkit.session.auth import BasicCredential, Token, TokenProvider
 from orchestrator.buildkit.session.destinations import DirectoryDestination, FileDestination, StreamDestination
 from orchestrator.buildkit.session.sources import DirectorySource, MemorySource, Source
+from orchestrator.buildkit.subrequests import Lint, LintWarning, Outline, Subrequest, Target, Targets
+from orchestrator.buildkit.usage import Keep, UsageRecord
 
 __all__ = [
     "BasicCredential",
+    "BuildRecord",
     "BuildWarning",
     "Client",
     "DaemonInfo",
+    "Descriptor",
     "Dial",
     "DirectoryDestination",
     "DirectorySource",
     "Exporter",
     "FileDestination",
+    "HistoryEvent",
+    "Keep",
+    "Lint",
+    "LintWarning",
     "Log",
     "MemorySource",
     "OnStatus",
+    "Outline",
+    "RecordedError",
     "SecretReader",
     "SolveRequest",
     "SolveResult",
     "Source",
     "StatusUpdate",
     "StreamDestination",
+    "Subrequest",
+    "Target",
+    "Targets",
     "Token",
     "TokenProvider",
+    "UsageRecord",
     "Vertex",
     "VertexStatus",
     "Worker",

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from orchestrator.buildkit.details import STEP_FAILED, failed_step, step_failure
 from orchestrator.buildkit.grpc import ConnectionLostError, GrpcError, Status
+from orchestrator.buildkit.grpc.wire import HTTP1
 from orchestrator.errors import (
     BuilderFullError,
     BuilderUnreachableError,
@@ -110,7 +111,7 @@ _ROWS = (
         "the registry has the base image's manifest, but not this layer of it: push the base image anew",
     ),
     _row(
-        r'failed commit on ref "[a-z]+-sha256:[0-9a-f]+": unexpected commit digest ',
+        r'failed commit on ref "[a-z]+-sha256:[0-9a-f]+": (commit failed: )?unexpected commit digest ',
         RegistryError,
         "what the registry serves for the base image is not what its manifest names: push the base image anew",
     ),
@@ -261,8 +262,13 @@ def malformed_error(error: DecodeError) -> ProtocolError:
     )
 
 
-def lost_error(error: ConnectionLostError, *, address: str) -> DaemonLostError:
+def lost_error(error: ConnectionLostError, *, address: str) -> FleetpacksError:
     """Say in our terms that a connection ended under us."""
+    if str(error).endswith(HTTP1):
+        return ProtocolError(
+            f"{address}: expected a buildkitd, but {HTTP1}",
+            hint="is it a Docker Engine? Name it with docker:// then, in place of unix:// or tcp://",
+        )
     return DaemonLostError(f"{address}: the connection to the daemon was lost: {error}", hint=_LOST)
 
 

@@ -81,7 +81,9 @@ async def _record(address: str) -> None:
                 sys.stderr.write(f"{scenario.name}: {error!r}\n")
                 continue
             found[scenario.name] = Recorded(
-                status=answer.status, message=answer.message, details=(answer.details or b"") if _WITH_DETAILS.fullmatch(scenario.name) else b""
+                status=answer.status,
+                message=answer.message,
+                details=(answer.details or b"") if _WITH_DETAILS.fullmatch(scenario.name) else b"",
             )
             sys.stderr.write(f"{scenario.name}: {type(error).__name__}: {error.message}\n  -> {error.hint}\n")
         version = sys.argv[2] if len(sys.argv) > 2 else await _version(builder)
