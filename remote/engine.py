@@ -6,8 +6,8 @@ behind that answer's header, in the same read even, is HTTP/2 already. Newer eng
 first one is tried first. Which of them it is does not change while an engine runs: it is found out once, before the
 first connection is used.
 
-Podman's socket answers Docker's API too, but has no BuildKit behind it. It says who it is in the header of every
-answer (`Libpod-API-Version`), so that the refusal can name it.
+Podman's socket answers Docker's API too, but has no BuildKit behind it. It says who it is in the header of its answer
+to `/_ping` (`Libpod-API-Version`), so that the refusal can name it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -47,6 +47,10 @@ _DEFAULT_WINDOW = 65_535
 _PREFACE_SIZE = 24
 _FRAME = struct.Struct(">HBBBL")
 _FRAME_SIZE = _FRAME.size
+HTTP1 = "it answers in HTTP/1"
+"""Of the error that means: a server on this connection, but none for gRPC."""
+_HTTP1_SIZE = int.from_bytes(b"HTT")
+"""The length that `HTTP/1.1 400` has as a frame's header."""
 _WINDOW_UPDATE = struct.Struct(">HBBBLL")
 _DATA, _HEADERS, _PUSH_PROMISE, _PING, _WINDOW_UPDATE_TYPE, _CONTINUATION = 0x0, 0x1, 0x5, 0x6, 0x8, 0x9
 _END_STREAM, _ACK, _END_HEADERS, _PADDED = 0x1, 0x1, 0x4, 0x8
@@ -172,7 +176,8 @@ class Wire:
                 high, low, kind, flags, stream_id = _FRAME.unpack_from(view, offset)
                 size = high << 8 | low
                 if size > self._h2.max_inbound_frame_size:
-                    self._breach(FrameTooLargeError(f"a frame of {size} bytes"), ErrorCodes.FRAME_SIZE_ERROR)
+                    what = HTTP1 if size == _HTTP1_SIZE else f"a frame of {size} bytes"
+                    self._breach(FrameTooLargeError(what), ErrorCodes.FRAME_SIZE_ERROR)
                 stop = offset + _FRAME_SIZE + size
                 if stop > end:
                     break
