@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import anyio
 from anyio.abc import ByteStream, Process
@@ -41,10 +42,11 @@ def client(socket: Path) -> Client:
     return Client(dial, address=f"unix://{socket}")
 
 
-async def shell_root() -> Mapping[str, bytes]:
-    """This machine's shell, `sleep` and `cat` with the libraries they need: a context for `ROOT`."""
-    listed = await anyio.run_process(["ldd", *PROGRAMS])
-    paths = {*PROGRAMS, *_LIBRARY.findall(listed.stdout.decode())}
+async def shell_root(*more: str) -> Mapping[str, bytes]:
+    """This machine's shell, `sleep`, `cat` and `more` programs with the libraries they need: a context for `ROOT`."""
+    programs = (*PROGRAMS, *more)
+    listed = await anyio.run_process(["ldd", *programs])
+    paths = {*programs, *_LIBRARY.findall(listed.stdout.decode())}
     return {path.removeprefix("/"): await anyio.Path(path).read_bytes() for path in sorted(paths)}
 
 
@@ -56,6 +58,7 @@ def request(
     secrets_by_id: Mapping[str, SecretReader] | None = None,
     tokens: TokenProvider | None = None,
     registries: tuple[str, ...] = (),
+    ssh: Mapping[str, Path] = MappingProxyType({}),
 ) -> SolveRequest:
     """A build under a ref and a shared key of its own."""
     ref = secrets.token_hex(12)
@@ -71,6 +74,7 @@ def request(
         secrets=secrets_by_id or {},
         tokens=tokens,
         registries=registries,
+        ssh=ssh,
     )
 
 
