@@ -104,6 +104,8 @@ async def test_an_agent_that_hangs_up_ends_the_call(tmp_path: Path) -> None:
         async with stream:
             await stream.receive()
 
+    rest: list[bytes] | None = None
+
     async with await anyio.create_unix_listener(tmp_path / "agent") as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, serve)
         async with (
