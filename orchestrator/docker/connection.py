@@ -7,11 +7,10 @@ and closed. Nothing is read of the environment: aiodocker would look for DOCKER_
 
 import ipaddress
 import socket
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import aiodocker
 import aiohttp
@@ -23,6 +22,9 @@ from orchestrator.errors import ProtocolError, UsageError
 from remote.address import TcpAddress, UnixAddress
 from remote.errors import AddressError
 from remote.tcp import client_context
+
+if TYPE_CHECKING:
+    import ssl
 
 _API = (1, 44)
 """The newest version of the API that this speaks: what answers look like beyond it is not known here."""

@@ -194,7 +194,8 @@ class Engine:
         """Free disk: build cache, and images that nothing uses.
 
         Args:
-            older_than: seconds: cache that was used, and images that were made, within this time stay.
+            older_than: seconds: cache that was used within this time stays, and images that were made; for an engine
+                with containerd's store, images that came to it.
             unused_images: also images with a name that no container uses; else those alone that have none.
         """
         until = f"{older_than:.0f}s"

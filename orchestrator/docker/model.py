@@ -68,6 +68,7 @@ class DiskUsage(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that containers have written."""
     volumes: int
     cache: tuple[CacheRecord, ...]
+    """The oldest first."""
 
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):

@@ -204,7 +204,7 @@ def usage(reply: Mapping[str, Any]) -> DiskUsage:
                 created=each.created_at,
                 last_used=None if each.last_used_at in (None, _NEVER) else each.last_used_at,
             )
-            for each in told.build_cache or ()
+            for each in sorted(told.build_cache or (), key=lambda each: (each.created_at, each.id))
         ),
     )
 

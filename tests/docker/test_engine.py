@@ -27,7 +27,7 @@ from remote.address import EngineAddress, TcpAddress, Tls, UnixAddress
 from tests.docker.scripted import VERSION, Answering, Request, Script, scripted
 
 DIGEST = "sha256:" + "0a" * 32
-PUSHED = {"progressDetail": {}, "aux": {"Tag": "1", "Digest": DIGEST, "Size": 947}}
+PUSHED: dict[str, object] = {"progressDetail": {}, "aux": {"Tag": "1", "Digest": DIGEST, "Size": 947}}
 QUICK = Patience(attempts=3, first=0.0)
 
 
