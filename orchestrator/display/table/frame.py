@@ -118,13 +118,13 @@ def _cells(row: Row, now: float) -> Mapping[str, str]:
 
 def _widths(cells: Sequence[Mapping[str, str]], width: int) -> Mapping[str, int]:
     """Columns to show, with their widths; the last one takes what is left."""
+    if not cells:
+        return {}
     natural = {
         name: max(len(name), *(cell_len(inline(row[name], width)) for row in cells))
-        for name in (cells[0] if cells else ())
-        if any(row[name] for row in cells)
+        for name in cells[0]
+        if name == "APP" or any(row[name] for row in cells)
     }
-    if not natural:
-        return {}
     if len({row["HOST"] for row in cells}) == 1:
         # It stands in the title.
         natural.pop("HOST", None)
