@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import anyio
 import anyio.abc
@@ -37,13 +38,7 @@ async def connect(address: TcpAddress, *, protocols: Sequence[str]) -> anyio.abc
     if context is None or address.tls is None:
         return stream
     try:
-        return await TLSStream.wrap(
-            stream,
-            hostname=address.tls.servername or address.host,
-            ssl_context=context,
-            # HTTP/2 marks its own ends; a daemon that just closes has cut nothing off.
-            standard_compatible=False,
-        )
+        return await _shaken(stream, context, address.tls.servername or address.host)
     except ssl.SSLCertVerificationError as error:
         raise UnsuitableError(
             f"{address}: the daemon's certificate is not trusted: {error.verify_message}",
@@ -58,6 +53,15 @@ async def connect(address: TcpAddress, *, protocols: Sequence[str]) -> anyio.abc
         raise UnreachableError(
             f"{address}: the connection broke in the TLS handshake", hint="the daemon's log may say why"
         ) from error
+
+
+async def _shaken(stream: anyio.abc.ByteStream, context: ssl.SSLContext, name: str) -> TLSStream:
+    async with AsyncExitStack() as opened:
+        await opened.enter_async_context(stream)
+        # HTTP/2 marks its own ends; a daemon that just closes has cut nothing off.
+        shaken = await TLSStream.wrap(stream, hostname=name, ssl_context=context, standard_compatible=False)
+        opened.pop_all()
+    return shaken
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
