@@ -1,8 +1,8 @@
 """The border where a daemon's words become our errors: the only module that reads foreign text.
 
 BuildKit passes a registry's answer, a failed step and a wrong Dockerfile on as one line of text under the status
-UNKNOWN, so the text decides. Each row was recorded from real daemons (`tests/buildkit/recorded/` holds their messages by
-version, `tests/buildkit/scenarios.py` provokes them anew); the first row that matches wins.
+UNKNOWN, so the text decides. Each row was recorded from real daemons (`tests/buildkit/recorded/` holds what they said,
+by version; `tests/buildkit/scenarios.py` provokes it anew); the first row that matches wins.
 What a build's author can write into such a line must neither choose the row nor hold the event loop: a step's command
 is left out, and of a long text only both ends are looked at.
 """

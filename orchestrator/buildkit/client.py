@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import anyio
+import msgspec
 from google.protobuf.message import DecodeError, Message
 
 from orchestrator.buildkit import subrequests
@@ -166,7 +167,7 @@ class Client:
         """Check a Dockerfile by its frontend's rules, without building it.
 
         Args:
-            request: the build it belongs to; its exporter is not used.
+            request: the build it belongs to; its ref and its exporter are not used.
 
         Raises:
             BuildFailedError: there is no Dockerfile, or the frontend knows no such question.
@@ -246,6 +247,8 @@ class Client:
             )
 
     async def _inquire(self, name: str, request: SolveRequest, kind: type[subrequests.Answer]) -> subrequests.Answer:
+        # Each under a ref of its own: a daemon may still hold the last one's when it has answered.
+        request = msgspec.structs.replace(request, ref=secrets.token_hex(12))
         question = Question(request.ref, frontend=FRONTEND, attrs={**request.attrs, "requestid": name})
         await self._run(request, _nobody, question)
         answer = question.answer.get(subrequests.RESULT)

@@ -194,7 +194,7 @@ async def test_a_lint_asks_the_frontend_and_builds_nothing() -> None:
         "frontend.caps": "moby.buildkit.frontend.subrequests",
     }
     [solve] = daemon.requests
-    assert (solve.frontend, solve.internal, solve.ref) == ("", True, "mine")
+    assert (solve.frontend, solve.internal, solve.ref != "mine") == ("", True, True)
 
 
 async def test_what_go_writes_for_nothing_is_nothing() -> None:
@@ -265,7 +265,7 @@ async def test_a_daemon_without_a_gateway_says_so_and_the_build_is_cancelled() -
             await builder.lint(request("mine"))
         assert await builder.active_builds() == ()
 
-    assert daemon.cancelled == ["mine"]
+    assert len(daemon.cancelled) == 1
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda each: st.lists(each) | st.dictionaries(
