@@ -19,6 +19,7 @@ _COMMANDS = {
     "plan": ("orchestrator.cli.plan:plan", "Show what would be built, and why."),
     "apps": ("orchestrator.cli.look:apps", "List the apps of the monorepo."),
     "detect": ("orchestrator.cli.look:detect", "Show what directories are recognised as."),
+    "cache": ("orchestrator.cli.cache:cache", "See what lies on a builder's disk, and prune it."),
     "tag": ("orchestrator.cli.tag:tag", "Put more tags on what was published."),
 }
 """Name -> the command, and its line in `--help`, which must not import it."""

@@ -52,9 +52,9 @@ class CacheRecord(msgspec.Struct, frozen=True, kw_only=True):
     in_use: bool
     shared: bool
     """Also part of something that pruning leaves alone, such as an image."""
-    created: str
-    """A time, as RFC 3339 writes it."""
-    last_used: str | None
+    created: float
+    """Seconds since the epoch."""
+    last_used: float | None
 
 
 class DiskUsage(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ The API's own description is moby's `api/swagger.yaml`; what it leaves out was r
 driver) and 2.0.0-beta.24 (containerd's image store). `tests/docker/test_replies.py` holds these records.
 """
 
+import datetime as dt
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,7 @@ _SNAPSHOTTER = ("driver-type", "io.containerd.snapshotter.v1")
 _PUSHED = re.compile(r"\S+: digest: (sha256:[0-9a-f]{64}) size: \d+")
 _DIGEST = re.compile(r"Digest: (sha256:[0-9a-f]{64})")
 _LOADED = re.compile(r"Loaded image(?: ID)?: (\S+)\n?")
-_NEVER = "0001-01-01T00:00:00Z"
+_NEVER = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 """Go's zero time."""
 
 
@@ -52,9 +53,9 @@ class _Record(_Pascal, frozen=True):
     size: int
     in_use: bool
     shared: bool
-    created_at: str
+    created_at: dt.datetime
     description: str = ""
-    last_used_at: str | None = None
+    last_used_at: dt.datetime | None = None
 
 
 class _Container(_Pascal, frozen=True):
@@ -201,8 +202,8 @@ def usage(reply: Mapping[str, Any]) -> DiskUsage:
                 size=each.size,
                 in_use=each.in_use,
                 shared=each.shared,
-                created=each.created_at,
-                last_used=None if each.last_used_at in (None, _NEVER) else each.last_used_at,
+                created=each.created_at.timestamp(),
+                last_used=each.last_used_at.timestamp() if each.last_used_at and each.last_used_at > _NEVER else None,
             )
             for each in sorted(told.build_cache or (), key=lambda each: (each.created_at, each.id))
         ),

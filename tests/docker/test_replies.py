@@ -107,7 +107,7 @@ def test_disk_usage_adds_up() -> None:
         "InUse": False,
         "Shared": True,
         "Size": 100,
-        "CreatedAt": "2026-11-21T14:00:00Z",
+        "CreatedAt": "2026-11-21T14:00:00.000000001Z",
         "LastUsedAt": "0001-01-01T00:00:00Z",
         "UsageCount": 1,
     }
@@ -133,7 +133,7 @@ def test_disk_usage_adds_up() -> None:
                 size=100,
                 in_use=False,
                 shared=True,
-                created="2026-11-21T14:00:00Z",
+                created=1795269600.0,
                 last_used=None,
             ),
         ),

@@ -57,6 +57,8 @@ def commands() -> Mapping[str, click.Command]:
 
 
 def options_of(command: click.Command) -> list[set[str]]:
+    if isinstance(command, click.Group):
+        return [options for each in command.commands.values() for options in options_of(each)]
     return [{*each.opts, *each.secondary_opts} for each in command.params if isinstance(each, click.Option)]
 
 
