@@ -26,16 +26,17 @@ def detect(root: Path, settings: Settings) -> Detection | None:
     return choice.detect(files.AppFiles(root), settings)
 
 
-def build(root: Path, settings: Settings) -> AppBuild:
+def build(root: Path, settings: Settings, *, within: Path | None = None) -> AppBuild:
     """Everything needed to build the image of the app in `root`.
 
     Args:
-        root: the app's directory; nothing outside of it is read.
+        root: the app's directory; nothing outside of it becomes part of the image.
         settings: what configuration says about the app.
+        within: the monorepo's root, so that a workspace around the app is seen.
 
     Raises:
         langs.errors.LangError: the app's language cannot be told, or a file of the app cannot be understood.
     """
-    from langs import choice  # noqa: PLC0415  (as above)
+    from langs import choice, files  # noqa: PLC0415  (as above)
 
-    return choice.build(root, settings)
+    return choice.build(files.AppFiles(root, within), settings)

@@ -1,7 +1,5 @@
 """Which language an app is built as: what is said, else what the files show."""
 
-from pathlib import Path
-
 import msgspec
 
 from langs import base, commands, dockerfile, procfile
@@ -42,13 +40,12 @@ def detect(files: AppFiles, settings: Settings) -> Detection | None:
     return _each_file_once(msgspec.structs.replace(chosen, considered=considered))
 
 
-def build(root: Path, settings: Settings) -> AppBuild:
-    """Everything needed to build the app in `root`.
+def build(files: AppFiles, settings: Settings) -> AppBuild:
+    """Everything needed to build the app.
 
     Raises:
         LangError: nothing speaks for a language, or a file cannot be understood.
     """
-    files = AppFiles(root)
     detection = detect(files, settings)
     if detection is None:
         raise LangError(

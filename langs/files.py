@@ -55,15 +55,25 @@ class AppFiles:
 
     Args:
         root: the app's directory. A symlink to it is resolved: the caller chose it.
+        within: the monorepo's root, where it is known: what lies between it and the app can be asked, too.
 
     Raises:
         LangError: `root` is not a directory that can be read.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, within: Path | None = None) -> None:
         self.root = Path(os.path.realpath(root))
+        self._within = self.root if within is None else Path(os.path.realpath(within))
         if not self.root.is_dir():
             raise LangError(f"{root} is not a directory", hint="Name the directory that holds the app's files.")
+
+    @cached_property
+    def enclosing(self) -> "tuple[AppFiles, ...]":
+        """The directories around the app, the nearest first, up to the monorepo's root."""
+        if not self.root.is_relative_to(self._within):
+            return ()
+        depth = len(self.root.relative_to(self._within).parts)
+        return tuple(AppFiles(directory) for directory in self.root.parents[:depth])
 
     @cached_property
     def listing(self) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ def detect(files: AppFiles) -> Detection | None:
         evidence.append(started)
     if not evidence:
         return None
-    root = (package is not None and package.workspaces) or files.exists("pnpm-workspace.yaml")
+    root = (package is not None and bool(package.workspaces)) or files.exists("pnpm-workspace.yaml")
     return Detection(
         language=NAME,
         evidence=tuple(evidence),
@@ -90,11 +90,12 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     lock = files.first(*_NPM_LOCKS)
     has_manifest = files.exists(packagejson.FILE)
     if has_manifest and lock is None:
+        _refuse_member(files)
         warnings += ("there is no package-lock.json: the versions installed may differ from build to build",)
     kept = _dev_tool(package, command)
     if kept:
         warnings += (f"devDependencies stay in the image: the start command runs {kept}, which is one of them",)
-    sources_first = package.workspaces or bool(package.install_scripts)
+    sources_first = bool(package.workspaces or package.install_scripts)
     if package.install_scripts:
         names = ", ".join(package.install_scripts)
         warnings += (f"every change of source installs again: package.json runs {names} at installation",)
@@ -234,6 +235,30 @@ def _refuse_outside(package: PackageJson) -> None:
                 file=packagejson.FILE,
                 hint="The build sees the app's directory only: publish that package, or build both with a Dockerfile.",
             )
+
+
+def _refuse_member(files: AppFiles) -> None:
+    """Installed alone and unlocked, a member would get whatever the index has under its neighbours' names."""
+    for above in files.enclosing:
+        package = packagejson.read(above)
+        path = files.root.relative_to(above.root).as_posix()
+        if above.exists("pnpm-workspace.yaml") or (package and _matches(package.workspaces, path)):
+            raise LangError(
+                "this is a member of the workspace that holds it, whose lockfile is not here: building it alone would "
+                "fetch its neighbours from the package index",
+                file=packagejson.FILE,
+                hint="Workspaces cannot be built yet: give it a package-lock.json of its own, or write a Dockerfile.",
+            )
+
+
+def _matches(patterns: tuple[str, ...], path: str) -> bool:
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415  (few apps have a workspace above them)
+
+    lines = [f"!/{each[1:].lstrip('./')}" if each.startswith("!") else f"/{each.lstrip('./')}" for each in patterns]
+    try:
+        return GitIgnoreSpec.from_lines(lines).match_file(f"{path}/")
+    except ValueError:  # a pattern that nobody understands may mean this one
+        return True
 
 
 def _manifests(files: AppFiles, lock: str | None) -> tuple[tuple[str, tuple[str, ...]], ...]:

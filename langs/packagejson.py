@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -64,7 +64,8 @@ class PackageJson(msgspec.Struct, frozen=True, kw_only=True):
     dev_dependencies: Mapping[str, str] = {}
     node_versions: tuple[tuple[str, str], ...] = ()
     """What it says of Node's version: key and text, in the order in which they count."""
-    workspaces: bool = False
+    workspaces: tuple[str, ...] = ()
+    """The patterns of the packages that are installed together with this one."""
     library: bool = False
     """Whether it says that it is published for others to import."""
 
@@ -101,9 +102,16 @@ def parse(text: str) -> PackageJson:
         dependencies=(raw.dependencies or {}) | (raw.optional_dependencies or {}),
         dev_dependencies=raw.dev_dependencies or {},
         node_versions=_node_versions(raw),
-        workspaces=bool(raw.workspaces),
+        workspaces=_workspaces(raw.workspaces),
         library=any((raw.files, raw.publish_config, raw.peer_dependencies, raw.exports, raw.types)),
     )
+
+
+def _workspaces(said: object) -> tuple[str, ...]:
+    patterns = cast("dict[str, object]", said).get("packages") if isinstance(said, dict) else said
+    if isinstance(patterns, list):
+        return tuple(pattern for pattern in cast("list[object]", patterns) if isinstance(pattern, str))
+    return ("**",) if patterns else ()
 
 
 def expand(package: PackageJson, command: str) -> str:

@@ -1,7 +1,8 @@
 """Apps, settings and names become a `Plan`. Nothing is sent anywhere yet."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -12,7 +13,13 @@ from orchestrator.model import App, AppPlan, Plan
 from orchestrator.plan.naming import Facts, name_all
 from orchestrator.workspace.border import Problems, errors_of
 
-Build = Callable[[Path, Settings], AppBuild]
+
+class Build(Protocol):
+    """Makes an app's Dockerfile."""
+
+    def __call__(self, root: Path, settings: Settings, *, within: Path | None = None) -> AppBuild:
+        """See `langs.build`."""
+        ...
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +63,7 @@ def make(
     for app in selected:
         repository, tags = names[app.path].repository, names[app.path].tags
         with problems.collected(app.path, declared=config.is_declared(app.path)), errors_of(app.path):
-            built = build(app.directory, app.settings)
+            built = build(app.directory, app.settings, within=config.root)
             plans.append(AppPlan(app=app, build=built, repository=repository, tags=tags, reason=reason))
     problems.raise_all(among=len(discovered), otherwise="name the paths of those that are to be built")
     return Plan(root=config.root, apps=tuple(plans), push=push)
