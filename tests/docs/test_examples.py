@@ -6,8 +6,10 @@ document that shows it fails.
 
 import re
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -20,6 +22,9 @@ from orchestrator.errors import ConfigError
 from tests.docs import console
 from tests.docs.console import DOCUMENTS, ROOT
 from tests.lab import Lab
+
+if TYPE_CHECKING:
+    from tests.lab.state import Engine
 
 ELSEWHERE = {
     "./quickstart": (".ci/run", "./quickstart"),
@@ -60,13 +65,18 @@ def _needs_lab(document: Path) -> bool:
     return any(word in command for command in typed for word in ("$REGISTRY", "fleetpacks build", "tests.lab"))
 
 
+def _needs_engine(document: Path) -> bool:
+    """Whether examples in Python speak to a Docker Engine, at `SOCKET`."""
+    return "path=SOCKET" in document.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "document",
     [
         pytest.param(
             document,
             id=str(document.relative_to(ROOT)),
-            marks=[pytest.mark.real] if _needs_lab(document) else [],
+            marks=[pytest.mark.real] if _needs_lab(document) or _needs_engine(document) else [],
         )
         for document in DOCUMENTS
     ],
@@ -74,7 +84,12 @@ def _needs_lab(document: Path) -> bool:
 def test_every_example_of_a_document_does_what_the_document_says(
     document: Path, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    _evaluate(document, tmp_path, request.getfixturevalue("lab") if _needs_lab(document) else None)
+    names: dict[str, str] = {}
+    if _needs_engine(document):
+        engine: Engine = request.getfixturevalue("engine_graph")
+        lab: Lab = request.getfixturevalue("lab")
+        names = {"SOCKET": str(engine.socket), "REGISTRY": lab.registry}
+    _evaluate(document, tmp_path, request.getfixturevalue("lab") if _needs_lab(document) else None, names)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +137,7 @@ def test_every_block_of_a_document_is_of_a_language_that_is_checked(document: Pa
     assert hidden == []
 
 
-def _evaluate(document: Path, directory: Path, lab: Lab | None) -> None:
+def _evaluate(document: Path, directory: Path, lab: Lab | None, names: Mapping[str, str] | None = None) -> None:
     home = directory / "home"
     home.mkdir()
     path = f"{Path(sys.executable).parent}:{environment.read()['PATH']}"
@@ -136,6 +151,7 @@ def _evaluate(document: Path, directory: Path, lab: Lab | None) -> None:
         console.block("json", _decode),
         console.block("python", PythonEvaluator()),
     )
+    parsed.namespace.update(names or {})
     for example in parsed.examples():
         example.evaluate()
 
