@@ -19,11 +19,11 @@ from orchestrator.buildkit.grpc import Connection, ConnectionLostError, GrpcErro
 
 _CHECK = "/grpc.health.v1.Health/Check"
 
-_TURN = 1.0
+TURN = 1.0
 """Seconds."""
-_QUIET = 5
+QUIET = 5
 """Turns without a byte after which the daemon is asked."""
-_PATIENCE = 30
+PATIENCE = 30
 """Turns without a byte, after the question was sent, until the daemon counts as lost."""
 
 
@@ -43,7 +43,7 @@ class Liveness:
         """Give the connection up as soon as its peer counts as lost; returns then, or when it has ended anyway."""
         async with anyio.create_task_group() as asking:
             while not self._connection.ended:
-                await anyio.sleep(_TURN)
+                await anyio.sleep(TURN)
                 self._turn(asking)
             asking.cancel_scope.cancel()
 
@@ -56,13 +56,13 @@ class Liveness:
                 self._question = None
             return
         self._quiet += 1
-        if self._question is None and self._quiet >= _QUIET:
+        if self._question is None and self._quiet >= QUIET:
             self._question = anyio.CancelScope()
             asking.start_soon(self._ask, self._question)
         if self._unanswered:
             self._unanswered += 1
-        if self._unanswered > _PATIENCE:
-            seconds = round(self._quiet * _TURN)
+        if self._unanswered > PATIENCE:
+            seconds = round(self._quiet * TURN)
             self._connection.give_up(f"it has been silent for {seconds} s, and does not answer whether it lives")
 
     async def _ask(self, scope: anyio.CancelScope) -> None:

@@ -78,7 +78,7 @@ class Mount(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class CacheMount(msgspec.Struct, frozen=True):
-    """A cache that the target mounts."""
+    """A cache that the target mounts. The Dockerfile frontend of v0.30.0 lists none."""
 
     id: str = msgspec.field(name="ID")
     location: Location | None = None

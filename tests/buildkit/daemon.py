@@ -73,6 +73,8 @@ class Daemon:
         self._more_news = anyio.Event()
         self.questions: list[Message] = []
         self.checks = 0
+        self.unknown_at_first = 0
+        """How many calls of the gateway find no build yet."""
         self._tasks: TaskGroup = anyio.create_task_group()
         self._sessions: dict[str, Connection] = {}
         self._session_came = anyio.Event()
@@ -173,7 +175,8 @@ class Daemon:
     async def _bridge_solve(self, call: Call) -> None:
         assert self._frontend is not None
         ref = dict(call.metadata)["buildkit-controlapi-buildid"]
-        if ref not in self._returned:
+        self.unknown_at_first -= bool(self.unknown_at_first)
+        if self.unknown_at_first or ref not in self._returned:
             raise GrpcError(GrpcStatus.NOT_FOUND, f"forwarding Solve: no such job {ref!s}")
         answer = await self._frontend(gateway_pb2.SolveRequest.FromString(await call.receive()))
         result = gateway_pb2.Result(metadata=answer)

@@ -9,6 +9,8 @@ import anyio
 import msgspec
 from anyio.abc import SocketAttribute, SocketStream
 
+_TLS = b"\x16"
+"""How TLS begins: RFC 8446, 5.1."""
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -63,6 +65,9 @@ async def _read(stream: SocketStream) -> Asked:
     data = b""
     while b"\r\n\r\n" not in data:
         data += await stream.receive()
+        if data.startswith(_TLS):
+            # Who tries TLS first would wait for its end.
+            raise anyio.EndOfStream
     head, _, body = data.partition(b"\r\n\r\n")
     length = _LENGTH.search(head)
     missing = int(length[1]) - len(body) if length else 0

@@ -215,18 +215,13 @@ async def test_a_question_is_repeated_while_the_daemon_does_not_know_the_build(
 ) -> None:
     monkeypatch.setattr(gateway, "_UNKNOWN_PAUSE", 0.01)
     daemon, _ = answering([{"name": "frontend.outline", "version": "1", "opts": None}])
-    waiting = daemon._wait_for_frontend
-
-    async def slow(solve: control_pb2.SolveRequest) -> dict[str, str]:
-        await anyio.sleep(0.05)
-        return await waiting(solve)
-
-    monkeypatch.setattr(daemon, "_wait_for_frontend", slow)
+    daemon.unknown_at_first = 3
     async with connected(daemon) as builder:
         with anyio.fail_after(5):
             answers = await builder.describe(request())
 
     assert [answer.name for answer in answers] == ["frontend.outline"]
+    assert daemon.unknown_at_first == 0
 
 
 async def test_a_frontend_that_refuses_is_a_failed_build_with_its_details() -> None:

@@ -18,12 +18,12 @@ from tests.buildkit.real import ROOT, Watched, client, private_daemon, shell_roo
 from tests.buildkit.real import request as real_request
 from tests.lab import Lab
 
-TURN = 0.02
+SHORT = 0.02
 
 
 @pytest.fixture(autouse=True)
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(liveness, "_TURN", TURN)
+    monkeypatch.setattr(liveness, "TURN", SHORT)
 
 
 class Stoppable(ByteStream):
@@ -80,8 +80,7 @@ async def test_a_daemon_that_is_stopped_under_a_build_is_lost_and_nothing_hangs(
         tasks.start_soon(stop, stopped)
         with anyio.fail_after(10), pytest.raises(DaemonLostError, match=r"silent for .* whether it lives") as caught:
             await builder.solve(request(), on_status=ignored)
-
-    assert "hangs" in caught.value.hint
+        assert "hangs" in caught.value.hint
 
 
 async def test_a_daemon_that_never_answers_a_question_is_lost_too() -> None:
@@ -92,7 +91,7 @@ async def test_a_daemon_that_never_answers_a_question_is_lost_too() -> None:
 
 
 async def test_a_build_that_is_silent_for_long_is_asked_after_and_goes_on() -> None:
-    quiet = TURN * (liveness._QUIET + liveness._PATIENCE) * 3
+    quiet = SHORT * (liveness.QUIET + liveness.PATIENCE) * 3
 
     async def solve(_request: control_pb2.SolveRequest, _session: Connection) -> dict[str, str]:
         await anyio.sleep(quiet)
@@ -109,7 +108,7 @@ async def test_a_build_that_is_silent_for_long_is_asked_after_and_goes_on() -> N
 
 async def test_a_daemon_that_does_not_know_the_question_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "_CHECK", "/no.such/Method")
-    quiet = TURN * (liveness._QUIET + liveness._PATIENCE) * 2
+    quiet = SHORT * (liveness.QUIET + liveness.PATIENCE) * 2
 
     async def solve(_request: control_pb2.SolveRequest, _session: Connection) -> dict[str, str]:
         await anyio.sleep(quiet)
@@ -127,10 +126,10 @@ async def test_nobody_is_asked_while_nobody_waits() -> None:
 
     async with stoppable(daemon) as (builder, stopped):
         await builder.info()
-        await anyio.sleep(TURN * liveness._QUIET * 3)
+        await anyio.sleep(SHORT * liveness.QUIET * 3)
         checks = daemon.checks
         stopped.set()
-        await anyio.sleep(TURN * (liveness._QUIET + liveness._PATIENCE) * 2)
+        await anyio.sleep(SHORT * (liveness.QUIET + liveness.PATIENCE) * 2)
         connections = daemon.connections
 
     assert (checks, daemon.checks, connections) == (0, 0, 1)
@@ -151,7 +150,7 @@ async def test_a_status_that_nobody_reads_is_no_sign_of_death() -> None:
 
     async def on_status(_update: StatusUpdate) -> None:
         if not read.is_set():
-            await anyio.sleep(TURN * (liveness._QUIET + liveness._PATIENCE) * 2)
+            await anyio.sleep(SHORT * (liveness.QUIET + liveness.PATIENCE) * 2)
             read.set()
 
     async with stoppable(Daemon(solve=solve, status=status)) as (builder, _):
@@ -190,7 +189,7 @@ async def test_a_real_daemon_that_is_stopped_is_lost_and_leaves_nothing_behind(l
 async def test_a_real_daemon_that_was_stopped_for_less_than_our_patience_goes_on(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(liveness, "_TURN", 0.1)
+    monkeypatch.setattr(liveness, "TURN", 0.1)
     seen = Watched()
 
     async with private_daemon(lab, tmp_path) as (process, socket), anyio.create_task_group() as tasks:
@@ -198,7 +197,7 @@ async def test_a_real_daemon_that_was_stopped_for_less_than_our_patience_goes_on
         async def stop_for_a_while() -> None:
             await seen.said(b"began").wait()
             process.send_signal(signal.SIGSTOP)
-            await anyio.sleep(0.1 * liveness._PATIENCE / 2)
+            await anyio.sleep(0.1 * liveness.PATIENCE / 2)
             process.send_signal(signal.SIGCONT)
 
         tasks.start_soon(stop_for_a_while)
