@@ -103,8 +103,11 @@ class Journal:
 
 
 def failure(event: AppFailed) -> str:
-    """What went wrong with an app, and what to do next."""
-    return f"error: {printable(event.app)}: {indented(event.message)}\nhint: {indented(event.hint)}\n"
+    """What went wrong with an app, where in its Dockerfile, the step's last words, and what to do next."""
+    where = [f"  {event.file}:{line} | {text}" for line, text in enumerate(event.source, event.line or 1)]
+    said = ["  the step's last lines:", *(f"  | {line}" for line in event.log)] if event.log else []
+    lines = "".join(f"{printable(line)}\n" for line in (*where, *said))
+    return f"error: {printable(event.app)}: {indented(event.message)}\n{lines}hint: {indented(event.hint)}\n"
 
 
 def counts(event: RunCompleted) -> str:

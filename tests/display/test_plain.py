@@ -170,3 +170,33 @@ def test_the_log_of_a_failed_app_is_never_held_whole() -> None:
 
     assert sum(pieces) > 10_000_000
     assert max(pieces) < 1_000_000
+
+
+def test_a_failure_shows_the_dockerfiles_lines_and_the_steps_last_words() -> None:
+    failed = AppFailed(
+        time=5,
+        app="api",
+        kind="build",
+        message="Dockerfile:3: no",
+        hint="h",
+        transient=False,
+        seconds=3,
+        file="Dockerfile",
+        line=3,
+        source=("RUN make \\", "  all\x1b[2J"),
+        command="make all",
+        exit_code=2,
+        log=("make: *** Error 2",),
+    )
+
+    with closing(Plain()) as display:
+        *_, end = _rendered(display, failed, _RUN[-1])
+
+    assert (
+        "error: api: Dockerfile:3: no\n"
+        "  Dockerfile:3 | RUN make \\\n"
+        "  Dockerfile:4 |   all[2J\n"
+        "  the step's last lines:\n"
+        "  | make: *** Error 2\n"
+        "hint: h\n"
+    ) in end

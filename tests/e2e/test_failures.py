@@ -8,6 +8,7 @@ import anyio
 import msgspec
 import pytest
 
+from orchestrator.events import StepCompleted
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start
 from tests.e2e.proxy import refusing
@@ -70,6 +71,23 @@ async def test_one_apps_failure_says_why_and_stops_no_other(
     assert failure.hint
     assert result.code == (75 if failure.transient and len(result.failed()) == 1 else 1)
     assert result.left == ()
+    real_count.record("build")
+
+
+async def test_a_failed_step_is_told_with_its_line_its_code_and_its_last_words(
+    lab: Lab, build: Start, real_count: RealCount, tmp_path: Path
+) -> None:
+    root = tmp_path / "source"
+    app(root, "bad", "FROM debian:bookworm-slim\nCOPY token.txt /\nRUN echo so far && echo no further >&2 && exit 3\n")
+
+    result = await ran(build, root, image=f"{lab.registry}/failures/{{app}}")
+
+    failure = result.failed()["bad"]
+    assert (failure.file, failure.line, failure.exit_code) == ("Dockerfile", 3, 3)
+    assert failure.command == "echo so far && echo no further >&2 && exit 3"
+    assert failure.source == (f"RUN {failure.command}",)
+    assert failure.log == ("so far", "no further")
+    assert failure.step in {event.step for event in result.events if isinstance(event, StepCompleted)}
     real_count.record("build")
 
 
