@@ -114,13 +114,15 @@ class Watched:
 
 @asynccontextmanager
 async def private_daemon(
-    lab: Lab, folder: Path, *, shut_in: Sequence[str] = ()
+    lab: Lab, folder: Path, *, shut_in: Sequence[str] = (), program: Path | None = None, snapshotter: str = "native"
 ) -> AsyncGenerator[tuple[Process, Path]]:
     """A buildkitd that a test may kill; yields its process and its socket.
 
     Args:
         lab: whose programs and base images it uses.
         folder: holds everything of it, also the temporary directories that a killed daemon leaves.
+        program: another buildkitd than the lab's.
+        snapshotter: one that works on the folder's file system.
         shut_in: more namespaces, as words for `unshare`; what it has mounted goes with its mount namespace anyway.
     """
     socket = folder / "s"
@@ -128,11 +130,11 @@ async def private_daemon(
     config.write_text(
         f'root = "{folder}/root"\n[grpc]\naddress = ["unix://{socket}"]\n[otel]\nsocketPath = "{folder}/otel"\n'
         f"[cdi]\ndisabled = true\n[worker.containerd]\nenabled = false\n[worker.oci]\nenabled = true\n"
-        f'binary = "{lab.runc}"\nnetworkMode = "host"\nsnapshotter = "native"\n'
+        f'binary = "{lab.runc}"\nnetworkMode = "host"\nsnapshotter = "{snapshotter}"\n'
         f'[registry."docker.io"]\nmirrors = ["{lab.registry}"]\n[registry."{lab.registry}"]\nhttp = true\n'
     )
-    program = str(lab.buildctl.with_name("buildkitd"))
-    command = ["unshare", "--mount", *shut_in, program, "--config", str(config)]
+    program = program or lab.buildctl.with_name("buildkitd")
+    command = ["unshare", "--mount", *shut_in, str(program), "--config", str(config)]
     env = {**environment.read(), "TMPDIR": str(folder)}
     with (folder / "log").open("wb") as log:
         async with await anyio.open_process(command, stdin=None, stdout=log, stderr=log, env=env) as process:

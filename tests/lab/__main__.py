@@ -27,7 +27,7 @@ def lab() -> None:
 @lab.command()
 @click.option("--builder/--no-builder", default=True, help="Whether buildkitd is started (default: yes).")
 @click.option("--peers", is_flag=True, help="Also build what the benchmarks compare with (buildx).")
-@click.option("--engines", is_flag=True, help="Also start two Docker Engines: Debian's 20.10, and a current one.")
+@click.option("--engines", is_flag=True, help="Also start two Docker Engines, and have the oldest buildkitd.")
 @click.option("--unpack", is_flag=True, help="Unpack Debian's programs even where they are installed.")
 @click.option("--images/--no-images", default=True, help="Whether base images are made (default: yes).")
 def up(*, builder: bool, peers: bool, engines: bool, unpack: bool, images: bool) -> None:

@@ -7,7 +7,7 @@ firewall rule and no forwarding goes with it: a step or a container on it reache
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -47,12 +47,13 @@ class _Version(msgspec.Struct, frozen=True, rename="pascal"):
     version: str
 
 
-async def start(place: Layout, *, say: Callable[[str], None]) -> None:
-    """Start both engines where they do not run, and wait until they answer.
+async def start(place: Layout, *, say: Callable[[str], None], kinds: Sequence[EngineKind] = _KINDS) -> None:
+    """Start engines where they do not run, and wait until they answer.
 
     Args:
         place: the state directory, with a registry that runs.
         say: receives one line per thing done.
+        kinds: which ones; the one with the graph driver needs no compiler.
 
     Raises:
         LabError: a program cannot be had, or an engine does not come up.
@@ -61,7 +62,8 @@ async def start(place: Layout, *, say: Callable[[str], None]) -> None:
     docker, containerd, tini, mapper = [
         await tools.debian_package(place, name) for name in ("docker.io", "containerd", "tini", "libdevmapper1.02.1")
     ]
-    await tools.dockerd(place, say)
+    if "containerd" in kinds:
+        await tools.dockerd(place, say)
     ip = await _ip(place)
     programs: Mapping[EngineKind, Path] = {
         "graph": docker / "usr" / "sbin" / "dockerd",
@@ -74,9 +76,11 @@ async def start(place: Layout, *, say: Callable[[str], None]) -> None:
         "PATH": ":".join([*map(str, folders), str(Path(record.runc).parent), _SYSTEM_PATH]),
         "LD_LIBRARY_PATH": ":".join(str(folder) for folder in mapper.glob("lib/*")),
     }
-    for kind, program in programs.items():
+    for kind in kinds:
         await _bridge(place, kind, ip)
-        await _start(place, kind, program, containerd=folders[0] / "containerd", environment=environment, say=say)
+        await _start(
+            place, kind, programs[kind], containerd=folders[0] / "containerd", environment=environment, say=say
+        )
 
 
 def running(place: Layout) -> tuple[Engine, ...]:

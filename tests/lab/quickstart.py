@@ -1,7 +1,9 @@
 """The README's first command, behind `./quickstart`: from a virtual environment to an app's HTTP answer.
 
-The builder is the daemon at `$BUILDKIT_HOST` when that answers, else the lab's. Base images are made only where Docker
-Hub cannot be reached. The build is the installed command itself, as its user would type it.
+The builder is the daemon at `$BUILDKIT_HOST` or `$DOCKER_HOST` when that answers, or this machine's Docker Engine; else
+the lab's buildkitd, or where nothing can compile that, Debian's Docker Engine, unpacked. Base images are made only
+where Docker Hub cannot be reached; an engine that nobody named would have none there, and is left alone. The build is
+the installed command itself, as its user would type it.
 """
 
 import signal
@@ -12,12 +14,15 @@ from pathlib import Path
 import anyio
 import httpx
 
+from orchestrator.app.builder import ENGINE_SOCKET, engine_address
 from orchestrator.buildkit import Client
+from orchestrator.config import load
+from orchestrator.docker import Engine
 from orchestrator.errors import FleetpacksError
 from remote import address
 from remote.connect import dialer
 from remote.errors import RemoteError
-from tests.lab import up
+from tests.lab import engines, tools, up
 from tests.lab.container import started
 from tests.lab.errors import LabError
 from tests.lab.state import Layout, caller_environment
@@ -42,15 +47,17 @@ async def quickstart(place: Layout, *, say: Callable[[str], None], show: Callabl
         LabError: a step failed.
         FleetpacksError: the image to be started cannot be pulled.
     """
-    own = await _own_builder(say)
     hub = await _hub_answers()
+    own = await own_builder(say) or await own_engine(say, hub=hub)
     if not hub:
         say("Docker Hub cannot be reached: base images are made from package registries")
     if own and not hub:
-        say("$BUILDKIT_HOST must get its base images by itself; unset it to use a builder with the lab's images")
-    lab = await up.up(place, builder=own is None, images=own is None and not hub, peers=False, installed=True, say=say)
+        say("it must get its base images by itself; unset the variable to use a builder with the lab's images")
+    unpacked = own is None and hub and not _compiles(place)
+    builder, images = own is None and not unpacked, own is None and not hub
+    lab = await up.up(place, builder=builder, images=images, peers=False, installed=True, say=say)
+    host = own or (await unpacked_engine(place, say) if unpacked else lab.buildkit_host)
     template = f"{lab.registry}/demo/{{app}}"
-    host = own or lab.buildkit_host
     program = Path(sys.executable).with_name("fleetpacks")
     command = [str(program), "build", "-C", str(_MONOREPO), "--image", template, "--host", host, "--push"]
     say(" ".join(command))
@@ -65,7 +72,8 @@ async def quickstart(place: Layout, *, say: Callable[[str], None], show: Callabl
         raise LabError(f"{_SHOWN} answered with status {answer.status_code}", hint="see its answer above")
 
 
-async def _own_builder(say: Callable[[str], None]) -> str | None:
+async def own_builder(say: Callable[[str], None]) -> str | None:
+    """The daemon at `$BUILDKIT_HOST`, if it answers."""
     url = caller_environment().get("BUILDKIT_HOST")
     if not url:
         return None
@@ -74,10 +82,51 @@ async def _own_builder(say: Callable[[str], None]) -> str | None:
         async with Client(await dialer(builder), address=url) as client:
             can = await client.capabilities()
     except (RemoteError, FleetpacksError) as error:
-        say(f"$BUILDKIT_HOST={url} does not answer ({error}): the lab's buildkitd is used")
+        say(f"$BUILDKIT_HOST={url} does not answer ({error}): another builder is used")
         return None
     say(f"using $BUILDKIT_HOST={url}: {can.kind}")
     return url
+
+
+async def own_engine(say: Callable[[str], None], *, hub: bool) -> str | None:
+    """The Docker Engine at `$DOCKER_HOST`, or where Docker Hub can be reached, this machine's; if it answers.
+
+    Args:
+        say: hears what is used, or why it is not.
+        hub: whether Docker Hub can be reached.
+    """
+    variables = caller_environment()
+    said = variables.get("DOCKER_HOST")
+    if not said and not (hub and await anyio.Path(ENGINE_SOCKET).is_socket()):
+        return None
+    name = f"$DOCKER_HOST={said}" if said else ENGINE_SOCKET
+    try:
+        at = engine_address(load(None, variables))
+        async with Engine(at) as engine:
+            info = await engine.info()
+    except FleetpacksError as error:
+        say(f"{name} is of no use ({error}): another builder is used")
+        return None
+    if not isinstance(at.at, address.UnixAddress):
+        say(f"{name} is elsewhere, and does not see the registry of this machine: another builder is used")
+        return None
+    say(f"using Docker Engine {info.version} at {name}")
+    return str(at)
+
+
+def _compiles(place: Layout) -> bool:
+    """Whether a buildkitd is there, or can be made."""
+    try:
+        return place.buildkit.exists() or bool(tools.go("buildkitd has to be compiled once"))
+    except LabError:
+        return False
+
+
+async def unpacked_engine(place: Layout, say: Callable[[str], None]) -> str:
+    """Debian's Docker Engine, of the lab; returns its address."""
+    say("there is no Go compiler for a buildkitd: Debian's Docker Engine is unpacked, and started as no service")
+    await engines.start(place, say=say, kinds=("graph",))
+    return f"docker://{place.engine_socket('graph')}"
 
 
 async def _hub_answers() -> bool:

@@ -13,6 +13,8 @@ from orchestrator.config import environment
 from tests.lab.process import Daemon
 
 BUILDKIT = "v0.30.0"
+BUILDKIT_OLDEST = "v0.13.2"
+"""The oldest line that fleetpacks takes."""
 BUILDX = "v0.33.0"
 DOCKERD = "v2.0.0-beta.24"
 DAEMONS = ("registry", "buildkitd")
@@ -30,6 +32,8 @@ class Lab(msgspec.Struct, frozen=True, kw_only=True):
     buildctl: Path
     buildx: Path
     """Exists only after `up --peers`."""
+    oldest_buildkitd: Path
+    """A program; exists only after `up --engines`."""
     runc: Path
     state: Path
 
@@ -85,6 +89,10 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     def buildkit(self) -> Path:
         """The folder of buildkitd's and buildctl's binaries."""
         return self.root / "bin" / f"buildkit-{BUILDKIT}"
+
+    @property
+    def buildkit_oldest(self) -> Path:
+        return self.root / "bin" / f"buildkit-{BUILDKIT_OLDEST}"
 
     @property
     def buildx(self) -> Path:
@@ -151,6 +159,7 @@ def lab_of(place: Layout, record: Record) -> Lab:
         buildkitd=place.socket,
         buildctl=place.buildkit / "buildctl",
         buildx=place.buildx / "buildx",
+        oldest_buildkitd=place.buildkit_oldest / "buildkitd",
         runc=Path(record.runc),
         state=place.root,
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 
 from tests.lab.errors import LabError
-from tests.lab.state import BUILDKIT, BUILDX, DOCKERD, Layout, caller_environment
+from tests.lab.state import BUILDKIT, BUILDKIT_OLDEST, BUILDX, DOCKERD, Layout, caller_environment
 
 _MODULES = Path(__file__).parent / "modules"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -46,6 +46,18 @@ async def buildkit(place: Layout, say: Callable[[str], None]) -> None:
         packages=("github.com/moby/buildkit/cmd/buildkitd", "github.com/moby/buildkit/cmd/buildctl"),
         version=f"-X github.com/moby/buildkit/version.Version={BUILDKIT}",
         into=place.buildkit,
+    )
+
+
+async def buildkit_oldest(place: Layout, say: Callable[[str], None]) -> None:
+    """Compile the oldest buildkitd that fleetpacks takes, unless that was done before."""
+    await _compile(
+        place,
+        say,
+        module="buildkit-oldest",
+        packages=("github.com/moby/buildkit/cmd/buildkitd",),
+        version=f"-X github.com/moby/buildkit/version.Version={BUILDKIT_OLDEST}",
+        into=place.buildkit_oldest,
     )
 
 

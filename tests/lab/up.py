@@ -50,7 +50,7 @@ async def up(
         peers: also build the programs that benchmarks compare with.
         installed: whether Debian's programs may be those of the machine.
         say: receives one line per thing done.
-        docker: whether both Docker Engines are wanted, too.
+        docker: whether both Docker Engines, and the program of the oldest buildkitd, are wanted, too.
 
     Raises:
         LabError: a part cannot be had or does not come up.
@@ -69,6 +69,7 @@ async def up(
     if peers:
         await tools.buildx(place, say)
     if docker:
+        await tools.buildkit_oldest(place, say)
         await engines.start(place, say=say)
     if images:
         await bases.ensure(lab, place, installed=installed, say=say)
