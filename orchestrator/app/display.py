@@ -64,6 +64,7 @@ async def execute(
     def hurry() -> None:
         displays.cancel_scope.deadline = anyio.current_time() + _SHOWN_WITHIN
 
+    outcomes: Outcomes = {}
     with signals.handled_by(hurry):
         async with anyio.create_task_group() as displays:
             displays.start_soon(display)

@@ -271,3 +271,28 @@ def test_all_errors_have_a_hint(root: Path) -> None:
 
     assert caught.value.hint
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, (False, False, False)),
+        ({"NO_COLOR": "0", "TERM": "xterm", "CI": "false"}, (True, False, False)),
+        ({"NO_COLOR": "", "TERM": "dumb", "CI": "true"}, (False, True, True)),
+        ({"TERM": "unknown", "CI": "woodpecker"}, (False, True, True)),
+    ],
+)
+def test_the_environment_says_what_a_terminal_may_be_shown(
+    root: Path, variables: dict[str, str], expected: tuple[bool, bool, bool]
+) -> None:
+    said = load(root, variables).environment
+
+    assert (said.no_color, said.dumb_terminal, said.in_ci) == expected
+
+
+def test_annotations_and_the_summary_are_githubs_alone(root: Path) -> None:
+    elsewhere = load(root, {"GITHUB_STEP_SUMMARY": "/s"}).environment.ci
+    github = load(root, {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "/s"}).environment.ci
+
+    assert (elsewhere.annotates, elsewhere.summary) == (False, None)
+    assert (github.annotates, github.summary) == (True, Path("/s"))

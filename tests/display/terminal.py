@@ -4,6 +4,7 @@ What is written is also checked byte for byte: nothing reaches it but text, line
 may use.
 """
 
+import codecs
 import fcntl
 import os
 import re
@@ -15,6 +16,7 @@ from typing import TextIO
 
 import anyio
 import pyte
+from pyte.modes import DECAWM
 
 _ALLOWED = re.compile(r"\r|\n|\x1b\[(?:\?7[lh]|\d+A|K|J|[\d;]*m)")
 _STEERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -30,6 +32,7 @@ class Terminal:
         self._master = master
         self._screen = pyte.HistoryScreen(columns, lines, history=10_000, ratio=0.001)
         self._pyte = pyte.ByteStream(self._screen)
+        self._text = codecs.getincrementaldecoder("utf-8")()
         self._changed = anyio.Event()
         self.resize(columns, lines)
 
@@ -48,7 +51,7 @@ class Terminal:
     def clean(self) -> bool:
         """Whether a shell could go on here: a visible cursor at a line's beginning, wrapping, no colour left."""
         cursor = self._screen.cursor
-        wraps = pyte.modes.DECAWM in self._screen.mode
+        wraps = DECAWM in self._screen.mode
         return wraps and not cursor.hidden and cursor.x == 0 and cursor.attrs.fg == "default" and not cursor.attrs.bold
 
     @property
@@ -94,7 +97,7 @@ class Terminal:
             if not data:
                 return
             self._pyte.feed(data)
-            self.written += data.decode()
+            self.written += self._text.decode(data)
             self._changed.set()
 
     def check(self) -> None:

@@ -7,6 +7,7 @@ import pyte
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyte.modes import LNM
 from rich.cells import cell_len
 
 from orchestrator.display.table.board import Board
@@ -28,6 +29,8 @@ from orchestrator.events import (
     StepStarted,
 )
 
+FLAGS = "\N{REGIONAL INDICATOR SYMBOL LETTER D}\N{REGIONAL INDICATOR SYMBOL LETTER E}" * 60
+"""Two columns each for rich, four for pyte: terminals differ, too."""
 _SGR = re.compile(r"\x1b\[[\d;]*m")
 _SEQUENCES = re.compile(r"\r|\n|\x1b\[(?:\?7[lh]|\d+A|K|J|[\d;]*m)")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
@@ -44,6 +47,7 @@ texts = st.one_of(
             "\u202egnp.exe",
             "日本語" * 20,
             "e" + "\u0301" * 200,
+            FLAGS,
             "👨\u200d👩\u200d👧",
             "a\tb\r\nc",
             "\ud800",
@@ -123,7 +127,7 @@ def test_pictures_stay_in_their_place_whatever_another_program_thinks_of_a_chara
     happened: list[Event], columns: int, lines: int
 ) -> None:
     screen = pyte.HistoryScreen(columns, lines)
-    screen.set_mode(pyte.modes.LNM)
+    screen.set_mode(LNM)
     stream = pyte.Stream(screen)
     written = ""
     with closing(Table(plain_look, lambda: (columns, lines))) as table:
@@ -139,6 +143,20 @@ def test_pictures_stay_in_their_place_whatever_another_program_thinks_of_a_chara
         written += "".join(table.ending())
 
     assert _CONTROL.search(_SEQUENCES.sub("", written)) is None
+
+
+def test_a_line_that_is_wider_than_we_think_is_cut_by_the_terminal() -> None:
+    screen = pyte.HistoryScreen(80, 8)
+    screen.set_mode(LNM)
+    with closing(Table(plain_look, lambda: (80, 8))) as table:
+        table.take(RunStarted(time=1, apps=("a",), builder="b"))
+        table.take(AppStarted(time=1, app="a", host="b", image="i"))
+        table.take(StepStarted(time=1, app="a", step="s", name=FLAGS))
+
+        pyte.Stream(screen).feed(table.picture())
+
+    assert screen.cursor.y == 4
+    assert screen.display[3].startswith("1 running")
 
 
 def test_nothing_is_taken_for_markup_of_rich() -> None:

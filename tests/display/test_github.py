@@ -93,13 +93,13 @@ def test_the_runner_of_these_tests_obeys_where_nothing_is_stopped() -> None:
 
 
 def test_a_failure_is_an_annotation_at_the_line_of_its_dockerfile() -> None:
-    failed = failure("RUN make: exit code 2, 100%\nsecond", "read: it", file="Dockerfile", line=7)
+    failed = failure("RUN make: exit code 2, 100%0A\nsecond", "read: it", file="Dockerfile", line=7)
 
-    runner = read(*run("x", failed=failed), dockerfiles={"api": Path("/work/apps/a,b:c/Dockerfile")})
+    runner = read(*run("x", failed=failed), dockerfiles={"api": Path("/work/apps/a,b::c%3A/Dockerfile")})
 
     [annotation] = [command for command in runner.commands if command.name == "error"]
-    assert annotation.properties == {"file": "/work/apps/a,b:c/Dockerfile", "line": "7", "title": "api: build"}
-    assert annotation.data == "RUN make: exit code 2, 100%\nsecond\nread: it"
+    assert annotation.properties == {"file": "/work/apps/a,b::c%3A/Dockerfile", "line": "7", "title": "api: build"}
+    assert annotation.data == "RUN make: exit code 2, 100%0A\nsecond\nread: it"
 
 
 def test_a_generated_dockerfile_is_no_place_to_point_at() -> None:

@@ -260,8 +260,19 @@ async def test_a_picture_is_written_over_the_last_one_and_erases_nothing_before(
     assert all("\x1b[J\x1b[?7h" in picture for picture in (first, second))
 
 
+async def test_a_line_that_became_shorter_leaves_no_rest() -> None:
+    async with terminal(80, 24) as screen, shown(screen) as send:
+        tell(send, run_of("a"), started("a"), step("a", "[1/2] RUN a long command with many words"))
+        await screen.until(lambda text: "many words" in text)
+        tell(send, step("a", "[2/2] RUN b"))
+        text = await screen.until(lambda text: "RUN b" in text)
+
+    assert text.splitlines()[2].endswith("[2/2] RUN b")
+
+
 async def test_a_terminal_that_takes_nothing_holds_up_no_event() -> None:
     apps = [f"app{number}" for number in range(50)]
+    shown_meanwhile = "nothing was tried"
     send, receive = anyio.create_memory_object_stream[Event](0)
     async with terminal(80, 24) as screen:
         with closing(table_on(screen.stream, colour=False)) as table:
