@@ -66,7 +66,8 @@ async def _read(stream: SocketStream) -> Asked:
     while b"\r\n\r\n" not in data:
         data += await stream.receive()
         if data.startswith(_TLS):
-            # Who tries TLS first would wait for its end.
+            # Who tries TLS first goes on in the clear when this comes, and would wait for it otherwise.
+            await stream.send(b"HTTP/1.0 400 Bad Request\r\n\r\n")
             raise anyio.EndOfStream
     head, _, body = data.partition(b"\r\n\r\n")
     length = _LENGTH.search(head)
