@@ -44,6 +44,7 @@ def _row(pattern: str, error: type[FleetpacksError], hint: str) -> _Row:
     return _Row(pattern=pattern, error=error, hint=hint)
 
 
+_NO_SPACE = r"(^|: )no space left on device(: unknown)?$"
 _FULL = "No space left on device"
 """How programs say it; in a step's output it chooses a hint, and no more than that."""
 _FULL_HINT = "the daemon's disk is full: prune its cache (buildctl prune), or give it more room"
@@ -81,7 +82,7 @@ _ROWS = (
         "the step's output says why",
     ),
     _row(
-        r"(^|: )no space left on device(: unknown)?$",
+        _NO_SPACE,
         BuilderFullError,
         _FULL_HINT,
     ),
@@ -243,6 +244,8 @@ def protocol_error(error: GrpcError) -> FleetpacksError:
     """Say in our terms why a daemon failed a call that is not a build."""
     if error.status in (Status.UNAVAILABLE, Status.CANCELLED):
         return DaemonLostError(f"the daemon does not answer: {error.message}", hint=_LOST)
+    if re.search(_NO_SPACE, _judged(error.message)):
+        return BuilderFullError(f"the daemon's disk is full: {error.message}", hint=_FULL_HINT)
     hint = "the daemon's words say what it did not like; its log may say more"
     if error.status is Status.UNIMPLEMENTED:
         hint = "fleetpacks needs a buildkitd of v0.12 or newer at the builder's address"

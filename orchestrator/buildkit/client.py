@@ -211,40 +211,45 @@ class Client:
     async def _run(self, request: SolveRequest, on_status: OnStatus, question: Question | None = None) -> SolveResult:
         exporters = request.exporters if question is None else ()
         received = FileSend({number: each.destination for number, each in enumerate(exporters) if each.destination})
-        async with (
-            self._channel.translated(),
-            self._channel.control() as control,
-            self._channel.open() as session_connection,
-            received.opened(),
-        ):
-            files = FileSyncState()
-            handlers = {**self._handlers(request, files), **received.handlers()}
-            session = Session(secrets.token_hex(16), shared_key=request.shared_key, handlers=handlers)
-            build = Build(
-                request,
-                control=control,
-                session=session,
-                files=files,
-                session_connection=session_connection,
-                on_status=on_status,
-                question=question,
-            )
-            try:
-                response = await build.run()
-                await received.commit()
-            finally:
-                # A daemon that was given up would not answer this either.
-                if not build.answered and not control.given_up:
-                    with anyio.move_on_after(_CANCEL_PATIENCE, shield=True):
-                        await self._until_gone(request.ref)
-            return SolveResult(
-                digest=response.get(_DIGEST),
-                exporter_response=response,
-                sent_bytes=session_connection.sent_bytes,
-                entries=files.entries,
-                files_sent=files.files_requested,
-                warnings=tuple(received.warnings),
-            )
+        unfinished = False
+        try:
+            async with (
+                self._channel.translated(),
+                self._channel.control() as control,
+                self._channel.open() as session_connection,
+                received.opened(),
+            ):
+                files = FileSyncState()
+                handlers = {**self._handlers(request, files), **received.handlers()}
+                session = Session(secrets.token_hex(16), shared_key=request.shared_key, handlers=handlers)
+                build = Build(
+                    request,
+                    control=control,
+                    session=session,
+                    files=files,
+                    session_connection=session_connection,
+                    on_status=on_status,
+                    question=question,
+                )
+                try:
+                    response = await build.run()
+                    await received.commit()
+                finally:
+                    # A daemon that was given up would not answer a question about it either.
+                    unfinished = not build.answered and not control.given_up
+                return SolveResult(
+                    digest=response.get(_DIGEST),
+                    exporter_response=response,
+                    sent_bytes=session_connection.sent_bytes,
+                    entries=files.entries,
+                    files_sent=files.files_requested,
+                    warnings=tuple(received.warnings),
+                )
+        finally:
+            # Behind its connections: one that only we know to be broken would carry the build on.
+            if unfinished:
+                with anyio.move_on_after(_CANCEL_PATIENCE, shield=True):
+                    await self._until_gone(request.ref)
 
     async def _inquire(self, name: str, request: SolveRequest, kind: type[subrequests.Answer]) -> subrequests.Answer:
         # Each under a ref of its own: a daemon may still hold the last one's when it has answered.

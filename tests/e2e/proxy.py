@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 
 import anyio
 import httpx
@@ -15,17 +16,25 @@ _TLS_HANDSHAKE = 0x16
 _HOP = frozenset({"connection", "content-length", "transfer-encoding", "content-encoding"})
 
 Refuse = Callable[[str, str], int | None]
-"""Method and path -> the status to refuse with, or None."""
+"""Method and path -> the status to refuse with, or None; 0 closes the connection without a word."""
 
 
 @asynccontextmanager
-async def refusing(lab: Lab, refuse: Refuse) -> AsyncGenerator[str]:
-    """Serve plain HTTP on the loopback; yields `127.0.0.1:PORT`."""
+async def refusing(lab: Lab, refuse: Refuse, *, delay: float = 0) -> AsyncGenerator[str]:
+    """Serve plain HTTP on the loopback; yields `127.0.0.1:PORT`.
+
+    Args:
+        lab: whose registry answers what is not refused.
+        refuse: which requests are.
+        delay: seconds until any answer.
+    """
 
     async def serve(stream: SocketStream) -> None:
         async with stream:
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-                await stream.send(await _answer(stream, real, refuse))
+                answer = await _answer(stream, real, refuse)
+                await anyio.sleep(delay)
+                await stream.send(answer)
 
     async with (
         httpx.AsyncClient(base_url=f"http://{lab.registry}", trust_env=False, timeout=60) as real,
@@ -52,8 +61,12 @@ async def _answer(stream: SocketStream, real: httpx.AsyncClient, refuse: Refuse)
     request, *lines = head.decode("latin-1").split("\r\n")
     method, path, _ = request.split(" ")
     status = refuse(method, path)
+    if status == 0:
+        raise anyio.EndOfStream
     if status is not None:
-        return f"HTTP/1.1 {status} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+        return (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+        )
     headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
     answer = await real.request(
         method, path, content=body, headers=[pair for pair in headers if pair[0].lower() not in _HOP]
