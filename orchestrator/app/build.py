@@ -125,7 +125,7 @@ async def run_build(
                 await anyio.to_thread.run_sync(result.write, config.result_file, ended)
         if document is not None:
             document.write(result.encode(ended).decode())
-    summarise(config.environment.ci.summary, plan, outcomes, failure, progress)
+    summarise(config.environment.ci, plan, outcomes, failure, progress)
     if failure is not None and not signals.exit_code:
         raise failure
     return code

@@ -10,7 +10,8 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from orchestrator.app.signals import Signals
-from orchestrator.display import jsonlines
+from orchestrator.config.environment import Platform
+from orchestrator.display import github, jsonlines
 from orchestrator.display.github import GitHub
 from orchestrator.display.output import show
 from orchestrator.display.plain import Plain
@@ -76,20 +77,19 @@ async def execute(
 
 
 def summarise(
-    path: Path | None,
-    plan: Plan,
-    outcomes: Outcomes,
-    failure: FleetpacksError | None,
-    stream: TextIO,
+    platform: Platform, plan: Plan, outcomes: Outcomes, failure: FleetpacksError | None, stream: TextIO
 ) -> None:
-    """Append what became of a run to the summary of a CI job, if there is one; a failure to do so is only told."""
-    if path is None:
-        return
-    try:
-        summary.append(path, summary.markdown(plan, outcomes, error=failure.message if failure else None))
-    except OSError as error:
-        with suppress(OSError):
-            stream.write(f"warning: {path}: the job's summary cannot be written: {error.strerror}\n")
+    """Tell a CI platform what became of a run, also of one that never began; a failure to do so is only told."""
+    with suppress(OSError):
+        if failure is not None and platform.annotates:
+            stream.write(github.error({"title": f"fleetpacks: {failure.kind}"}, f"{failure.message}\n{failure.hint}"))
+        if platform.summary is None:
+            return
+        try:
+            text = summary.markdown(plan, outcomes, error=failure.message if failure else None)
+            summary.append(platform.summary, text)
+        except OSError as error:
+            stream.write(f"warning: {platform.summary}: the job's summary cannot be written: {error.strerror}\n")
 
 
 def _dockerfiles(plan: Plan) -> Mapping[str, Path]:

@@ -59,15 +59,19 @@ class GitHub:
         file = self._dockerfiles.get(event.app)
         if file is not None and event.file is not None:
             properties = {"file": str(file), **({"line": str(event.line)} if event.line else {}), **properties}
-        said = ",".join(f"{name}={value(text)}" for name, text in properties.items())
-        message = data(f"{event.message}\n{event.hint}")
-        return f"::error {said}::{message}\n"
+        return error(properties, f"{event.message}\n{event.hint}")
 
     def _stop(self) -> str:
         return f"::stop-commands::{self._token}\n"
 
     def _resume(self) -> str:
         return f"::{self._token}::\n"
+
+
+def error(properties: Mapping[str, str], message: str) -> str:
+    """The line that makes an annotation."""
+    said = ",".join(f"{name}={value(text)}" for name, text in properties.items())
+    return f"::error {said}::{data(message)}\n"
 
 
 def data(text: str) -> str:

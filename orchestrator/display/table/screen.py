@@ -3,7 +3,9 @@
 Each picture is one write: the cursor goes up to the table's first line, every line is written over the old one and its
 rest erased. Nothing is erased before, so nothing flickers. No mode of the terminal outlives the write: the cursor is
 never hidden and the alternate screen never used, so whatever ends this process leaves a terminal that works. Lines do
-not wrap while they are drawn, because a terminal may think otherwise than we do of a character's width.
+not wrap while they are drawn, because a terminal may think otherwise than we do of a character's width. A terminal that
+wraps old lines anew when it becomes narrower keeps their beginnings above the table: to go up further could erase what
+is not ours.
 
 Events are folded as they come, whatever the terminal does: a terminal that is stopped holds up its pictures only.
 """
