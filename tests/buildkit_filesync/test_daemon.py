@@ -94,8 +94,7 @@ async def test_a_file_that_cannot_be_sent_is_our_error_with_its_name(lab: Lab) -
     root = Path("/sys/devices/virtual/mem/null")
 
     with anyio.fail_after(30), pytest.raises(ContextError) as caught:
-        await build(lab, root, key=secrets.token_hex())
+        await build(lab, root, "FROM scratch\nCOPY dev /\n", key=secrets.token_hex())
 
-    assert "/sys/devices/virtual/mem/null/" in caught.value.message
-    assert "changed its size" in caught.value.message
+    assert caught.value.message.startswith("/sys/devices/virtual/mem/null/dev changed its size")
     assert caught.value.hint

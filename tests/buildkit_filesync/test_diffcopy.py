@@ -48,6 +48,18 @@ def write(root: Path, *paths: str) -> None:
         (root / path).write_text(path)
 
 
+def write_many(root: Path, count: int, *, store: Path | None) -> None:
+    """Empty files in 20 directories, each with another name in a store, where there is one."""
+    for directory in range(20):
+        (root / f"packages-{directory:02}").mkdir()
+        for number in range(count // 20):
+            path = root / f"packages-{directory:02}" / f"some-component-{number:05}.module.css"
+            os.mknod(path)
+            if store:
+                store.mkdir(exist_ok=True)
+                (store / f"{directory}-{number}").hardlink_to(path)
+
+
 def write_bytes(path: bytes, content: bytes) -> None:
     with open(path, "wb") as file:  # noqa: PTH123  pathlib knows no bytes
         file.write(content)
@@ -498,12 +510,14 @@ async def test_no_descriptor_stays_open(root: Path, state: FileSyncState) -> Non
     assert os.listdir("/proc/self/fd") == before  # noqa: PTH208  as above
 
 
-async def test_a_huge_list_needs_little_memory(root: Path, state: FileSyncState) -> None:
-    count = 20_000
-    for directory in range(20):
-        (root / f"packages-{directory:02}").mkdir()
-        for number in range(count // 20):
-            os.mknod(root / f"packages-{directory:02}" / f"some-component-{number:05}.module.css")
+@pytest.mark.parametrize("stored", [False, True], ids=["files", "links into a package manager's store"])
+async def test_a_huge_list_needs_little_memory(
+    root: Path,
+    state: FileSyncState,
+    stored: bool,  # noqa: FBT001 -- a parameter of the test
+) -> None:
+    count = 10_000
+    write_many(root, count, store=root.parent / "store" if stored else None)
 
     async with receiving(source(root), state) as receiver:
         await receiver.step()
@@ -519,6 +533,28 @@ async def test_a_huge_list_needs_little_memory(root: Path, state: FileSyncState)
 
     assert state.entries == count + 20
     assert peak / count < 400
+
+
+async def test_a_file_of_5_gibibytes_is_announced_whole_and_read_piece_by_piece(
+    root: Path, state: FileSyncState
+) -> None:
+    size, wanted = 5 * 1024**3, 64 * 1024**2
+    with (root / "disk.img").open("wb") as file:
+        file.truncate(size)
+
+    async with receiving(source(root), state) as receiver:
+        await receiver.list()
+        await receiver.send(Packet.PACKET_REQ)
+        got = 0
+        while got < wanted:
+            got += len(Packet.FromString(await receiver.call.receive()).data)
+        await receiver.send(Packet.PACKET_ERR, data=b"enough")
+        with pytest.raises(GrpcError, match="enough"):
+            async for _ in receiver.call:
+                pass
+
+    assert receiver.stats[0].size == size
+    assert state.sent_bytes < 2 * wanted
 
 
 async def test_a_huge_file_needs_little_memory(root: Path, state: FileSyncState) -> None:

@@ -31,6 +31,7 @@ _Table = dict[str, object]
         ("port = = 1\n", "fleetpacks.toml:1: not valid TOML", "Mend the line"),
         ('port = 1\nrun = "\n', "fleetpacks.toml:2: not valid TOML", "Mend the line"),
         (f"port = {'9' * 5000}\n", "fleetpacks.toml: a number has too many digits", "Shorten"),
+        ("ssh = ['default', '../x']\n", "fleetpacks.toml:1: ssh[1]: expected the id of an agent", "default"),
         ('secrets = [\n "A",\n "B C",\n]\n', "fleetpacks.toml:1: secrets[1]: expected an identifier", "Letters"),
         ('[env]\n"A-B" = "1"\n', "fleetpacks.toml:2: env.A-B: expected the name of a variable", "Letters"),
         ('run = "a\\nb"\n', "fleetpacks.toml:1: run: expected one line", "script"),

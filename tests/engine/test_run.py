@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from langs.model import AppBuild, Detection, Settings
@@ -12,7 +13,16 @@ from orchestrator.buildkit import Log, SolveRequest, SolveResult, StatusUpdate, 
 from orchestrator.engine.publish import Published
 from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import BuildFailedError, DaemonLostError
-from orchestrator.events import AppCancelled, AppCompleted, AppFailed, Event, RunCompleted, RunStarted, StepLog
+from orchestrator.events import (
+    AppCancelled,
+    AppCompleted,
+    AppFailed,
+    AppWarning,
+    Event,
+    RunCompleted,
+    RunStarted,
+    StepLog,
+)
 from orchestrator.model import App, AppPlan, Plan
 
 _DIGEST = "sha256:" + "0" * 64
@@ -167,6 +177,20 @@ async def test_output_is_told_by_whole_lines_also_when_a_build_ends_within_one()
     _, events = await execute(plan_of("a"), ScriptedSolver(nothing))
 
     assert [event.text for event in events if isinstance(event, StepLog)] == ["a", "b"]
+
+
+async def test_what_could_not_be_written_is_a_warning_of_its_app() -> None:
+    class Solver(ScriptedSolver):
+        async def solve(
+            self, request: SolveRequest, *, on_status: Callable[[StatusUpdate], Awaitable[None]]
+        ) -> SolveResult:
+            result = await super().solve(request, on_status=on_status)
+            return msgspec.structs.replace(result, warnings=("2 device files were left out",))
+
+    _, events = await execute(plan_of("a"), Solver(nothing))
+
+    [warning] = [event for event in events if isinstance(event, AppWarning)]
+    assert (warning.app, warning.message) == ("a", "2 device files were left out")
 
 
 async def test_without_push_nothing_is_published() -> None:

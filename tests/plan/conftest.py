@@ -13,13 +13,13 @@ MakeApp = Callable[..., App]
 
 @pytest.fixture
 def make_app() -> MakeApp:
-    def make(path: str, *, name: str | None = None, secrets: tuple[str, ...] = ()) -> App:
+    def make(path: str, *, name: str | None = None, secrets: tuple[str, ...] = (), ssh: tuple[str, ...] = ()) -> App:
         return App(
             name=name or path.rpartition("/")[2],
             path=path,
             directory=Path("/shop") / path,
             detection=Detection(language="go", evidence=()),
-            settings=Settings(secrets=secrets),
+            settings=Settings(secrets=secrets, ssh=ssh),
         )
 
     return make

@@ -124,3 +124,31 @@ def test_variables_that_speak_of_one_app_refuse_several(tmp_path: Path, make_app
     assert caught.value.message == "$LANGUAGE, $RUN_COMMAND: can only speak of one app, and 2 are selected: a, b"
     assert planner.sole(config, apps[:1]) == apps[0]
     assert planner.sole(_config(tmp_path, {"PORT": "80"}), apps) is None
+
+
+@pytest.mark.parametrize(
+    ("offered", "variables", "message"),
+    [
+        ("", {}, "ssh.default: 'a' declares this SSH agent, and the operator does not offer it"),
+        ("[ssh.default]\n", {}, "ssh.default: it has no socket, and $SSH_AUTH_SOCK is not set"),
+        ("[ssh.default]\n", {"SSH_AUTH_SOCK": "/agent"}, None),
+        ("[ssh.default]\nsocket = '/other'\n", {}, None),
+    ],
+)
+def test_an_agent_must_be_declared_by_both_sides(
+    tmp_path: Path, make_app: Callable[..., App], offered: str, variables: dict[str, str], message: str | None
+) -> None:
+    operator, source = tmp_path / "operator.toml", tmp_path / "source"
+    operator.write_text(offered)
+    source.mkdir()
+    config = load(source, {"FLEETPACKS_CONFIG": str(operator), **variables})
+    apps = (make_app("a", ssh=("default",)),)
+    request = planner.Request(secrets_needed=True)
+    told: str | None = None
+
+    try:
+        planner.make(config, apps, apps, request, build=_build, facts=_FACTS)
+    except ConfigError as error:
+        told = error.message.removeprefix(f"{operator}: ")
+
+    assert told == message

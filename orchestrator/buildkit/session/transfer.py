@@ -90,7 +90,7 @@ class Transfer:
         # By number; None for what has no content, or was asked for.
         self._paths: list[bytes | None] = []
         self._sizes = array("q")
-        self._first_names: dict[tuple[int, int], str] = {}
+        self._first_names: dict[int, bytes] = {}
         self._receiving = anyio.CancelScope()
         self._over = False
         self._failure: ContextError | None = None
@@ -179,22 +179,28 @@ class Transfer:
 
     def _next_entries(self) -> list[tuple[bytes, Entry, bytes]]:
         return [
-            (os.fsencode(path), entry, self._stat(path, entry))
-            for path, entry in itertools.islice(self._entries, _ENTRIES_AT_ONCE)
+            (name, entry, self._stat(name, entry))
+            for name, entry in (
+                (os.fsencode(path), entry) for path, entry in itertools.islice(self._entries, _ENTRIES_AT_ONCE)
+            )
         ]
 
-    def _stat(self, path: str, entry: Entry) -> bytes:
+    def _stat(self, name: bytes, entry: Entry) -> bytes:
         major, minor = entry.device
-        # Of files with several names only those are known together which are sent: the first one stands for all.
-        link = entry.link if entry.inode is None else self._first_names.setdefault(entry.inode, path)
+        link = os.fsencode(entry.link)
+        if entry.inode is not None:
+            # Of a file's names only those are known which are sent: the first of them stands for all.
+            device, inode = entry.inode
+            first = self._first_names.setdefault(device << 64 | inode, name)
+            link = b"" if first is name else first
         return encode(
             Packet.PACKET_STAT,
             stat=Stat(
-                path=os.fsencode(path),
+                path=name,
                 mode=entry.mode,
                 size=entry.size,
                 mod_time=entry.mtime,
-                linkname=os.fsencode(link) if link != path or entry.inode is None else b"",
+                linkname=link,
                 devmajor=major,
                 devminor=minor,
                 xattrs=entry.xattrs,
