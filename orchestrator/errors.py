@@ -108,12 +108,6 @@ class EngineError(FleetpacksError):
     kind = "engine"
 
 
-class DiskFullError(EngineError):
-    """A Docker Engine's disk is full."""
-
-    kind = "disk-full"
-
-
 class ProtocolError(FleetpacksError):
     """A daemon or a registry spoke in a way that its protocol does not allow."""
 
@@ -133,10 +127,10 @@ class BuilderUnreachableError(TransientError):
     kind = "builder-unreachable"
 
 
-class BuilderFullError(TransientError):
-    """A daemon's disk is full. It collects its own garbage, so that the same build may go well later, or elsewhere."""
+class DiskFullError(TransientError):
+    """A builder's disk is full. It collects its own garbage, so that the same may go well later, or elsewhere."""
 
-    kind = "builder-full"
+    kind = "disk-full"
 
 
 class DaemonLostError(TransientError):

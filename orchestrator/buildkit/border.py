@@ -16,10 +16,10 @@ from orchestrator.buildkit.details import STEP_FAILED, failed_step, step_failure
 from orchestrator.buildkit.grpc import ConnectionLostError, GrpcError, Status
 from orchestrator.buildkit.grpc.wire import HTTP1
 from orchestrator.errors import (
-    BuilderFullError,
     BuilderUnreachableError,
     BuildFailedError,
     DaemonLostError,
+    DiskFullError,
     FailedStep,
     FleetpacksError,
     ImageNotFoundError,
@@ -47,7 +47,7 @@ def _row(pattern: str, error: type[FleetpacksError], hint: str) -> _Row:
 _NO_SPACE = r"(^|: )no space left on device(: unknown)?$"
 _FULL = "No space left on device"
 """How programs say it; in a step's output it chooses a hint, and no more than that."""
-_FULL_HINT = "the daemon's disk is full: prune its cache (buildctl prune), or give it more room"
+_FULL_HINT = "the daemon's disk is full: prune its cache (fleetpacks cache prune), or give it more room"
 _MOST_JUDGED = 4096
 """Characters at each end of a text: matching takes up to the square of a text's length."""
 _WRAPPED = r"^(failed to solve with frontend [\w.]+: |failed to create LLB definition: )+"
@@ -83,7 +83,7 @@ _ROWS = (
     ),
     _row(
         _NO_SPACE,
-        BuilderFullError,
+        DiskFullError,
         _FULL_HINT,
     ),
     _row(
@@ -245,7 +245,7 @@ def protocol_error(error: GrpcError) -> FleetpacksError:
     if error.status in (Status.UNAVAILABLE, Status.CANCELLED):
         return DaemonLostError(f"the daemon does not answer: {error.message}", hint=_LOST)
     if re.search(_NO_SPACE, _judged(error.message)):
-        return BuilderFullError(f"the daemon's disk is full: {error.message}", hint=_FULL_HINT)
+        return DiskFullError(f"the daemon's disk is full: {error.message}", hint=_FULL_HINT)
     hint = "the daemon's words say what it did not like; its log may say more"
     if error.status is Status.UNIMPLEMENTED:
         hint = "fleetpacks needs a buildkitd of v0.12 or newer at the builder's address"

@@ -11,9 +11,9 @@ from anyio.abc import ByteStream
 
 from orchestrator.buildkit import Client, SolveRequest, StatusUpdate
 from orchestrator.errors import (
-    BuilderFullError,
     BuildFailedError,
     DaemonLostError,
+    DiskFullError,
     FleetpacksError,
     RegistryUnavailableError,
 )
@@ -223,8 +223,8 @@ async def small_disk(lab: Lab, folder: Path) -> AsyncGenerator[Path]:
 @pytest.mark.parametrize(
     ("dockerfile", "kind"),
     [
-        ("FROM scratch\nCOPY big /\n", BuilderFullError),
-        ("FROM debian:bookworm-slim\nCOPY small /\n", BuilderFullError),
+        ("FROM scratch\nCOPY big /\n", DiskFullError),
+        ("FROM debian:bookworm-slim\nCOPY small /\n", DiskFullError),
         (ROOT + "RUN while :; do cat /bin/sh >>/f || exit 5; done\n", BuildFailedError),
     ],
     ids=["context", "base image", "step"],
