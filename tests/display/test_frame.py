@@ -190,6 +190,25 @@ def test_steps_are_the_instructions_of_all_stages_without_their_base_images() ->
 
 
 @pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("[b 6/6] RUN --mount=type=cache,id=x,target=/y --network=none go build -o x", "[b 6/6] RUN go build -o x"),
+        ("[2/2] COPY --from=builder --chown=1000:1000 /app ./", "[2/2] COPY /app ./"),
+        ("[2/2] RUN make --jobs 2", "[2/2] RUN make --jobs 2"),
+        ("exporting to image", "exporting to image"),
+    ],
+)
+def test_a_row_shows_the_command_and_not_the_flags_before_it(name: str, shown: str) -> None:
+    board = Board()
+    board.apply(AppStarted(time=1, app="a", host="b", image="i"))
+    board.apply(StepStarted(time=1, app="a", step="s", name=name))
+
+    [row] = board.view().running
+
+    assert row.step == shown
+
+
+@pytest.mark.parametrize(
     ("count", "text"),
     [
         (0, "0 B"),

@@ -23,6 +23,8 @@ from orchestrator.events import (
 _INSTRUCTION = re.compile(r"\[(?:([^\]]+) )?(\d{1,4})/(\d{1,4})\] (FROM )?")
 """How BuildKit names a Dockerfile's instructions: `[builder 2/6] RUN make`. A base image is numbered too, but no step
 that could be cached."""
+_FLAGS = re.compile(r"(?<=\] )(RUN|COPY|ADD) (?:--\S+ +)+")
+"""What stands before the command, and would fill the row: `RUN --mount=type=cache,... make`."""
 _LAYER = "sha256:"
 
 
@@ -97,6 +99,7 @@ class _App:
         activity = self._moving[step].activity if step in self._moving else ""
         if activity and not activity.startswith(_LAYER):
             name = f"{name}: {activity}"
+        name = _FLAGS.sub(r"\1 ", name, count=1)
         return Row(
             app=event.app,
             language=event.language,
