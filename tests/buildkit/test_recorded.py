@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import anyio
 import pytest
 
 from orchestrator.buildkit.border import solve_error
@@ -13,7 +14,10 @@ from orchestrator.errors import (
     RegistryError,
     RegistryUnavailableError,
 )
-from tests.buildkit.recorder import Recorded, load
+from tests.buildkit.real import client
+from tests.buildkit.recorder import Recorded, load, provoke
+from tests.buildkit.scenarios import SCENARIOS, Scenario
+from tests.lab import Lab
 
 EXPECTED: dict[str, tuple[type[FleetpacksError], str]] = {
     "step: exit 3": (BuildFailedError, "output says why"),
@@ -112,6 +116,30 @@ def test_what_a_real_daemon_said_has_its_error_and_its_hint(version: str, name: 
 
 def test_every_scenario_was_recorded_from_the_daemon_that_the_lab_has() -> None:
     assert load()["v0.30.0"].keys() == EXPECTED.keys()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_the_labs_daemon_still_fails_as_recorded(lab: Lab) -> None:
+    found: dict[str, type[FleetpacksError]] = {}
+    limit = anyio.Semaphore(6)
+
+    async def run(*scenarios: Scenario) -> None:
+        for scenario in scenarios:
+            async with limit:
+                error = await provoke(builder, scenario)
+            assert EXPECTED[scenario.name][1] in error.hint
+            found[scenario.name] = type(error)
+
+    # One after the other: to the daemon they are the same layer.
+    of_a_layer = [scenario for scenario in SCENARIOS if scenario.name.startswith("base: layer")]
+    async with client(lab.buildkitd) as builder, anyio.create_task_group() as tasks:
+        tasks.start_soon(run, *of_a_layer)
+        for scenario in SCENARIOS:
+            if scenario not in of_a_layer:
+                tasks.start_soon(run, scenario)
+
+    assert found == {name: kind for name, (kind, _) in EXPECTED.items()}
 
 
 @pytest.mark.parametrize(

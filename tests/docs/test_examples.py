@@ -70,13 +70,21 @@ def _needs_engine(document: Path) -> bool:
     return "path=SOCKET" in document.read_text(encoding="utf-8")
 
 
+def _needs_buildkitd(document: Path) -> bool:
+    """Whether examples in Python speak to a buildkitd, at `BUILDKITD`."""
+    return "path=BUILDKITD" in document.read_text(encoding="utf-8")
+
+
+_NEEDS = (_needs_lab, _needs_engine, _needs_buildkitd)
+
+
 @pytest.mark.parametrize(
     "document",
     [
         pytest.param(
             document,
             id=str(document.relative_to(ROOT)),
-            marks=[pytest.mark.real] if _needs_lab(document) or _needs_engine(document) else [],
+            marks=[pytest.mark.real] if any(needs(document) for needs in _NEEDS) else [],
         )
         for document in DOCUMENTS
     ],
@@ -89,6 +97,9 @@ def test_every_example_of_a_document_does_what_the_document_says(
         engine: Engine = request.getfixturevalue("engine_graph")
         lab: Lab = request.getfixturevalue("lab")
         names = {"SOCKET": str(engine.socket), "REGISTRY": lab.registry}
+    if _needs_buildkitd(document):
+        lab = request.getfixturevalue("lab")
+        names = {"BUILDKITD": str(lab.buildkitd), "REGISTRY": lab.registry}
     _evaluate(document, tmp_path, request.getfixturevalue("lab") if _needs_lab(document) else None, names)
 
 
