@@ -92,14 +92,16 @@ def build(lab: Lab, tmp_path: Path) -> Start:
         source: Path,
         *words: str,
         image: str = "",
-        host: str = "",
+        host: str | None = "",
         variables: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
     ) -> AsyncGenerator[Running]:
         temporary = tmp_path / "temporary"
         temporary.mkdir(exist_ok=True)
         command = [*before, str(Path(sys.executable).with_name("fleetpacks")), "build", "-C", str(source)]
-        command += ["--host", host or lab.buildkit_host, "--progress", "json"]
+        command += ["--progress", "json"]
+        # None: the variables say it.
+        command += [] if host is None else ["--host", host or lab.buildkit_host]
         command += ["--image", image] if image else []
         clean = {
             "PATH": environment.read()["PATH"],
