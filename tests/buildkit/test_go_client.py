@@ -12,15 +12,19 @@ from google.protobuf.message import Message
 from orchestrator.buildkit.protos import (
     auth_pb2,
     control_pb2,
+    filesync_pb2,
     fsutil_pb2,
     health_pb2,
     ops_pb2,
     secrets_pb2,
+    sshforward_pb2,
     status_pb2,
 )
-from tests.buildkit.real import ROOT, shell_root
+from tests.buildkit.real import ROOT
 from tests.buildkit.scripted_registry import Answer, Asked, scripted_registry
 from tests.buildkit.tap import PREFACE, Rpc, Tapped, rpcs, tap, unknown_fields
+from tests.buildkit_ssh.agent import Agent, real_agent
+from tests.buildkit_ssh.agent import context as context_of
 from tests.lab import Lab
 
 SESSION = "/moby.buildkit.v1.Control/Session"
@@ -33,6 +37,9 @@ OURS: dict[str, tuple[type[Message], type[Message]]] = {
     "/moby.buildkit.v1.Control/Info": (control_pb2.InfoRequest, control_pb2.InfoResponse),
     "/moby.buildkit.v1.Control/ListenBuildHistory": (control_pb2.BuildHistoryRequest, control_pb2.BuildHistoryEvent),
     "/moby.filesync.v1.FileSync/DiffCopy": (fsutil_pb2.Packet, fsutil_pb2.Packet),
+    "/moby.filesync.v1.FileSend/DiffCopy": (filesync_pb2.BytesMessage, filesync_pb2.BytesMessage),
+    "/moby.sshforward.v1.SSH/CheckAgent": (sshforward_pb2.CheckAgentRequest, sshforward_pb2.CheckAgentResponse),
+    "/moby.sshforward.v1.SSH/ForwardAgent": (sshforward_pb2.BytesMessage, sshforward_pb2.BytesMessage),
     "/moby.filesync.v1.Auth/Credentials": (auth_pb2.CredentialsRequest, auth_pb2.CredentialsResponse),
     "/moby.filesync.v1.Auth/FetchToken": (auth_pb2.FetchTokenRequest, auth_pb2.FetchTokenResponse),
     "/moby.filesync.v1.Auth/GetTokenAuthority": (
@@ -55,8 +62,12 @@ THEIRS = ("/moby.buildkit.v1.frontend.LLBBridge/", "/opentelemetry.proto.collect
 @pytest.mark.real
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_a_go_clients_conversation_holds_no_field_that_we_do_not_know(lab: Lab, tmp_path: Path) -> None:
-    async with scripted_registry(challenge) as registry, tap(tmp_path / "tap", lab.buildkitd) as connections:
-        await converse(lab, tmp_path, registry)
+    async with (
+        scripted_registry(challenge) as registry,
+        real_agent(tmp_path) as agent,
+        tap(tmp_path / "tap", lab.buildkitd) as connections,
+    ):
+        await converse(lab, tmp_path, registry, agent)
 
     outer = [rpc for connection in connections for rpc in rpcs(connection)]
     inner = [rpc for session in sessions(outer) for rpc in rpcs(session)]
@@ -88,10 +99,10 @@ async def challenge(asked: Asked) -> Answer:
     return Answer(401, headers={"WWW-Authenticate": scheme})
 
 
-async def converse(lab: Lab, folder: Path, registry: str) -> None:
+async def converse(lab: Lab, folder: Path, registry: str, agent: Agent) -> None:
     """Have buildctl use every method that we know."""
     context = folder / "context"
-    for name, data in (await shell_root()).items():
+    for name, data in (await context_of(agent)).items():
         path = anyio.Path(context / name)
         await path.parent.mkdir(parents=True, exist_ok=True)
         await path.write_bytes(data)
@@ -105,10 +116,12 @@ async def converse(lab: Lab, folder: Path, registry: str) -> None:
         await anyio.Path(context / "Dockerfile").write_text(dockerfile)
         local = ("--local", f"context={context}", "--local", f"dockerfile={context}")
         secret = ("--secret", f"id=token,src={context}/Dockerfile")
-        return await buildctl("build", "--frontend", "dockerfile.v0", *local, *secret)
+        session = (*secret, "--ssh", f"default={agent.socket}", "--output", f"type=tar,dest={folder}/out.tar")
+        return await buildctl("build", "--frontend", "dockerfile.v0", *local, *session)
 
     # Daemons check a session's health after 5 seconds.
-    run = f"RUN --mount=type=secret,id=token cat /run/secrets/token; sleep 6; echo {secrets.token_hex(4)}\n"
+    mounts = "--mount=type=secret,id=token --mount=type=ssh"
+    run = f"RUN {mounts} cat /run/secrets/token; ssh-add -l; sleep 6; echo {secrets.token_hex(4)}\n"
     assert await build(ROOT.lower() + run) == 0
     assert await buildctl("debug", "workers") == 0
     assert await buildctl("debug", "info") == 0

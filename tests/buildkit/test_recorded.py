@@ -69,7 +69,6 @@ EXPECTED: dict[str, tuple[type[FleetpacksError], str]] = {
     "base: layer 429": (RegistryUnavailableError, "later"),
     "base: layer 503": (RegistryUnavailableError, "later"),
     "base: layer damaged": (RegistryError, "not what its manifest names"),
-    "base: layer no archive": (BuildFailedError, "say more"),
     "push: 401": (RegistryError, "log in"),
     "push: 403": (RegistryError, "log in"),
     "push: 404": (RegistryError, "log in"),
