@@ -14,11 +14,14 @@ from orchestrator.buildkit.protos import status_pb2
 from orchestrator.errors import (
     BuildFailedError,
     DaemonLostError,
+    DiskFullError,
+    FailedStep,
     FleetpacksError,
     ImageNotFoundError,
     ProtocolError,
     RegistryError,
     RegistryUnavailableError,
+    TransientError,
 )
 
 PULL = "127.0.0.1:5799/a:1: failed to resolve source metadata for 127.0.0.1:5799/a:1: "
@@ -111,6 +114,62 @@ RECORDED: tuple[tuple[type[FleetpacksError], str, str], ...] = (
         "reach",
     ),
 )  # fmt: skip
+
+
+FULL = (
+    "write /root/runc-native/snapshots/snapshots/3/big: no space left on device",
+    "failed to read dockerfile: write /root/runc-native/snapshots/snapshots/4/Dockerfile: no space left on device",
+    (
+        "failed to compute cache key: failed to copy: write /root/runc-native/content/ingest/5f4e/data: "
+        "no space left on device"
+    ),
+)
+"""Of a buildkitd v0.30.0 with 24 MB of disk; its status is RESOURCE_EXHAUSTED."""
+
+
+@pytest.mark.parametrize("text", FULL)
+def test_a_full_disk_is_nobodys_fault_and_passes(text: str) -> None:
+    error = solve_error(GrpcError(Status.RESOURCE_EXHAUSTED, text))
+
+    assert type(error) is DiskFullError
+    assert isinstance(error, TransientError)
+    assert "prune" in error.hint
+
+
+def test_pruning_a_disk_that_is_too_full_for_it_says_so() -> None:
+    text = "failed to delete metadata of x: write /root/runc-native/metadata_v2.db: no space left on device"
+
+    error = protocol_error(GrpcError(Status.RESOURCE_EXHAUSTED, text))
+
+    assert type(error) is DiskFullError
+
+
+def test_a_step_that_met_a_full_disk_is_a_failed_build_with_the_hint_of_one() -> None:
+    text = 'process "/bin/sh -c dd" did not complete successfully: exit code: 1'
+    at = FailedStep(log=("dd: error writing 'x': No space left on device",))
+
+    error = solve_error(GrpcError(Status.UNKNOWN, text), at=at)
+
+    assert type(error) is BuildFailedError
+    assert "disk is full" in error.hint
+
+
+@pytest.mark.parametrize("text", ["context canceled", "failed to compute cache key: context canceled"])
+def test_a_build_that_the_daemon_cancelled_can_be_started_again(text: str) -> None:
+    error = solve_error(GrpcError(Status.UNKNOWN, text))
+
+    assert type(error) is DaemonLostError
+
+
+@pytest.mark.parametrize("wish", ["exit code: 137", "no space left on device", "context canceled"])
+def test_an_old_daemons_failed_step_is_not_judged_by_its_command(wish: str) -> None:
+    text = f"executor failed running [/bin/sh -c : ]: {wish}]: exit code: 3"
+
+    error = solve_error(GrpcError(Status.UNKNOWN, text))
+
+    assert (type(error), error.hint) == (BuildFailedError, "the step's output says why")
+    assert error.at is not None
+    assert (error.at.command, error.at.exit_code) == (f": ]: {wish}", 3)
 
 
 @pytest.mark.parametrize(("kind", "text", "hint"), RECORDED)
