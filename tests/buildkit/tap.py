@@ -121,13 +121,15 @@ def _frames(data: bytes) -> Iterator[Frame]:
 
 
 def _messages(body: bytes) -> Iterator[bytes]:
-    while len(body) >= _MESSAGE_HEADER:
-        assert body[0] == 0, "a compressed message"
-        end = _MESSAGE_HEADER + int.from_bytes(body[1:_MESSAGE_HEADER])
+    start = 0
+    while len(body) >= start + _MESSAGE_HEADER:
+        assert body[start] == 0, "a compressed message"
+        begin = start + _MESSAGE_HEADER
+        end = begin + int.from_bytes(body[start + 1 : begin])
         if len(body) < end:
             return
-        yield body[_MESSAGE_HEADER:end]
-        body = body[end:]
+        yield body[begin:end]
+        start = end
 
 
 def unknown_fields(message: Message, path: str = "") -> Iterator[str]:
