@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remote.address import UnixAddress, parse
+from remote.address import EngineAddress, TcpAddress, Tls, UnixAddress, parse
 from remote.connect import connect
 from remote.errors import AddressError, UnreachableError
 
@@ -18,6 +18,29 @@ def test_an_address_survives_being_written_and_read(name: str) -> None:
     address = UnixAddress(path=f"/run/{name}.sock")
 
     assert parse(str(address)) == address
+
+
+_PATHS = st.from_regex(r"/[a-z0-9 %?#&=+~-]{1,20}\.pem", fullmatch=True).map(Path)
+_HOSTS = st.from_regex(r"[a-z0-9]{1,10}(\.[a-z0-9]{1,10}){0,2}", fullmatch=True) | st.sampled_from(["::1", "fe80::1"])
+
+
+@given(
+    host=_HOSTS,
+    port=st.integers(1, 65535),
+    tls=st.none()
+    | st.builds(Tls, cacert=_PATHS, cert=_PATHS, key=_PATHS, servername=st.none() | _HOSTS)
+    | st.builds(Tls, cacert=_PATHS),
+    engine=st.booleans(),
+)
+def test_an_address_elsewhere_survives_too(host: str, port: int, tls: Tls | None, *, engine: bool) -> None:
+    tcp = TcpAddress(host=host, port=port, tls=tls)
+    address = EngineAddress(at=tcp) if engine else tcp
+
+    assert parse(str(address)) == address
+
+
+def test_docker_without_a_host_is_a_socket_of_this_machine() -> None:
+    assert parse("docker:///var/run/docker.sock") == EngineAddress(at=UnixAddress(path="/var/run/docker.sock"))
 
 
 @pytest.mark.parametrize(
@@ -33,6 +56,25 @@ def test_an_address_survives_being_written_and_read(name: str) -> None:
         "unix:///" + "a" * 120,
         "unix:///a%00b",
         "unix://[",
+        "tcp://host",
+        "tcp://host:0",
+        "tcp://host:65536",
+        "tcp://:1234",
+        "tcp://user@host:1234",
+        "tcp://host:1234/path",
+        "tcp://host:1234#fragment",
+        "tcp://host:1234?cacert",
+        "tcp://host:1234?cacert=",
+        "tcp://host:1234?cacert=relative.pem",
+        "tcp://host:1234?cacert=/a.pem&cacert=/b.pem",
+        "tcp://host:1234?cert=/a.pem",
+        "tcp://host:1234?key=/a.pem",
+        "tcp://host:1234?password=/a.pem",
+        "docker://",
+        "docker://host",
+        "docker://relative/path",
+        "docker:///a?cacert=/b.pem",
+        "http://host:1234",
     ],
 )
 def test_what_is_no_address_is_refused_with_a_hint(text: str) -> None:
@@ -45,13 +87,13 @@ def test_what_is_no_address_is_refused_with_a_hint(text: str) -> None:
 
 @given(st.text())
 def test_any_text_is_an_address_or_a_clear_refusal(text: str) -> None:
-    try:
-        address = parse(f"unix://{text}")
-    except AddressError:
-        return
+    for scheme in ("unix://", "tcp://", "docker://", ""):
+        try:
+            address = parse(scheme + text)
+        except AddressError:
+            continue
 
-    assert isinstance(address, UnixAddress)
-    assert address.path.startswith("/")
+        assert parse(str(address)) == address
 
 
 async def test_a_socket_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:
