@@ -95,8 +95,6 @@ class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     """The full references that now point to the image; empty when it was not pushed."""
     digest: str | None
     """None when no image was made, only files."""
-    outputs: tuple[str, ...] = ()
-    """Files and directories that were written, as they were named."""
     seconds: float
     steps: int
     """Instructions of the Dockerfile that the build came to."""
@@ -104,6 +102,8 @@ class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     """Those of them that were found in the cache."""
     sent_bytes: int
     """Bytes of context and metadata sent for this build."""
+    outputs: tuple[str, ...] = ()
+    """Files and directories that were written, as they were named."""
 
 
 class AppFailed(_Event, frozen=True, kw_only=True, tag="app-failed"):
