@@ -95,6 +95,11 @@ _ROWS = (
         "correct the Dockerfile",
     ),
     _row(
+        r"^unsupported request frontend\.",
+        ProtocolError,
+        "the daemon's Dockerfile frontend does not know this question; that of a newer one does",
+    ),
+    _row(
         r"^failed to read dockerfile: ",
         BuildFailedError,
         "name the Dockerfile relative to the app's directory, and make sure that it exists",

@@ -58,6 +58,8 @@ RECORDED: tuple[tuple[type[FleetpacksError], str, str], ...] = (
         ".dockerignore",
     ),
     (BuildFailedError, "secret x: not found", "declare the secret"),
+    # buildkitd v0.13.2
+    (ProtocolError, "unsupported request frontend.lint: unsupported request frontend.lint", "newer"),
     (BuildFailedError, "failed to load LLB: security.insecure is not allowed", "privilege"),
     (BuildFailedError, "failed to load cache key: invalid response status 404", "ADD"),
     (BuildFailedError, 'exporter "nope" could not be found', "log"),

@@ -224,16 +224,16 @@ async def test_a_question_is_repeated_while_the_daemon_does_not_know_the_build(
     assert daemon.unknown_at_first == 0
 
 
-async def test_a_frontend_that_refuses_is_a_failed_build_with_its_details() -> None:
+async def test_a_frontend_that_refuses_fails_as_a_build_does_with_its_details() -> None:
     source = {"info": {"filename": "Dockerfile", "data": "Rk9PCg=="}, "ranges": [{"start": {"line": 1}}]}
     details = status_pb2.Status(code=2, message="no")
     details.details.add(type_url="github.com/moby/buildkit/errdefs.Source+json", value=json.dumps(source).encode())
 
     async def frontend(_: gateway_pb2.SolveRequest) -> dict[str, bytes]:
-        raise GrpcError(Status.UNKNOWN, "unsupported request frontend.lint", details.SerializeToString())
+        raise GrpcError(Status.UNKNOWN, "dockerfile parse error on line 1: no", details.SerializeToString())
 
     async with connected(Daemon(frontend=frontend)) as builder:
-        with anyio.fail_after(5), pytest.raises(BuildFailedError, match="unsupported request") as caught:
+        with anyio.fail_after(5), pytest.raises(BuildFailedError, match="parse error") as caught:
             await builder.lint(request())
 
     assert caught.value.at is not None

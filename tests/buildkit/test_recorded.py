@@ -87,6 +87,7 @@ EXPECTED: dict[str, tuple[type[FleetpacksError], str]] = {
 }
 
 UNKNOWN_THERE = {
+    ("v0.13.2", "entitlement: insecure"): "correct the Dockerfile",
     ("dockerd-20.10.24", "entitlement: insecure"): "correct the Dockerfile",
     ("dockerd-20.10.24", "entitlement: host network"): "correct the Dockerfile",
     ("dockerd-20.10.24", "add: checksum"): "correct the Dockerfile",
