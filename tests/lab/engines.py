@@ -3,7 +3,8 @@
 They differ in how they keep images, which decides what they can do for a build: the old one by the overlay2 graph
 driver, the new one in containerd's image store. Everything of theirs lies below the state directory, but for the small
 files that their programs have at fixed places (`/run/docker`, `/run/containerd/s`), and a network bridge for each. No
-firewall rule and no forwarding goes with it: a step or a container on it reaches nobody but this machine.
+firewall rule and no forwarding goes with it: a step or a container on it reaches nobody but this machine, unless
+`route` lets it out.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ import msgspec
 
 from tests.lab import tools
 from tests.lab.daemons import answers, end_containers, environment_of
+from tests.lab.errors import LabError
 from tests.lab.mounts import unmount
 from tests.lab.process import Daemon, end, spawn, strays
 from tests.lab.state import Engine, EngineKind, Layout, Record
@@ -96,6 +98,38 @@ def running(place: Layout) -> tuple[Engine, ...]:
     return tuple(found)
 
 
+async def route(place: Layout, kind: EngineKind) -> None:
+    """Let the steps of an engine's builds reach the network: by one rule, which `clean` takes away again.
+
+    Tests need none, so that the lab leaves a firewall alone as long as no builds are for its user.
+
+    Raises:
+        LabError: the rule cannot be made.
+    """
+    if await _forwards(place, kind, "--check"):
+        return
+    hint = (
+        "run it where iptables works, or install Go 1.25 or newer for a buildkitd, which shares this machine's network"
+    )
+    forward = anyio.Path("/proc/sys/net/ipv4/ip_forward")
+    try:
+        if (await forward.read_text()).strip() == "0":
+            await forward.write_text("1")
+    except OSError as error:
+        raise LabError(f"{forward}: {error.strerror}", hint=hint) from error
+    if not await _forwards(place, kind, "--append"):
+        raise LabError("no rule for the network of builds can be made", hint=hint)
+
+
+async def _forwards(place: Layout, kind: EngineKind, verb: str) -> bool:
+    name, network = _network(place, kind)
+    rule = ["POSTROUTING", "--source", network, "!", "--out-interface", name, "--jump", "MASQUERADE"]
+    try:
+        return (await anyio.run_process(["iptables", "-w", "-t", "nat", verb, *rule], check=False)).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 async def clean(place: Layout, runc: str) -> None:
     """End the containers of engines that have ended, unmount what they left mounted, remove their bridges.
 
@@ -104,6 +138,8 @@ async def clean(place: Layout, runc: str) -> None:
     """
     for kind in _KINDS:
         await _clean(place, kind, runc)
+        while await _forwards(place, kind, "--delete"):
+            pass
         name, _ = _network(place, kind)
         if await anyio.Path(f"/sys/class/net/{name}").exists():
             words = [str(await _ip(place)), "link", "delete", name]

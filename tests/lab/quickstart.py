@@ -126,6 +126,7 @@ async def unpacked_engine(place: Layout, say: Callable[[str], None]) -> str:
     """Debian's Docker Engine, of the lab; returns its address."""
     say("there is no Go compiler for a buildkitd: Debian's Docker Engine is unpacked, and started as no service")
     await engines.start(place, say=say, kinds=("graph",))
+    await engines.route(place, "graph")
     return f"docker://{place.engine_socket('graph')}"
 
 
