@@ -114,7 +114,13 @@ class Watched:
 
 @asynccontextmanager
 async def private_daemon(
-    lab: Lab, folder: Path, *, shut_in: Sequence[str] = (), program: Path | None = None, snapshotter: str = "native"
+    lab: Lab,
+    folder: Path,
+    *,
+    shut_in: Sequence[str] = (),
+    program: Path | None = None,
+    snapshotter: str = "native",
+    config: str = "",
 ) -> AsyncGenerator[tuple[Process, Path]]:
     """A buildkitd that a test may kill; yields its process and its socket.
 
@@ -123,18 +129,19 @@ async def private_daemon(
         folder: holds everything of it, also the temporary directories that a killed daemon leaves.
         program: another buildkitd than the lab's.
         snapshotter: one that works on the folder's file system.
+        config: more of its configuration, in TOML.
         shut_in: more namespaces, as words for `unshare`; what it has mounted goes with its mount namespace anyway.
     """
     socket = folder / "s"
-    config = folder / "buildkitd.toml"
-    config.write_text(
+    file = folder / "buildkitd.toml"
+    file.write_text(
         f'root = "{folder}/root"\n[grpc]\naddress = ["unix://{socket}"]\n[otel]\nsocketPath = "{folder}/otel"\n'
         f"[cdi]\ndisabled = true\n[worker.containerd]\nenabled = false\n[worker.oci]\nenabled = true\n"
         f'binary = "{lab.runc}"\nnetworkMode = "host"\nsnapshotter = "{snapshotter}"\n'
-        f'[registry."docker.io"]\nmirrors = ["{lab.registry}"]\n[registry."{lab.registry}"]\nhttp = true\n'
+        f'[registry."docker.io"]\nmirrors = ["{lab.registry}"]\n[registry."{lab.registry}"]\nhttp = true\n{config}'
     )
     program = program or lab.buildctl.with_name("buildkitd")
-    command = ["unshare", "--mount", *shut_in, str(program), "--config", str(config)]
+    command = ["unshare", "--mount", *shut_in, str(program), "--config", str(file)]
     env = {**environment.read(), "TMPDIR": str(folder)}
     with (folder / "log").open("wb") as log:
         async with await anyio.open_process(command, stdin=None, stdout=log, stderr=log, env=env) as process:

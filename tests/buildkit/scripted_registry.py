@@ -1,13 +1,15 @@
 """A registry that answers as a test says, for the refusals, failures and silences that a real one does not have."""
 
 import re
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
 import anyio
 import msgspec
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSListener
 
 _TLS = b"\x16"
 """How TLS begins: RFC 8446, 5.1."""
@@ -38,10 +40,10 @@ Script = Callable[[Asked], Awaitable[Answer]]
 
 
 @asynccontextmanager
-async def scripted_registry(script: Script) -> AsyncGenerator[str]:
-    """Serve plain HTTP on the loopback; yields `127.0.0.1:PORT`."""
+async def scripted_registry(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[str]:
+    """Serve HTTP on the loopback, plain unless there is a context; yields `127.0.0.1:PORT`."""
 
-    async def serve(stream: SocketStream) -> None:
+    async def serve(stream: ByteStream) -> None:
         async with stream:
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                 asked = await _read(stream)
@@ -55,13 +57,14 @@ async def scripted_registry(script: Script) -> AsyncGenerator[str]:
                 await stream.send("\r\n".join([*lines, "", ""]).encode() + body)
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, serve)
+        served = listener if tls is None else TLSListener(listener, tls, standard_compatible=False)
+        tasks.start_soon(served.serve, serve)
         port: int = listener.extra(SocketAttribute.local_port)  # noqa: S610  anyio's, not Django's
         yield f"127.0.0.1:{port}"
         tasks.cancel_scope.cancel()
 
 
-async def _read(stream: SocketStream) -> Asked:
+async def _read(stream: ByteStream) -> Asked:
     data = b""
     while b"\r\n\r\n" not in data:
         data += await stream.receive()

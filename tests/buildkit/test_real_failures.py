@@ -4,6 +4,7 @@ The registries here are scripted, since no real one refuses, fails or falls sile
 """
 
 import base64
+import ssl
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from orchestrator.errors import (
 from tests.buildkit.real import Watched, client, private_daemon, push_to, request
 from tests.buildkit.scripted_registry import Answer, Asked, scripted_registry
 from tests.lab import Lab
+from tests.remote.certificates import make
 
 pytestmark = pytest.mark.real
 
@@ -77,6 +79,30 @@ async def test_a_registry_that_takes_no_image_says_why(
             await builder.solve(build, on_status=Watched())
 
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_registry_whose_certificate_the_daemon_does_not_trust_says_so(lab: Lab, tmp_path: Path) -> None:
+    async def script(_: Asked) -> Answer:
+        return Answer(404)
+
+    own = make(tmp_path / "certificates").server
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own / "cert.pem", own / "key.pem")
+
+    async with scripted_registry(script, tls=context) as registry:
+        strict = f'[registry."{registry}"]\nhttp = false\ninsecure = false\n'
+        async with private_daemon(lab, tmp_path, config=strict) as (_, socket), client(socket) as builder:
+            with anyio.fail_after(60), pytest.raises(RegistryError, match=r"failed to resolve .* x509: ") as pulled:
+                await builder.solve(
+                    request(f"FROM {registry}/app:1\nCOPY a /a\n", context={"a": b"a"}), on_status=Watched()
+                )
+            assert "ca = " in pulled.value.hint
+            with anyio.fail_after(60), pytest.raises(RegistryError, match=r"failed to push .* x509: ") as pushed:
+                await builder.solve(
+                    request(DOCKERFILE, context={"a": b"a"}, exporter=push_to(registry, "app")), on_status=Watched()
+                )
+            assert "ca = " in pushed.value.hint
 
 
 async def test_an_exporter_that_does_not_exist_fails_within_seconds(lab: Lab) -> None:
