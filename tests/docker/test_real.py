@@ -304,10 +304,12 @@ async def test_an_engine_says_what_lies_on_its_disk(engine: Engine, lab: Lab) ->
 async def test_pruning_takes_what_is_old_and_has_no_name(engine_graph: LabEngine, lab: Lab) -> None:
     # By age: of the lab's engine goes what this test dates back, and nothing else.
     old = "2020-01-01T00:00:00Z"
+    other = unique(lab.registry)
     async with client(engine_graph.socket) as engine, loaded(engine, unique(lab.registry), created=old) as named:
         [nameless] = await engine.load(chunks(await archive(None, created=old, ballast=1_000_000)))
         pruned = await engine.prune(older_than=168 * 3600)
-        await engine.tag(named, unique(lab.registry))
+        await engine.tag(named, other)
+        await remove(engine, other)
         with pytest.raises(ImageNotFoundError):
             await engine.tag(nameless, unique(lab.registry))
 
