@@ -4,8 +4,8 @@ On asyncio it is a plain await. On trio it is one asyncio loop in one thread, wh
 block: a call becomes a task of that loop, a cancellation of the caller becomes a cancellation of the task, and the
 caller waits under a shield until the task has ended, so that nothing of a call outlives it on either loop.
 
-Every crossing between the threads wakes both loops: 0.1 to 0.5 ms were measured. A library's progress may cross item by item; bytes in
-bulk should come in large chunks, or through a socket that both sides hold.
+Every crossing between the threads wakes both loops: 0.1 to 0.5 ms were measured. A library's progress may cross item by
+item; bytes in bulk should come in large chunks, or through a socket that both sides hold.
 """
 
 import asyncio
