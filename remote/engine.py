@@ -19,6 +19,7 @@ import anyio.lowlevel
 import h11
 
 from remote.errors import UnreachableError, UnsuitableError
+from remote.tcp import REFUSED
 
 Open = Callable[[Sequence[str]], Awaitable[anyio.abc.ByteStream]]
 """Connects to the engine, ready to speak these protocols (names of ALPN, where there is TLS)."""
@@ -169,6 +170,11 @@ async def _ask(
             hint="a buildkitd's socket is named with unix:// or tcp://",
         ) from error
     except anyio.BrokenResourceError as error:
+        if str(error).startswith(REFUSED):
+            raise UnsuitableError(
+                f"{name}: {error}", hint="name one that it trusts with cert= and key= in its address"
+            ) from error
         raise UnreachableError(
-            f"{name}: the connection broke before the engine answered", hint="the daemon's log may say why"
+            f"{name}: the connection broke before the engine answered: {str(error) or 'reset'}",
+            hint="the daemon's log may say why",
         ) from error

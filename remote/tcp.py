@@ -1,8 +1,8 @@
 """A TCP connection, plain or under TLS, where both sides may show a certificate."""
 
 import ssl
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Generator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 
 import anyio
 import anyio.abc
@@ -11,6 +11,49 @@ from anyio.streams.tls import TLSStream
 
 from remote.address import TcpAddress, Tls
 from remote.errors import AddressError, UnreachableError, UnsuitableError
+
+REFUSED = "the daemon refuses our certificate"
+"""Begins the text of a `BrokenResourceError` that means this: by TLS 1.3 a client hears of it when it first reads."""
+
+
+class TlsStream(anyio.abc.ByteStream):
+    """A connection under TLS, whose errors are those of any stream: anyio's own lets some of OpenSSL's through.
+
+    Args:
+        stream: shaken hands already; this owns it.
+    """
+
+    def __init__(self, stream: TLSStream) -> None:
+        self._stream = stream
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """Take what has arrived, at most `max_bytes`."""
+        with _broken():
+            return await self._stream.receive(max_bytes)
+
+    async def send(self, item: bytes) -> None:
+        """Send all of it."""
+        with _broken():
+            await self._stream.send(item)
+
+    async def send_eof(self) -> None:
+        """Not to be had: TLS 1.2 knows no half-closed connection."""
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        with _broken():
+            await self._stream.aclose()
+
+
+@contextmanager
+def _broken() -> Generator[None]:
+    try:
+        yield
+    except ssl.SSLError as error:
+        reason = (error.reason or str(error)).lower().replace("_", " ")
+        refused = "alert" in reason and ("certificate" in reason or "unknown ca" in reason)
+        raise anyio.BrokenResourceError(f"{REFUSED if refused else 'TLS'}: {reason}") from error
 
 
 async def connect(address: TcpAddress, *, protocols: Sequence[str]) -> anyio.abc.ByteStream:
@@ -38,7 +81,7 @@ async def connect(address: TcpAddress, *, protocols: Sequence[str]) -> anyio.abc
     if context is None or address.tls is None:
         return stream
     try:
-        return await _shaken(stream, context, address.tls.servername or address.host)
+        return TlsStream(await _shaken(stream, context, address.tls.servername or address.host))
     except ssl.SSLCertVerificationError as error:
         raise UnsuitableError(
             f"{address}: the daemon's certificate is not trusted: {error.verify_message}",

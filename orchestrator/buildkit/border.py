@@ -29,6 +29,7 @@ from orchestrator.errors import (
     UsageError,
 )
 from remote.errors import RemoteError, UnreachableError
+from remote.tcp import REFUSED
 
 _LOST = "the daemon stopped or hangs, or its machine went away; its log says why, and the build can be started again"
 
@@ -272,6 +273,8 @@ def malformed_error(error: DecodeError) -> ProtocolError:
 
 def lost_error(error: ConnectionLostError, *, address: str) -> FleetpacksError:
     """Say in our terms that a connection ended under us."""
+    if REFUSED in str(error):
+        return UsageError(f"{address}: {error}", hint="name one that it trusts with cert= and key= in its address")
     if str(error).endswith(HTTP1):
         return ProtocolError(
             f"{address}: expected a buildkitd, but {HTTP1}",

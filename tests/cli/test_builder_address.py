@@ -1,7 +1,7 @@
 """Which builder is meant: flags, variables, files, and the sockets that daemons have."""
 
 import socket
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def config(home: Path, variables: Mapping[str, str] | None = None, host: str | N
 
 
 @pytest.fixture
-def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
+def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory that holds the system's sockets, so that this machine's own are not seen."""
     system = tuple(
         _WellKnown(f"{tmp_path}{known.path}" if known.path.startswith("/") else known.path, known.address)

@@ -400,4 +400,4 @@ class Link:
 
 def _why(error: Exception) -> str:
     cause = error.__cause__ or error
-    return str(cause) or type(cause).__name__
+    return str(error) or str(cause) or type(cause).__name__
