@@ -26,7 +26,7 @@ _GREETING_SECONDS = 30.0
 ENGINE_SOCKET = "/var/run/docker.sock"
 
 
-class _WellKnown(msgspec.Struct, frozen=True):
+class WellKnown(msgspec.Struct, frozen=True):
     """A socket that a daemon has unless it was told another."""
 
     path: str
@@ -34,13 +34,13 @@ class _WellKnown(msgspec.Struct, frozen=True):
     address: Callable[[UnixAddress], Address]
 
 
-_SOCKETS = (
-    _WellKnown("/run/buildkit/buildkitd.sock", lambda socket: socket),
-    _WellKnown("buildkit/buildkitd.sock", lambda socket: socket),
+SOCKETS = (
+    WellKnown("/run/buildkit/buildkitd.sock", lambda socket: socket),
+    WellKnown("buildkit/buildkitd.sock", lambda socket: socket),
     # nerdctl's rootless one has containerd's namespace in its name.
-    _WellKnown("buildkit-default/buildkitd.sock", lambda socket: socket),
-    _WellKnown(ENGINE_SOCKET, lambda socket: EngineAddress(at=socket)),
-    _WellKnown("docker.sock", lambda socket: EngineAddress(at=socket)),
+    WellKnown("buildkit-default/buildkitd.sock", lambda socket: socket),
+    WellKnown(ENGINE_SOCKET, lambda socket: EngineAddress(at=socket)),
+    WellKnown("docker.sock", lambda socket: EngineAddress(at=socket)),
 )
 
 
@@ -59,7 +59,7 @@ def address(config: Config) -> Address:
         return _certified(config, found) if isinstance(found, EngineAddress) else found
     runtime = config.environment.variables.get("XDG_RUNTIME_DIR")
     looked: list[str] = []
-    for known in _SOCKETS:
+    for known in SOCKETS:
         if not known.path.startswith("/") and not runtime:
             continue
         path = str(Path(runtime or "", known.path))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.app import builder
-from orchestrator.app.builder import _WellKnown
+from orchestrator.app.builder import WellKnown
 from orchestrator.config import Config, Flags, load
 from orchestrator.errors import UsageError
 from remote.address import EngineAddress, TcpAddress, Tls, UnixAddress
@@ -23,10 +23,10 @@ def config(home: Path, variables: Mapping[str, str] | None = None, host: str | N
 def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory that holds the system's sockets, so that this machine's own are not seen."""
     system = tuple(
-        _WellKnown(f"{tmp_path}{known.path}" if known.path.startswith("/") else known.path, known.address)
-        for known in builder._SOCKETS
+        WellKnown(f"{tmp_path}{known.path}" if known.path.startswith("/") else known.path, known.address)
+        for known in builder.SOCKETS
     )
-    monkeypatch.setattr(builder, "_SOCKETS", system)
+    monkeypatch.setattr(builder, "SOCKETS", system)
     return tmp_path
 
 
