@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.buildkit import Client, DirectorySource, Exporter, MemorySource, SolveRequest, StatusUpdate
+from orchestrator.config import environment
 from orchestrator.errors import FleetpacksError
 from remote.address import UnixAddress
 from remote.connect import connect
@@ -224,7 +225,9 @@ async def compare(
         real_count.record("build", times=2 if ours else 0)
 
 
-many = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# `.ci/full` compares 500: of two tests on two event loops 125 each.
+EXAMPLES = int(environment.read().get("FLEETPACKS_EXAMPLES", "20"))
+many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.real
