@@ -3,6 +3,7 @@
 import secrets
 from pathlib import Path
 
+import anyio
 import msgspec
 import pytest
 
@@ -67,10 +68,17 @@ async def test_a_daemon_is_recognised_and_has_the_exporters_of_the_table_and_no_
     daemons: dict[Kind, str], kind: Kind, tmp_path: Path
 ) -> None:
     url = address.parse(daemons[kind])
+    exporters: set[str] = set()
+
+    async def ask(client: Client, exporter: str) -> None:
+        if await has(client, exporter, tmp_path):
+            exporters.add(exporter)
 
     async with Client(await connect.dialer(url), address=str(url)) as client:
         found = await client.capabilities()
-        exporters = {exporter for exporter in EXPORTERS if await has(client, exporter, tmp_path)}
+        async with anyio.create_task_group() as tasks:
+            for exporter in EXPORTERS:
+                tasks.start_soon(ask, client, exporter)
 
     assert found == msgspec.structs.replace(TABLE[kind], several_exporters=kind != "engine, graph driver")
     assert exporters == found.exporters
