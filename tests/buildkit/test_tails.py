@@ -1,5 +1,7 @@
 """The end of a step's output: bounded, of both streams, and only of steps that did not end well."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +58,18 @@ def test_a_step_is_found_by_the_error_that_the_build_repeats() -> None:
 
     assert tails.step_behind("executor failed: exit code: 7") == "mine"
     assert tails.step_behind("something else") is None
+
+
+def test_a_log_of_many_pieces_costs_next_to_nothing() -> None:
+    tails = LogTails()
+    piece = log(b"x" * 199 + b"\n")
+
+    began = time.process_time()
+    for _ in range(100_000):
+        tails.feed(piece)
+
+    assert time.process_time() - began < 1
+    assert len(tails.of("v")) == LINES
 
 
 @given(st.lists(st.tuples(st.binary(max_size=3000), st.integers(0, 3)), max_size=20))
