@@ -1,5 +1,7 @@
 """Which builder the quickstart takes; all of it is run by `.ci/run`."""
 
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -7,8 +9,8 @@ import pytest
 
 from orchestrator.config import environment
 from tests.docker.scripted import VERSION, Answering, scripted
-from tests.lab import quickstart
-from tests.lab.state import Engine
+from tests.lab import engines, quickstart
+from tests.lab.state import Engine, Layout
 
 Set = Callable[[Mapping[str, str]], None]
 
@@ -76,3 +78,16 @@ async def test_without_any_engine_nothing_is_said(variables: Set, monkeypatch: p
 
     assert await quickstart.own_engine(said.append, hub=True) is None
     assert said == []
+
+
+@pytest.mark.skipif(shutil.which("iptables") is None or os.geteuid() != 0, reason="needs root's iptables")
+async def test_the_rule_that_lets_an_engines_steps_out_goes_when_the_lab_goes(tmp_path: Path) -> None:
+    place = Layout(root=tmp_path)
+
+    await engines.route(place, "graph")
+    await engines.route(place, "graph")
+    made = await engines._forwards(place, "graph", "--check")
+    await engines.clean(place, "/bin/true")
+    left = await engines._forwards(place, "graph", "--check")
+
+    assert (made, left) == (True, False)
