@@ -18,6 +18,7 @@ from orchestrator.buildkit import (
     FileDestination,
     MemorySource,
     SolveRequest,
+    SolveResult,
     StatusUpdate,
 )
 from tests.buildkit.real import client
@@ -77,11 +78,14 @@ async def test_a_large_context_and_its_outputs_never_hold_the_loop(
     )
     request = SolveRequest(ref=ref, attrs={}, outputs=outputs, sources=sources, shared_key=ref)
 
+    result: SolveResult | None = None
+
     async with client(lab.buildkitd) as daemon, anyio.create_task_group() as tasks:
         tasks.start_soon(watchdog.watch)
         result = await daemon.solve(request, on_status=ignore)
         tasks.cancel_scope.cancel()
 
+    assert result is not None
     assert result.entries >= 4000
     assert (tmp_path / "tree.tar").stat().st_size > 4 << 24
     assert watchdog.turns > 10

@@ -36,9 +36,9 @@ async def send(connection: Connection, *pieces: bytes, exporter: str | None = No
         assert [message async for message in call] == []
 
 
-async def send_tree(connection: Connection, files: dict[bytes, bytes | None]) -> None:
+async def send_tree(connection: Connection, files: dict[bytes, bytes | None], *, exporter: str = "0") -> None:
     """What the exporter of directories does; None is a directory."""
-    async with connection.call(DIFF_COPY) as call:
+    async with connection.call(DIFF_COPY, metadata=(("buildkit-attachable-exporter-id", exporter),)) as call:
         for path, content in files.items():
             stat = Stat(path=path, mode=0o644 if content is not None else DIRECTORY | 0o755, size=len(content or b""))
             await call.send(Packet(type=Packet.PACKET_STAT, stat=stat).SerializeToString())
@@ -84,9 +84,12 @@ async def test_a_build_that_is_not_done_changes_nothing(tmp_path: Path) -> None:
     )
 
     async with received.opened(), connected(received.handlers()) as connection:
+        opened = names_in(tmp_path)
         await send(connection, b"new", exporter="0")
+        await send_tree(connection, {b"a": b"1"}, exporter="1")
         growing = names_in(tmp_path)
 
+    assert opened == {"out.tar"}
     assert len(growing) == 3
     assert names_in(tmp_path) == {"out.tar"}
     assert (tmp_path / "out.tar").read_text() == "old"

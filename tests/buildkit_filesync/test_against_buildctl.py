@@ -17,7 +17,7 @@ from pathlib import Path
 import anyio
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.buildkit import Client, DirectorySource, Exporter, MemorySource, SolveRequest, StatusUpdate
@@ -230,8 +230,20 @@ EXAMPLES = int(environment.read().get("FLEETPACKS_EXAMPLES", "20"))
 many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+ALL_KINDS: dict[str, Entry] = {
+    "file": File(b"1", 1, 0o4755),
+    "again": Again(),
+    "below": Directory({"again": Again(), "capable": Marked("security.capability", _CAPABILITY)}, 0o1777),
+    "link": Link("../file"),
+    os.fsdecode(b"\xff"): Special(stat.S_IFIFO, 0o600),
+    "socket": Special(stat.S_IFSOCK, 0o640),
+    "device": Special(stat.S_IFCHR, 0o644),
+}
+
+
 @pytest.mark.real
 @given(TREES, IGNORES)
+@example(ALL_KINDS, ["again"])
 @many
 async def test_a_generated_context_becomes_the_image_that_buildctl_makes(
     lab: Lab, real_count: RealCount, tree: dict[str, Entry], ignores: list[str]

@@ -91,12 +91,10 @@ async def test_an_interrupted_run_leaves_what_was_there(lab: Lab, build: Start, 
 
     async with build(root, "-o", f"type=oci,dest={out}", "-o", f"type=local,dest={out}/tree/") as running:
         await running.until(asleep)
-        growing = files_below(out)
         running.process.send_signal(signal.SIGINT)
         ran = await running.end()
 
     assert ran.code == 130
-    assert len(growing) == 2
     assert files_below(out) == {"api.tar"}
     assert (out / "api.tar").read_text() == "old"
 

@@ -6,10 +6,13 @@ rename. Where a directory is there already (and may be a mount point) it grows i
 are renamed into their places one by one: files with the same names are replaced, others stay, no symlink there is
 followed, and a directory is never replaced by a file. That last pass is short but no single step.
 
+Nothing but missing directories is made before the daemon sends something: the place may lie in a context that is sent.
+
 A place that is not a regular file (`/dev/null`, a pipe) is refused: it would be replaced.
 Everything is synchronous and belongs into a worker thread.
 """
 
+import errno
 import os
 import secrets
 import shutil
@@ -17,6 +20,7 @@ import stat
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from orchestrator.buildkit.session.tree import shown
 from orchestrator.buildkit.session.treewriter import Directory, TreeWriter, finish_directory
@@ -46,9 +50,9 @@ class FileOutput:
                     hint="Name a file that may be replaced, or one that does not exist.",
                 )
             self._target.parent.mkdir(parents=True, exist_ok=True)
-            self._grown = _beside(self._target)
-            descriptor = os.open(self._grown, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            self._file = os.fdopen(descriptor, "wb")
+            _check_writable(self._target.parent)
+        self._grown = _beside(self._target)
+        self._file: BinaryIO | None = None
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append.
@@ -57,7 +61,7 @@ class FileOutput:
             OutputError: it cannot be written.
         """
         with _told(self._place):
-            self._file.writelines(pieces)
+            self._opened().writelines(pieces)
 
     def commit(self) -> None:
         """Put it in its place.
@@ -66,18 +70,26 @@ class FileOutput:
             OutputError: it cannot be written.
         """
         with _told(self._place):
-            self._file.flush()
-            # A full disk may be told of as late as here.
-            os.fsync(self._file.fileno())
-            self._file.close()
+            with self._opened() as file:
+                file.flush()
+                # A full disk may be told of as late as here.
+                os.fsync(file.fileno())
             self._grown.replace(self._target)
 
     def discard(self) -> None:
         """Leave nothing behind; nothing at all after `commit`."""
+        if self._file is None:
+            return
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):
             self._grown.unlink()
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            descriptor = os.open(self._grown, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            self._file = os.fdopen(descriptor, "wb")
+        return self._file
 
 
 class DirectoryOutput:
@@ -102,13 +114,21 @@ class DirectoryOutput:
                     hint="Name a directory, or a place where there is nothing.",
                 )
             self._target.parent.mkdir(parents=True, exist_ok=True)
-            inside = self._target / f"{_MARK}{secrets.token_hex(8)}"
-            self._grown = inside if self._merges else _beside(self._target)
-            self._grown.mkdir()
-            self._root = os.open(self._grown, _OPEN)
+            _check_writable(self._target if self._merges else self._target.parent)
+        inside = self._target / f"{_MARK}{secrets.token_hex(8)}"
+        self._grown = inside if self._merges else _beside(self._target)
+        self._root = -1
 
     def writer(self) -> TreeWriter:
-        """Receives one transfer. Several platforms come in several."""
+        """Receives one transfer. Several platforms come in several.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with _told(self._place):
+            if self._root < 0:
+                self._grown.mkdir()
+                self._root = os.open(self._grown, _OPEN)
         return TreeWriter(self._root, self._directories)
 
     def commit(self) -> None:
@@ -132,8 +152,9 @@ class DirectoryOutput:
 
     def discard(self) -> None:
         """Leave nothing behind; nothing at all after `commit`."""
-        with suppress(OSError):
-            os.close(self._root)
+        if self._root < 0:
+            return
+        os.close(self._root)
         shutil.rmtree(self._grown, ignore_errors=True)
 
     def _settle(self, root: int) -> None:
@@ -174,6 +195,11 @@ def _merge(source: int, place: int, shown_place: Path) -> None:
         if is_directory and mode:
             os.unlink(name, dir_fd=place)
         os.rename(name, name, src_dir_fd=source, dst_dir_fd=place)
+
+
+def _check_writable(directory: Path) -> None:
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
 
 
 def _beside(target: Path) -> Path:
