@@ -106,7 +106,7 @@ async def route(place: Layout, kind: EngineKind) -> None:
     Raises:
         LabError: the rule cannot be made.
     """
-    if await _forwards(place, kind, "--check"):
+    if await forwards(place, kind, "--check"):
         return
     hint = (
         "run it where iptables works, or install Go 1.25 or newer for a buildkitd, which shares this machine's network"
@@ -117,11 +117,12 @@ async def route(place: Layout, kind: EngineKind) -> None:
             await forward.write_text("1")
     except OSError as error:
         raise LabError(f"{forward}: {error.strerror}", hint=hint) from error
-    if not await _forwards(place, kind, "--append"):
+    if not await forwards(place, kind, "--append"):
         raise LabError("no rule for the network of builds can be made", hint=hint)
 
 
-async def _forwards(place: Layout, kind: EngineKind, verb: str) -> bool:
+async def forwards(place: Layout, kind: EngineKind, verb: str) -> bool:
+    """Check, append or delete the rule, with iptables' word for it; whether that went well."""
     name, network = _network(place, kind)
     rule = ["POSTROUTING", "--source", network, "!", "--out-interface", name, "--jump", "MASQUERADE"]
     try:
@@ -138,7 +139,7 @@ async def clean(place: Layout, runc: str) -> None:
     """
     for kind in _KINDS:
         await _clean(place, kind, runc)
-        while await _forwards(place, kind, "--delete"):
+        while await forwards(place, kind, "--delete"):
             pass
         name, _ = _network(place, kind)
         if await anyio.Path(f"/sys/class/net/{name}").exists():

@@ -86,8 +86,8 @@ async def test_the_rule_that_lets_an_engines_steps_out_goes_when_the_lab_goes(tm
 
     await engines.route(place, "graph")
     await engines.route(place, "graph")
-    made = await engines._forwards(place, "graph", "--check")
+    made = await engines.forwards(place, "graph", "--check")
     await engines.clean(place, "/bin/true")
-    left = await engines._forwards(place, "graph", "--check")
+    left = await engines.forwards(place, "graph", "--check")
 
     assert (made, left) == (True, False)
