@@ -1,5 +1,6 @@
 """What a real daemon makes of our context transfers: what it asks for again, and what it is told when we fail."""
 
+import os
 import secrets
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,11 @@ from orchestrator.buildkit import (
     MemorySource,
     SolveRequest,
     SolveResult,
-    StatusUpdate,
 )
 from orchestrator.errors import ContextError
 from remote.address import UnixAddress
 from remote.connect import connect
+from tests.buildkit.real import Watched
 from tests.conftest import RealCount
 from tests.lab import Lab
 
@@ -28,9 +29,9 @@ ALWAYS_SENT = 1
 """The Dockerfile: the frontend asks for it without comparing."""
 
 
-async def build(lab: Lab, root: Path, dockerfile: str = "FROM scratch\nCOPY . /\n", *, key: str) -> SolveResult:
-    async def ignore(_: StatusUpdate) -> None: ...
-
+async def build(
+    lab: Lab, root: Path, dockerfile: str = "FROM scratch\nCOPY . /\n", *, key: str, watched: Watched | None = None
+) -> SolveResult:
     sources = (
         DirectorySource(name="context", root=root),
         MemorySource(name="dockerfile", files={"Dockerfile": dockerfile.encode()}),
@@ -39,7 +40,7 @@ async def build(lab: Lab, root: Path, dockerfile: str = "FROM scratch\nCOPY . /\
     request = SolveRequest(ref=secrets.token_hex(12), attrs={}, exporter=exporter, sources=sources, shared_key=key)
     dial = partial(connect, UnixAddress(path=str(lab.buildkitd)))
     async with Client(dial, address=f"unix://{lab.buildkitd}") as client:
-        return await client.solve(request, on_status=ignore)
+        return await client.solve(request, on_status=watched or Watched())
 
 
 @pytest.fixture
@@ -98,3 +99,17 @@ async def test_a_file_that_cannot_be_sent_is_our_error_with_its_name(lab: Lab) -
 
     assert caught.value.message.startswith("/sys/devices/virtual/mem/null/dev changed its size")
     assert caught.value.hint
+
+
+async def test_a_step_sees_extended_attributes_and_second_names(lab: Lab, real_count: RealCount, app: Path) -> None:
+    os.setxattr(app / "src", "user.directory", b"1")
+    os.setxattr(app / "src/package-00/module-000.js", "user.file", b"\0\xff")
+    (app / "again").hardlink_to(app / "src/package-00/module-000.js")
+    asks = "import os; print(*(os.getxattr(*each) for each in (('src', 'user.directory'), ('again', 'user.file'))))"
+    run = f'RUN ["python3", "-c", "{asks}; print(os.stat(\'again\').st_nlink)"]\n'
+    watched, key = Watched(), secrets.token_hex()
+
+    await build(lab, app, f"FROM python:3.12\nENV KEY={key}\nWORKDIR /x\nCOPY . .\n{run}", key=key, watched=watched)
+
+    assert watched.log(1) == b"b'1' b'\\x00\\xff'\n2\n"
+    real_count.record("build")
