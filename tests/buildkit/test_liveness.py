@@ -164,7 +164,11 @@ async def sleeping_build(seconds: float) -> SolveRequest:
 
 @pytest.mark.real
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_a_real_daemon_that_is_stopped_is_lost_and_leaves_nothing_behind(lab: Lab, tmp_path: Path) -> None:
+async def test_a_real_daemon_that_is_stopped_is_lost_and_leaves_nothing_behind(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Long enough for a busy machine, where a daemon that runs may need a second to answer.
+    monkeypatch.setattr(liveness, "TURN", 0.1)
     seen = Watched()
 
     async with private_daemon(lab, tmp_path) as (process, socket), anyio.create_task_group() as tasks:

@@ -122,7 +122,7 @@ def test_every_scenario_was_recorded_from_the_daemon_that_the_lab_has() -> None:
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_the_labs_daemon_still_fails_as_recorded(lab: Lab) -> None:
     found: dict[str, type[FleetpacksError]] = {}
-    limit = anyio.Semaphore(6)
+    limit = anyio.Semaphore(12)
 
     async def run(*scenarios: Scenario) -> None:
         for scenario in scenarios:
