@@ -56,7 +56,7 @@ def our_steps(output: bytes) -> tuple[Steps, dict[str, str]]:
     events = [msgspec.json.decode(line, type=Event) for line in output.splitlines()]
     steps = {event.step: event.cached for event in events if isinstance(event, StepCompleted) and is_step(event.name)}
     cached = sum(steps.values())
-    digests = {event.app: event.digest for event in events if isinstance(event, AppCompleted)}
+    digests = {event.app: event.digest for event in events if isinstance(event, AppCompleted) and event.digest}
     return Steps(executed=len(steps) - cached, cached=cached), digests
 
 

@@ -32,7 +32,8 @@ def test_each_app_has_a_row_with_its_result_digest_and_time() -> None:
     done = AppCompleted(
         time=1, app="a", image="r/a", tags=("r/a:1",), digest="sha256:1f", seconds=4, steps=5, cached=4, sent_bytes=1
     )
-    outcomes: dict[str, Outcome] = {"a": done, "b": failed("b", "make: 2"), "c": AppCancelled(time=1, app="c", reason="interrupted")}
+    cancelled = AppCancelled(time=1, app="c", reason="interrupted")
+    outcomes: dict[str, Outcome] = {"a": done, "b": failed("b", "make: 2"), "c": cancelled}
 
     text = markdown(plan_of("a", "b", "c", "d"), outcomes, error=None)
 
