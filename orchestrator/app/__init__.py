@@ -25,11 +25,12 @@ class Discovered(msgspec.Struct, frozen=True, kw_only=True):
     selected: tuple[App, ...]
 
 
-async def detect_directory(config: Config, alone: bool) -> tuple[Detection | None, AppBuild | None]:  # noqa: FBT001 -- anyio.run passes positions
+async def detect_directory(config: Config, name: str, alone: bool) -> tuple[Detection | None, AppBuild | None]:  # noqa: FBT001 -- anyio.run passes positions
     """Look at one directory, the root of `config`, by itself.
 
     Args:
         config: what was said.
+        name: how errors call the directory.
         alone: whether variables such as `$LANGUAGE` speak of it.
 
     Raises:
@@ -38,7 +39,7 @@ async def detect_directory(config: Config, alone: bool) -> tuple[Detection | Non
     import langs  # noqa: PLC0415 -- jinja2 and the languages, only when apps are looked at
 
     settings = config.settings_for(".", sole=alone)
-    with errors_of("."):
+    with errors_of(name):
         detection = langs.detect(config.root, settings)
         # A library has no start command, which is no error here.
         build = langs.build(config.root, settings) if detection is not None and detection.is_app else None

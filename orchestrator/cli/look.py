@@ -8,7 +8,8 @@ import click
 from orchestrator import app as application
 from orchestrator.cli import errors, output
 from orchestrator.config import environment, load
-from orchestrator.errors import EXIT_USAGE, FleetpacksError
+from orchestrator.config.repository import FILE
+from orchestrator.errors import EXIT_USAGE, ConfigError, FleetpacksError
 
 
 @click.command()
@@ -25,9 +26,11 @@ def detect(*, as_json: bool, directories: tuple[str, ...]) -> int:
     for directory in directories:
         try:
             config = load(Path(directory), variables)
-            detection, build = anyio.run(application.detect_directory, config, len(directories) == 1)
+            detection, build = anyio.run(
+                application.detect_directory, config, Path(directory).as_posix(), len(directories) == 1
+            )
         except FleetpacksError as error:
-            errors.show(error)
+            errors.show(_of(directory, error))
             code = EXIT_USAGE
             continue
         if as_json:
@@ -62,3 +65,11 @@ def apps(*, as_json: bool, root: str | None) -> int:
     else:
         output.write_table((each.path, each.name, each.detection.language) for each in found)
     return 0
+
+
+def _of(directory: str, error: FleetpacksError) -> FleetpacksError:
+    """The error with the directory, which our own file, the root's, does not name by itself."""
+    place = Path(directory).as_posix()
+    if place == "." or not error.message.startswith(f"{FILE}:"):
+        return error
+    return ConfigError(f"{place}/{error.message}", hint=error.hint)

@@ -85,13 +85,16 @@ def test_detect_says_what_it_saw_and_fails_for_what_it_could_not_look_at(
 ) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/package.json").write_text("{")
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours/fleetpacks.toml").write_text("prot = 1\n")
 
-    ran = run("detect", tmp_path / "absent", monorepo / "tools/legacy-cron", tmp_path / "broken")
+    ran = run("detect", tmp_path / "absent", monorepo / "tools/legacy-cron", tmp_path / "broken", tmp_path / "ours")
 
     assert ran.code == 2
     assert ran.out == f"{monorepo}/tools/legacy-cron  dockerfile    Dockerfile\n"
     assert f"error: {tmp_path}/absent: no such directory\nhint: " in ran.err
-    assert "error: package.json:" in ran.err
+    assert f"error: {tmp_path}/broken/package.json: is not valid JSON" in ran.err
+    assert f"error: {tmp_path}/ours/fleetpacks.toml:1: prot: unknown key" in ran.err
 
 
 def test_an_empty_source_has_no_apps_and_no_plan(run: Run, tmp_path: Path) -> None:
