@@ -4,8 +4,11 @@ A test marked `real` needs the lab's daemons. Without them it is skipped with th
 `FLEETPACKS_REQUIRE_REAL=1` it fails, and so does a session in which nothing was really built, started or answered.
 """
 
+import os
+import stat
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -48,6 +51,22 @@ def engine_graph(lab: Lab) -> Engine:
 def engine_containerd(lab: Lab) -> Engine:
     """A current Docker Engine, which keeps images in containerd's image store."""
     return _engine("containerd")
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Callable[[Literal["null", "full"]], Path]:
+    """Makes a device of a test's own, "null" or "full": the machine's must never be put at risk."""
+
+    def make(name: Literal["null", "full"]) -> Path:
+        path = tmp_path / name
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, {"null": 3, "full": 7}[name]))
+            os.close(os.open(path, os.O_WRONLY))
+        except PermissionError:
+            pytest.skip("only root makes device nodes, and not in every file system")
+        return path
+
+    return make
 
 
 def _engine(kind: EngineKind) -> Engine:

@@ -5,8 +5,6 @@ The top-level fields keep migetpacks' meanings: with one app they describe it; w
 an `app.json` in migetpacks and are empty here.
 """
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -17,6 +15,7 @@ from langs.model import AppBuild, Process
 from orchestrator.errors import UsageError
 from orchestrator.events import AppCancelled, AppCompleted, AppFailed
 from orchestrator.model import AppPlan, Plan
+from orchestrator.report import place
 from orchestrator.workspace.files import text
 
 FORMAT = 1
@@ -145,33 +144,12 @@ def encode(document: Result) -> bytes:
 
 
 def write(path: Path, document: Result) -> None:
-    """Replace the file as one step: a reader sees the old document, or the whole new one.
+    """Write the document: a file as one step.
 
     Raises:
-        UsageError: the file cannot be written there.
+        UsageError: it cannot be written there.
     """
-    data = encode(document)
-    temporary: str | None = None
-    try:
-        # In the same directory, because a rename is atomic only within one file system.
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            # mkstemp makes it private; a result is read by other users' steps, as any written file is.
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-        temporary = None
-        _sync_directory(path.parent)
-    except OSError as error:
-        raise UsageError(
-            f"{path}: the result file cannot be written: {error.strerror}",
-            hint="Name a file in an existing, writable directory: --result-file, or $RESULT_FILE.",
-        ) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    place.write(path, encode(document))
 
 
 def read_published(path: Path) -> tuple[str, ...]:
@@ -231,11 +209,3 @@ def _processes(build: AppBuild) -> Processes:
             if process.name not in {"web", "release"}
         ),
     )
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

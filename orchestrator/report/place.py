@@ -1,0 +1,93 @@
+"""Writing a document to where it was asked for: a file as one step, anything else as what it is.
+
+A regular file is replaced, so that a reader sees the old document, or the whole new one. A symlink stays, and what it
+leads to is replaced. A device, a FIFO or our own standard output is written into: replacing would destroy it.
+"""
+
+import errno
+import os
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from orchestrator.errors import UsageError
+
+_HINTS = {
+    errno.ENXIO: "Start what reads it before the build, or name a file: --result-file, or $RESULT_FILE.",
+    errno.ENOSPC: "Make room there, or name a file elsewhere: --result-file, or $RESULT_FILE.",
+}
+_HINT = "Name a file in an existing, writable directory: --result-file, or $RESULT_FILE."
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write the whole document.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    try:
+        found = _found(path)
+        if found is not None and (handle := _opened(path, found)) is not None:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        # What open(2) says of a FIFO that nobody has open for reading.
+        reason = "nothing reads it" if error.errno == errno.ENXIO else error.strerror
+        raise UsageError(
+            f"{path}: the result file cannot be written: {reason}", hint=_HINTS.get(error.errno or 0, _HINT)
+        ) from error
+
+
+def _found(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _opened(path: Path, found: os.stat_result) -> int | None:
+    """A handle of what must not be replaced; None for a file that may be."""
+    for stream in (sys.stdout, sys.stderr):
+        # /dev/stdout, also where it leads to a file: that has a position, after what was printed.
+        with suppress(OSError):
+            handle = stream.fileno()
+            if os.path.samestat(os.fstat(handle), found):
+                stream.flush()
+                return os.dup(handle)
+    if stat.S_ISREG(found.st_mode):
+        return None
+    # Opening a FIFO would wait for its reader, which may never come; writing to it may wait.
+    handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    os.set_blocking(handle, True)
+    return handle
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary: str | None = None
+    try:
+        # In the same directory, because a rename is atomic only within one file system.
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            # mkstemp makes it private; a result is read by other users' steps, as any written file is.
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+        temporary = None
+        _sync_directory(path.parent)
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
