@@ -74,6 +74,12 @@ class AppResult(msgspec.Struct, frozen=True, kw_only=True):
     error: AppError | None
 
 
+class _Format(msgspec.Struct, frozen=True, kw_only=True):
+    """The one field that says how to read the others."""
+
+    format: int
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The document."""
 
@@ -159,7 +165,14 @@ def read_published(path: Path) -> tuple[str, ...]:
         UsageError: the file is none of ours, or nothing was published.
     """
     try:
-        document = msgspec.json.decode(path.read_bytes(), type=Result)
+        data = path.read_bytes()
+        written = msgspec.json.decode(data, type=_Format).format
+        if written != FORMAT:
+            raise UsageError(
+                f"{path}: has the format {written}; only {FORMAT} is understood here",
+                hint="Use the release of fleetpacks that wrote it, or one that is newer.",
+            )
+        document = msgspec.json.decode(data, type=Result)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}", hint="Name the run's result file.") from error
     except msgspec.DecodeError as error:

@@ -228,6 +228,16 @@ def test_a_foreign_file_is_no_result(tmp_path: Path, data: bytes | None, message
     assert message in caught.value.message
 
 
+def test_a_result_of_another_format_is_refused_before_its_fields_are_understood(tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    file.write_text('{"format": 99, "apps": "elsewhere"}')
+
+    with pytest.raises(UsageError, match="has the format 99; only 1 is understood") as caught:
+        room.read_published(file)
+
+    assert "release of fleetpacks" in caught.value.hint
+
+
 def test_a_run_that_published_nothing_cannot_be_tagged(tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     document = room.result(_plan("a"), {"a": _completed("a", pushed=False)}, exit_code=0, seconds=1, timestamp=_WHEN)
