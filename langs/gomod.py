@@ -7,6 +7,13 @@ import msgspec
 from langs.errors import LangError
 
 _ARROW: Final = "=>"
+_DIRECTIVES: Final = {
+    "go.mod": frozenset(
+        {"module", "go", "toolchain", "godebug", "require", "exclude", "replace", "retract", "tool", "ignore"}
+    ),
+    "go.work": frozenset({"go", "toolchain", "godebug", "use", "replace"}),
+}
+"""All that Go 1.25 knows, by file; like Go in a main module, others are refused (golang.org/x/mod, modfile/rule.go)."""
 
 
 class GoMod(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,11 +30,16 @@ class GoMod(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(text: str, file: str) -> GoMod:
-    """The contents of a go.mod or go.work. Keywords that a build does not need are passed over.
+    """The contents of a go.mod or go.work. Directives that a build does not need are passed over.
+
+    Args:
+        text: the contents.
+        file: its name, which decides about the directives.
 
     Raises:
-        LangError: a block does not close, or a keyword lacks its word.
+        LangError: Go knows no such directive, a parenthesis lacks its partner, or a keyword lacks its word.
     """
+    known = _DIRECTIVES[file]
     found: dict[str, list[str]] = {"module": [], "go": [], "toolchain": [], "require": [], "replace": [], "use": []}
     block: str | None = None
     opened = 0
@@ -35,11 +47,26 @@ def parse(text: str, file: str) -> GoMod:
         words = raw.partition("//")[0].replace("(", " ( ").replace(")", " ) ").split()
         if not words:
             continue
+        begins = block is None and words[1:] == ["("]
+        if (words[-1] == "(" and not begins) or (words[0] == ")" and block is None):
+            raise LangError(
+                f"a parenthesis without its partner: `{raw.strip()[:80]}`",
+                file=file,
+                line=number,
+                hint="A block is `KEYWORD (`, lines of its own, and `)`.",
+            )
+        if block is None and words[0] not in known:
+            raise LangError(
+                f"unknown directive {words[0][:80]!r}",
+                file=file,
+                line=number,
+                hint=f"Go knows {', '.join(sorted(known))}: correct the line, or remove it.",
+            )
         if block is not None and words == [")"]:
             block = None
         elif block is not None:
             _take(found, block, words, file=file, line=number)
-        elif words[1:] == ["("]:
+        elif begins:
             block, opened = words[0], number
         elif words[1:] != ["(", ")"]:
             _take(found, words[0], words[1:], file=file, line=number)

@@ -284,6 +284,11 @@ def test_an_npm_lockfile_beside_anothers_is_npm(write: Write) -> None:
         ({"go.work": "use ../b\n", "main.go": MAIN_GO}, "outside"),
         ({"go.mod": "module $(id)\n", "main.go": MAIN_GO}, "not a module path"),
         ({"go.mod": "require (\n", "main.go": MAIN_GO}, "does not end"),
+        ({"go.mod": "garbage !!\n", "main.go": MAIN_GO}, "unknown directive 'garbage'"),
+        ({"go.mod": "module a\n\nuse ./b\n", "main.go": MAIN_GO}, "unknown directive 'use'"),
+        ({"go.mod": "module a\n)\n", "main.go": MAIN_GO}, "parenthesis without its partner: `\\)`"),
+        ({"go.mod": "require (\na (\n)\n", "main.go": MAIN_GO}, "parenthesis without its partner: `a \\(`"),
+        ({"go.work": "go 1.25\nrequire x v1\n", "main.go": MAIN_GO}, "unknown directive 'require'"),
         ({"go.mod": "module a\n", "cmd/a b$/main.go": MAIN_GO}, "import path"),
         ({"go.mod": "module x\n", "cmd/a/main.go": MAIN_GO, "cmd/b/main.go": MAIN_GO}, "several main packages"),
         ({"go.mod": "module x\n", "x.go": "package x\n"}, "no package main"),
@@ -294,6 +299,26 @@ def test_what_cannot_be_built_is_an_error_with_a_hint(write: Write, files: Mappi
     with pytest.raises(LangError, match=match) as caught:
         langs.build(write(files), Settings())
     assert caught.value.hint
+
+
+def test_every_directive_of_go_is_known_also_as_a_block(write: Write) -> None:
+    module = (
+        "// Deprecated: not at all.\nmodule a // b\n\ngo 1.25.1\n\ntoolchain go1.25.1\n\ngodebug default=go1.21\n"
+        "require (\n\tb v1.0.0 // indirect\n)\nrequire ()\nexclude b v1.1.0\nreplace c => d v1.0.0\n"
+        "retract (\n\t[v1.0.0, v1.9.9] // gone\n)\ntool b/cmd/x\nignore ./node_modules\n"
+    )
+
+    built = langs.build(write({"go.mod": module, "main.go": MAIN_GO}), Settings())
+
+    assert built.version is not None
+    assert built.version.value == "1.25.1"
+
+
+def test_a_line_that_go_would_refuse_is_named(write: Write) -> None:
+    with pytest.raises(LangError) as caught:
+        langs.build(write({"go.mod": "module a\n\ngarbage !!\n", "main.go": MAIN_GO}), Settings())
+
+    assert (caught.value.file, caught.value.line) == ("go.mod", 3)
 
 
 @pytest.mark.parametrize(
