@@ -1,9 +1,10 @@
 """Apps that bring their own Dockerfile: nothing is generated, and their .dockerignore is theirs."""
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
-from langs import procfile
+from langs import base, procfile
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Evidence, Settings
@@ -59,4 +60,16 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         cache=(),
         evidence=detection.evidence,
         considered=detection.considered,
+        warnings=tuple(
+            f"{said} has no effect on the image: the app has its own Dockerfile" for said in _in_vain(settings)
+        ),
     )
+
+
+def _in_vain(settings: Settings) -> Iterator[str]:
+    """What was said for generated Dockerfiles alone, by the names that people know."""
+    if settings.run_command is not None:
+        yield base.RUN_SETTING
+    if settings.build_command is not None:
+        yield base.BUILD_SETTING
+    yield from (f"`{key}`" for key in settings.own)

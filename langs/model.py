@@ -50,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     run_command: str | None = None
     build_command: str | None = None
     port: int = 5000
+    own: tuple[str, ...] = ()
+    """Which of `port` and `versions.<language>` were said of this app, and not of all."""
     cache_key: str = "fleetpacks"
     """The namespace of cache mount ids."""
     images: Mapping[str, str] = {}

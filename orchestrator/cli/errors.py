@@ -21,9 +21,18 @@ def show_usage(error: click.UsageError) -> int:
     return EXIT_USAGE
 
 
+def warn(message: str) -> None:
+    """Print what is strange and stops nothing."""
+    _write("warning", message)
+
+
 def _print(message: str, hint: str) -> None:
+    _write("error", message)
+    _write("hint", hint)
+
+
+def _write(word: str, text: str) -> None:
     # Names and texts in it come from files that are not trusted: no control character reaches a terminal.
-    for word, text in (("error", message), ("hint", hint)):
-        lines = [printable(line) for line in text.splitlines()] or [""]
-        sys.stderr.write(f"{word}: " + "\n  ".join(lines) + "\n")
+    lines = [printable(line) for line in text.splitlines()] or [""]
+    sys.stderr.write(f"{word}: " + "\n  ".join(lines) + "\n")
     sys.stderr.flush()

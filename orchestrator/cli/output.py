@@ -64,4 +64,5 @@ def planned(plan: AppPlan, *, host: str | None) -> dict[str, Any]:
         "processes": {process.name: process.command for process in plan.build.processes},
         "host": host,
         "reason": plan.reason,
+        "warnings": plan.build.warnings,
     }

@@ -6,7 +6,7 @@ import anyio
 import click
 
 from orchestrator import app as application
-from orchestrator.cli import output
+from orchestrator.cli import errors, output
 from orchestrator.config import Flags, environment, load
 from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan, Plan
@@ -45,6 +45,9 @@ def plan(
             output.write_json(output.planned(each, host=host))
     else:
         output.write_table(_row(each) for each in made.apps)
+        for each in made.apps:
+            for warning in each.build.warnings:
+                errors.warn(f"{each.app.path}: {warning}")
     return 0
 
 

@@ -119,12 +119,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         secrets: dict[str, None] = {}
         ssh: dict[str, None] = {}
         images: dict[str, str] = {}
+        own: dict[str, None] = {}
         for stated in self.stated_for(path):
             table = stated.table
             merged |= _of_one_app(table) if stated is not self.shared or path == "." else {}
             merged |= {"port": table.port} if table.port is not None else {}
             for language, value in table.versions.items():
                 versions[language] = Version(value=value, source=stated.document.name)
+            if stated is not self.shared or path == ".":
+                own |= {"port": None} if table.port is not None else {}
+                own |= dict.fromkeys(f"versions.{language}" for language in table.versions)
             env |= table.env
             secrets |= dict.fromkeys(table.secrets)
             ssh |= dict.fromkeys(table.ssh)
@@ -142,6 +146,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "secrets": tuple(secrets),
             "ssh": tuple(ssh),
             "images": images,
+            "own": tuple(own),
         }
         return msgspec.convert(merged, Settings)
 

@@ -188,6 +188,8 @@ class Run:
                 language=plan.build.language,
             )
         )
+        for warning in plan.build.warnings:
+            await self._emit(AppWarning(time=time.time(), app=name, message=warning))
         try:
             with self._prepare(plan) as request:
                 result = await self._solver.solve(request, on_status=on_status)

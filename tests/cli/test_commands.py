@@ -61,7 +61,7 @@ def test_plan_of_the_example_has_the_promised_fields(run: Run, monorepo: Path) -
     gateway = documents[1]
     assert list(gateway) == [
         "format", "path", "language", "version", "package_manager", "start_command", "evidence", "name", "depends_on",
-        "image", "tags", "dockerfile", "cache", "processes", "host", "reason",
+        "image", "tags", "dockerfile", "cache", "processes", "host", "reason", "warnings",
     ]  # fmt: skip
     assert (gateway["image"], gateway["tags"]) == ("r.example/shop/gateway:v1", ["v1", "next"])
     assert gateway["dockerfile"].count("\nFROM ") >= 2
@@ -144,6 +144,30 @@ def test_told_its_language_a_directory_without_evidence_is_an_app(run: Run, tmp_
 
     (document,) = _lines(ran.out)
     assert (document["language"], document["start_command"]) == ("python", "python src/begin.py")
+
+
+def test_what_has_no_effect_on_an_app_with_its_own_dockerfile_is_a_warning(run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "api").mkdir(parents=True)
+    (source / "web").mkdir()
+    (source / "fleetpacks.toml").write_text('port = 1\nversions.python = "3.12"\n[apps.api]\nport = 8080\n')
+    (source / "api/Dockerfile").write_text("FROM scratch\n")
+    (source / "api/fleetpacks.toml").write_text('versions.go = "1.25"\nversions.nodejs = "22"\nport = 9090\n')
+    (source / "web/Dockerfile").write_text("FROM scratch\n")
+    in_vain = "has no effect on the image: the app has its own Dockerfile"
+    keys = [f"`{key}` {in_vain}" for key in ("port", "versions.go", "versions.nodejs")]
+    variables = {"RUN_COMMAND": "x", "PROJECT_PATH": "api"}
+
+    as_text = run("plan", "-C", source)
+    documents = _lines(run("plan", "--json", "-C", source).out)
+    told = run("plan", "-C", source, variables=variables)
+
+    assert as_text.code == 0
+    assert as_text.err == "".join(f"warning: api: {each}\n" for each in keys)
+    assert [each["warnings"] for each in documents] == [keys, []]
+    assert told.err.startswith(
+        f"warning: api: `run` in fleetpacks.toml or $RUN_COMMAND {in_vain}\nwarning: api: `port`"
+    )
 
 
 def test_dockerfiles_are_written_and_never_over_a_foreign_file(run: Run, monorepo: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from orchestrator.events import (
     AppCancelled,
     AppCompleted,
     AppFailed,
+    AppStarted,
     AppWarning,
     Event,
     RunCompleted,
@@ -191,6 +192,19 @@ async def test_what_could_not_be_written_is_a_warning_of_its_app() -> None:
 
     [warning] = [event for event in events if isinstance(event, AppWarning)]
     assert (warning.app, warning.message) == ("a", "2 device files were left out")
+
+
+async def test_what_is_strange_about_an_app_is_told_when_its_build_starts() -> None:
+    plan = plan_of("a", "b")
+    strange = msgspec.structs.replace(plan.apps[1].build, warnings=("there is no lockfile",))
+    plan = msgspec.structs.replace(plan, apps=(plan.apps[0], msgspec.structs.replace(plan.apps[1], build=strange)))
+
+    _, events = await execute(plan, ScriptedSolver(nothing), jobs=1)
+
+    [warning] = [event for event in events if isinstance(event, AppWarning)]
+    assert (warning.app, warning.message) == ("b", "there is no lockfile")
+    started = next(event for event in events if isinstance(event, AppStarted) and event.app == "b")
+    assert events[events.index(started) + 1] is warning
 
 
 async def test_without_push_nothing_is_published() -> None:
