@@ -7,7 +7,10 @@ asked: git is started once, for the outermost.
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
@@ -17,6 +20,7 @@ from orchestrator.errors import ContextError
 from orchestrator.workspace import git
 
 _MAX_IGNORE_BYTES = 1 << 20
+_GITS_OWN = (".git/info/exclude", ".git/config", ".git/HEAD", ".git/index")
 
 
 async def list_files(root: Path, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -27,9 +31,9 @@ async def list_files(root: Path, environment: Mapping[str, str]) -> tuple[str, .
         environment: of a git process (`Environment.for_git`).
 
     Raises:
-        ContextError: a directory cannot be read.
+        ContextError: a directory cannot be read, or git waits for a file that is none.
     """
-    listing = await git.list_files(root, environment)
+    listing = await git.list_files(root, environment, suspect=partial(_stuck_at, root))
     # Git sees nothing where an outer repository ignores the whole source.
     if listing is None or not (listing.files or listing.nested):
         return await anyio.to_thread.run_sync(walk, root)
@@ -80,9 +84,37 @@ def _is_itself(root: Path, path: str) -> bool:
     return os.path.realpath(root / path) == f"{os.path.realpath(root)}/{path}"
 
 
+def _stuck_at(root: Path) -> str | None:
+    """The file that git opens while it lists `root`, and that keeps it waiting."""
+    outer = list(_work_tree(root))
+    ignoring = (directory / name for directory in outer for name in (".gitignore", *_GITS_OWN))
+    with suppress(ContextError):
+        below = (root / path for path in _walk(str(root)) if path.rpartition("/")[2] == ".gitignore")
+        for path in (*ignoring, *below):
+            with suppress(OSError):
+                if stat.S_ISFIFO(path.lstat().st_mode):
+                    return printable(os.path.relpath(path, root))
+    return None
+
+
+def _work_tree(root: Path) -> Iterator[Path]:
+    """The directories from `root` up to the one that holds `.git`."""
+    for directory in (root, *root.parents):
+        yield directory
+        if os.path.lexists(directory / ".git"):
+            return
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def _spec(path: str) -> GitIgnoreSpec:
+    # It was a regular file when the directory was listed; a FIFO that took its place is opened without waiting.
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 -- paths are strings in this hot loop
+        with open(path, "rb", opener=_open) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return GitIgnoreSpec.from_lines([])
             lines = file.read(_MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape").splitlines()
     except OSError:
         return GitIgnoreSpec.from_lines([])

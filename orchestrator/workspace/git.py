@@ -5,13 +5,22 @@ program, and are shut: `core.fsmonitor` (a hook by name), a lazy fetch of missin
 `uploadpack` (`GIT_ALLOW_PROTOCOL`, `GIT_NO_LAZY_FETCH`), a pager (standard output is a pipe, and `--no-pager`). A bare
 repository planted in a subdirectory is not opened (`safe.bareRepository`, git 2.38). With these shut it is safe to
 read repositories of other owners, as containers meet them (`safe.directory`).
+
+Nor can anything inside make it wait for ever: git opens a FIFO in the place of `.gitignore` and blocks until somebody
+writes there. So a git that says nothing for long is ended, and is suspected sooner.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
+import anyio.abc
+import anyio.to_thread
 import msgspec
+
+from orchestrator.errors import ContextError
 
 _GIT = (
     "git",
@@ -28,6 +37,17 @@ _GIT = (
     "safe.directory=*",
 )
 _GITLINK = b"160000"
+_SUSPICIOUS = 2.0
+"""Seconds of silence after which it is looked for what git may be stuck at; most repositories are listed by then."""
+_SILENCE = 60.0
+"""Seconds of silence after which git is ended: it lists untracked files at the end of its search, not while it goes."""
+
+Suspect = Callable[[], str | None]
+"""Finds what git would wait at, and names it."""
+
+
+def _nothing() -> None:
+    return None
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,15 +58,22 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """Submodules and repositories inside, which git does not look into."""
 
 
-async def list_files(root: Path, environment: Mapping[str, str]) -> Listing | None:
+async def list_files(
+    root: Path, environment: Mapping[str, str], *, suspect: Suspect = _nothing, silence: float = _SILENCE
+) -> Listing | None:
     """The tracked and the untracked files that are not ignored, or None when git cannot tell.
 
     Args:
         root: the source; it may be a subdirectory of a work tree.
         environment: of the git process, without `GIT_*` of the caller (`Environment.for_git`).
+        suspect: asked, in a thread, when git has been silent for a while.
+        silence: seconds after which a silent git is ended.
+
+    Raises:
+        ContextError: git waits for something that does not come.
     """
     words = ("ls-files", "-z", "-t", "--stage", "--cached", "--others", "--exclude-standard")
-    output = await _run(root, words, environment)
+    output = await _run(root, words, environment, suspect=suspect, silence=silence)
     return None if output is None else parse_listing(output)
 
 
@@ -74,7 +101,11 @@ def parse_listing(output: bytes) -> Listing:
 
 
 async def head(root: Path, environment: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The branch and the full revision that are checked out, each None when there is none."""
+    """The branch and the full revision that are checked out, each None when there is none.
+
+    Raises:
+        ContextError: git waits for something that does not come.
+    """
     revision = await _run(root, ("rev-parse", "--verify", "--quiet", "HEAD^{commit}"), environment)
     branch = await _run(root, ("symbolic-ref", "--quiet", "--short", "HEAD"), environment)
     return _line(branch), _line(revision)
@@ -84,9 +115,56 @@ def _line(output: bytes | None) -> str | None:
     return (output or b"").decode("utf-8", "replace").strip() or None
 
 
-async def _run(root: Path, words: tuple[str, ...], environment: Mapping[str, str]) -> bytes | None:
+async def _run(
+    root: Path,
+    words: tuple[str, ...],
+    environment: Mapping[str, str],
+    *,
+    suspect: Suspect = _nothing,
+    silence: float = _SILENCE,
+) -> bytes | None:
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        done = await anyio.run_process([*_GIT, *words], cwd=root, env=environment, check=False)
+        process = await anyio.open_process([*_GIT, *words], cwd=root, env=environment, stderr=nowhere)
     except (FileNotFoundError, PermissionError):
         return None
-    return done.stdout if done.returncode == 0 else None
+    finally:
+        os.close(nowhere)
+    # Leaving it waits for the process: one that is stuck has to be ended before.
+    async with process:
+        try:
+            output = await _said(process, suspect, silence)
+            if output is None:
+                raise ContextError(
+                    f"git {words[0]}: has said nothing for {silence:g} s, and was ended",
+                    hint="Is the disk slow, or a file of .git no regular file? Run `git ls-files -o "
+                    "--exclude-standard` there to see where it stops; a source without .git is walked instead.",
+                )
+            return output if await process.wait() == 0 else None
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+
+
+async def _said(process: anyio.abc.Process, suspect: Suspect, silence: float) -> bytes | None:
+    """All that a process writes; None when it fell silent."""
+    chunks: list[bytes] = []
+    stream = process.stdout
+    patience = min(_SUSPICIOUS, silence)
+    while stream is not None:
+        with anyio.move_on_after(patience):
+            try:
+                chunks.append(await stream.receive())
+            except anyio.EndOfStream:
+                break
+            continue
+        if patience == silence:
+            return None
+        patience = silence
+        stuck = await anyio.to_thread.run_sync(suspect)
+        if stuck is not None:
+            raise ContextError(
+                f"{stuck}: git waits for ever to read it: it is a FIFO",
+                hint="Remove it, or put a regular file there.",
+            )
+    return b"".join(chunks)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -227,6 +228,59 @@ def test_a_directory_that_cannot_be_listed_is_named(root: Path) -> None:
 
     assert "gone" in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("place", ["sub/.gitignore", ".git/info/exclude", ".git/HEAD"])
+async def test_a_fifo_at_which_git_would_wait_for_ever_is_named(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str], place: str
+) -> None:
+    plant({"sub/app.py": ""})
+    await git("init", "-q")
+    (root / place).unlink(missing_ok=True)
+    os.mkfifo(root / place)
+
+    with anyio.fail_after(20), pytest.raises(ContextError) as caught:
+        await files.list_files(root, git_environment)
+
+    assert place in caught.value.message
+    assert caught.value.hint
+
+
+async def test_a_fifo_of_the_work_tree_around_a_source_is_named(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    plant({"sub/app.py": ""})
+    await git("init", "-q")
+    os.mkfifo(root / ".gitignore")
+
+    with anyio.fail_after(20), pytest.raises(ContextError) as caught:
+        await files.list_files(root / "sub", git_environment)
+
+    assert "../.gitignore" in caught.value.message
+
+
+async def test_a_git_that_says_nothing_is_ended_and_reaped(root: Path, tmp_path: Path) -> None:
+    git = tmp_path / "bin/git"
+    git.parent.mkdir()
+    git.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 1000\n")
+    git.chmod(0o755)
+
+    with anyio.fail_after(20), pytest.raises(ContextError) as caught:
+        await git_module.list_files(root, {"PATH": f"{git.parent}:{os.defpath}"}, silence=0.5)
+
+    assert "0.5 s" in caught.value.message
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+async def test_a_walk_opens_no_fifo(root: Path, plant: Plant) -> None:
+    plant({"sub/app.py": ""})
+    os.mkfifo(root / "sub/.gitignore")
+
+    with anyio.fail_after(20):
+        walked = await files.list_files(root, {"PATH": "/nonexistent"})
+
+    assert walked == ("sub/.gitignore", "sub/app.py")
 
 
 _name = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=8)
