@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from langs.model import AppBuild, Detection
+from orchestrator.display.text import inert
 from orchestrator.model import App, AppPlan
 from orchestrator.workspace.files import printable, text
 
@@ -16,7 +17,7 @@ FORMAT = 1
 
 def write_json(document: Mapping[str, Any]) -> None:
     """One document, one line."""
-    sys.stdout.write(msgspec.json.encode({"format": FORMAT, **document}).decode() + "\n")
+    sys.stdout.write(inert(msgspec.json.encode({"format": FORMAT, **document}).decode()) + "\n")
 
 
 def write_table(rows: Iterable[Sequence[str]]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from orchestrator.display.text import inert
 from orchestrator.events import Event
 
 _ENCODER = msgspec.json.Encoder()
@@ -11,4 +12,4 @@ _ENCODER = msgspec.json.Encoder()
 
 def render(event: Event) -> Iterator[str]:
     """One event as a line of JSON."""
-    yield _ENCODER.encode(event).decode() + "\n"
+    yield inert(_ENCODER.encode(event).decode()) + "\n"

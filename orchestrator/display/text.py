@@ -21,6 +21,18 @@ def printable(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+def inert(document: str) -> str:
+    """JSON with an escape for every character that is not seen: the same document, fit for a terminal; on one line."""
+    if document.isprintable():
+        return document
+    return "".join(character if character.isprintable() else _escaped(character) for character in document)
+
+
+def _escaped(character: str) -> str:
+    raw = character.encode("utf-16-be")
+    return "".join(f"\\u{raw[at : at + 2].hex()}" for at in range(0, len(raw), 2))
+
+
 def inline(text: str, limit: int) -> str:
     """The beginning of a text as a part of one line: at most `limit` characters, all of which can be seen."""
     text = text[:limit]

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from langs.model import AppBuild, Process
+from orchestrator.display.text import inert
 from orchestrator.errors import UsageError
 from orchestrator.events import AppCancelled, AppCompleted, AppFailed
 from orchestrator.model import AppPlan, Plan
@@ -146,7 +147,7 @@ def result(
 
 def encode(document: Result) -> bytes:
     """The document as it is written: JSON, indented."""
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    return msgspec.json.format(inert(msgspec.json.encode(document).decode()).encode(), indent=2) + b"\n"
 
 
 def write(path: Path, document: Result) -> None:

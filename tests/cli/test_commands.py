@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 
 Run = Callable[..., Any]
 
@@ -207,6 +208,22 @@ def test_names_that_are_no_text_are_escaped(run: Run, tmp_path: Path) -> None:
 
     assert as_text.out == "caf\\xe9\\x1b[31m  caf-31m  dockerfile\n"
     assert _lines(as_json.out)[0]["path"] == "caf\\xe9\x1b[31m"
+
+
+@pytest.mark.parametrize("word", ["c\x9b31m", "a\u202eb", "a\x7fb", "a\U000e0041b", "a\u2028b"])
+def test_json_of_strange_names_is_inert_and_means_the_same(run: Run, tmp_path: Path, word: str) -> None:
+    source = tmp_path / "source"
+    (source / word).mkdir(parents=True)
+    (source / word / "Dockerfile").write_text("FROM scratch\n")
+
+    outputs = [
+        run("apps", "--json", source).out,
+        run("plan", "--json", "-C", source).out,
+        run("detect", "--json", source / word).out,
+    ]
+
+    assert all(output.removesuffix("\n").isprintable() for output in outputs)
+    assert [_lines(output)[0]["path"] for output in outputs] == [word, word, str(source / word)]
 
 
 async def test_a_real_process_prints_the_same(start: Callable[..., Awaitable[Any]], monorepo: Path) -> None:

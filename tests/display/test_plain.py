@@ -7,12 +7,15 @@ from contextlib import closing
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.display import jsonlines
 from orchestrator.display.output import show
 from orchestrator.display.plain import Plain
-from orchestrator.display.text import printable
+from orchestrator.display.text import inert, printable
 from orchestrator.events import (
     AppCompleted,
     AppFailed,
@@ -200,3 +203,22 @@ def test_a_failure_shows_the_dockerfiles_lines_and_the_steps_last_words() -> Non
         "  | make: *** Error 2\n"
         "hint: h\n"
     ) in end
+
+
+@given(st.text())
+def test_json_of_any_text_is_seen_as_it_is_and_means_the_same(text: str) -> None:
+    document = msgspec.json.encode({text: [text]}).decode("utf-8")
+
+    shown = inert(document)
+
+    assert shown.isprintable()
+    assert json.loads(shown) == {text: [text]}
+
+
+def test_output_of_a_step_cannot_steer_a_terminal_through_json() -> None:
+    event = StepLog(time=1, app="a", step="s", text="\x9b31m\u202e")
+
+    line = "".join(jsonlines.render(event))
+
+    assert line.removesuffix("\n").isprintable()
+    assert json.loads(line)["text"] == "\x9b31m\u202e"

@@ -255,3 +255,14 @@ def test_a_path_that_is_no_text_is_escaped() -> None:
     document = room.encode(room.result(plan, {}, exit_code=1, seconds=0, timestamp=_WHEN))
 
     assert json.loads(document)["apps"][0]["path"] == r"caf\xe9"
+
+
+def test_what_cannot_be_seen_is_escaped_for_whoever_prints_the_file() -> None:
+    plan = _plan("x")
+    app = msgspec.structs.replace(plan.apps[0].app, path="a\x9b31m\u202eb")
+    plan = msgspec.structs.replace(plan, apps=(msgspec.structs.replace(plan.apps[0], app=app),))
+
+    document = room.encode(room.result(plan, {}, exit_code=1, seconds=0, timestamp=_WHEN)).decode()
+
+    assert r'"path": "a\u009b31m\u202eb"' in document
+    assert json.loads(document)["apps"][0]["path"] == "a\x9b31m\u202eb"
