@@ -39,7 +39,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """The user's Dockerfile as it is.
 
     Raises:
-        LangError: it is absent, lies outside of the app, or holds no FROM.
+        LangError: it is absent, lies outside of the app, or holds no FROM; or a .dockerignore is no file to be read.
     """
     path = settings.dockerfile or FILE
     text = files.read_text(path)
@@ -47,6 +47,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         raise LangError("the Dockerfile is not there", file=path, hint="Name a file in the app's directory.")
     if not _FROM.search(text):
         raise LangError("has no FROM: it is not a Dockerfile", file=path, hint="Name the right file.")
+    for ignoring in (f"{path}.dockerignore", ".dockerignore"):
+        # The daemon opens what it is sent: it would wait at a FIFO, and read gigabytes to their end.
+        files.read_bytes(ignoring)
     return AppBuild(
         language=NAME,
         version=None,

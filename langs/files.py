@@ -128,18 +128,25 @@ class AppFiles:
         """The text of a file, decoded as UTF-8, without byte order mark and carriage returns; None when absent.
 
         Raises:
-            LangError: it lies outside of the app, is no regular file, is larger than `MAX_BYTES`, or is not UTF-8.
+            LangError: as `read_bytes`, or it is not UTF-8.
+        """
+        data = self.read_bytes(path)
+        return None if data is None else _decode(data, path)
+
+    def read_bytes(self, path: str) -> bytes | None:
+        """A whole file; None when absent.
+
+        Raises:
+            LangError: it lies outside of the app, is no regular file, or is larger than `MAX_BYTES`.
         """
         data = self._read(path, MAX_BYTES + 1)
-        if data is None:
-            return None
-        if len(data) > MAX_BYTES:
+        if data is not None and len(data) > MAX_BYTES:
             raise LangError(
                 f"is larger than {MAX_BYTES} bytes",
                 file=path,
                 hint="A file of this kind is a few kilobytes long: is it the right one?",
             )
-        return _decode(data, path)
+        return data
 
     def read_head(self, path: str, size: int = 1 << 16) -> str | None:
         """The whole lines in the first `size` bytes of a file that may be long, such as a lockfile; None when absent.

@@ -1,7 +1,8 @@
 """Evidence decides: tables of directories that others take for something else, and of those that are no apps."""
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -362,6 +363,44 @@ def test_a_dockerfile_outside_of_the_app_is_refused(write: Write, tmp_path: Path
 
     with pytest.raises(LangError, match="out of the app"):
         langs.build(write({"a": ""}), Settings(dockerfile="../Dockerfile"))
+
+
+def _gigabytes(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(3 << 30)
+
+
+@pytest.mark.parametrize("name", [".dockerignore", "deploy/Dockerfile.dockerignore"])
+@pytest.mark.parametrize(
+    ("plant", "problem"),
+    [
+        pytest.param(os.mkfifo, "not a regular file", id="FIFO"),
+        pytest.param(lambda path: path.mkdir(), "not a regular file", id="directory"),
+        pytest.param(lambda path: path.symlink_to("/dev/zero"), "leads out of", id="link to a device"),
+        pytest.param(_gigabytes, "larger than", id="gigabytes"),
+    ],
+)
+def test_a_dockerignore_that_the_daemon_would_not_get_through_is_refused(
+    write: Write, name: str, plant: Callable[[Path], None], problem: str
+) -> None:
+    root = write({"deploy/Dockerfile": "FROM scratch\n"})
+    plant(root / name)
+
+    with pytest.raises(LangError) as caught:
+        langs.build(root, Settings(dockerfile="deploy/Dockerfile"))
+
+    assert (problem in caught.value.message, caught.value.file) == (True, name)
+    assert caught.value.hint
+
+
+def test_a_dockerignore_may_be_a_link_inside_of_the_app_and_need_not_be_utf_8(write: Write) -> None:
+    root = write({"Dockerfile": "FROM scratch\n"})
+    (root / "ignored").write_bytes(b"# caf\xe9\n*.log\n")
+    (root / ".dockerignore").symlink_to("ignored")
+
+    built = langs.build(root, Settings(dockerfile="Dockerfile"))
+
+    assert built.dockerignore is None
 
 
 def test_a_users_dockerfile_stays_as_it_is(write: Write) -> None:
