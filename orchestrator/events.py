@@ -145,6 +145,8 @@ class RunCompleted(_Event, frozen=True, kw_only=True, tag="run-completed"):
     succeeded: int
     failed: int
     cancelled: int
+    error: str | None = None
+    """Why the run never began, where this is no app's fault: then this is the only event."""
 
 
 Event = (

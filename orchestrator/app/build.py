@@ -3,7 +3,6 @@
 Imports the heavy libraries (h2, protobuf, httpx): imported itself only where a build begins.
 """
 
-import datetime as dt
 import os
 import secrets
 import time
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import TextIO
 
 import anyio
-import anyio.to_thread
 import msgspec
 
 from orchestrator.app import builder
 from orchestrator.app.display import Kind, display_on, execute, summarise
+from orchestrator.app.ending import Ending
 from orchestrator.app.outputs import Outputs, outputs
 from orchestrator.app.signals import Signals
 from orchestrator.buildkit import SecretReader, SolveRequest
@@ -37,7 +36,6 @@ from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
 from orchestrator.registry.tokens import RegistryTokens
-from orchestrator.report import result
 from orchestrator.schedule.slots import SharedKeys
 from remote.address import Address, EngineAddress
 
@@ -82,6 +80,7 @@ async def run_build(
     began = time.monotonic()
     signals = Signals()
     outcomes: Mapping[str, Outcome] = {}
+    begun = False
     failure: FleetpacksError | None = None
     try:
         async with (
@@ -106,25 +105,18 @@ async def run_build(
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
             with shown as display:
+                begun = True
                 outcomes = await execute(run, partial(display, receive), signals)
     except FleetpacksError as error:
         failure = error
     code = signals.exit_code or (failure.exit_code if failure else exit_code(outcomes.values()))
-    if config.result_file is not None or document is not None:
-        # Also of a run that never began: whoever waits for the result must not wait in vain.
-        ended = result.result(
-            plan,
-            outcomes,
-            exit_code=code,
-            seconds=time.monotonic() - began,
-            timestamp=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
-            error=failure.message if failure else None,
-        )
-        if config.result_file is not None:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(result.write, config.result_file, ended)
-        if document is not None:
-            document.write(result.encode(ended).decode())
+    ending = Ending(
+        began=began,
+        result_file=config.result_file,
+        document=document,
+        events=progress if options.progress == "json" and not begun else None,
+    )
+    await ending.tell(plan, outcomes, exit_code=code, failure=failure)
     summarise(config.environment.ci, plan, outcomes, failure, progress)
     if failure is not None and not signals.exit_code:
         raise failure

@@ -1,6 +1,7 @@
 """`fleetpacks build`: the main job."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -8,10 +9,11 @@ import anyio
 import click
 
 from orchestrator import app as application
-from orchestrator.config import Flags, environment
+from orchestrator.config import Config, Flags, environment
 from orchestrator.config import load as load_config
 from orchestrator.config.operator import MAX_JOBS
-from orchestrator.errors import UsageError
+from orchestrator.errors import FleetpacksError, UsageError
+from orchestrator.model import Plan
 from orchestrator.plan.outputs import parse, place
 from orchestrator.plan.planner import Request
 
@@ -62,17 +64,35 @@ def build(
     Ends with 0 when all went well, 1 when an app failed, 2 for usage and configuration, 75 when only infrastructure
     failed in a way that trying again can mend, 130 and 143 when interrupted.
     """
+    began = time.monotonic()
     variables = environment.read()
     flags = Flags(image=image, hosts=hosts, jobs=jobs, no_cache=no_cache, result_file=result_file, env=env)
-    config = load_config(environment.source(source, variables), variables, flags)
-    shown = _progress(progress, config.environment)
-    asked = parse(outputs, load=load)
-    # Files or a loaded image are asked for instead of a push, unless that is asked for, too.
-    request = Request(named=paths, push=False if asked and push is None else push, tags=tags, secrets_needed=True)
+    root = environment.source(source, variables)
+    document = sys.stdout if as_json else None
 
     async def run() -> int:
-        plan = await application.make_plan(config, request)
-        placed = place(asked, [app.app.name for app in plan.apps], root=plan.root)
+        config: Config | None = None
+        try:
+            config = load_config(root, variables, flags)
+            shown = _progress(progress, config.environment)
+            asked = parse(outputs, load=load)
+            # Files or a loaded image are asked for instead of a push, unless that is asked for, too.
+            pushed = False if asked and push is None else push
+            request = Request(named=paths, push=pushed, tags=tags, secrets_needed=True)
+            plan = await application.make_plan(config, request)
+            placed = place(asked, [app.app.name for app in plan.apps], root=plan.root)
+        except FleetpacksError as error:
+            from orchestrator.app.ending import Ending  # noqa: PLC0415 -- only where no run begins
+
+            ending = Ending(
+                began=began,
+                result_file=config.result_file if config else result_file,
+                document=document,
+                events=(sys.stderr if as_json else sys.stdout) if progress == "json" else None,
+            )
+            unplanned = Plan(root=root, apps=(), push=False)
+            await ending.tell(unplanned, {}, exit_code=error.exit_code, failure=error)
+            raise
         from orchestrator.app.build import BuildOptions, run_build  # noqa: PLC0415 -- h2, protobuf, httpx: only now
 
         options = BuildOptions(
@@ -82,7 +102,6 @@ def build(
             placed=placed,
             load=any(output.place is None for output in asked),
         )
-        document = sys.stdout if as_json else None
         stream = sys.stderr if as_json or shown == "tty" else sys.stdout
         return await run_build(config, plan, options, progress=stream, document=document)
 

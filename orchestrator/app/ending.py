@@ -1,0 +1,82 @@
+"""What whoever waits for a run is told at its end, also of one that never began: they must not wait in vain.
+
+Imports nothing heavy: a mistake in a command line costs no more than it must.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from orchestrator.display import jsonlines
+from orchestrator.display.output import Output
+from orchestrator.errors import FleetpacksError
+from orchestrator.events import RunCompleted
+from orchestrator.model import Plan
+from orchestrator.report import result
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is told, and since when they wait."""
+
+    began: float
+    """By the monotonic clock, in seconds."""
+    result_file: Path | None
+    document: TextIO | None
+    """Receives the result as JSON, too."""
+    events: TextIO | None
+    """Receives the last event; None where the run has sent it, or events are not shown."""
+
+    async def tell(
+        self,
+        plan: Plan,
+        outcomes: Mapping[str, result.Outcome],
+        *,
+        exit_code: int,
+        failure: FleetpacksError | None,
+    ) -> None:
+        """Tell all of them.
+
+        Args:
+            plan: what was to be built; without apps when nothing could be planned.
+            outcomes: by the app's name.
+            exit_code: of the run.
+            failure: why the run ended, when it was no app's fault.
+
+        Raises:
+            UsageError: the result file cannot be written.
+        """
+        seconds = time.monotonic() - self.began
+        error = failure.message if failure else None
+        with anyio.CancelScope(shield=True):
+            if self.events is not None:
+                last = RunCompleted(
+                    time=time.time(),
+                    exit_code=exit_code,
+                    seconds=seconds,
+                    succeeded=0,
+                    failed=0,
+                    cancelled=0,
+                    error=error,
+                )
+                with Output.on(self.events) as output:
+                    await output.write(jsonlines.render(last))
+            if self.result_file is None and self.document is None:
+                return
+            ended = result.result(
+                plan,
+                outcomes,
+                exit_code=exit_code,
+                seconds=seconds,
+                timestamp=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
+                error=error,
+            )
+            if self.result_file is not None:
+                await anyio.to_thread.run_sync(result.write, self.result_file, ended)
+        if self.document is not None:
+            self.document.write(result.encode(ended).decode())

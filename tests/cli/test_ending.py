@@ -1,0 +1,72 @@
+"""What is told of a run that never began: an event, a result file, a document."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(params=["a path that is none", "a manifest that is broken", "an option that cannot be", "no builder"])
+def mistake(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str | Path], int, str]:
+    """Words of a build that fails before its run, its exit code, and a part of the error."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "Dockerfile").write_text("FROM scratch\n")
+    words: list[str | Path] = ["build", "-C", source]
+    match request.param:
+        case "a path that is none":
+            return [*words, "nope"], 2, "'nope': no such directory"
+        case "a manifest that is broken":
+            (source / "Dockerfile").unlink()
+            (source / "package.json").write_text("{")
+            return words, 2, "package.json"
+        case "an option that cannot be":
+            return [*words, "--output", "type=oci"], 2, "dest is missing"
+        case _:
+            return [*words, "--host", f"unix://{tmp_path}/absent.sock"], 75, "absent.sock"
+
+
+def test_a_result_file_says_why(run: Run, tmp_path: Path, mistake: tuple[list[str | Path], int, str]) -> None:
+    words, code, error = mistake
+
+    ran = run(*words, "--result-file", tmp_path / "result.json")
+
+    written = json.loads((tmp_path / "result.json").read_text())
+    assert (ran.code, written["exit_code"], written["status"], written["images"]) == (code, code, "failed", [])
+    assert error in written["error"]
+    assert error in ran.err
+
+
+def test_the_last_event_says_why_and_is_the_only_one(run: Run, mistake: tuple[list[str | Path], int, str]) -> None:
+    words, code, error = mistake
+
+    ran = run(*words, "--progress", "json")
+
+    (event,) = map(json.loads, ran.out.splitlines())
+    assert (ran.code, event["event"], event["exit_code"]) == (code, "run-completed", code)
+    assert error in event["error"]
+
+
+def test_the_document_says_why(run: Run, mistake: tuple[list[str | Path], int, str]) -> None:
+    words, code, error = mistake
+
+    ran = run(*words, "--json")
+
+    document = json.loads(ran.out)
+    assert (ran.code, document["exit_code"]) == (code, code)
+    assert error in document["error"]
+
+
+def test_a_broken_configuration_says_why_where_the_command_line_asked(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "fleetpacks.toml").write_text("[")
+
+    ran = run("build", "-C", tmp_path, "--progress", "json", "--result-file", tmp_path / "result.json")
+
+    event, written = json.loads(ran.out), json.loads((tmp_path / "result.json").read_text())
+    assert (ran.code, event["exit_code"], written["exit_code"], written["apps"]) == (2, 2, 2, [])
+    assert "fleetpacks.toml" in event["error"]
+    assert event["error"] == written["error"]
