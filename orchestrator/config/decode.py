@@ -122,8 +122,14 @@ def dotted(key: Key) -> str:
             text += f"[{part}]"
         else:
             bare = part.isascii() and part.replace("-", "").replace("_", "").isalnum()
-            text += ("." if text else "") + (part if bare else msgspec.json.encode(part).decode())
+            text += ("." if text else "") + (part if bare else quoted(part))
     return text
+
+
+def quoted(text: str) -> str:
+    """`text` as a basic string of TOML, in which every character can be seen. Halves of surrogate pairs have none."""
+    literal = msgspec.json.encode(text).decode()
+    return "".join(character if character.isprintable() else f"\\U{ord(character):08X}" for character in literal)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

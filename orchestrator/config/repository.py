@@ -84,7 +84,7 @@ def read_root(root: Path) -> tuple[RootTable, Document] | None:
     for path in table.apps:
         normal = normal_path(path)
         if normal != path:
-            hint = f'Write [apps."{normal}"].' if normal else "Name a directory below the root, or `.`."
+            hint = f"Write [apps.{decode.quoted(normal)}]." if normal else "Name a directory below the root, or `.`."
             raise document.error(("apps", path), "expected a relative path without `..` and `./`", hint=hint)
         check(Stated(table=table.apps[path], document=document, key=("apps", path)))
     check(Stated(table=table, document=document))

@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 
+from orchestrator.config.decode import quoted
 from orchestrator.errors import ConfigError
 
 MAX_LENGTH = 100
@@ -49,12 +50,17 @@ def assign(paths: Mapping[str, str | None], root_name: str) -> dict[str, str]:
     seen: dict[str, str] = {}
     for path, name in names.items():
         if name in seen:
-            raise ConfigError(
-                f"two apps have the name {name!r}: {seen[name]!r} and {path!r}",
-                hint=f'Give one of them another: [apps."{path}"] name = "..." in the root\'s fleetpacks.toml.',
-            )
+            raise ConfigError(f"two apps have the name {name!r}: {seen[name]!r} and {path!r}", hint=_other_name(path))
         seen[name] = path
     return names
+
+
+def _other_name(path: str) -> str:
+    try:
+        table = f"[apps.{quoted(path)}]"
+    except UnicodeEncodeError:
+        return "Rename one of the directories: TOML cannot hold the bytes of that name."
+    return f'Give one of them another: {table} name = "..." in the root\'s fleetpacks.toml.'
 
 
 def _last(path: str, root_name: str) -> str:

@@ -1,5 +1,8 @@
 """Names of apps: legal by fixed rules, unique, or an error that names both."""
 
+import os
+import tomllib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,3 +78,24 @@ def test_two_apps_with_one_name_are_an_error_that_names_both(paths: dict[str, st
         assign(paths, "shop")
 
     assert sum(repr(path) in caught.value.message for path in paths) == 2
+
+
+@pytest.mark.parametrize(
+    "path", ['odd/a"b', "odd/a\\b", "odd/a\x9bb", "odd/a\U000e0041b", "odd/a\x7fb", "odd/a\u202eb"]
+)
+def test_the_hint_holds_a_table_that_toml_reads_as_that_path(path: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        assign({"odd/a b": "same", path: "same"}, "shop")
+
+    table, _, rest = caught.value.hint.partition("name = ")
+    header = table.removeprefix("Give one of them another: ")
+    assert rest
+    assert header.isprintable()
+    assert tomllib.loads(f"{header}\nname = 'x'\n") == {"apps": {path: {"name": "x"}}}
+
+
+def test_a_name_that_toml_cannot_hold_is_not_advised_to_stand_in_it() -> None:
+    with pytest.raises(ConfigError) as caught:
+        assign({"a": "same", os.fsdecode(b"caf\xe9"): "same"}, "shop")
+
+    assert "Rename one of the directories" in caught.value.hint
