@@ -3,6 +3,7 @@
 Each command is one function here. Heavy libraries are imported where a command first needs them.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import msgspec
 
 from langs.model import AppBuild, Detection
 from orchestrator.config import Config
-from orchestrator.errors import UsageError
+from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App, Plan
 from orchestrator.plan import naming, planner
 from orchestrator.workspace import discover, files, git
@@ -60,6 +61,12 @@ async def discover_apps(config: Config, words: Sequence[str] = ()) -> Discovered
     """
     import langs  # noqa: PLC0415 -- jinja2 and the languages, only when apps are looked at
 
+    part = config.project_path
+    if part is not None and not os.path.isdir(config.root / part):  # noqa: PTH112 -- is_dir raises where it may not look
+        raise ConfigError(
+            f"$PROJECT_PATH: {files.printable(part)!r}: no such directory in {config.root}",
+            hint="Give it relative to the source.",
+        )
     named = discover.named_paths(config.root, tuple(words))
     listed = await files.list_files(config.root, config.environment.for_git())
     apps = await anyio.to_thread.run_sync(discover.discover, listed, config, langs.detect, named)

@@ -57,7 +57,7 @@ def _row(each: AppPlan) -> tuple[str, ...]:
         each.app.path,
         each.build.language,
         f"{version.value} ({version.source})" if version else "",
-        f"{each.repository}:{each.tags[0]}",
+        f"{each.repository}:{', :'.join(each.tags)}",
         each.reason,
     )
 

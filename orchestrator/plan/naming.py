@@ -29,6 +29,7 @@ DEFAULT_TAG = "latest"
 SHA_DIGITS = 12
 _LONGEST_TAG = 128
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_LEGAL_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -105,12 +106,12 @@ def _name(
         if several and not {"app", "path"}.intersection(_PLACEHOLDER.findall(image.template)):
             name = f"{name}/{app.name}"
     found = [_tag(tag, app, facts, source)] if tag is not None else []
-    found += [_tag(text, app, facts, "--tag") for text in tags]
+    for each in found or [DEFAULT_TAG]:
+        _check(f"{name}:{each}", source)
+    found += [_flag(text, app, facts) for text in tags]
     found = found or [DEFAULT_TAG]
     if tag_latest:
         found.append(DEFAULT_TAG)
-    for each in found:
-        _check(f"{name}:{each}", source)
     # A derived name is shown and never published, so it keeps its short form.
     repository = name if image is None else reference.parse(name).repository
     return Names(repository=repository, tags=tuple(dict.fromkeys(found)))
@@ -129,6 +130,16 @@ def _tag(text: str, app: App, facts: Facts, source: str) -> str:
     if len(tag) <= _LONGEST_TAG:
         return tag
     return f"{tag[: _LONGEST_TAG - 9]}-{hashlib.sha256(tag.encode()).hexdigest()[:8]}"
+
+
+def _flag(text: str, app: App, facts: Facts) -> str:
+    tag = _tag(text, app, facts, "--tag")
+    if not _LEGAL_TAG.fullmatch(tag):
+        raise UsageError(
+            f"--tag: {text!r} is not a tag",
+            hint="A tag is 1 to 128 of [A-Za-z0-9_.-], and begins with neither `.` nor `-`.",
+        )
+    return tag
 
 
 def _fill(text: str, app: App, facts: Facts, source: str, *, in_tag: bool) -> str:

@@ -81,6 +81,12 @@ def test_people_see_aligned_columns(run: Run, monorepo: Path) -> None:
     )
 
 
+def test_people_see_every_tag(run: Run, monorepo: Path) -> None:
+    ran = run("plan", "-C", monorepo, "--image", "r.example/{app}:v1", "--tag", "next", "apps/api")
+
+    assert "  r.example/api:v1, :next  requested\n" in ran.out
+
+
 def test_detect_says_what_it_saw_and_fails_for_what_it_could_not_look_at(
     run: Run, monorepo: Path, tmp_path: Path
 ) -> None:

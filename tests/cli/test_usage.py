@@ -25,7 +25,11 @@ Run = Callable[..., Any]
         (["build", "--push"], "--push: no image name was given"),
         (["build", "absent"], "'absent': no such directory"),
         (["build", "--image", "r.example/{ap}"], "--image: unknown placeholder '{ap}'"),
-        (["build", "--tag", "a b", "--image", "r.example/x"], "--image: "),
+        (["build", "--tag", "a b", "--image", "r.example/x"], "--tag: 'a b' is not a tag"),
+        (["plan", "--tag", "a b"], "--tag: 'a b' is not a tag"),
+        (["plan", "--tag", f"a@sha256:{'0' * 64}"], "--tag: 'a@sha256:0"),
+        (["plan", "--image", "r.example/x:a b"], "--image: 'r.example/x"),
+        (["plan", "--image", "R.example/X", "--tag", "v1"], "--image: "),
         (
             [
                 "plan",
@@ -85,3 +89,30 @@ def test_help_lists_every_command_and_imports_none(run: Run) -> None:
 
     assert ran.code == 0
     assert all(f"\n  {name} " in ran.out for name in ("build", "plan", "apps", "detect", "tag"))
+
+
+@pytest.mark.parametrize("words", [[], ["cache"]])
+def test_without_words_a_group_shows_its_help_and_ends_with_2(run: Run, words: list[str]) -> None:
+    ran, asked = run(*words), run(*words, "--help")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == asked.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["detect", "-dash"], True), (["detect", "--jsno"], False), (["cache", "ls", "-x"], False), (["-x"], False)],
+)
+def test_a_name_that_looks_like_an_option_is_told_where_to_stand(run: Run, words: list[str], *, told: bool) -> None:
+    ran = run(*words)
+
+    assert ran.code == 2
+    assert ("stands behind `--`" in ran.err) == told
+
+
+@pytest.mark.parametrize("command", [["apps"], ["plan"]])
+def test_a_project_path_that_is_not_there_is_named(run: Run, tmp_path: Path, command: list[str]) -> None:
+    ran = run(*command, variables={"SOURCE_DIR": str(tmp_path), "PROJECT_PATH": "nope"})
+
+    assert ran.code == 2
+    assert ran.err.startswith(f"error: $PROJECT_PATH: 'nope': no such directory in {tmp_path}\n")
