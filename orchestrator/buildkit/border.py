@@ -39,10 +39,12 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     """Compiled when a daemon first fails: most runs need none of them."""
     error: type[FleetpacksError]
     hint: str
+    file: str | None = None
+    """The file that is wrong, where the daemon never says which."""
 
 
-def _row(pattern: str, error: type[FleetpacksError], hint: str) -> _Row:
-    return _Row(pattern=pattern, error=error, hint=hint)
+def _row(pattern: str, error: type[FleetpacksError], hint: str, file: str | None = None) -> _Row:
+    return _Row(pattern=pattern, error=error, hint=hint, file=file)
 
 
 _NO_SPACE = r"(^|: )no space left on device(: unknown)?$"
@@ -94,6 +96,12 @@ _ROWS = (
         r"|^[A-Z]+ (must have|requires) ",
         BuildFailedError,
         "correct the Dockerfile",
+    ),
+    _row(
+        r"^syntax error in pattern$|^illegal exclusion pattern: ",
+        BuildFailedError,
+        "correct its patterns: a [ needs a range and its ], a ! the pattern that it takes back, a \\ what it escapes",
+        file=".dockerignore",
     ),
     _row(
         r"^unsupported request frontend\.",
@@ -224,6 +232,7 @@ def solve_error(error: GrpcError, *, at: FailedStep | None = None) -> Fleetpacks
     for row in _ROWS:
         if re.search(row.pattern, judged, re.DOTALL):
             full = row.error is BuildFailedError and any(_FULL in line for line in at.log)
+            where = f"{row.file}: " if row.file else where
             return row.error(where + text, hint=_FULL_HINT if full else row.hint, at=at)
     if error.status in (Status.UNAVAILABLE, Status.CANCELLED):
         return DaemonLostError(f"the daemon gave the build up: {text}", hint=_LOST)

@@ -37,6 +37,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     dockerfile: str
     attrs: Mapping[str, str] = {}
+    files: Mapping[str, bytes] = {}
+    """More of the context."""
     push: str | None = None
     refuse: Mapping[str, Answer] = {}
     """By the beginning of `METHOD /path`: what the scripted registry answers instead of serving."""
@@ -76,6 +78,8 @@ SCENARIOS = (
     Scenario(name="frontend: not there", dockerfile="# syntax={registry}/frontend:1\nFROM scratch\n"),
     Scenario(name="context: file not found", dockerfile="FROM scratch\nCOPY nope /\n"),
     Scenario(name="context: file of a stage not found", dockerfile=ROOT + "FROM scratch\nCOPY --from=0 /nope /\n"),
+    Scenario(name="dockerignore: class not closed", dockerfile=_COPY, files={".dockerignore": b"[z-\n"}),
+    Scenario(name="dockerignore: nothing taken back", dockerfile=_COPY, files={".dockerignore": b"b\n!\n"}),
     Scenario(name="secret: not declared", dockerfile=ROOT + "RUN --mount=type=secret,id=x,required=true true\n"),
     Scenario(name="ssh: not forwarded", dockerfile=ROOT + "RUN --mount=type=ssh,required=true true\n"),
     Scenario(name="entitlement: insecure", dockerfile=ROOT + "RUN --security=insecure true\n"),
@@ -154,7 +158,7 @@ async def prepared(scenario: Scenario) -> AsyncGenerator[SolveRequest]:
             attrs = {"name": scenario.push.format(registry=registry), "push": "true", "push-by-digest": "true"}
             exporter = Exporter(type="image" if scenario.push else "nope", attrs=attrs if scenario.push else {})
         dockerfile = scenario.dockerfile.replace("{registry}", registry)
-        build = request(dockerfile, context={"a": b"a", **await shell_root()}, exporter=exporter)
+        build = request(dockerfile, context={"a": b"a", **await shell_root(), **scenario.files}, exporter=exporter)
         yield msgspec.structs.replace(build, attrs={**build.attrs, **scenario.attrs})
 
 

@@ -42,6 +42,8 @@ EXPECTED: dict[str, tuple[type[FleetpacksError], str]] = {
     "frontend: not there": (ImageNotFoundError, "name and tag"),
     "context: file not found": (BuildFailedError, ".dockerignore"),
     "context: file of a stage not found": (BuildFailedError, "stage that is copied from"),
+    "dockerignore: class not closed": (BuildFailedError, "correct its patterns"),
+    "dockerignore: nothing taken back": (BuildFailedError, "correct its patterns"),
     "secret: not declared": (BuildFailedError, "declare the secret"),
     "ssh: not forwarded": (BuildFailedError, "SSH agent"),
     "entitlement: insecure": (BuildFailedError, "privilege"),
@@ -112,6 +114,15 @@ def test_what_a_real_daemon_said_has_its_error_and_its_hint(version: str, name: 
     assert type(error) is kind
     assert UNKNOWN_THERE.get((version, name), hint) in error.hint
     assert error.message.endswith(answer.message)
+
+
+@pytest.mark.parametrize("name", ["dockerignore: class not closed", "dockerignore: nothing taken back"])
+def test_a_wrong_dockerignore_is_named_though_the_daemon_does_not(name: str) -> None:
+    answer = load()["v0.30.0"][name]
+
+    error = solve_error(GrpcError(Status(answer.status), answer.message))
+
+    assert error.message == f".dockerignore: {answer.message}"
 
 
 def test_every_scenario_was_recorded_from_the_daemon_that_the_lab_has() -> None:

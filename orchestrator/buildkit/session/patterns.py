@@ -176,7 +176,7 @@ def _parse(text: str, role: str) -> Pattern:
 def _malformed(text: str, role: str, reason: str) -> ContextError:
     return ContextError(
         f"{role} pattern {text!r} of the build context is malformed: {reason}",
-        hint="Correct it in .dockerignore, or in the COPY that it comes from.",
+        hint=f"Correct it in {'.dockerignore' if role == 'exclude' else 'the COPY or ADD that it comes from'}.",
     )
 
 
