@@ -61,12 +61,7 @@ async def discover_apps(config: Config, words: Sequence[str] = ()) -> Discovered
     """
     import langs  # noqa: PLC0415 -- jinja2 and the languages, only when apps are looked at
 
-    part = config.project_path
-    if part is not None and not os.path.isdir(config.root / part):  # noqa: PTH112 -- is_dir raises where it may not look
-        raise ConfigError(
-            f"$PROJECT_PATH: {files.printable(part)!r}: no such directory in {config.root}",
-            hint="Give it relative to the source.",
-        )
+    _check_part(config)
     named = discover.named_paths(config.root, tuple(words))
     listed = await files.list_files(config.root, config.environment.for_git())
     apps = await anyio.to_thread.run_sync(discover.discover, listed, config, langs.detect, named)
@@ -107,6 +102,15 @@ async def make_plan(config: Config, request: planner.Request) -> Plan:
         return planner.make(config, found.apps, found.selected, request, build=langs.build, facts=facts)
 
     return await anyio.to_thread.run_sync(make)
+
+
+def _check_part(config: Config) -> None:
+    part = config.project_path
+    if part is not None and not os.path.isdir(config.root / part):  # noqa: PTH112 -- is_dir raises where it may not look
+        raise ConfigError(
+            f"$PROJECT_PATH: {files.printable(part)!r}: no such directory in {config.root}",
+            hint="Give it relative to the source.",
+        )
 
 
 async def _facts(config: Config, request: planner.Request) -> naming.Facts:

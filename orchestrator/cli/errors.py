@@ -4,8 +4,8 @@ import sys
 
 import click
 
+from orchestrator.cli.lines import fit
 from orchestrator.errors import EXIT_USAGE, FleetpacksError
-from orchestrator.workspace.files import printable
 
 
 def show(error: FleetpacksError) -> int:
@@ -43,7 +43,6 @@ def _print(message: str, hint: str) -> None:
 
 
 def _write(word: str, text: str) -> None:
-    # Names and texts in it come from files that are not trusted: no control character reaches a terminal.
-    lines = [printable(line) for line in text.splitlines()] or [""]
-    sys.stderr.write(f"{word}: " + "\n  ".join(lines) + "\n")
+    first, *more = text.splitlines() or [""]
+    sys.stderr.write("".join(f"{fit(line)}\n" for line in (f"{word}: {first}", *(f"  {line}" for line in more))))
     sys.stderr.flush()

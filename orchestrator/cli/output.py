@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from langs.model import AppBuild, Detection
+from orchestrator.cli.lines import fit
 from orchestrator.display.text import inert
 from orchestrator.model import App, AppPlan
 from orchestrator.workspace.files import printable, text
@@ -26,7 +27,7 @@ def write_table(rows: Iterable[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+        sys.stdout.write(fit("  ".join(cells).rstrip()) + "\n")
 
 
 def detected(path: str, detection: Detection | None, build: AppBuild | None) -> dict[str, Any]:

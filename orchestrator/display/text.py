@@ -22,7 +22,11 @@ def printable(text: str) -> str:
 
 
 def inert(document: str) -> str:
-    """JSON with an escape for every character that is not seen: the same document, fit for a terminal; on one line."""
+    """JSON with an escape for every character that is not seen: the same document, fit for a terminal; on one line.
+
+    GitHub's runner would obey `##[name]` anywhere in a line: there, an escape stands for the second character.
+    """
+    document = document.replace("##[", "#\\u0023[")
     if document.isprintable():
         return document
     return "".join(character if character.isprintable() else _escaped(character) for character in document)
