@@ -8,7 +8,7 @@ folder named by their version. A finished tool is renamed into place, so an inte
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -17,6 +17,8 @@ from tests.lab.errors import LabError
 from tests.lab.state import BUILDKIT, BUILDKIT_OLDEST, BUILDX, DOCKERD, Layout, caller_environment
 
 _MODULES = Path(__file__).parent / "modules"
+_SIGN_OF_LIFE = 60.0
+"""Seconds between two lines of a long work that says nothing."""
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -143,6 +145,40 @@ async def run(
     return done.stdout.decode(errors="replace")
 
 
+async def watched(
+    work: Callable[[], Awaitable[None]], say: Callable[[str], None], *, doing: str, every: float = _SIGN_OF_LIFE
+) -> None:
+    """Do a work that says nothing for minutes, and tell that it goes on.
+
+    Args:
+        work: the work.
+        say: hears of it.
+        doing: what the work is.
+        every: seconds between two lines.
+
+    Raises:
+        LabError: the work failed.
+    """
+    failed: LabError | None = None
+    started = time.monotonic()
+
+    async def tell() -> None:
+        while True:
+            await anyio.sleep(every)
+            say(f"still {doing}, for {time.monotonic() - started:.0f} s")
+
+    async with anyio.create_task_group() as telling:
+        telling.start_soon(tell)
+        try:
+            await work()
+        except LabError as error:
+            # The group would wrap it.
+            failed = error
+        telling.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
+
+
 async def _unpack(place: Layout, package: str, into: Path) -> None:
     folder = place.work / package
     folder.mkdir(parents=True)
@@ -195,20 +231,24 @@ async def _compile(
     out = place.work / module
     cache = place.root / "cache" / "go"
     options = ["-trimpath", "-modcacherw", "-tags", tags, "-ldflags", f"-s -w {version}"]
-    await run(
-        [compiler, "build", *options, "-o", f"{out}/", *packages],
-        doing=f"compiling {into.name}",
-        hint="look whether the Go module proxy ($GOPROXY) can be reached",
-        cwd=_MODULES / module,
-        env={
-            **caller_environment(),
-            "CGO_ENABLED": "0",
-            "GOFLAGS": "-mod=readonly",
-            "GOMODCACHE": str(cache / "modules"),
-            "GOCACHE": str(cache / "objects"),
-            "GOWORK": "off",
-        },
-    )
+
+    async def compiling() -> None:
+        await run(
+            [compiler, "build", *options, "-o", f"{out}/", *packages],
+            doing=f"compiling {into.name}",
+            hint="look whether the Go module proxy ($GOPROXY) can be reached",
+            cwd=_MODULES / module,
+            env={
+                **caller_environment(),
+                "CGO_ENABLED": "0",
+                "GOFLAGS": "-mod=readonly",
+                "GOMODCACHE": str(cache / "modules"),
+                "GOCACHE": str(cache / "objects"),
+                "GOWORK": "off",
+            },
+        )
+
+    await watched(compiling, say, doing=f"compiling {into.name}")
     into.parent.mkdir(parents=True, exist_ok=True)
     out.rename(into)
     say(f"compiled {into.name} in {time.monotonic() - started:.0f} s")
