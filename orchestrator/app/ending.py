@@ -53,6 +53,14 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
         """
         seconds = time.monotonic() - self.began
         error = failure.message if failure else None
+        ended = result.result(
+            plan,
+            outcomes,
+            exit_code=exit_code,
+            seconds=seconds,
+            timestamp=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
+            error=error,
+        )
         with anyio.CancelScope(shield=True):
             if self.events is not None:
                 last = RunCompleted(
@@ -66,16 +74,6 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
                 )
                 with Output.on(self.events) as output:
                     await output.write(jsonlines.render(last))
-            if self.result_file is None and self.document is None:
-                return
-            ended = result.result(
-                plan,
-                outcomes,
-                exit_code=exit_code,
-                seconds=seconds,
-                timestamp=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
-                error=error,
-            )
             if self.result_file is not None:
                 await anyio.to_thread.run_sync(result.write, self.result_file, ended)
         if self.document is not None:
