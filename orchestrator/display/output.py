@@ -7,6 +7,7 @@ not keep the process once its run is over, by a thread that Python waits for or 
 
 import os
 import select
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -77,10 +78,18 @@ class Output:
             if not self._gone:
                 try:
                     _write_all(self._stream, text)
-                except OSError:
+                except OSError as error:
                     # Its reader has left, or its disk is full: the builds matter more than their display.
                     self._gone = True
+                    if not isinstance(error, BrokenPipeError):
+                        self._complain(error)
             tell()
+
+    def _complain(self, error: OSError) -> None:
+        if self._stream is not sys.stderr:
+            with suppress(OSError):
+                text = f"warning: what happens cannot be written any more: {error.strerror}; builds go on without it\n"
+                _write_all(sys.stderr, text)
 
 
 def _write_all(stream: TextIO, text: str) -> None:

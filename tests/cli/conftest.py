@@ -8,7 +8,7 @@ import anyio
 import msgspec
 import pytest
 
-from orchestrator import cli
+from orchestrator.cli import program
 from orchestrator.config import environment
 
 
@@ -31,7 +31,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
     def call(*words: str | Path, variables: Mapping[str, str] | None = None) -> Ran:
         clean = {"PATH": environment.read()["PATH"], "HOME": str(tmp_path / "home"), **(variables or {})}
         monkeypatch.setattr(environment, "read", lambda: clean)
-        code = cli.run([str(word) for word in words])
+        code = program.run([str(word) for word in words])
         out, err = capfd.readouterr()
         return Ran(code, out, err)
 

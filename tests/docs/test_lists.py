@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from langs.registry import IMAGES, VERSION_VARIABLES
-from orchestrator.cli import fleetpacks
+from orchestrator.cli.program import fleetpacks
 from orchestrator.config import environment
 from orchestrator.config.operator import OperatorTable
 from orchestrator.config.repository import RootTable
