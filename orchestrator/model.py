@@ -39,6 +39,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     apps: tuple[AppPlan, ...]
     push: bool
     warnings: tuple[str, ...] = ()
+    """What could not be looked at."""
 
 
 class SecretSource(msgspec.Struct, frozen=True, kw_only=True):

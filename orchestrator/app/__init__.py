@@ -24,6 +24,7 @@ class Discovered(msgspec.Struct, frozen=True, kw_only=True):
 
     apps: tuple[App, ...]
     selected: tuple[App, ...]
+    warnings: tuple[str, ...] = ()
 
 
 async def detect_directory(config: Config, name: str, alone: bool) -> tuple[Detection | None, AppBuild | None]:  # noqa: FBT001 -- anyio.run passes positions
@@ -63,21 +64,22 @@ async def discover_apps(config: Config, words: Sequence[str] = ()) -> Discovered
 
     _check_part(config)
     named = discover.named_paths(config.root, tuple(words))
-    listed = await files.list_files(config.root, config.environment.for_git())
+    warnings: list[str] = []
+    listed = await files.list_files(config.root, config.environment.for_git(), warnings.append)
     apps = await anyio.to_thread.run_sync(discover.discover, listed, config, langs.detect, named)
     selected = discover.select(apps, named)
     if not apps and config.environment.sole_app_variables:
         # As in migetpacks: told what it is, the source itself is the app.
         path = config.project_path or "."
         app = await anyio.to_thread.run_sync(discover.told, config, path, langs.detect)
-        return Discovered(apps=(app,), selected=(app,))
+        return Discovered(apps=(app,), selected=(app,), warnings=tuple(warnings))
     alone = planner.sole(config, selected)
     if alone is not None:
         told = await anyio.to_thread.run_sync(discover.told, config, alone.path, langs.detect)
         told = msgspec.structs.replace(told, name=alone.name)
         apps = tuple(told if app.path == alone.path else app for app in apps)
         selected = (told,)
-    return Discovered(apps=apps, selected=selected)
+    return Discovered(apps=apps, selected=selected, warnings=tuple(warnings))
 
 
 async def make_plan(config: Config, request: planner.Request) -> Plan:
@@ -99,7 +101,8 @@ async def make_plan(config: Config, request: planner.Request) -> Plan:
     facts = await _facts(config, request)
 
     def make() -> Plan:
-        return planner.make(config, found.apps, found.selected, request, build=langs.build, facts=facts)
+        made = planner.make(config, found.apps, found.selected, request, build=langs.build, facts=facts)
+        return msgspec.structs.replace(made, warnings=found.warnings)
 
     return await anyio.to_thread.run_sync(make)
 

@@ -100,7 +100,7 @@ async def run_build(
                 events=send,
                 jobs=_jobs(config),
                 fail_fast=not options.keep_going,
-                warnings=[message(each, address=str(address)) for each in differences],
+                warnings=[*plan.warnings, *(message(each, address=str(address)) for each in differences)],
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)

@@ -37,6 +37,8 @@ def plan(
     variables = environment.read()
     config = load(environment.source(source, variables), variables, Flags(image=image))
     made = anyio.run(application.make_plan, config, Request(named=paths, tags=tags))
+    for warning in made.warnings:
+        errors.warn(warning)
     if directory is not None:
         _write_dockerfiles(made, Path(directory))
     if as_json:

@@ -8,7 +8,7 @@ asked: git is started once, for the outermost.
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,38 +23,66 @@ _MAX_IGNORE_BYTES = 1 << 20
 _GITS_OWN = (".git/info/exclude", ".git/config", ".git/HEAD", ".git/index")
 
 
-async def list_files(root: Path, environment: Mapping[str, str]) -> tuple[str, ...]:
+async def list_files(
+    root: Path, environment: Mapping[str, str], warn: Callable[[str], None] | None = None
+) -> tuple[str, ...]:
     """All files that are not ignored, as sorted POSIX paths from `root`.
 
     Args:
         root: the source.
         environment: of a git process (`Environment.for_git`).
+        warn: hears of the directories below that cannot be read; an app that needs one will fail for itself.
 
     Raises:
-        ContextError: a directory cannot be read, or git waits for a file that is none.
+        ContextError: the source cannot be read, or git waits for a file that is none.
     """
     listing = await git.list_files(root, environment, suspect=partial(_stuck_at, root))
     # Git sees nothing where an outer repository ignores the whole source.
     if listing is None or not (listing.files or listing.nested):
-        return await anyio.to_thread.run_sync(walk, root)
+        return await anyio.to_thread.run_sync(walk, root, warn)
+    for problem in listing.unreadable:
+        _warn(warn, problem)
     files = list(listing.files)
     for path in listing.nested:
-        below = root / path
-        if below.is_dir() and _is_itself(root, path):
-            files += [f"{path}/{name}" for name in await anyio.to_thread.run_sync(walk, below)]
+        files += await anyio.to_thread.run_sync(_nested, root, path, warn)
     return tuple(sorted(files))
 
 
-def walk(root: Path) -> tuple[str, ...]:
+def walk(root: Path, warn: Callable[[str], None] | None = None) -> tuple[str, ...]:
     """All files below `root` that no `.gitignore` leaves out, as sorted POSIX paths.
 
+    Args:
+        root: where to begin.
+        warn: hears of the directories below that cannot be read.
+
     Raises:
-        ContextError: a directory cannot be read.
+        ContextError: `root` cannot be read.
     """
-    return tuple(sorted(_walk(str(root))))
+    return tuple(sorted(_walk(str(root), warn)))
 
 
-def _walk(root: str) -> Iterator[str]:
+def _nested(root: Path, path: str, warn: Callable[[str], None] | None) -> list[str]:
+    below = f"{root}/{path}"
+    if not os.path.isdir(below) or not _is_itself(root, path):  # noqa: PTH112 -- is_dir raises where it may not look
+        return []
+
+    def prefixed(problem: str) -> None:
+        if warn is not None:
+            warn(f"{printable(path)}/{problem}")
+
+    try:
+        return [f"{path}/{name}" for name in sorted(_walk(below, prefixed))]
+    except ContextError:
+        _warn(warn, f"{path}/")
+        return []
+
+
+def _warn(warn: Callable[[str], None] | None, problem: str) -> None:
+    if warn is not None:
+        warn(f"{printable(problem)}: cannot be looked into, so no app is found there")
+
+
+def _walk(root: str, warn: Callable[[str], None] | None = None) -> Iterator[str]:
     waiting: list[tuple[str, tuple[tuple[str, GitIgnoreSpec], ...]]] = [("", ())]
     while waiting:
         prefix, specs = waiting.pop()
@@ -62,9 +90,11 @@ def _walk(root: str) -> Iterator[str]:
             with os.scandir(f"{root}/{prefix}") as scan:
                 entries = list(scan)
         except OSError as error:
+            if prefix:
+                _warn(warn, f"{prefix}: {error.strerror}")
+                continue
             raise ContextError(
-                f"{printable(prefix or root)}: cannot be read: {error.strerror}",
-                hint="Check the directory's permissions, or ignore it in .gitignore.",
+                f"{printable(root)}: cannot be read: {error.strerror}", hint="Check the directory's permissions."
             ) from error
         if any(entry.name == ".gitignore" and entry.is_file(follow_symlinks=False) for entry in entries):
             specs = (*specs, (prefix, _spec(f"{root}/{prefix}.gitignore")))

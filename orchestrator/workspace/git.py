@@ -11,6 +11,7 @@ writes there. So a git that says nothing for long is ended, and is suspected soo
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -42,6 +43,9 @@ _SUSPICIOUS = 2.0
 _SILENCE = 60.0
 """Seconds of silence after which git is ended: it lists untracked files at the end of its search, not while it goes."""
 
+_MAX_PROBLEMS = 1 << 16
+_UNREADABLE = re.compile(r"^warning: could not open directory '(.*)': (.*)$", re.MULTILINE)
+
 Suspect = Callable[[], str | None]
 """Finds what git would wait at, and names it."""
 
@@ -56,6 +60,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
     nested: tuple[str, ...]
     """Submodules and repositories inside, which git does not look into."""
+    unreadable: tuple[str, ...] = ()
+    """Directories that git could not look into, each with the reason behind a colon."""
 
 
 async def list_files(
@@ -73,8 +79,11 @@ async def list_files(
         ContextError: git waits for something that does not come.
     """
     words = ("ls-files", "-z", "-t", "--stage", "--cached", "--others", "--exclude-standard")
-    output = await _run(root, words, environment, suspect=suspect, silence=silence)
-    return None if output is None else parse_listing(output)
+    said = await _run(root, words, environment, suspect=suspect, silence=silence)
+    if said is None:
+        return None
+    unreadable = tuple(f"{path}: {reason}" for path, reason in _UNREADABLE.findall(_text(said.problems)))
+    return msgspec.structs.replace(parse_listing(said.output), unreadable=unreadable)
 
 
 def parse_listing(output: bytes) -> Listing:
@@ -111,8 +120,19 @@ async def head(root: Path, environment: Mapping[str, str]) -> tuple[str | None, 
     return _line(branch), _line(revision)
 
 
-def _line(output: bytes | None) -> str | None:
-    return (output or b"").decode("utf-8", "replace").strip() or None
+class _Said(msgspec.Struct, frozen=True):
+    """What a git that ended well has written."""
+
+    output: bytes
+    problems: bytes
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", "surrogateescape")
+
+
+def _line(said: _Said | None) -> str | None:
+    return (said.output if said else b"").decode("utf-8", "replace").strip() or None
 
 
 async def _run(
@@ -122,21 +142,28 @@ async def _run(
     *,
     suspect: Suspect = _nothing,
     silence: float = _SILENCE,
-) -> bytes | None:
-    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+) -> _Said | None:
+    # A file in memory, not a pipe: nobody has to read it while git goes on.
+    problems = os.memfd_create("git", os.MFD_CLOEXEC)
     try:
-        process = await anyio.open_process([*_GIT, *words], cwd=root, env=environment, stderr=nowhere)
+        process = await anyio.open_process([*_GIT, *words], cwd=root, env=environment, stderr=problems)
+        output = await _ended(process, words[0], suspect, silence)
+        return None if output is None else _Said(output, os.pread(problems, _MAX_PROBLEMS, 0))
     except (FileNotFoundError, PermissionError):
         return None
     finally:
-        os.close(nowhere)
+        os.close(problems)
+
+
+async def _ended(process: anyio.abc.Process, command: str, suspect: Suspect, silence: float) -> bytes | None:
+    """What a process has written that ended well."""
     # Leaving it waits for the process: one that is stuck has to be ended before.
     async with process:
         try:
             output = await _said(process, suspect, silence)
             if output is None:
                 raise ContextError(
-                    f"git {words[0]}: has said nothing for {silence:g} s, and was ended",
+                    f"git {command}: has said nothing for {silence:g} s, and was ended",
                     hint="Is the disk slow, or a file of .git no regular file? Run `git ls-files -o "
                     "--exclude-standard` there to see where it stops; a source without .git is walked instead.",
                 )

@@ -8,7 +8,7 @@ import anyio
 import msgspec
 import pytest
 
-from orchestrator.events import StepCompleted
+from orchestrator.events import AppWarning, StepCompleted
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start
 from tests.e2e.proxy import refusing
@@ -142,6 +142,28 @@ async def test_an_unreadable_file_of_the_context_is_named(lab: Lab, build: Start
     assert (result.code, failure.kind, set(result.completed())) == (1, "context", {"good"})
     assert "locked.txt" in failure.message
     assert failure.hint
+
+
+async def test_an_unreadable_directory_is_the_problem_of_the_app_that_holds_it(
+    lab: Lab, build: Start, tmp_path: Path
+) -> None:
+    root = tmp_path / "source"
+    bad = app(root, "bad", "FROM scratch\nCOPY . /\n")
+    app(root, "good", "FROM scratch\nCOPY token.txt /\n")
+    for directory in (bad / "locked", root / "loose"):
+        directory.mkdir()
+        directory.chmod(0)
+    before = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
+
+    result = await ran(build, root, image=f"{lab.registry}/failures/{{app}}", before=before)
+
+    failure = result.failed()["bad"]
+    assert (result.code, failure.kind, set(result.completed())) == (1, "context", {"good"})
+    assert "bad/locked cannot be read" in failure.message
+    assert {event.message.split(":")[0] for event in result.events if isinstance(event, AppWarning)} == {
+        "bad/locked/",
+        "loose/",
+    }
 
 
 async def test_a_builder_that_is_not_there_is_one_transient_error_and_still_a_result_file(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -281,6 +282,43 @@ async def test_a_walk_opens_no_fifo(root: Path, plant: Plant) -> None:
         walked = await files.list_files(root, {"PATH": "/nonexistent"})
 
     assert walked == ("sub/.gitignore", "sub/app.py")
+
+
+_PLAIN_USER = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
+"""Root reads everything unless it has given up the right to."""
+
+_LIST = """
+import sys, anyio, msgspec
+from pathlib import Path
+from orchestrator.workspace import files
+warnings = []
+listed = anyio.run(files.list_files, Path(sys.argv[1]), {"PATH": sys.argv[2], "LC_ALL": "C"}, warnings.append)
+sys.stdout.buffer.write(msgspec.json.encode([listed, warnings]))
+"""
+
+
+@pytest.mark.parametrize("source", ["tree", "repository", "nested repository"])
+async def test_a_directory_that_cannot_be_read_is_told_and_hides_no_other(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str], source: str
+) -> None:
+    plant({"a/app.py": "", "b/app.py": "", "b/d/app.py": "", "gone/app.py": ""})
+    if source == "repository":
+        await git("init", "-q")
+    if source == "nested repository":
+        await git("init", "-q", cwd=root / "b")
+        await git("init", "-q")
+    for path in ("b/d", "gone"):
+        (root / path).chmod(0)
+    path = "/nonexistent" if source == "tree" else git_environment["PATH"]
+
+    done = await anyio.run_process([*_PLAIN_USER, sys.executable, "-c", _LIST, str(root), path])
+
+    listed, warnings = msgspec.json.decode(done.stdout, type=tuple[list[str], list[str]])
+    assert [file for file in listed if not file.startswith("b/.git/")] == ["a/app.py", "b/app.py"]
+    assert [warning.split(": cannot")[0] for warning in sorted(warnings)] == [
+        "b/d/: Permission denied",
+        "gone/: Permission denied",
+    ]
 
 
 _name = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=8)
