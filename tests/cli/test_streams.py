@@ -1,5 +1,6 @@
 """Standard streams that fail, and an interrupt before there is anything to interrupt: no traceback, never 1."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import anyio
 import pytest
 
 from orchestrator.config import environment
+from tests.lab import Lab
 
 _PROGRAM = "from orchestrator.cli import main; main()"
 _INTERRUPTED = """
@@ -91,6 +93,25 @@ async def test_events_on_a_full_disk_are_missed_once_and_stop_nothing(device: De
     assert code == 75
     assert said.count("warning: what happens cannot be written any more: No space left on device") == 1
     assert "absent.sock" in said
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("progress", ["plain", "json"])
+async def test_builds_go_on_when_what_happens_cannot_be_written(
+    lab: Lab, device: Device, tmp_path: Path, progress: str
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    words: list[str | Path] = ["build", "-C", source, "--progress", progress, "--host", f"unix://{lab.buildkitd}"]
+
+    code, _, said = await _shell(f'"$@" >{device("full")}', *words, "--result-file", tmp_path / "result.json")
+
+    assert code == 0
+    assert said == (
+        "warning: what happens cannot be written any more: No space left on device; builds go on without it\n"
+    )
+    assert json.loads((tmp_path / "result.json").read_text())["status"] == "success"
 
 
 @pytest.mark.parametrize("words", [["--version"], ["apps", _EXAMPLE], ["build", "-C", _EXAMPLE]])
