@@ -279,3 +279,13 @@ async def test_the_blocks_own_error_is_not_wrapped_in_a_group() -> None:
         with pytest.raises(KeyError, match="mine"):
             async with open_client(left, authority="test"):
                 raise KeyError("mine")
+
+
+async def test_metadata_keeps_the_spaces_around_it() -> None:
+    async def echo(call: Call) -> None:
+        await call.send(repr([value for key, value in call.metadata if key == "exclude-patterns"]).encode())
+
+    async with connected({"/x": echo}) as connection:
+        answer = await connection.unary("/x", b"", metadata=(("exclude-patterns", " "), ("exclude-patterns", " a ")))
+
+    assert answer == b"[' ', ' a ']"
