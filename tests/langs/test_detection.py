@@ -365,6 +365,10 @@ def test_a_dockerfile_outside_of_the_app_is_refused(write: Write, tmp_path: Path
         langs.build(write({"a": ""}), Settings(dockerfile="../Dockerfile"))
 
 
+def _link_to_a_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
 def _gigabytes(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(3 << 30)
@@ -375,8 +379,8 @@ def _gigabytes(path: Path) -> None:
     ("plant", "problem"),
     [
         pytest.param(os.mkfifo, "not a regular file", id="FIFO"),
-        pytest.param(lambda path: path.mkdir(), "not a regular file", id="directory"),
-        pytest.param(lambda path: path.symlink_to("/dev/zero"), "leads out of", id="link to a device"),
+        pytest.param(Path.mkdir, "not a regular file", id="directory"),
+        pytest.param(_link_to_a_device, "leads out of", id="link to a device"),
         pytest.param(_gigabytes, "larger than", id="gigabytes"),
     ],
 )
