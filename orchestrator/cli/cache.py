@@ -40,7 +40,7 @@ def cache() -> None:
 def ls(*, hosts: tuple[str, ...], as_json: bool) -> int:
     """List what the builder's cache holds, the least recently used first."""
     from orchestrator.app import cache as application  # noqa: PLC0415 -- h2, protobuf: only now
-    from orchestrator.display.text import duration, inline, size  # noqa: PLC0415 -- as above
+    from orchestrator.text import duration, inline, size  # noqa: PLC0415 -- as above
 
     told = anyio.run(application.usage, _config(hosts))
     if as_json:
@@ -78,7 +78,7 @@ def ls(*, hosts: tuple[str, ...], as_json: bool) -> int:
 def prune(*, hosts: tuple[str, ...], older_than: float, as_json: bool) -> int:
     """Delete from the builder's disk what no build has used for some time, and images without a name."""
     from orchestrator.app import cache as application  # noqa: PLC0415 -- h2, protobuf: only now
-    from orchestrator.display.text import size  # noqa: PLC0415 -- as above
+    from orchestrator.text import size  # noqa: PLC0415 -- as above
 
     gone = anyio.run(partial(application.prune, _config(hosts), older_than=older_than))
     if as_json:

@@ -8,8 +8,8 @@ import msgspec
 
 from langs.model import AppBuild, Detection
 from orchestrator.cli.lines import fit
-from orchestrator.display.text import inert
 from orchestrator.model import App, AppPlan
+from orchestrator.text import inert
 from orchestrator.workspace.files import printable, text
 
 FORMAT = 1

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from orchestrator.display import journal
 from orchestrator.display.plain import Plain
-from orchestrator.display.text import printable
 from orchestrator.events import AppFailed, Event, RunCompleted, RunStarted
+from orchestrator.text import printable
 
 
 class GitHub:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, assert_never
 
-from orchestrator.display.text import indented, printable
 from orchestrator.events import (
     AppCancelled,
     AppCompleted,
@@ -21,6 +20,7 @@ from orchestrator.events import (
     StepLog,
     StepStarted,
 )
+from orchestrator.text import indented, printable
 
 _IN_MEMORY = 256 * 1024
 """Bytes of one app's log kept in memory; beyond it an unnamed temporary file holds them."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from orchestrator.display.text import inert
 from orchestrator.events import Event
+from orchestrator.text import inert
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -5,7 +5,6 @@ from typing import assert_never
 
 from orchestrator.display import journal
 from orchestrator.display.journal import Journal
-from orchestrator.display.text import printable
 from orchestrator.events import (
     AppCancelled,
     AppCompleted,
@@ -20,6 +19,7 @@ from orchestrator.events import (
     StepProgress,
     StepStarted,
 )
+from orchestrator.text import printable
 
 
 class Plain:

@@ -12,11 +12,11 @@ from typing import Literal
 import msgspec
 
 from langs.model import AppBuild, Process
-from orchestrator.display.text import inert
 from orchestrator.errors import UsageError
 from orchestrator.events import AppCancelled, AppCompleted, AppFailed
 from orchestrator.model import AppPlan, Plan
 from orchestrator.report import place
+from orchestrator.text import inert
 from orchestrator.workspace.files import text
 
 FORMAT = 1

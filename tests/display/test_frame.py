@@ -13,7 +13,6 @@ from rich.cells import cell_len
 from orchestrator.display.table.board import Board
 from orchestrator.display.table.frame import Look, frame
 from orchestrator.display.table.screen import Table
-from orchestrator.display.text import duration, inline, size
 from orchestrator.events import (
     AppCancelled,
     AppCompleted,
@@ -28,6 +27,7 @@ from orchestrator.events import (
     StepProgress,
     StepStarted,
 )
+from orchestrator.text import duration, inline, size
 
 FLAGS = "\N{REGIONAL INDICATOR SYMBOL LETTER D}\N{REGIONAL INDICATOR SYMBOL LETTER E}" * 60
 """Two columns each for rich, four for pyte: terminals differ, too."""

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from orchestrator.display import jsonlines
 from orchestrator.display.output import show
 from orchestrator.display.plain import Plain
-from orchestrator.display.text import inert, printable
 from orchestrator.events import (
     AppCompleted,
     AppFailed,
@@ -27,6 +26,7 @@ from orchestrator.events import (
     StepLog,
     StepStarted,
 )
+from orchestrator.text import inert, printable
 
 _RUN: tuple[Event, ...] = (
     RunStarted(time=1, apps=("api", "billing"), builder="unix:///b.sock"),

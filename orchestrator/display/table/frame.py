@@ -12,8 +12,8 @@ from rich.color import ColorSystem
 from rich.style import Style
 
 from orchestrator.display.table.board import Row, View
-from orchestrator.display.text import duration, inline, size
 from orchestrator.events import AppFailed
+from orchestrator.text import duration, inline, size
 
 _GAP = "  "
 _STEP_WIDTH = 24

@@ -24,7 +24,6 @@ from orchestrator.display.journal import Journal
 from orchestrator.display.output import Output
 from orchestrator.display.table.board import Board
 from orchestrator.display.table.frame import Look, frame
-from orchestrator.display.text import printable
 from orchestrator.events import (
     AppCancelled,
     AppCompleted,
@@ -37,6 +36,7 @@ from orchestrator.events import (
     StepLog,
     StepStarted,
 )
+from orchestrator.text import printable
 
 _INTERVAL = 0.1
 """Seconds between two pictures."""
