@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import anyio.to_thread
 from pathspec import GitIgnoreSpec
@@ -116,14 +116,13 @@ def _is_itself(root: Path, path: str) -> bool:
 
 def _stuck_at(root: Path) -> str | None:
     """The file that git opens while it lists `root`, and that keeps it waiting."""
-    outer = list(_work_tree(root))
-    ignoring = (directory / name for directory in outer for name in (".gitignore", *_GITS_OWN))
-    with suppress(ContextError):
-        below = (root / path for path in _walk(str(root)) if path.rpartition("/")[2] == ".gitignore")
-        for path in (*ignoring, *below):
+    # Of a repository inside, git reads what is checked out.
+    below = {root / each for path in walk(root) for each in PurePath(path).parents}
+    for directory in (*_work_tree(root), *sorted(below)):
+        for name in (".gitignore", *_GITS_OWN):
             with suppress(OSError):
-                if stat.S_ISFIFO(path.lstat().st_mode):
-                    return printable(os.path.relpath(path, root))
+                if stat.S_ISFIFO((directory / name).lstat().st_mode):
+                    return printable(os.path.relpath(directory / name, root))
     return None
 
 

@@ -231,12 +231,13 @@ def test_a_directory_that_cannot_be_listed_is_named(root: Path) -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("place", ["sub/.gitignore", ".git/info/exclude", ".git/HEAD"])
+@pytest.mark.parametrize("place", ["sub/.gitignore", ".git/info/exclude", ".git/HEAD", "nested/.git/HEAD"])
 async def test_a_fifo_at_which_git_would_wait_for_ever_is_named(
     root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str], place: str
 ) -> None:
-    plant({"sub/app.py": ""})
+    plant({"sub/app.py": "", "nested/app.py": ""})
     await git("init", "-q")
+    await git("init", "-q", cwd=root / "nested")
     (root / place).unlink(missing_ok=True)
     os.mkfifo(root / place)
 
