@@ -34,7 +34,10 @@ class TlsStream(anyio.abc.ByteStream):
     async def send(self, item: bytes) -> None:
         """Send all of it."""
         with _broken():
-            await self._stream.send(item)
+            try:
+                await self._stream.send(item)
+            except anyio.EndOfStream as error:  # anyio says so also to who sends to a peer that has said goodbye
+                raise anyio.BrokenResourceError("the peer closed the connection") from error
 
     async def send_eof(self) -> None:
         """Not to be had: TLS 1.2 knows no half-closed connection."""

@@ -84,7 +84,8 @@ async def in_front_of(engine: Engine, certificates: Certificates, *, protocols: 
                 try:
                     async for data in source:
                         await target.send(data)
-                except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                # anyio's TLS says EndOfStream also to who sends to a peer that has said goodbye.
+                except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
                     pass
                 both.cancel_scope.cancel()
 
