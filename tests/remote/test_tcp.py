@@ -124,3 +124,31 @@ async def test_a_wrong_file_is_named(certificates: Certificates, tmp_path: Path,
 
     assert says.format(**places) in caught.value.message
     assert "PEM" in caught.value.hint
+
+
+async def test_who_sends_to_a_peer_that_has_left_hears_that_the_connection_broke(certificates: Certificates) -> None:
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra_attributes[anyio.abc.SocketAttribute.local_port]()
+
+    async def leave(stream: anyio.abc.ByteStream) -> None:
+        async with stream:
+            await stream.receive()
+
+    tls = TLSListener(listener, demanding(certificates), standard_compatible=False)
+    address = parse(f"tcp://127.0.0.1:{port}?{certificates.query}")
+    assert isinstance(address, TcpAddress)
+    async with tls, anyio.create_task_group() as tasks:
+        tasks.start_soon(tls.serve, leave)
+        async with await connect(address) as stream:
+            await stream.send(b"ping")
+            with pytest.raises(anyio.EndOfStream):
+                await stream.receive()
+            with pytest.raises(anyio.BrokenResourceError):
+                await _send_for_ever(stream)
+        tasks.cancel_scope.cancel()
+
+
+async def _send_for_ever(stream: anyio.abc.ByteStream) -> None:
+    with anyio.fail_after(10):
+        while True:
+            await stream.send(b"ping")
