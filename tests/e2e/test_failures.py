@@ -8,7 +8,7 @@ import anyio
 import msgspec
 import pytest
 
-from orchestrator.events import AppWarning, StepCompleted
+from orchestrator.events import AppWarning, RunCompleted, StepCompleted
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start
 from tests.e2e.proxy import refusing
@@ -177,7 +177,7 @@ async def test_a_builder_that_is_not_there_is_one_transient_error_and_still_a_re
     async with build(root, "--result-file", str(document), host=f"unix://{tmp_path}/none.sock") as running:
         result = await running.end()
 
-    assert (result.code, result.events) == (75, ())
+    assert (result.code, [type(event) for event in result.events]) == (75, [RunCompleted])
     assert result.err.count("error: ") == 1
     assert "hint: " in result.err
     written = msgspec.json.decode(document.read_bytes())

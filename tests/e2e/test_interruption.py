@@ -95,4 +95,6 @@ async def test_a_daemon_killed_in_the_middle_of_a_step_is_a_transient_failure_wi
     assert (ran.code, failure.kind, failure.transient) == (75, "daemon-lost", True)
     assert failure.hint
     assert ran.left == ()
-    assert processes(mark) == []
+    with anyio.fail_after(_SOON):
+        while processes(mark):  # noqa: ASYNC110 -- the kernel ends what is left of a process namespace in its own time
+            await anyio.sleep(0.05)
