@@ -8,13 +8,13 @@ import anyio
 import msgspec
 import pytest
 
-from orchestrator.buildkit import BasicCredential, Client, DirectorySource, Exporter, Token
+from orchestrator.buildkit import Client, DirectorySource, Exporter
 from orchestrator.buildkit.capabilities import TABLE, Kind
-from orchestrator.errors import BuildFailedError, ImageNotFoundError
+from orchestrator.errors import BuildFailedError
 from remote import address, connect
 from tests.buildkit.real import ROOT, Watched, request, shell_root
-from tests.buildkit.scripted_registry import Answer, Asked, scripted_registry
 from tests.buildkit.test_real_builds import processes
+from tests.buildkit.tokens import check_that_a_token_is_asked_for_and_no_password
 from tests.conftest import RealCount
 from tests.lab import Engine
 
@@ -138,44 +138,8 @@ async def test_cancelling_ends_the_step(builder: Client) -> None:
     assert running[0] > 0
 
 
-class Asking:
-    """A token for each question."""
-
-    def __init__(self, host: str) -> None:
-        self.host = host
-        self.fetched: list[tuple[str, str, str, tuple[str, ...]]] = []
-
-    async def has_credentials(self, host: str) -> bool:
-        return host == self.host
-
-    async def fetch_token(self, *, host: str, realm: str, service: str, scopes: tuple[str, ...]) -> Token:
-        self.fetched.append((host, realm, service, scopes))
-        return Token(token="t0k3n", expires_in=60, issued_at=0)
-
-    async def basic_credential(self, host: str) -> BasicCredential | None:
-        return BasicCredential(username="bob", password="hunter2") if host == self.host else None
-
-
 async def test_the_engine_gets_a_token_from_us_and_no_password(builder: Client) -> None:
-    seen: list[str] = []
-
-    async def script(asked: Asked) -> Answer:
-        seen.append(asked.headers.get("authorization", "-"))
-        if seen[-1] != "-":
-            return Answer(404)
-        challenge = 'Bearer realm="http://127.0.0.1:9/token",service="lab",scope="repository:app:pull"'
-        return Answer(401, headers={"WWW-Authenticate": challenge})
-
-    async with scripted_registry(script) as registry:
-        tokens = Asking(registry)
-        build = request(
-            f"FROM {registry}/app:1\nCOPY a /a\n", context={"a": b"a"}, tokens=tokens, registries=(registry,)
-        )
-        with pytest.raises(ImageNotFoundError):
-            await builder.solve(build, on_status=Watched())
-
-    assert tokens.fetched[0] == (registry, "http://127.0.0.1:9/token", "lab", ("repository:app:pull",))
-    assert set(seen) == {"-", "Bearer t0k3n"}
+    await check_that_a_token_is_asked_for_and_no_password(builder)
 
 
 async def test_ten_builds_run_at_once(engine: Engine, builder: Client, real_count: RealCount) -> None:
