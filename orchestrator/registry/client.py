@@ -227,7 +227,7 @@ class RegistryClient:
         endpoint = await self._endpoint(host)
         async with self._locks.setdefault(f"challenges of {host}", anyio.Lock()):
             if host not in self._challenges:
-                self._challenges[host] = await self._ask(endpoint, repeat_lost=True)
+                self._challenges[host] = await self._ask(endpoint, known=True)
             return self._challenges[host]
 
     async def token(self, host: str, *, realm: str, service: str, scopes: Scopes) -> Token:
@@ -283,17 +283,19 @@ class RegistryClient:
         if len(candidates) > 1:
             for candidate in candidates:
                 try:
-                    self._challenges[candidate.host] = await self._ask(candidate, repeat_lost=False)
+                    self._challenges[candidate.host] = await self._ask(candidate, known=False)
                 except NoAnswerError:
                     continue
                 return candidate
         # Where none answers, the request itself says why.
         return candidates[0]
 
-    async def _ask(self, endpoint: Endpoint, *, repeat_lost: bool) -> tuple[Challenge, ...]:
+    async def _ask(self, endpoint: Endpoint, *, known: bool) -> tuple[Challenge, ...]:
+        """What an endpoint asks for; one not known to be the registry's must welcome us at once (NoAnswerError)."""
+
         async def consume(response: httpx.Response) -> tuple[Challenge, ...]:
             await read(response, _LARGEST_REFUSAL, endpoint.host, cut=True)
-            if not repeat_lost and (response.url.scheme != endpoint.scheme or response.status_code not in _WELCOMES):
+            if not known and (response.url.scheme != endpoint.scheme or response.status_code not in _WELCOMES):
                 raise NoAnswerError(f"{endpoint.base} is not where {endpoint.host} speaks", hint="")
             return _challenges(response) if response.status_code == _UNAUTHORIZED else ()
 
@@ -304,7 +306,7 @@ class RegistryClient:
             action="be asked for its version",
             headers={},
         )
-        return await self._transport.exchange(request, consume, repeat_lost=repeat_lost)
+        return await self._transport.exchange(request, consume, repeat_lost=known)
 
 
 def _manifest_call(method: str, reference: Reference, *, accepted: set[int]) -> _Call:
