@@ -90,5 +90,7 @@ class AppBuild(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     cache: tuple[CacheMount, ...]
     evidence: tuple[Evidence, ...]
+    runtime_version: Version | None = None
+    """What the language itself runs on, where that has a version of its own: Java's for Kotlin, Erlang/OTP's for Elixir."""
     considered: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
