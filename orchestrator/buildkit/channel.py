@@ -23,9 +23,9 @@ _AUTHORITY = "localhost"
 class _Control:
     """A control connection, who uses it, and the end for which the task that holds it open waits."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, suspected: bool) -> None:
         self.connection = connection
-        self.liveness = Liveness(connection)
+        self.liveness = Liveness(connection, suspected=suspected)
         self.released = anyio.Event()
 
 
@@ -41,6 +41,7 @@ class Channel:
         self.address = address
         self._dial = dial
         self._control: _Control | None = None
+        self._suspected = False
         self._opening = anyio.Lock()
         self._tasks = anyio.create_task_group()
 
@@ -76,7 +77,8 @@ class Channel:
         async with self._opening:
             control = self._control
             if control is None or not control.connection.takes_calls:
-                self._retire(control)
+                if control is not None:
+                    self._retire(control)
                 control = self._control = await self._tasks.start(self._hold)
         control.liveness.users += 1
         try:
@@ -100,15 +102,16 @@ class Channel:
         async with open_client(stream, authority=_AUTHORITY) as connection:
             yield connection
 
-    def _retire(self, control: _Control | None) -> None:
+    def _retire(self, control: _Control) -> None:
         if self._control is control:
             self._control = None
-        if control is not None and not control.liveness.users:
+            self._suspected = control.connection.given_up
+        if not control.liveness.users:
             control.released.set()
 
     async def _hold(self, *, task_status: TaskStatus[_Control]) -> None:
         async with self.open() as connection:
-            control = _Control(connection)
+            control = _Control(connection, suspected=self._suspected)
             task_status.started(control)
             async with anyio.create_task_group() as watching:
                 watching.start_soon(control.liveness.watch)

@@ -83,6 +83,41 @@ async def test_a_daemon_that_is_stopped_under_a_build_is_lost_and_nothing_hangs(
         assert "hangs" in caught.value.hint
 
 
+async def test_a_daemon_that_was_given_up_is_not_waited_for_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with stoppable(Daemon()) as (builder, stopped):
+        stopped.set()
+        with anyio.fail_after(10), pytest.raises(DaemonLostError):
+            await builder.info()
+        # From here on nobody who is patient gets an answer within the test.
+        monkeypatch.setattr(liveness, "PATIENCE", 100_000)
+        with anyio.fail_after(10), pytest.raises(DaemonLostError, match="silent"):
+            await builder.info()
+
+
+async def test_a_daemon_that_answers_again_is_trusted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(_request: control_pb2.SolveRequest, _session: Connection) -> dict[str, str]:
+        await anyio.sleep(SHORT * liveness.SUSPECTED * 5)
+        return {"containerimage.digest": "sha256:1"}
+
+    daemon = Daemon(solve=slow)
+    dials: list[anyio.Event] = []
+
+    async def dial() -> ByteStream:
+        dials.append(anyio.Event())
+        return Stoppable(await daemon.dial(), dials[-1])
+
+    async with daemon, Client(dial, address=ADDRESS) as builder:
+        await builder.info()
+        dials[0].set()
+        with anyio.fail_after(10), pytest.raises(DaemonLostError):
+            await builder.info()
+        monkeypatch.setattr(liveness, "_CHECK", "/no.such/Method")
+        with anyio.fail_after(10):
+            result = await builder.solve(request(), on_status=ignored)
+
+    assert result.digest == "sha256:1"
+
+
 async def test_a_daemon_that_never_answers_a_question_is_lost_too() -> None:
     async with stoppable(Daemon()) as (builder, stopped):
         stopped.set()
