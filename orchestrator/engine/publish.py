@@ -2,15 +2,26 @@
 
 A builder has pushed an image by digest; here its manifest is fetched and put, byte for byte, under each tag. An engine
 that cannot push so has the image itself: it is made to push it under the first tag, and the others follow as above.
+That push moves whole layers, and is told of as one more step of the build.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from orchestrator.buildkit import StatusUpdate, Vertex, VertexStatus
+from orchestrator.errors import FleetpacksError
 from orchestrator.registry.manifest import Manifest
 from orchestrator.registry.reference import Reference, parse
+
+if TYPE_CHECKING:  # the package brings aiohttp, which only a run with an engine needs
+    from orchestrator.docker import OnProgress, Progress
+
+OnStatus = Callable[[StatusUpdate], Awaitable[None]]
+_ENDED = ("Pushed", "Layer already exists", "Mounted from ")
+"""What an engine says of a layer that needs nothing more (distribution/push_v2.go, v20.10.24)."""
 
 
 class ManifestStore(Protocol):
@@ -32,7 +43,7 @@ class EngineImages(Protocol):
         """Give an image, by its id, a name with a tag."""
         ...
 
-    async def push(self, reference: str) -> str:
+    async def push(self, reference: str, *, progress: "OnProgress | None" = None) -> str:
         """Push what has that name; returns the digest of the manifest."""
         ...
 
@@ -52,13 +63,21 @@ class RegistryPublisher:
     def __init__(self, store: ManifestStore) -> None:
         self._store = store
 
-    async def publish(self, repository: str, digest: str, tags: Sequence[str]) -> Published:
+    async def publish(
+        self,
+        repository: str,
+        digest: str,
+        tags: Sequence[str],
+        *,
+        on_status: OnStatus | None = None,  # noqa: ARG002 -- the Protocol's
+    ) -> Published:
         """Put what was pushed by digest under its tags.
 
         Args:
             repository: the image's name without a tag.
             digest: of the manifest or index, as the builder reported it.
             tags: at least one.
+            on_status: hears nothing: there is nothing to move but a manifest.
 
         Raises:
             FleetpacksError: the registry's answer, translated.
@@ -82,13 +101,16 @@ class EnginePublisher:
         self._engine = engine
         self._registry = registry
 
-    async def publish(self, repository: str, digest: str, tags: Sequence[str]) -> Published:
+    async def publish(
+        self, repository: str, digest: str, tags: Sequence[str], *, on_status: OnStatus | None = None
+    ) -> Published:
         """Push an image, then put its manifest under the other tags; the engine keeps it under the first one.
 
         Args:
             repository: the image's name without a tag.
             digest: the image's id on the engine.
             tags: at least one.
+            on_status: hears of the push as of a step of the build.
 
         Raises:
             FleetpacksError: the engine's or the registry's answer, translated.
@@ -96,6 +118,43 @@ class EnginePublisher:
         first, *others = tags
         reference = str(parse(f"{repository}:{first}"))
         await self._engine.tag(digest, reference)
-        pushed = await self._engine.push(reference)
+        pushed = await (self._engine.push(reference) if on_status is None else self._told(reference, on_status))
         rest = await self._registry.publish(repository, pushed, others) if others else None
         return Published(digest=pushed, references=(reference, *(rest.references if rest else ())))
+
+    async def _told(self, reference: str, on_status: OnStatus) -> str:
+        began = time.time()
+        sizes: dict[str, int] = {}
+
+        def step(**facts: object) -> StatusUpdate:
+            vertex = Vertex(
+                digest=f"push {reference}",
+                name=f"pushing {reference}",
+                inputs=(),
+                started=began,
+                completed=None,
+                cached=False,
+                error=None,
+            )
+            return StatusUpdate(vertexes=(msgspec.structs.replace(vertex, **facts),))
+
+        async def moved(progress: "Progress") -> None:
+            total = sizes[progress.layer] = progress.total or sizes.get(progress.layer, 0)
+            ended = progress.status.startswith(_ENDED)
+            status = VertexStatus(
+                vertex=f"push {reference}",
+                id=progress.layer,
+                current=total if ended else progress.current or 0,
+                total=total,
+                completed=ended,
+            )
+            await on_status(StatusUpdate(statuses=(status,)))
+
+        await on_status(step())
+        try:
+            digest = await self._engine.push(reference, progress=moved)
+        except FleetpacksError as error:
+            await on_status(step(completed=time.time(), error=error.message))
+            raise
+        await on_status(step(completed=time.time()))
+        return digest

@@ -63,7 +63,9 @@ class Solver(Protocol):
 class Publisher(Protocol):
     """A registry, as the engine sees it."""
 
-    async def publish(self, repository: str, digest: str, tags: Sequence[str]) -> Published:
+    async def publish(
+        self, repository: str, digest: str, tags: Sequence[str], *, on_status: StatusHandler | None = None
+    ) -> Published:
         """Put what the builder made under its tags. Raises a `FleetpacksError`."""
         ...
 
@@ -203,7 +205,7 @@ class Run:
             digest = result.digest
             tags: tuple[str, ...] = ()
             if self._plan.push and digest is not None:
-                published = await self._publisher.publish(plan.repository, digest, plan.tags)
+                published = await self._publisher.publish(plan.repository, digest, plan.tags, on_status=on_status)
                 digest, tags = published.digest, published.references
         except FleetpacksError as error:
             for event in progress.close():

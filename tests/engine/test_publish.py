@@ -1,14 +1,30 @@
 """Publication through an engine that pushes by itself."""
 
+from contextlib import suppress
+
 import pytest
 
+from orchestrator.buildkit import StatusUpdate
+from orchestrator.docker import OnProgress
+from orchestrator.docker import Progress as EngineProgress
+from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import EnginePublisher, Published, RegistryPublisher
 from orchestrator.errors import FleetpacksError, RegistryError
+from orchestrator.events import Event, StepCompleted, StepProgress, StepStarted
 from orchestrator.registry.manifest import Manifest
 from orchestrator.registry.reference import Reference
 
 _ID = "sha256:" + "1" * 64
 _PUSHED = "sha256:" + "2" * 64
+_PUSH = (
+    ("aaa", "Preparing", None, None),
+    ("bbb", "Preparing", None, None),
+    ("bbb", "Layer already exists", None, None),
+    ("aaa", "Pushing", 2_000_000, 8_000_000),
+    ("aaa", "Pushing", 8_200_000, 8_000_000),
+    ("aaa", "Pushed", None, None),
+)
+"""As an Engine 20.10.24 tells of a push: layer, status, bytes so far, bytes in all."""
 
 
 class Recorded:
@@ -21,8 +37,13 @@ class Recorded:
     async def tag(self, image: str, reference: str) -> None:
         self.done.append(f"tag {image} {reference}")
 
-    async def push(self, reference: str) -> str:
+    async def push(self, reference: str, *, progress: OnProgress | None = None) -> str:
         self.done.append(f"push {reference}")
+        for layer, status, current, total in _PUSH if progress else ():
+            assert progress is not None
+            await progress(
+                EngineProgress(reference=reference, layer=layer, status=status, current=current, total=total)
+            )
         if self._refusal:
             raise self._refusal
         return _PUSHED
@@ -67,3 +88,27 @@ async def test_no_other_tag_is_written_when_the_engine_cannot_push() -> None:
         await EnginePublisher(seen, RegistryPublisher(seen)).publish("r.example/a", _ID, ("v1", "v2"))
 
     assert seen.done[-1] == "push r.example/a:v1"
+
+
+@pytest.mark.parametrize("refusal", [None, RegistryError("denied", hint="log in")])
+async def test_an_engines_push_is_told_of_as_a_step_of_the_build(refusal: FleetpacksError | None) -> None:
+    seen = Recorded(refusal)
+    progress = Progress("a")
+    events: list[Event] = []
+
+    async def told(update: StatusUpdate) -> None:
+        events.extend(progress.feed(update))
+
+    with suppress(RegistryError):
+        await EnginePublisher(seen, RegistryPublisher(seen)).publish("r.example/a", _ID, ("v1",), on_status=told)
+
+    started, *moved, ended = events
+    assert isinstance(started, StepStarted)
+    assert isinstance(ended, StepCompleted)
+    assert started.name == ended.name == "pushing r.example/a:v1"
+    assert ended.error == (refusal.message if refusal else None)
+    assert [(each.current, each.total) for each in moved if isinstance(each, StepProgress)][-1] == (
+        8_000_000,
+        8_000_000,
+    )
+    assert (progress.steps, progress.cached) == (0, 0)

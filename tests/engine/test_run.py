@@ -11,7 +11,7 @@ import pytest
 from langs.model import AppBuild, Detection, Settings
 from orchestrator.buildkit import Log, SolveRequest, SolveResult, StatusUpdate, Vertex
 from orchestrator.engine.publish import Published
-from orchestrator.engine.run import Outcome, Run
+from orchestrator.engine.run import Outcome, Run, StatusHandler
 from orchestrator.errors import BuildFailedError, DaemonLostError
 from orchestrator.events import (
     AppCancelled,
@@ -95,7 +95,14 @@ class RecordingPublisher:
     def __init__(self) -> None:
         self.published: list[tuple[str, str]] = []
 
-    async def publish(self, repository: str, digest: str, tags: Sequence[str]) -> Published:
+    async def publish(
+        self,
+        repository: str,
+        digest: str,
+        tags: Sequence[str],
+        *,
+        on_status: StatusHandler | None = None,  # noqa: ARG002 -- the Protocol's
+    ) -> Published:
         self.published.append((repository, digest))
         return Published(digest=digest, references=tuple(f"{repository}:{tag}" for tag in tags))
 
