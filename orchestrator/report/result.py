@@ -54,6 +54,14 @@ class AppError(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     hint: str | None
     transient: bool
+    file: str | None = None
+    """The Dockerfile in which it happened, as the build named it."""
+    line: int | None = None
+    """From 1."""
+    command: str | None = None
+    """What the step executed that failed."""
+    exit_code: int | None = None
+    """Of that command."""
 
 
 class AppResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,9 +211,20 @@ def _app(plan: AppPlan, outcome: Outcome | None) -> AppResult:
         seconds=ended.seconds if ended else None,
         steps=completed.steps if completed else None,
         cached=completed.cached if completed else None,
-        error=AppError(kind=failed.kind, message=failed.message, hint=failed.hint, transient=failed.transient)
-        if failed
-        else None,
+        error=_error(failed) if failed else None,
+    )
+
+
+def _error(failed: AppFailed) -> AppError:
+    return AppError(
+        kind=failed.kind,
+        message=failed.message,
+        hint=failed.hint,
+        transient=failed.transient,
+        file=failed.file,
+        line=failed.line,
+        command=failed.command,
+        exit_code=failed.exit_code,
     )
 
 

@@ -69,7 +69,17 @@ def _completed(name: str, *, pushed: bool = True) -> AppCompleted:
 
 
 _FAILED = AppFailed(
-    time=1.0, app="b", kind="build", message="exit 1", hint="Read the log.", transient=False, seconds=1.5
+    time=1.0,
+    app="b",
+    kind="build",
+    message="exit 1",
+    hint="Read the log.",
+    transient=False,
+    seconds=1.5,
+    file="Dockerfile",
+    line=7,
+    command="go build ./...",
+    exit_code=1,
 )
 
 
@@ -148,6 +158,10 @@ def test_several_apps_list_the_images_that_exist_and_every_error() -> None:
         "message": "exit 1",
         "hint": "Read the log.",
         "transient": False,
+        "file": "Dockerfile",
+        "line": 7,
+        "command": "go build ./...",
+        "exit_code": 1,
     }
     assert [document["apps"][3][key] for key in ("digest", "seconds", "steps", "cached", "error")] == [None] * 5
 
