@@ -47,7 +47,7 @@ def display_on(stream: TextIO, kind: Kind, *, colour: bool, annotated: Plan | No
         case "plain":
             with closing(Plain()) as plain:
                 render = plain.render if annotated is None else GitHub(plain, _dockerfiles(annotated)).render
-                yield partial(show, render=render, stream=stream)
+                yield partial(show, render=render, stream=stream, silent=plain.silent)
         case "tty":
             from orchestrator.display.table.screen import show_table, table_on  # noqa: PLC0415 -- rich: only here
 

@@ -38,6 +38,7 @@ class Journal:
         self._width = 0
         self._numbers: dict[str, dict[str, int]] = {}
         self._logs: dict[str, IO[str] | None] = {}
+        self._running: dict[str, dict[str, StepStarted]] = {}
 
     def close(self) -> None:
         """Let go of all logs."""
@@ -54,6 +55,10 @@ class Journal:
         """The lines that an event of a step adds; they are kept, too."""
         numbers = self._numbers.setdefault(event.app, {})
         number = numbers.setdefault(event.step, len(numbers) + 1)
+        if isinstance(event, StepStarted):
+            self._running.setdefault(event.app, {})[event.step] = event
+        elif isinstance(event, StepCompleted):
+            self._running.get(event.app, {}).pop(event.step, None)
         lines = self._lines(event.app, f"#{number} {_step_text(event)}")
         if event.app not in self._logs:
             # Held until the app has ended well or its log was shown: `close` and `forget` let go of it.
@@ -72,10 +77,23 @@ class Journal:
 
     def app(self, event: _AppEvent) -> str:
         """The lines that an event of an app adds."""
+        if isinstance(event, AppCompleted | AppCancelled | AppFailed):
+            self._running.pop(event.app, None)
         if isinstance(event, AppCompleted | AppCancelled):
             self.forget(event.app)
             self._numbers.pop(event.app, None)
         return self._lines(event.app or "", _app_text(event))
+
+    def running(self, now: float) -> Iterator[str]:
+        """The lines that say which steps go on, and for how long.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        for app, steps in self._running.items():
+            for step in steps.values():
+                seconds = max(0.0, now - step.time)
+                yield self._lines(app, f"#{self._numbers[app][step.step]} still at {step.name}, for {seconds:.0f}s")
 
     def log(self, app: str) -> Iterator[str]:
         """An app's whole log, in pieces: it may be larger than what memory should hold."""

@@ -23,6 +23,8 @@ from orchestrator.events import Event
 
 _AT_ONCE = 256 * 1024
 """Characters that are gathered for one write."""
+SILENCE = 60.0
+"""Seconds without an event after which a display that can say what goes on says it: CI ends jobs that are silent."""
 
 
 class Output:
@@ -109,7 +111,11 @@ def _write_all(stream: TextIO, text: str) -> None:
 
 
 async def show(
-    events: MemoryObjectReceiveStream[Event], render: Callable[[Event], Iterable[str]], stream: TextIO
+    events: MemoryObjectReceiveStream[Event],
+    render: Callable[[Event], Iterable[str]],
+    stream: TextIO,
+    *,
+    silent: Callable[[], Iterable[str]] = tuple,
 ) -> None:
     """Render events until their stream ends; all that are waiting are written at once.
 
@@ -117,6 +123,7 @@ async def show(
         events: what happens; closed at the end.
         render: the text of one event, in pieces, or nothing.
         stream: where the text goes. When its reader has gone the events are still consumed, so that the run goes on.
+        silent: what there is to say after `SILENCE` without an event.
     """
 
     def waiting(event: Event) -> Iterator[str]:
@@ -128,6 +135,9 @@ async def show(
                 return
 
     async with events:
-        with Output.on(stream) as output:
-            async for event in events:
-                await output.write(waiting(event))
+        with Output.on(stream) as output, suppress(anyio.EndOfStream):
+            while True:
+                event = None
+                with anyio.move_on_after(SILENCE):
+                    event = await events.receive()
+                await output.write(silent() if event is None else waiting(event))

@@ -1,5 +1,6 @@
 """Plain lines, each prefixed by its app and the step's number; the full log of every failed app again at the end."""
 
+import time
 from collections.abc import Iterator
 from typing import assert_never
 
@@ -40,6 +41,10 @@ class Plain:
     def log(self, app: str) -> Iterator[str]:
         """The whole log of an app that has not ended well, in pieces."""
         return self._journal.log(app)
+
+    def silent(self) -> Iterator[str]:
+        """What goes on although nothing has been heard for some time."""
+        return self._journal.running(time.time())
 
     def render(self, event: Event) -> Iterator[str]:
         """The text that an event adds, in pieces."""

@@ -2,8 +2,10 @@
 
 import io
 import json
+import re
 import tempfile
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -223,3 +225,32 @@ def test_output_of_a_step_cannot_steer_a_terminal_through_json() -> None:
 
     assert line.removesuffix("\n").isprintable()
     assert json.loads(line)["text"] == "\x9b31m\u202e"
+
+
+async def test_a_silent_build_says_which_steps_go_on_and_for_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.display.output.SILENCE", 0.05)
+    send, receive = anyio.create_memory_object_stream[Event](10)
+    stream = io.StringIO()
+
+    with closing(Plain()) as plain, anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(show, receive, plain.render, stream, silent=plain.silent))
+            async with send:
+                for event in _RUN[:5]:
+                    await send.send(event)
+                while stream.getvalue().count("still at RUN make") < 2:  # noqa: ASYNC110 -- StringIO tells no one
+                    await anyio.sleep(0.01)
+                for event in _RUN[5:]:
+                    await send.send(event)
+
+    said = [line for line in stream.getvalue().splitlines() if "still at" in line]
+    assert all(re.fullmatch(r"billing \| #1 still at RUN make, for \d+s", line) for line in said)
+    assert stream.getvalue().endswith("1 succeeded, 1 failed, 0 cancelled in 6.0s\n")
+
+
+def test_what_has_ended_goes_on_no_more() -> None:
+    with closing(Plain()) as plain:
+        for event in _RUN:
+            list(plain.render(event))
+
+        assert list(plain.silent()) == []
