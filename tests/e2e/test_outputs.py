@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 
@@ -97,6 +98,39 @@ async def test_an_interrupted_run_leaves_what_was_there(lab: Lab, build: Start, 
     assert ran.code == 130
     assert files_below(out) == {"api.tar"}
     assert (out / "api.tar").read_text() == "old"
+
+
+@asynccontextmanager
+async def small_disk(folder: Path) -> AsyncGenerator[Path]:
+    """A file system of 4 MB."""
+    await anyio.Path(folder).mkdir()
+    await anyio.run_process(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)])
+    try:
+        yield folder
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.run_process(["umount", str(folder)])
+
+
+@pytest.mark.parametrize("output", ["type=oci,dest={}/api.tar", "type=tar,dest={}/api.tar", "type=local,dest={}/tree"])
+async def test_an_output_that_fills_the_disk_fails_and_leaves_what_was_there(
+    build: Start, tmp_path: Path, output: str
+) -> None:
+    root = write_apps(tmp_path / "source", "api")
+    (root / "api" / "file").write_bytes(secrets.token_bytes(16_000_000))
+
+    async with small_disk(tmp_path / "disk") as disk:
+        (disk / "api.tar").write_text("old")
+        async with build(root, "-o", output.format(disk)) as running:
+            ran = await running.end()
+        left = {path.name for path in disk.iterdir()}
+        kept = (disk / "api.tar").read_text()
+
+    [failed] = ran.failed().values()
+    assert (ran.code, failed.kind, ran.left) == (1, "output", ())
+    assert "No space left on device" in failed.message
+    assert "room" in failed.hint
+    assert (left, kept) == ({"api.tar"}, "old")
 
 
 @asynccontextmanager
