@@ -159,7 +159,7 @@ def _version(
     if workspace.go:
         stated.append(_statement(workspace.go, source="go.work go", file="go.work"))
     stated += versions.tool_files(files, ("golang", "go"), _statement)
-    return versions.resolve(stated, default=_DEFAULT, line=_LINE)
+    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
 
 
 def _statement(text: str, *, source: str, file: str | None = None) -> versions.Statement:

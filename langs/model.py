@@ -13,6 +13,17 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """For people: `.nvmrc`, `go.mod toolchain`, `$NODE_VERSION`, `fleetpacks.toml`, `default`."""
 
 
+class Releases(msgspec.Struct, frozen=True, kw_only=True):
+    """The known releases of a tool, which ranges are resolved against."""
+
+    read: str
+    """The day on which they were read from their source: 2026-11-21."""
+    newest_first: tuple[tuple[int, ...], ...]
+    """(22, 16, 0) is 22.16.0."""
+    names: Mapping[str, tuple[int, ...]] = {}
+    """Words for release lines; Node.js's long-term ones."""
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """One file that spoke for a language, and why."""
 
@@ -37,19 +48,53 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     """False for a library, a workspace root or a tool configuration: it starts nothing."""
     considered: tuple[str, ...] = ()
     """The other languages that had something to say for themselves."""
+    services: tuple["Service", ...] = ()
+    """The apps of a Compose file, which are built one by one: the directory itself is none then."""
+    warnings: tuple[str, ...] = ()
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """One service of a Compose file that says how it is built."""
+
+    name: str
+    file: str
+    """The Compose file, relative to the directory that was looked at."""
+    context: str
+    """Relative to the directory that was looked at, `..` included; inside the monorepo."""
+    dockerfile: str | None = None
+    """Relative to the context, `..` included; None when it is written in the Compose file itself."""
+    inline: str | None = None
+    """The Dockerfile's text, where the Compose file holds it."""
+    args: Mapping[str, str] = {}
+    target: str | None = None
+    platforms: tuple[str, ...] = ()
+    labels: Mapping[str, str] = {}
+    secrets: tuple[str, ...] = ()
+    ssh: tuple[str, ...] = ()
+    start_command: str | None = None
+    port: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What configuration says about one app. Everything is optional: an empty one means "find out"."""
 
     language: str | None = None
+    buildpacks: tuple[str, ...] = ()
+    """Languages, the primary one first: stronger than `language`. The others make what the primary one's build needs."""
     dockerfile: str | None = None
     """The user's Dockerfile, relative to the app's directory; implies the language `dockerfile`."""
+    compose_file: str | None = None
+    """The Compose file, relative to the app's directory; implies the language `compose`."""
+    service: Service | None = None
+    """The service of a Compose file which the app is: set by discovery, never by configuration."""
     versions: Mapping[str, Version] = {}
     """Forced versions by language, with the place that stated them as source."""
     run_command: str | None = None
     build_command: str | None = None
     port: int = 5000
+    releases: Mapping[str, Releases] = {}
+    """Tables of releases that the operator refreshed, by tool; what ships counts where it is newer."""
     own: tuple[str, ...] = ()
     """Which of `port` and `versions.<language>` were said of this app, and not of all."""
     cache_key: str = "fleetpacks"
@@ -63,6 +108,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     variables of the same names in these steps only."""
     ssh: tuple[str, ...] = ()
     """Ids of the SSH agents that steps of the user's own Dockerfile may ask: `RUN --mount=type=ssh`."""
+    hardened: bool = False
+    """Whether images are built on hardened ones, which have no shell at run time."""
+    hardened_registry: str = "dhi.io"
+    """Where hardened images are: a registry, with a path where it is a mirror."""
+    indexes: tuple[str, ...] = ()
+    """Names of the package indexes (`langs.indexes.NAMES`) for which the operator has a mirror."""
+    assets: "Assets | None" = None
+    """What other languages make for this one's build: set by `langs.choice`, never by configuration."""
 
 
 class CacheMount(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +126,50 @@ class CacheMount(msgspec.Struct, frozen=True, kw_only=True):
     sharing: str = "shared"
 
 
-class AppBuild(msgspec.Struct, frozen=True, kw_only=True):
+class Formation(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a process runs, and on what."""
+
+    name: str
+    quantity: int | None = None
+    size: str | None = None
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """What is run at a moment of a deployment: `postdeploy`."""
+
+    name: str
+    command: str
+
+
+class Addon(msgspec.Struct, frozen=True, kw_only=True, rename={"attached_as": "as"}):
+    """A service that the app asks for."""
+
+    plan: str
+    attached_as: str | None = None
+    options: Mapping[str, object] | None = None
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """What an app says to those who run it. Nothing of it changes how the app is built."""
+
+    env: Mapping[str, str | None] = {}
+    """Variables with their defaults; None where the deployment must give a value."""
+    formation: tuple[Formation, ...] = ()
+    scripts: tuple[Script, ...] = ()
+    addons: tuple[Addon, ...] = ()
+
+
+class Assets(msgspec.Struct, frozen=True, kw_only=True):
+    """Stages which make a part of the app with another language; the last one is called `assets`."""
+
+    text: str
+    """Dockerfile instructions, rendered."""
+    cache: tuple[CacheMount, ...]
+    evidence: tuple[Evidence, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class AppBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything needed to build one app's image: the end of this library's work."""
 
     language: str
@@ -94,3 +190,16 @@ class AppBuild(msgspec.Struct, frozen=True, kw_only=True):
     """What the language itself runs on, where that has a version of its own: Java's for Kotlin, Erlang/OTP's for Elixir."""
     considered: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    release: Release | None = None
+    """What app.json says to those who run the app."""
+    indexes: tuple[str, ...] = ()
+    """The package indexes that steps ask through the operator's mirrors."""
+    shell: bool = True
+    """False when the image has none."""
+    target: str | None = None
+    """The stage of a user's Dockerfile that becomes the image; None: the last."""
+    args: Mapping[str, str] = {}
+    """Build arguments of a user's Dockerfile."""
+    platforms: tuple[str, ...] = ()
+    """For which the image is built; none: for the builder's own."""
+    labels: Mapping[str, str] = {}

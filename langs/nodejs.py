@@ -295,4 +295,4 @@ def _version(files: AppFiles, settings: Settings, package: PackageJson) -> tuple
         for key, text in package.node_versions
     ]
     stated += versions.tool_files(files, ("nodejs", "node"), versions.npm)
-    return versions.resolve(stated, default=_DEFAULT, line=_LINE)
+    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)

@@ -271,7 +271,7 @@ def _version(files: AppFiles, settings: Settings, project: Project | None) -> tu
         source = f"{pyproject.FILE} requires-python"
         stated.append(specifiers.pep440(project.requires_python, source=source, file=pyproject.FILE))
     stated += versions.tool_files(files, ("python",), specifiers.pep440)
-    return versions.resolve(stated, default=_DEFAULT, line=_LINE)
+    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
 
 
 def _locked(files: AppFiles) -> str | None:

@@ -1,18 +1,19 @@
 """PEP 440 specifiers as statements of a version: parsed by `packaging`, reduced to what `versions` knows."""
 
+import re
 from typing import Final
 
-import msgspec
-
-from langs import versions
-from langs.errors import LangError
+from langs import ranges, spans, statements
+from langs.statements import Statement
 
 _HINT: Final = "Write a Python version such as 3.12 or 3.12.8, or a range such as >=3.11,<3.14."
-_OPERATORS: Final = {">=": ">=", ">": ">", "<": "<", "<=": "<=", "===": "="}
+_NUMBERS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}", re.ASCII)
 
 
-def pep440(text: str, *, source: str, file: str | None = None) -> versions.Statement:
+def pep440(text: str, *, source: str, file: str | None = None) -> Statement:
     """A statement in the syntax of PEP 440 specifiers, or a plain version.
+
+    `3.12` alone is the line, as `.python-version` means it; `==3.12` is 3.12.0, as PEP 440 does.
 
     Raises:
         LangError: it cannot be understood.
@@ -20,34 +21,28 @@ def pep440(text: str, *, source: str, file: str | None = None) -> versions.State
     # Start-up counts: `langs.registry`, which imports this module, is imported by every command.
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  (as said above)
 
-    text = text.strip()
-    if text in {"*", "latest"}:
-        return versions.npm("*", source=source, file=file)
-    if not text.startswith((">", "<", "=", "~", "!")):
-        return versions.exact(text, source=source, file=file, hint=_HINT)
+    stated = text.strip()
+    if stated in {"*", "latest", ""}:
+        return ranges.poetry(stated, source=source, file=file)
+    if not stated.startswith((">", "<", "=", "~", "!")):
+        return statements.exact(stated, source=source, file=file, hint=_HINT)
+    refusal = statements.not_understood(text, source=source, file=file, hint=_HINT)
+    if statements.too_long(stated):
+        raise refusal
     try:
-        parsed = SpecifierSet(text)
+        parsed = tuple(SpecifierSet(stated))
     except InvalidSpecifier as error:
-        raise versions.not_understood(text, source=source, file=file, hint=_HINT) from error
-    words: list[str] = []
+        raise refusal from error
+    allowed = spans.ALL
     for part in parsed:
         numbers = part.version.removesuffix(".*")
-        match part.operator:
-            case "~=":
-                # `~=3.12` allows 3.13, `~=3.12.1` does not: the last number is free.
-                words += [f">={numbers}", f"={numbers.rpartition('.')[0]}"]
-            case "==":
-                words.append(f"={numbers}")
-            case "!=":
-                # An excluded release is a matter of the index; a tag names a line or the default.
-                continue
-            case operator:
-                words.append(f"{_OPERATORS[operator]}{numbers}")
-    if len(words) == 1 and words[0].startswith("="):
-        return versions.exact(words[0][1:], source=source, file=file, hint=_HINT)
-    try:
-        range_ = versions.npm(" ".join(words), source=source, file=file)
-    except LangError as error:
-        # What it says of npm's syntax is none of the user's business.
-        raise versions.not_understood(text, source=source, file=file, hint=_HINT) from error
-    return msgspec.structs.replace(range_, text=text)
+        if not _NUMBERS.fullmatch(numbers):
+            if len(parsed) == 1 and part.operator in {"==", "==="}:
+                return statements.exact(numbers, source=source, file=file, hint=_HINT)
+            raise refusal
+        whole = part.version.endswith(".*")
+        if len(parsed) == 1 and part.operator in {"==", "==="} and not whole:
+            one = spans.text(ranges.padded(statements.release(numbers)))
+            return statements.exact(one, source=source, file=file, hint=_HINT)
+        allowed = spans.both(allowed, ranges.meaning(part.operator, statements.release(numbers), whole=whole))
+    return statements.ranged(text, allowed, source=source, file=file)

@@ -1,94 +1,13 @@
-import re
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
 
 import langs
-from langs import specifiers, versions
+from langs import versions
 from langs.errors import LangError
 from langs.files import AppFiles
-from langs.model import Settings
+from langs.model import Releases, Settings
 from tests.langs.conftest import Write
-
-TAG = re.compile(r"[0-9]+(\.[0-9]+){0,2}((rc|beta|alpha|a|b)[0-9]+)?")
-RANGES = st.one_of(
-    st.text(), st.text("0123456789.xX*^~<>=| -v,!"), st.from_regex(r"\A[\^~<>=]{0,2}[0-9]{1,3}(\.[0-9]{1,2}){0,2}\Z")
-)
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("22.16.0", "22.16.0"),
-        ("22", "22"),
-        ("v20.11.0", "20.11.0"),
-        (" 20.11\n", "20.11"),
-        (">=18", "22.16.0"),
-        (">= 18", "22.16.0"),
-        ("^20.1", "20"),
-        ("^20.1 || ^22", "22.16.0"),
-        ("^18 || ^20", "20"),
-        (">=18 <21", "18"),
-        (">=18.5.0 <18.9.0", "18.5.0"),
-        ("20.x.x", "20"),
-        ("20.*", "20"),
-        ("*", "22.16.0"),
-        ("", "22.16.0"),
-        ("~20.11.1", "20.11.1"),
-        ("18 - 20", "18"),
-        ("20 - 22", "22.16.0"),
-        (">22", "23"),
-        ("<=24", "22.16.0"),
-        ("lts/iron", "20"),
-        ("lts/*", "22.16.0"),
-        ("node", "22.16.0"),
-    ],
-)
-def test_npm_ranges_become_tags(text: str, value: str) -> None:
-    version, warnings = versions.resolve([versions.npm(text, source="x")], default="22.16.0", line=1)
-
-    assert version.value == value
-    assert version.source == "x"
-    assert not warnings
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("3.12.8", "3.12.8"),
-        ("3.13", "3.13"),
-        ("3.14.0rc1", "3.14.0rc1"),
-        (">=3.11,<3.14", "3.12.8"),
-        (">=3.13", "3.13"),
-        ("~=3.12", "3.12.8"),
-        ("~=3.13.1", "3.13"),
-        ("==3.11.*", "3.11"),
-        ("==3.11.4", "3.11.4"),
-        (">=3.8,<3.12,!=3.9.0", "3.8"),
-        (">=3.9, !=3.10.1", "3.12.8"),
-        ("===3.12.1", "3.12.1"),
-    ],
-)
-def test_python_specifiers_become_tags(text: str, value: str) -> None:
-    version, _ = versions.resolve([specifiers.pep440(text, source="x")], default="3.12.8", line=2)
-
-    assert version.value == value
-
-
-@pytest.mark.parametrize(
-    "text", ["<22", "<3", "twenty", "22; rm -rf /", "22\nRUN x", "$(id)", ">=1 junk", "1.2.3.4", "٣", ">=", "22-slim"]
-)
-def test_what_is_not_understood_names_file_and_text(text: str) -> None:
-    with pytest.raises(LangError) as caught:
-        versions.resolve([versions.npm(text, source="engines", file="package.json")], default="22.16.0", line=1)
-
-    assert caught.value.file == "package.json"
-    assert repr(text.strip())[1:-1][:10] in caught.value.message
-    assert caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -110,52 +29,44 @@ def test_what_is_not_understood_gets_an_example_of_its_own_language(
     assert f" {said}" in caught.value.hint
 
 
-@given(RANGES)
-def test_whatever_npm_says_the_tag_is_legal(text: str) -> None:
-    try:
-        version, _ = versions.resolve([versions.npm(text, source="x")], default="22.16.0", line=1)
-    except LangError:
-        return
-
-    assert TAG.fullmatch(version.value)
-
-
-@given(RANGES)
-def test_whatever_python_says_the_tag_is_legal(text: str) -> None:
-    try:
-        version, _ = versions.resolve([specifiers.pep440(text, source="x")], default="3.12.8", line=2)
-    except LangError:
-        return
-
-    assert TAG.fullmatch(version.value)
-
-
-@given(
-    low=st.tuples(st.just(3), st.integers(6, 16), st.integers(0, 12)),
-    high=st.one_of(st.none(), st.tuples(st.just(3), st.integers(6, 16), st.integers(0, 12))),
-)
-def test_the_chosen_python_lies_in_the_range(low: tuple[int, int, int], high: tuple[int, int, int] | None) -> None:
-    text = f">={'.'.join(map(str, low))}" + (f",<{'.'.join(map(str, high))}" if high else "")
-    try:
-        version, _ = versions.resolve([specifiers.pep440(text, source="x")], default="3.12.8", line=2)
-    except LangError:
-        assert high is not None
-        assert low >= high
-        return
-
-    newest = version.value if version.value.count(".") == 2 else f"{version.value}.999"
-    assert SpecifierSet(text).contains(Version(newest))
-
-
 def test_the_first_statement_wins_and_a_contradiction_is_a_warning() -> None:
     stated = [versions.npm("20", source=".nvmrc"), versions.npm(">=18", source="a"), versions.npm("^22", source="b")]
 
-    version, warnings = versions.resolve(stated, default="22.16.0", line=1)
+    version, warnings = versions.resolve(stated, settings=Settings(), table="nodejs", default="22.16.0", line=1)
 
     assert (version.value, version.source) == ("20", ".nvmrc")
     assert len(warnings) == 1
     assert ".nvmrc" in warnings[0]
     assert "b" in warnings[0]
+
+
+def test_where_nothing_is_said_the_default_is_taken_and_not_the_newest() -> None:
+    for stated in ([], [versions.npm("*", source="engines")]):
+        version, warnings = versions.resolve(stated, settings=Settings(), table="nodejs", default="22.16.0", line=1)
+
+        assert (version.value, warnings) == ("22.16.0", ())
+
+
+@pytest.mark.parametrize(("read", "value"), [("9999-12-31", "22.1.0"), ("1999-12-31", None)])
+def test_a_refreshed_table_counts_where_it_is_newer(read: str, value: str | None) -> None:
+    settings = Settings(releases={"nodejs": Releases(read=read, newest_first=((22, 1, 0),))})
+    stated = [versions.npm(">=18 <23", source="engines")]
+
+    version, _ = versions.resolve(stated, settings=settings, table="nodejs", default="22.16.0", line=1)
+    shipped, _ = versions.resolve(stated, settings=Settings(), table="nodejs", default="22.16.0", line=1)
+
+    assert version.value == (value or shipped.value)
+    assert shipped.value != "22.1.0"
+
+
+def test_a_refreshed_table_reaches_the_languages(write: Write) -> None:
+    root = write({"package.json": '{"engines": {"node": ">=18"}, "scripts": {"start": "node x.js"}}'})
+    table = Releases(read="9999-12-31", newest_first=((19, 4, 2),))
+
+    built = langs.build(root, Settings(releases={"nodejs": table}))
+
+    assert built.version is not None
+    assert built.version.value == "19.4.2"
 
 
 @pytest.mark.parametrize(

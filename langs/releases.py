@@ -1,0 +1,130 @@
+"""The releases that ranges are resolved against: the table that ships, and how a refreshed one is read and written.
+
+A table is TOML, so that a person can read it: of each tool the date, the source, and by release line what follows the
+line's numbers, `"3.12" = "0-8"` for 3.12.0 to 3.12.8. It ships complete; `fleetpacks versions refresh` writes one of
+the same form from the tags of a registry, which then counts for the tools that stand in it. This module reads no file
+but the one beside it.
+"""
+
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from typing import Annotated, Final
+
+import msgspec
+
+from langs import documents, spans
+from langs.errors import LangError
+from langs.model import Releases
+from langs.spans import Release
+
+FILE: Final = "releases.toml"
+MAX_RELEASES: Final = 5_000
+"""Of one tool; Node.js, the most diligent, has under a thousand."""
+
+_REST: Final = re.compile(r"((?:[0-9]{1,9}\.){0,3})([0-9]{1,9})(?:-([0-9]{1,9}))?", re.ASCII)
+_Line = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,2}$")]
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One tool's releases, as they are written."""
+
+    source: str
+    """Where they were read: an address, or the name of a registry and of a package there."""
+    read: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+    """When."""
+    image: str | None = None
+    """The image whose tags a refresh reads; None where tags do not say it."""
+    tag: str = "{}"
+    """What a release looks like in a tag."""
+    names: Mapping[str, _Line] = {}
+    """Words for release lines; Node.js's long-term ones."""
+    lines: Mapping[_Line, str]
+
+
+@functools.cache
+def shipped(tool: str) -> Releases:
+    """What ships of a tool.
+
+    Raises:
+        KeyError: no table of it ships.
+    """
+    return _expanded(tools()[tool], FILE)
+
+
+@functools.cache
+def tools() -> Mapping[str, Tool]:
+    """All that ships, as it is written."""
+    text = resources.files("langs").joinpath(FILE).read_text(encoding="utf-8")
+    return documents.toml_as(text, dict[str, Tool], FILE)
+
+
+def parse(text: str, file: str) -> Mapping[str, Releases]:
+    """The releases in a refreshed table, by tool.
+
+    Args:
+        text: of the table.
+        file: its name, for errors.
+
+    Raises:
+        LangError: it is no such table.
+    """
+    return {name: _expanded(tool, file) for name, tool in documents.toml_as(text, dict[str, Tool], file).items()}
+
+
+def write(tables: Mapping[str, Tool]) -> str:
+    """The text of a table, which `parse` reads."""
+    parts: list[str] = []
+    for name, tool in tables.items():
+        parts += [f"[{name}]", f"source = {_string(tool.source)}", f"read = {_string(tool.read)}"]
+        parts += [f"[{name}.lines]", *(f'"{line}" = "{rest}"' for line, rest in tool.lines.items()), ""]
+    return "\n".join(parts)
+
+
+def compact(found: Iterable[Release], width: int) -> Mapping[str, str]:
+    """Releases as the lines of a table, the oldest first.
+
+    Args:
+        found: the releases, each longer than `width`.
+        width: how many numbers name a line.
+    """
+    lines: dict[str, list[str]] = {}
+    begun: dict[str, Release] = {}
+    last: Release = ()
+    for release in sorted(set(found)):
+        line, rest = spans.text(release[:width]), release[width:]
+        words = lines.setdefault(line, [])
+        if words and release == spans.after(last):
+            words[-1] = f"{spans.text(begun[line])}-{rest[-1]}"
+        else:
+            words.append(spans.text(rest))
+            begun[line] = rest
+        last = release
+    return {line: " ".join(words) for line, words in lines.items()}
+
+
+def _expanded(tool: Tool, file: str) -> Releases:
+    found: list[Release] = []
+    for line, words in tool.lines.items():
+        start = _numbers(line)
+        if not words:
+            found.append(start)
+        for word in words.split():
+            match = _REST.fullmatch(word)
+            last = int(match[3] or match[2]) if match else -1
+            if match is None or last - int(match[2]) > MAX_RELEASES or len(found) > MAX_RELEASES:
+                hint = "Write what follows the line's numbers, such as `0-8 10`; or delete a refreshed table."
+                raise LangError(f"{line}: {word[:80]!r} is no release of that line", file=file, hint=hint)
+            before = (*start, *_numbers(match[1].rstrip(".")))
+            found += [(*before, number) for number in range(int(match[2]), last + 1)]
+    names = {name: _numbers(line) for name, line in tool.names.items()}
+    return Releases(read=tool.read, newest_first=tuple(sorted(set(found), reverse=True)), names=names)
+
+
+def _numbers(text: str) -> Release:
+    return tuple(int(part) for part in text.split(".")) if text else ()
+
+
+def _string(text: str) -> str:
+    return msgspec.json.encode(text).decode()

@@ -1,0 +1,70 @@
+"""The table that ships, and the form in which tables are written and read."""
+
+import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langs import releases, statements
+from langs.errors import LangError
+from langs.releases import Tool
+
+NUMBER = st.integers(0, 40)
+
+
+@pytest.mark.parametrize("name", sorted(releases.tools()))
+def test_every_shipped_table_says_where_and_when_it_was_read(name: str) -> None:
+    tool = releases.tools()[name]
+
+    assert datetime.date.fromisoformat(tool.read) <= datetime.date(2026, 11, 21)
+    assert tool.source
+    assert releases.shipped(name).newest_first
+
+
+@pytest.mark.parametrize("name", sorted(releases.tools()))
+def test_every_shipped_release_becomes_a_tag_of_itself(name: str) -> None:
+    for release in releases.shipped(name).newest_first:
+        text = ".".join(map(str, release))
+
+        assert statements.exact(text, source="x", hint="").exact == text
+
+
+@given(st.sets(st.tuples(NUMBER, NUMBER, NUMBER), max_size=60), st.integers(1, 2))
+def test_a_table_that_is_written_reads_as_the_same_releases(found: set[tuple[int, int, int]], width: int) -> None:
+    tool = Tool(source='a "quoted"\n source', read="2026-11-21", lines=releases.compact(found, width))
+
+    read = releases.parse(releases.write({"dotnet-sdk": tool}), "releases.toml")["dotnet-sdk"]
+
+    assert read.newest_first == tuple(sorted(found, reverse=True))
+    assert read.read == "2026-11-21"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[",
+        "nodejs = 1",
+        "[nodejs]\nsource = 'x'\nread = '2026-11-21'\n",
+        "[nodejs]\nsource = 'x'\nread = 'today'\nlines = {}\n",
+        "[nodejs]\nsource = 'x'\nread = '2026-11-21'\nlines = { a = '1' }\n",
+        "[nodejs]\nsource = 'x'\nread = '2026-11-21'\nlines = { '1' = 'b' }\n",
+        "[nodejs]\nsource = 'x'\nread = '2026-11-21'\nlines = { '1' = '0-999999999' }\n",
+        "[nodejs]\nsource = 'x'\nread = '2026-11-21'\nlines = { '1' = '1.2.3.4.5' }\n",
+        "[nodejs]\nsource = 'x'\nread = '2026-11-21'\ncode = 1\nlines = {}\n",
+    ],
+)
+def test_a_table_in_another_form_is_an_error_that_names_the_file(text: str) -> None:
+    with pytest.raises(LangError) as caught:
+        releases.parse(text, "releases.toml")
+
+    assert caught.value.file == "releases.toml"
+    assert caught.value.hint
+
+
+@given(st.text())
+def test_no_text_breaks_the_reader_of_tables(text: str) -> None:
+    try:
+        releases.parse(text, "releases.toml")
+    except LangError as error:
+        assert error.file == "releases.toml"
