@@ -25,6 +25,8 @@ MAX_ENTRIES: Final = 20_000
 """The largest number of names looked at per app; breadth first, so that what is cut off lies deepest."""
 MAX_DEPTH: Final = 6
 """How deep the listing goes: entry points and manifests lie near the top."""
+MAX_PACKAGE_DEPTH: Final = 16
+"""How deep a tree of sources goes that is asked for by name."""
 SKIPPED: Final = frozenset(
     {
         ".git",
@@ -78,18 +80,7 @@ class AppFiles:
     @cached_property
     def listing(self) -> tuple[str, ...]:
         """POSIX paths of the app's regular files, shallow ones first, each level sorted; bounded and read once."""
-        found: list[str] = []
-        level = [""]
-        seen = 0
-        for _ in range(MAX_DEPTH):
-            below: list[str] = []
-            for directory in level:
-                files, directories = self._scan(directory, MAX_ENTRIES - seen)
-                seen += len(files) + len(directories)
-                found += files
-                below += directories
-            level = below
-        return tuple(found)
+        return self._listed("", MAX_DEPTH)
 
     def exists(self, path: str) -> bool:
         """Whether `path` is a regular file of the app, itself or through links that stay inside."""
@@ -123,6 +114,10 @@ class AppFiles:
             if path.count("/") == depth
             and all(fnmatch.fnmatchcase(name, wanted) for name, wanted in zip(path.split("/"), parts, strict=True))
         )
+
+    def below(self, directory: str) -> tuple[str, ...]:
+        """The regular files below `directory`, as in `listing`, but deeper: Java's packages are directories."""
+        return self._listed(directory, MAX_PACKAGE_DEPTH) if self.has_directory(directory) else ()
 
     def read_text(self, path: str) -> str | None:
         """The text of a file, decoded as UTF-8, without byte order mark and carriage returns; None when absent.
@@ -174,6 +169,20 @@ class AppFiles:
         # Most questions are about files that are not there, and this answers them without asking the system.
         first = path.partition("/")[0]
         return self._names is not None and first not in self._names and first not in {"", ".", ".."}
+
+    def _listed(self, directory: str, depth: int) -> tuple[str, ...]:
+        found: list[str] = []
+        level = [directory]
+        seen = 0
+        for _ in range(depth):
+            below: list[str] = []
+            for each in level:
+                files, directories = self._scan(each, MAX_ENTRIES - seen)
+                seen += len(files) + len(directories)
+                found += files
+                below += directories
+            level = below
+        return tuple(found)
 
     def _scan(self, directory: str, budget: int) -> tuple[list[str], list[str]]:
         files: list[str] = []

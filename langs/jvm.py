@@ -42,8 +42,8 @@ def java_version(
     Args:
         files: the app.
         settings: may force `java`, whatever the app's own language is.
-        stated: what the language's build files say, in order (`statement`, `level`); they stand behind Java's own files and
-            before the version managers' files.
+        stated: what the language's build files say, in order (`statement`, `level`); they stand behind Java's own
+            files and before the version managers' files.
 
     Raises:
         LangError: a file cannot be understood.

@@ -1,4 +1,4 @@
-"""Java's .properties files, as `java.util.Properties.load` reads them: every text is one, so that nothing is an error."""
+"""Java's .properties files, as `java.util.Properties.load` reads them: every text is one, and nothing an error."""
 
 import re
 from collections.abc import Iterator, Mapping
