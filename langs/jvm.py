@@ -14,6 +14,7 @@ import msgspec
 from langs import base, properties, versions
 from langs.files import AppFiles
 from langs.model import Settings, Version
+from langs.spans import Span
 
 NAME: Final = "java"
 """What settings and `$JAVA_VERSION` call the Java release, also of apps in other languages."""
@@ -52,7 +53,7 @@ def java_version(
     own = [statement(forced.value, source=forced.source)] if forced else []
     own += _own_files(files)
     said = [*own, *stated, *versions.tool_files(files, (NAME,), statement)]
-    version, warnings = versions.resolve(said, default=DEFAULT, line=1)
+    version, warnings = versions.resolve(said, settings=settings, table=NAME, default=DEFAULT, line=1)
     # A compiler's target may lie below what runs it; a release that somebody chose should be that release.
     asked = _feature(own[0].text) if own else None
     if own and asked != int(version.value):
@@ -82,7 +83,7 @@ def level(text: str, *, source: str, file: str | None = None) -> versions.Statem
         LangError: as `statement`.
     """
     said = statement(text, source=source, file=file)
-    return msgspec.structs.replace(said, spans=(versions.Span(lower=(int(said.exact or DEFAULT),)),))
+    return msgspec.structs.replace(said, spans=(Span(lower=(int(said.exact or DEFAULT),)),))
 
 
 def runtime_image(settings: Settings, version: Version) -> str:

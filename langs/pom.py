@@ -40,7 +40,7 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
     artifact: str
     version: str | None
     values: Mapping[str, tuple[str, ...]]
-    """All texts below it, by the names of their elements: of executions and configurations alike."""
+    """All texts of its configurations, by the names of their elements: of executions as well."""
 
 
 class Pom(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,14 +111,15 @@ def resolve(text: str, lineage: "tuple[Pom, ...]") -> str | None:
         text: a value of the first of `lineage`.
         lineage: the pom and its parents as far as they are in the app, the nearest first.
     """
-    known = _known(lineage)
+    known: Mapping[str, str] | None = None
     for _ in range(_MAX_ROUNDS):
         if "${" not in text:
             return text.strip() or None
+        known = _known(lineage) if known is None else known
         names: list[str] = _PROPERTY.findall(text)
         if not names or len(text) > _MAX_VALUE or any(len(known.get(name, _UNKNOWN)) > _MAX_VALUE for name in names):
             return None
-        text = _PROPERTY.sub(lambda match: known[match[1]], text)
+        text = "".join(known[part] if index % 2 else part for index, part in enumerate(_PROPERTY.split(text)))
     return None
 
 
@@ -144,7 +145,7 @@ def _children(section: "Element", name: str) -> "tuple[Element, ...]":
 
 def _plugin(element: "Element") -> Plugin:
     values: dict[str, list[str]] = {}
-    pending = list(reversed(element.children))
+    pending = [each for each in reversed(element.children) if each.name in {"configuration", "executions"}]
     while pending:
         each = pending.pop()
         pending += reversed(each.children)
