@@ -8,35 +8,55 @@ from pathlib import Path
 
 from langs.model import AppBuild, Detection, Settings
 
-__all__ = ["build", "detect"]
+__all__ = ["build", "detect", "look"]
 
 
-def detect(root: Path, settings: Settings) -> Detection | None:
+def detect(root: Path, settings: Settings, *, within: Path | None = None) -> Detection | None:
     """What the app in `root` is, or None when nothing in it speaks for any language.
 
     Args:
         root: the app's directory; nothing outside of it is read.
         settings: what configuration says about the app.
+        within: the monorepo's root, so that what lies around the app can be named in it.
 
     Raises:
         langs.errors.LangError: a file of the app cannot be understood.
     """
     from langs import choice, files  # noqa: PLC0415  (start-up counts: `langs.model` is imported by everything)
 
-    return choice.detect(files.AppFiles(root), settings)
+    return choice.detect(files.AppFiles(root, within), settings)
 
 
-def build(root: Path, settings: Settings, *, within: Path | None = None) -> AppBuild:
+def look(root: Path, settings: Settings) -> tuple[Detection | None, AppBuild | None]:
+    """What the app in `root` is and how it is built, its files being read once.
+
+    Only what can be started is built: a library has no start command, and a Compose file is several apps.
+
+    Raises:
+        langs.errors.LangError: a file of the app cannot be understood.
+    """
+    from langs import choice, files  # noqa: PLC0415  (as above)
+
+    app = files.AppFiles(root)
+    detection = choice.detect(app, settings)
+    starts = detection is not None and detection.is_app and not detection.services
+    return detection, choice.build(app, settings, detection) if starts else None
+
+
+def build(
+    root: Path, settings: Settings, *, within: Path | None = None, detection: Detection | None = None
+) -> AppBuild:
     """Everything needed to build the image of the app in `root`.
 
     Args:
         root: the app's directory; nothing outside of it becomes part of the image.
         settings: what configuration says about the app.
         within: the monorepo's root, so that a workspace around the app is seen.
+        detection: what `detect` said of the app, if it was asked already.
 
     Raises:
         langs.errors.LangError: the app's language cannot be told, or a file of the app cannot be understood.
     """
     from langs import choice, files  # noqa: PLC0415  (as above)
 
-    return choice.build(files.AppFiles(root, within), settings)
+    return choice.build(files.AppFiles(root, within), settings, detection)

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from langs import commands, procfile, render
+from langs import commands, hardened, indexes, procfile, render
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, CacheMount, Detection, Process, Settings, Version
@@ -126,17 +126,18 @@ def start(settings: Settings, declared: tuple[Process, ...], default: str | None
     return Start(command=command, processes=(Process(name=WEB, command=command), *others))
 
 
-def image(settings: Settings, name: str, tag: str) -> str:
+def image(settings: Settings, name: str, tag: str, *, runs: bool | None = None) -> str:
     """The full reference of a base image.
 
     Args:
         settings: `images[name]` replaces the well-known name: as it stands when it has a tag or a digest, else as the
-            repository in which `tag` is looked up.
+            repository in which `tag` is looked up. `hardened` replaces what is not replaced by name.
         name: the well-known name, such as `node`.
         tag: the tag of the well-known image.
+        runs: whether it is the image that runs the app, where its tag does not say so (`-slim`, `-jre`).
 
     Raises:
-        LangError: it is no image reference.
+        LangError: it is no image reference, or there is no hardened image that could run the app.
     """
     replaced = settings.images.get(name)
     if replaced is not None and not _IMAGE.fullmatch(replaced):
@@ -145,9 +146,28 @@ def image(settings: Settings, name: str, tag: str) -> str:
         )
     if not _TAG.fullmatch(tag):
         raise LangError(f"{tag[:80]!r} is not an image tag", hint="State a plain version.")
-    if replaced is None:
-        return f"{name}:{tag}"
-    return replaced if ":" in replaced.rpartition("/")[2] or "@" in replaced else f"{replaced}:{tag}"
+    if replaced is not None:
+        return replaced if ":" in replaced.rpartition("/")[2] or "@" in replaced else f"{replaced}:{tag}"
+    if settings.hardened:
+        running = hardened.runs(tag) if runs is None else runs
+        found = hardened.running(name, tag) if running else hardened.building(name, tag)
+        if found is not None:
+            return f"{_hardened_registry(settings)}/{found}"
+        if running:
+            raise LangError(
+                f"there is no hardened image that could run what {name}:{tag} runs",
+                hint=f"Unset $USE_DHI for this app, or name an image of yours: images.{name} in fleetpacks.toml.",
+            )
+    return f"{name}:{tag}"
+
+
+def _hardened_registry(settings: Settings) -> str:
+    registry = settings.hardened_registry
+    if not _IMAGE.fullmatch(registry):
+        raise LangError(
+            f"{registry[:80]!r} is not the address of a registry", hint="Write $DHI_MIRROR as `registry.example/dhi`."
+        )
+    return registry.rstrip("/")
 
 
 def cache(settings: Settings, tool: str, target: str) -> CacheMount:
@@ -173,8 +193,43 @@ def title(text: object) -> str | None:
     return text if isinstance(text, str) and _TITLE.fullmatch(text) else None
 
 
-def dockerfile(template: str, *, settings: Settings, command: str, values: Mapping[str, object]) -> str:
+def dockerfile(
+    template: str,
+    *,
+    settings: Settings,
+    command: str,
+    values: Mapping[str, object],
+    asks: tuple[str, ...] = (),
+) -> str:
     """Render a language's template with what all templates need.
+
+    Args:
+        template: its name.
+        settings: the app's.
+        command: what starts the image.
+        values: the language's own.
+        asks: the package indexes (`indexes.NAMES`) that its steps ask, which the operator may have mirrors of.
+
+    Raises:
+        LangError: a setting cannot be written into a Dockerfile.
+    """
+    cmd = commands.exec_form(command)
+    if settings.hardened:
+        cmd = commands.without_shell(command, {"PORT": str(settings.port)})
+    return render.render(template, {**common(settings, asks), "cmd": cmd, "front_end": settings.assets, **values})
+
+
+def stages(template: str, *, settings: Settings, values: Mapping[str, object], asks: tuple[str, ...] = ()) -> str:
+    """Render the stages that make a part of an app in another language.
+
+    Raises:
+        LangError: a setting cannot be written into a Dockerfile.
+    """
+    return render.render(template, {**common(settings, asks), **values}).strip("\n")
+
+
+def common(settings: Settings, asks: tuple[str, ...]) -> Mapping[str, object]:
+    """What the macros of all templates read.
 
     Raises:
         LangError: a setting cannot be written into a Dockerfile.
@@ -187,17 +242,14 @@ def dockerfile(template: str, *, settings: Settings, command: str, values: Mappi
             if not _NAME.fullmatch(name):
                 raise LangError(f"{name[:80]!r} is not the name of a {kind}", hint="Use letters, digits and `_`.")
     build = settings.build_command
-    return render.render(
-        template,
-        {
-            "env": dict(settings.env),
-            "secrets": settings.secrets,
-            "port": settings.port,
-            "build_command": None if build is None else commands.check(build, key=BUILD_SETTING),
-            "cmd": commands.exec_form(command),
-            **values,
-        },
-    )
+    return {
+        "env": dict(settings.env),
+        "secrets": settings.secrets,
+        "indexes": indexes.mirrored(settings.indexes, asks),
+        "port": settings.port,
+        "user": hardened.USER if settings.hardened else "1000:1000",
+        "build_command": None if build is None else commands.check(build, key=BUILD_SETTING),
+    }
 
 
 def dockerignore(files: AppFiles, *extra: str) -> str:

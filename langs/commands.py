@@ -7,6 +7,7 @@ command only: before the whole list it would end the shell at the first one.
 
 import re
 import shlex
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -85,6 +86,26 @@ def exec_form(command: str) -> tuple[str, ...]:
     return seen.words
 
 
+def without_shell(command: str, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """The words of a CMD in an image that has no shell: `variables` are written in.
+
+    Args:
+        command: a command which `check` has passed.
+        variables: what `$NAME`, `${NAME}` and `${NAME:-DEFAULT}` stand for.
+
+    Raises:
+        LangError: something in it only a shell, or `env`, could do.
+    """
+    plain = _substituted(command, variables).removeprefix("exec ").lstrip()
+    words = exec_form(plain) if plain else ("env",)
+    if words[0] in {"/bin/sh", "sh", "bash", "/bin/bash", "env", "/usr/bin/env"}:
+        raise LangError(
+            f"the start command {command[:80]!r} needs a shell, and a hardened image has none",
+            hint="Start one program with plain words ($PORT may stand in them), and set variables in [env].",
+        )
+    return words
+
+
 def program(command: str) -> str:
     """The name of the program a command starts, without its directory: `npm` of `FOO=1 exec npm start`."""
     command = command[:_MAX_LENGTH]
@@ -122,6 +143,26 @@ def scan(command: str) -> Scan | None:
     if word is not None:
         words.append(word)
     return Scan(words=tuple(words), special=special, operators=tuple(operators))
+
+
+def _substituted(command: str, variables: Mapping[str, str]) -> str:
+    """`command` with the known variables written in, where a shell would look for them."""
+    if "$" not in command or not variables:
+        return command
+    names = "|".join(map(re.escape, variables))
+    reference = re.compile(rf"(?<!\\)\$(?:\{{({names})(?::?-[^}}$`]*)?\}}|({names})(?![A-Za-z0-9_]))")
+    parts: list[str] = []
+    position = 0
+    while position < len(command):
+        token = _TOKEN.match(command, position)
+        if token is None:
+            return command
+        text = token[0]
+        if token["plain"] or token["double"]:
+            text = reference.sub(lambda match: variables[match[1] or match[2]], text)
+        parts.append(text)
+        position = token.end()
+    return "".join(parts)
 
 
 def _means_more(token: re.Match[str], *, starts: bool) -> bool:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from langs import base, procfile
 from langs.errors import LangError
 from langs.files import AppFiles
@@ -50,13 +52,28 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     for ignoring in (f"{path}.dockerignore", ".dockerignore"):
         # The daemon opens what it is sent: it would wait at a FIFO, and read gigabytes to their end.
         files.read_bytes(ignoring)
+    return msgspec.structs.replace(of_text(files, settings, detection, text=text), dockerfile_path=path)
+
+
+def of_text(
+    files: AppFiles, settings: Settings, detection: Detection, *, text: str, ignore: str | None = None
+) -> AppBuild:
+    """A user's Dockerfile that is sent as text, because it lies outside of its context or in no file.
+
+    Raises:
+        LangError: it holds no FROM, or the Procfile cannot be understood.
+    """
+    if not _FROM.search(text):
+        file = detection.evidence[0].file if detection.evidence else None
+        raise LangError("has no FROM: it is not a Dockerfile", file=file, hint="Name the right file.")
     return AppBuild(
         language=NAME,
         version=None,
         package_manager=None,
         dockerfile=text,
-        dockerfile_path=path,
-        dockerignore=None,
+        dockerfile_path=None,
+        dockerignore=ignore,
+        args=settings.env,
         start_command=settings.run_command,
         processes=procfile.read(files),
         port=settings.port,

@@ -77,6 +77,22 @@ class AppFiles:
         depth = len(self.root.relative_to(self._within).parts)
         return tuple(AppFiles(directory) for directory in self.root.parents[:depth])
 
+    def at(self, path: str) -> "AppFiles":
+        """The files of a directory beside or above the app, inside of the monorepo.
+
+        Args:
+            path: relative to the app's directory; `..` may stand in it.
+
+        Raises:
+            LangError: it leaves the monorepo, or is no directory that can be read.
+        """
+        directory = Path(os.path.realpath(self.root / path))
+        if not directory.is_relative_to(self._within):
+            raise LangError(
+                "leads out of the repository", file=path, hint="Links are followed within the repository only."
+            )
+        return AppFiles(directory, self._within)
+
     @cached_property
     def listing(self) -> tuple[str, ...]:
         """POSIX paths of the app's regular files, shallow ones first, each level sorted; bounded and read once."""

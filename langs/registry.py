@@ -2,7 +2,8 @@
 
 Evidence decides; the order decides only between languages that both show an app. Go stands first: nobody keeps a
 package main beside a web app for tooling. Python stands before Node.js: package.json is found in everything that has
-a front end. A Dockerfile is what to fall back on, and stands last.
+a front end. A Compose file and a Dockerfile are what to fall back on, in this order: the first says more than the
+second, which it names. A page that a server could send shows the least, and stands last.
 
 What others must know of all languages is collected here, so that nothing outside of `langs` names one. Importing this
 is cheap: whoever reads configuration does. jinja2 and packaging are imported by the first call that needs them.
@@ -12,10 +13,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from langs import dockerfile, golang, nodejs, python
+from langs import clojure, compose, dockerfile, golang, nodejs, python, scala, static
 from langs.base import Language
 
-LANGUAGES: Final[tuple[Language, ...]] = (golang, python, nodejs, dockerfile)
+LANGUAGES: Final[tuple[Language, ...]] = (golang, scala, clojure, python, nodejs, compose, dockerfile, static)
 
 NAMES: Final = tuple(language.NAME for language in LANGUAGES)
 
@@ -33,6 +34,9 @@ ENTRY_POINTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {language.NAME: language.ENTRY_POINTS for language in LANGUAGES}
 )
 """Language -> the names of sources that may be an app by themselves."""
+
+ASSETS: Final = (nodejs.NAME,)
+"""Languages that can make a part of an app in another one; the first that sees something of its own does."""
 
 IMAGES: Final = tuple(dict.fromkeys(name for language in LANGUAGES for name in language.IMAGES))
 """The well-known names of all base images."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from langs.errors import LangError
 from langs.files import require_plain_name
+from langs.indexes import Index
 from langs.model import CacheMount
 
 if TYPE_CHECKING:
@@ -71,14 +72,18 @@ def shell(word: str) -> str:
     return shlex.quote(word)
 
 
-def mount_options(mounts: Sequence[CacheMount], secrets: Sequence[str]) -> str:
-    """The options of a RUN that sees `mounts` and the secrets by these names, each with the blank that follows it."""
+def mount_options(mounts: Sequence[CacheMount], secrets: Sequence[str], indexes: Sequence[Index]) -> str:
+    """The options of a RUN that sees `mounts`, the secrets by these names and the mirrors of these indexes.
+
+    Each has the blank that follows it.
+    """
     options = [
         f"--mount=type=cache,id={mount.id},target={mount.target}"
         + ("" if mount.sharing == "shared" else f",sharing={mount.sharing}")
         for mount in mounts
     ]
     options += [f"--mount=type=secret,id={name},required=true" for name in secrets]
+    options += [index.mount for index in indexes]
     return "".join(f"{option} \\\n    " for option in options)
 
 

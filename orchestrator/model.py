@@ -13,8 +13,9 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """Unique in the monorepo: the directory's last part, the path with dashes, or what the configuration says."""
     path: str
-    """POSIX path relative to the root; `.` is the root itself."""
+    """POSIX path relative to the root; `.` is the root itself. A Compose file's services are `compose.yaml#api`."""
     directory: Path
+    """Its files, and the context of its build."""
     detection: Detection
     settings: Settings
     depends_on: tuple[str, ...] = ()
@@ -46,6 +47,16 @@ class SecretSource(msgspec.Struct, frozen=True, kw_only=True):
     """Where the value of a declared secret is read, at the moment a build asks for it. Never holds the value."""
 
     name: str
+    env: str | None = None
+    file: Path | None = None
+
+
+class Mirror(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the address of a package index's mirror is read, at the moment a build asks for it: one of the three."""
+
+    name: str
+    """One of `langs.indexes.NAMES`."""
+    url: str | None = None
     env: str | None = None
     file: Path | None = None
 

@@ -5,6 +5,7 @@ Each command is one function here. Heavy libraries are imported where a command 
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
@@ -27,7 +28,7 @@ class Discovered(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-async def detect_directory(config: Config, name: str, alone: bool) -> tuple[Detection | None, AppBuild | None]:  # noqa: FBT001 -- anyio.run passes positions
+def detect_directory(config: Config, name: str, *, alone: bool) -> tuple[Detection | None, AppBuild | None]:
     """Look at one directory, the root of `config`, by itself.
 
     Args:
@@ -42,10 +43,7 @@ async def detect_directory(config: Config, name: str, alone: bool) -> tuple[Dete
 
     settings = config.settings_for(".", sole=alone)
     with errors_of(name):
-        detection = langs.detect(config.root, settings)
-        # A library has no start command, which is no error here.
-        build = langs.build(config.root, settings) if detection is not None and detection.is_app else None
-    return detection, build
+        return langs.look(config.root, settings)
 
 
 async def discover_apps(config: Config, words: Sequence[str] = ()) -> Discovered:
@@ -66,19 +64,24 @@ async def discover_apps(config: Config, words: Sequence[str] = ()) -> Discovered
     named = discover.named_paths(config.root, tuple(words))
     warnings: list[str] = []
     listed = await files.list_files(config.root, config.environment.for_git(), warnings.append)
-    apps = await anyio.to_thread.run_sync(discover.discover, listed, config, langs.detect, named)
-    selected = discover.select(apps, named)
-    if not apps and config.environment.sole_app_variables:
+    detect = partial(langs.detect, within=config.root)
+    said = config.environment
+    apps: tuple[App, ...] = ()
+    if said.compose_file is None:
+        apps = await anyio.to_thread.run_sync(discover.discover, listed, config, detect, named)
+    selected = discover.select(apps, named) if apps or said.compose_file is None else ()
+    if not apps and said.sole_app_variables:
         # As in migetpacks: told what it is, the source itself is the app.
         path = config.project_path or "."
-        app = await anyio.to_thread.run_sync(discover.told, config, path, langs.detect)
-        return Discovered(apps=(app,), selected=(app,), warnings=tuple(warnings))
+        apps = await anyio.to_thread.run_sync(discover.told, config, path, detect)
+        return Discovered(apps=apps, selected=discover.select(apps, named), warnings=tuple(warnings))
     alone = planner.sole(config, selected)
-    if alone is not None:
-        told = await anyio.to_thread.run_sync(discover.told, config, alone.path, langs.detect)
-        told = msgspec.structs.replace(told, name=alone.name)
-        apps = tuple(told if app.path == alone.path else app for app in apps)
-        selected = (told,)
+    if alone is not None and alone.settings.service is None:
+        told = await anyio.to_thread.run_sync(discover.told, config, alone.path, detect)
+        if len(told) == 1:
+            told = (msgspec.structs.replace(told[0], name=alone.name),)
+        apps = tuple(each for app in apps for each in (told if app.path == alone.path else (app,)))
+        selected = told
     return Discovered(apps=apps, selected=selected, warnings=tuple(warnings))
 
 

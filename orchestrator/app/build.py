@@ -15,6 +15,8 @@ from typing import TextIO
 import anyio
 import msgspec
 
+from langs.errors import LangError
+from langs.indexes import INDEXES, content
 from orchestrator.app import builder
 from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
@@ -29,7 +31,7 @@ from orchestrator.engine.run import Outcome, Prepare, Run, exit_code
 from orchestrator.engine.shortfalls import asked_for, message, shortfalls
 from orchestrator.errors import ConfigError, FleetpacksError, UsageError
 from orchestrator.events import Event
-from orchestrator.model import AppPlan, Plan, SecretSource
+from orchestrator.model import AppPlan, Mirror, Plan, SecretSource
 from orchestrator.plan.outputs import Placed
 from orchestrator.registry import hosts
 from orchestrator.registry.client import RegistryClient
@@ -216,7 +218,8 @@ def _preparer(
                 push=plan.push,
                 insecure=insecure,
                 no_cache=config.no_cache,
-                secrets={name: readers[name] for name in app.app.settings.secrets},
+                secrets={name: readers[name] for name in app.app.settings.secrets}
+                | {INDEXES[name].secret: _mirror_reader(config, config.mirrors[name]) for name in app.build.indexes},
                 tokens=tokens(writable=repository),
                 registries=(host,),
                 ssh={name: Path(socket) for name in app.app.settings.ssh if (socket := config.ssh[name])},
@@ -226,11 +229,11 @@ def _preparer(
     return prepare
 
 
-def _reader(config: Config, source: SecretSource) -> SecretReader:
+def _reader(config: Config, source: SecretSource, table: str = "secrets") -> SecretReader:
     """Reads the value when a step asks for it: it is never kept."""
 
     async def read() -> bytes:
-        where = f"{config.secrets_file}: secrets.{source.name}"
+        where = f"{config.secrets_file}: {table}.{source.name}"
         if source.file is not None:
             try:
                 return await anyio.Path(source.file).read_bytes()
@@ -242,6 +245,21 @@ def _reader(config: Config, source: SecretSource) -> SecretReader:
         if value is None:
             raise ConfigError(f"{where}: ${source.env} is not set", hint=f"Set {source.env}, or name another source.")
         return value.encode(errors="surrogateescape")
+
+    return read
+
+
+def _mirror_reader(config: Config, mirror: Mirror) -> SecretReader:
+    """Reads a mirror's address when a step asks for it, and makes what the tool reads of it."""
+    source = SecretSource(name=mirror.name, env=mirror.env, file=mirror.file)
+    read_address = _reader(config, source, table="mirrors")
+
+    async def read() -> bytes:
+        address = mirror.url or (await read_address()).decode(errors="replace").strip()
+        try:
+            return content(mirror.name, address)
+        except LangError as error:
+            raise ConfigError(f"{config.secrets_file}: {error.message}", hint=error.hint) from error
 
     return read
 

@@ -26,8 +26,8 @@ def detect(*, as_json: bool, directories: tuple[str, ...]) -> int:
     for directory in directories:
         try:
             config = load(Path(directory), variables)
-            detection, build = anyio.run(
-                application.detect_directory, config, Path(directory).as_posix(), len(directories) == 1
+            detection, build = application.detect_directory(
+                config, Path(directory).as_posix(), alone=len(directories) == 1
             )
         except FleetpacksError as error:
             errors.show(_of(directory, error))

@@ -9,6 +9,7 @@ import msgspec
 from langs.model import AppBuild, Detection
 from orchestrator.cli.lines import fit
 from orchestrator.model import App, AppPlan
+from orchestrator.report.result import release
 from orchestrator.text import inert
 from orchestrator.workspace.files import printable, text
 
@@ -33,14 +34,17 @@ def write_table(rows: Iterable[Sequence[str]]) -> None:
 def detected(path: str, detection: Detection | None, build: AppBuild | None) -> dict[str, Any]:
     """A directory, as `detect --json` shows it."""
     version = build.version if build else None
+    runtime = build.runtime_version if build else None
     evidence = detection.evidence if detection else ()
     return {
         "path": text(path),
         "language": detection.language if detection else None,
         "version": {"value": version.value, "source": version.source} if version else None,
+        "runtime_version": {"value": runtime.value, "source": runtime.source} if runtime else None,
         "package_manager": detection.package_manager if detection else None,
         "start_command": build.start_command if build else None,
         "evidence": [{"file": text(each.file), "reason": each.reason} for each in evidence],
+        "considered": detection.considered if detection else (),
     }
 
 
@@ -64,6 +68,7 @@ def planned(plan: AppPlan, *, host: str | None) -> dict[str, Any]:
         "dockerfile": plan.build.dockerfile,
         "cache": plan.build.cache,
         "processes": {process.name: process.command for process in plan.build.processes},
+        "release": release(plan.build),
         "host": host,
         "reason": plan.reason,
         "warnings": plan.build.warnings,

@@ -20,7 +20,7 @@ _GITHUB = "GitHub Actions"
 _LOCALE = re.compile(r"C|POSIX|[a-z]{2,3}([_.@:-].*)?", re.DOTALL)
 """`LANGUAGE` is also gettext's list of locales (`en_US:en`), and set on most desktops."""
 
-SOLE_APP = ("LANGUAGE", "DOCKERFILE_PATH", "RUN_COMMAND", "BUILD_COMMAND")
+SOLE_APP = ("LANGUAGE", "BUILDPACKS", "DOCKERFILE_PATH", "COMPOSE_FILE", "RUN_COMMAND", "BUILD_COMMAND")
 """Variables that can only speak of one app."""
 
 
@@ -33,7 +33,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     project_path: str | None
     output_image: str | None
     language: str | None
+    buildpacks: tuple[str, ...]
+    """Languages, the primary one first."""
     dockerfile_path: str | None
+    compose_file: str | None
     run_command: str | None
     build_command: str | None
     port: int | None
@@ -47,6 +50,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     docker_certificates: Path | None
     """The directory of `ca.pem`, `cert.pem` and `key.pem` for engines elsewhere; None: TLS was not asked for."""
     docker_config: Path
+    use_dhi: bool
+    """Whether apps are built on hardened images."""
+    dhi_mirror: str | None
+    """Where hardened images are mirrored: a registry with a path, without a scheme."""
+    releases_file: Path
+    """The operator's table of releases, which `versions refresh` writes."""
     fleetpacks_config: str | None
     no_color: bool
     """Whether nothing may be coloured (https://no-color.org)."""
@@ -61,8 +70,15 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sole_app_variables(self) -> tuple[str, ...]:
         """The set variables which can only speak of one app."""
-        values = (self.language, self.dockerfile_path, self.run_command, self.build_command)
-        return tuple(name for name, value in zip(SOLE_APP, values, strict=True) if value is not None)
+        values = (
+            self.language,
+            self.buildpacks,
+            self.dockerfile_path,
+            self.compose_file,
+            self.run_command,
+            self.build_command,
+        )
+        return tuple(name for name, value in zip(SOLE_APP, values, strict=True) if value)
 
     def for_git(self) -> Mapping[str, str]:
         """The environment of a git process that must not be led astray: no `GIT_*` of ours, no network, no lock."""
@@ -127,7 +143,9 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         project_path=get("PROJECT_PATH"),
         output_image=get("OUTPUT_IMAGE"),
         language=language,
+        buildpacks=tuple(word for word in re.split(r"[,\s]+", get("BUILDPACKS") or "") if word),
         dockerfile_path=get("DOCKERFILE_PATH"),
+        compose_file=get("COMPOSE_FILE"),
         run_command=get("RUN_COMMAND"),
         build_command=get("BUILD_COMMAND"),
         port=_port(get("PORT")),
@@ -140,6 +158,9 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         docker_host=get("DOCKER_HOST"),
         docker_certificates=_docker_certificates(get("DOCKER_TLS_VERIFY"), get("DOCKER_CERT_PATH"), configured),
         docker_config=configured,
+        use_dhi=_flag(variables, "USE_DHI"),
+        dhi_mirror=_mirror(get("DHI_MIRROR")),
+        releases_file=_cache(get("XDG_CACHE_HOME"), home) / "fleetpacks/releases.toml",
         fleetpacks_config=get("FLEETPACKS_CONFIG"),
         no_color=get("NO_COLOR") is not None,
         dumb_terminal=get("TERM") in {"dumb", "unknown"},
@@ -161,9 +182,19 @@ def _flag(variables: Mapping[str, str], name: str) -> bool:
     )
 
 
+def _mirror(text: str | None) -> str | None:
+    """A registry as images are named after it: migetpacks writes it as a URL."""
+    return re.sub(r"^https?://", "", text).rstrip("/") if text else None
+
+
 def _docker_certificates(verify: str | None, folder: str | None, configured: Path) -> Path | None:
     # For docker, any value of the first variable means yes.
     return None if verify is None else Path(folder) if folder else configured
+
+
+def _cache(text: str | None, home: Path) -> Path:
+    # Relative paths are to be passed over: XDG Base Directory Specification 0.8.
+    return Path(text) if text and Path(text).is_absolute() else home / ".cache"
 
 
 def _port(text: str | None) -> int | None:

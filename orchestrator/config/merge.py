@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from langs.registry import VERSION_VARIABLES
-from orchestrator.config import credentials, operator, repository
+from orchestrator.config import credentials, operator, releases, repository
 from orchestrator.config import environment as environments
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import Stated
 from orchestrator.config.settings import DOCKER_HOST, Config, Flags, Host, Image
 from orchestrator.errors import ConfigError, UsageError
-from orchestrator.model import Registry, SecretSource
+from orchestrator.model import Mirror, Registry, SecretSource
 
 
 def load(root: Path | None, variables: Mapping[str, str], flags: Flags | None = None) -> Config:
@@ -44,6 +44,10 @@ def load(root: Path | None, variables: Mapping[str, str], flags: Flags | None = 
             for name, source in operated.secrets.items()
         },
         secrets_file=operated_by,
+        mirrors={
+            name: Mirror(name=name, url=said.url, env=said.env, file=Path(said.file) if said.file else None)
+            for name, said in operated.mirrors.items()
+        },
         ssh={name: agent.socket or environment.ssh_auth_sock for name, agent in operated.ssh.items()},
         jobs=flags.jobs if flags.jobs is not None else operated.jobs,
         no_cache=flags.no_cache or environment.no_cache,
@@ -61,6 +65,8 @@ def load(root: Path | None, variables: Mapping[str, str], flags: Flags | None = 
         },
         shared=Stated(table=table, document=document) if document else None,
         env=_env(flags, variables),
+        # Where no app is looked at, no range is resolved; and a table that is broken can be written anew.
+        releases={} if source is None else releases.read(environment.releases_file),
     )
 
 

@@ -13,7 +13,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from orchestrator.config import decode, repository
+from langs import indexes
+from langs.errors import LangError
+from orchestrator.config import credentials, decode, repository
 from orchestrator.config.decode import Document, Key
 from orchestrator.config.environment import Environment
 from orchestrator.errors import ConfigError
@@ -48,6 +50,14 @@ class SecretTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     file: Annotated[str, Meta(min_length=1, description="The absolute path of the file that holds it.")] | None = None
 
 
+class MirrorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mirror of a package index: its address, or where that is read, because a password stands in it."""
+
+    url: Annotated[str, Meta(min_length=1, description="Its address, without a password.")] | None = None
+    env: Annotated[str, Meta(min_length=1, description="The variable that holds its address.")] | None = None
+    file: Annotated[str, Meta(min_length=1, description="The absolute path of the file that holds it.")] | None = None
+
+
 class SshTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An SSH agent."""
 
@@ -65,6 +75,9 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     hosts: Annotated[tuple[HostTable, ...], Meta(description="The builders; exactly one for now.")] = ()
     registries: Annotated[Mapping[str, RegistryTable], Meta(description="Registries by host[:port].")] = {}
     secrets: Annotated[Mapping[str, SecretTable], Meta(description="Sources of secrets, by name.")] = {}
+    mirrors: Annotated[
+        Mapping[str, MirrorTable], Meta(description=f"Mirrors of package indexes: {', '.join(indexes.NAMES)}.")
+    ] = {}
     ssh: Annotated[Mapping[str, SshTable], Meta(description="SSH agents that builds may ask, by id.")] = {}
     jobs: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds at once.")] | None = None
 
@@ -125,7 +138,29 @@ def _check(table: OperatorTable, document: Document) -> None:
             )
         if source.file is not None and not Path(source.file).is_absolute():
             raise document.error(("secrets", name, "file"), "expected an absolute path", hint="Begin it with /.")
+    _check_mirrors(table, document)
     _check_ssh(table, document)
+
+
+def _check_mirrors(table: OperatorTable, document: Document) -> None:
+    for name, mirror in table.mirrors.items():
+        if name not in indexes.NAMES:
+            near = decode.did_you_mean(name, indexes.NAMES)
+            hint = f"Did you mean {near!r}?" if near else f"Known: {', '.join(indexes.NAMES)}."
+            raise document.error(("mirrors", name), "unknown package index", hint=hint)
+        if [mirror.url, mirror.env, mirror.file].count(None) != 2:  # noqa: PLR2004 -- one of three is stated
+            hint = f'{name} = {{ url = "https://..." }}, for example.'
+            raise document.error(("mirrors", name), "expected one of url, env and file", hint=hint)
+        if mirror.file is not None and not Path(mirror.file).is_absolute():
+            raise document.error(("mirrors", name, "file"), "expected an absolute path", hint="Begin it with /.")
+        if mirror.url is not None:
+            try:
+                indexes.content(name, mirror.url)
+            except LangError as error:
+                raise document.error(("mirrors", name, "url"), error.message, hint=error.hint) from error
+            if credentials.reason(name, mirror.url):
+                hint = f'Put the address into a variable: {name} = {{ env = "..." }}.'
+                raise document.error(("mirrors", name, "url"), "it holds a password", hint=hint)
 
 
 def _check_ssh(table: OperatorTable, document: Document) -> None:

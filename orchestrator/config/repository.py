@@ -20,7 +20,7 @@ from orchestrator.errors import ConfigError
 
 FILE = "fleetpacks.toml"
 
-OPERATOR_KEYS = ("image", "hosts", "registries", "jobs")
+OPERATOR_KEYS = ("image", "hosts", "registries", "mirrors", "jobs")
 """First parts of keys that only the operator may state. (`secrets` has another form in each file.)"""
 
 _OPERATOR_HINT = "This is the operator's to say: put it into ~/.config/fleetpacks/config.toml or $FLEETPACKS_CONFIG."
@@ -40,6 +40,12 @@ class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dockerfile: Annotated[str, Meta(min_length=1, description="Your Dockerfile, from the app's directory.")] | None = (
         None
     )
+    buildpacks: Annotated[
+        tuple[NonEmpty, ...], Meta(description="Languages, instead of detection; the first one starts the app.")
+    ] = ()
+    compose: (
+        Annotated[str, Meta(min_length=1, description="Your Compose file, from the app's directory.")] | None
+    ) = None
     run: Annotated[str, Meta(min_length=1, description="The command that starts the app.")] | None = None
     build: Annotated[str, Meta(min_length=1, description="The command that builds the app.")] | None = None
     port: Annotated[int, Meta(ge=1, le=65535, description="The port the app listens on.")] | None = None
@@ -128,10 +134,11 @@ def check(stated: Stated) -> None:
             )
         if "\0" in value:
             raise stated.error(("env", name), "the value holds a NUL byte", hint="No program can receive that.")
-    if table.dockerfile is not None and normal_path(table.dockerfile) in {None, "."}:
-        raise stated.error(
-            ("dockerfile",), "expected a file below the app's directory", hint="Give it relative, without `..`."
-        )
+    for key, file in (("dockerfile", table.dockerfile), ("compose", table.compose)):
+        if file is not None and normal_path(file) in {None, "."}:
+            raise stated.error(
+                (key,), "expected a file below the app's directory", hint="Give it relative, without `..`."
+            )
     for key, command in (("run", table.run), ("build", table.build)):
         if command is not None and any(character in command for character in "\0\n\r"):
             raise stated.error((key,), "expected one line", hint="Put longer commands into a script of the app.")
@@ -160,6 +167,7 @@ def _check_names(stated: Stated) -> None:
     ]
     if table.language is not None:
         named.append((("language",), table.language, "language", NAMES))
+    named += [(("buildpacks", index), name, "language", NAMES) for index, name in enumerate(table.buildpacks)]
     for key, word, what, known in named:
         if word not in known:
             near = did_you_mean(word, known)

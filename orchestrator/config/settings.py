@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from langs.model import Settings, Version
+from langs.model import Releases, Settings, Version
 from langs.registry import VERSION_VARIABLES
 from orchestrator.config import repository
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import AppTable, Stated
 from orchestrator.errors import ConfigError
-from orchestrator.model import Registry, SecretSource
+from orchestrator.model import Mirror, Registry, SecretSource
 
 DOCKER_HOST = "$DOCKER_HOST"
 """The `source` of a builder that this variable named."""
@@ -59,6 +59,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Mapping[str, SecretSource]
     secrets_file: str
     """Where the operator states secrets and agents, for errors."""
+    mirrors: Mapping[str, Mirror]
+    """The operator's mirrors of package indexes, by name."""
     ssh: Mapping[str, str | None]
     """Agents' sockets by id; None where there is none: the operator relies on `$SSH_AUTH_SOCK`, and it is not set."""
     jobs: int | None
@@ -78,6 +80,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The root's file."""
     env: Mapping[str, str]
     """From flags, for every selected app."""
+    releases: Mapping[str, Releases]
+    """Refreshed tables of releases, by tool."""
 
     def stated_for(self, path: str) -> tuple[Stated, ...]:
         """What the repository says of the app at `path`, lowest precedence first.
@@ -138,6 +142,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                 versions[language] = Version(value=said.versions[language], source=f"${variable}")
         merged |= {"port": said.port} if said.port is not None else {}
         merged |= {"cache_key": said.cache_key} if said.cache_key is not None else {}
+        if said.use_dhi:
+            merged |= {"hardened": True}
+        if said.dhi_mirror is not None:
+            merged |= {"hardened_registry": said.dhi_mirror}
         if sole:
             merged |= _of_environment(said, self.root / path)
         merged |= {
@@ -147,6 +155,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "ssh": tuple(ssh),
             "images": images,
             "own": tuple(own),
+            "indexes": tuple(self.mirrors),
+            "releases": self.releases,
         }
         return msgspec.convert(merged, Settings)
 
@@ -154,7 +164,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 def _of_one_app(table: AppTable) -> dict[str, object]:
     said = {
         "language": table.language,
+        "buildpacks": table.buildpacks or None,
         "dockerfile": table.dockerfile,
+        "compose_file": table.compose,
         "run_command": table.run,
         "build_command": table.build,
     }
@@ -162,19 +174,25 @@ def _of_one_app(table: AppTable) -> dict[str, object]:
 
 
 def _of_environment(said: Environment, directory: Path) -> dict[str, object]:
-    dockerfile = said.dockerfile_path
-    if dockerfile is not None:
-        # migetpacks takes it from the app's directory, or absolute.
-        dockerfile = repository.normal_path(os.path.relpath(directory / dockerfile, directory))
-        if dockerfile in {None, "."}:
-            raise ConfigError(
-                f"$DOCKERFILE_PATH: expected a file below {directory}, got {said.dockerfile_path!r}",
-                hint="Give it relative to the app's directory.",
-            )
     values = {
         "language": said.language,
-        "dockerfile": dockerfile,
+        "buildpacks": said.buildpacks or None,
+        "dockerfile": _below("DOCKERFILE_PATH", said.dockerfile_path, directory),
+        "compose_file": _below("COMPOSE_FILE", said.compose_file, directory),
         "run_command": said.run_command,
         "build_command": said.build_command,
     }
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _below(variable: str, said: str | None, directory: Path) -> str | None:
+    """A file of the app, relative to its directory; migetpacks takes it from there, or absolute."""
+    if said is None:
+        return None
+    path = repository.normal_path(os.path.relpath(directory / said, directory))
+    if path in {None, "."}:
+        raise ConfigError(
+            f"${variable}: expected a file below {directory}, got {said!r}",
+            hint="Give it relative to the app's directory.",
+        )
+    return path

@@ -70,8 +70,12 @@ def solve_request(
     else:
         dockerfile = DirectorySource(name="dockerfile", root=plan.app.directory)
         attrs = {"filename": build.dockerfile_path}
-        # A generated Dockerfile has its variables written in; a user's own receives them as build arguments.
-        attrs |= {f"build-arg:{name}": value for name, value in plan.app.settings.env.items()}
+    attrs |= {f"build-arg:{name}": value for name, value in build.args.items()}
+    attrs |= {f"label:{name}": value for name, value in build.labels.items()}
+    if build.target is not None:
+        attrs["target"] = build.target
+    if build.platforms:
+        attrs["platform"] = ",".join(build.platforms)
     if no_cache:
         attrs["no-cache"] = ""
     image = Exporter(type=can.image_exporter, attrs=_image(plan, can, push=push, insecure=insecure))

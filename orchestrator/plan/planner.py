@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from langs.model import AppBuild, Settings
+from langs.model import AppBuild, Detection, Settings
 from orchestrator.config import Config
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App, AppPlan, Plan
@@ -17,7 +17,9 @@ from orchestrator.workspace.border import Problems, errors_of
 class Build(Protocol):
     """Makes an app's Dockerfile."""
 
-    def __call__(self, root: Path, settings: Settings, *, within: Path | None = None) -> AppBuild:
+    def __call__(
+        self, root: Path, settings: Settings, *, within: Path | None = None, detection: Detection | None = None
+    ) -> AppBuild:
         """See `langs.build`."""
         ...
 
@@ -62,8 +64,9 @@ def make(
     reason = "requested" if request.named or config.project_path else "discovered"
     for app in selected:
         repository, tags = names[app.path].repository, names[app.path].tags
-        with problems.collected(app.path, declared=config.is_declared(app.path)), errors_of(app.path):
-            built = build(app.directory, app.settings, within=config.root)
+        place = app.path if app.settings.service is None else app.directory.relative_to(config.root).as_posix()
+        with problems.collected(app.path, declared=config.is_declared(app.path)), errors_of(place):
+            built = build(app.directory, app.settings, within=config.root, detection=app.detection)
             plans.append(AppPlan(app=app, build=built, repository=repository, tags=tags, reason=reason))
     problems.raise_all(among=len(discovered), otherwise="name the paths of those that are to be built")
     return Plan(root=config.root, apps=tuple(plans), push=push)

@@ -1,8 +1,9 @@
 """`RESULT_FILE`: migetpacks' schema, and an object per app added.
 
 The top-level fields keep migetpacks' meanings: with one app they describe it; with several, `images` lists all, and
-`processes` and `language` are those of a run with one app only. `env`, `formation`, `scripts` and `addons` come from
-an `app.json` in migetpacks and are empty here.
+`processes`, `language`, `env`, `formation`, `scripts` and `addons` are those of a run with one app only: each app's own
+stand under `apps`. The last four come from the app's app.json. Unlike there, no secret is made up or handed on: a
+variable whose value is to be generated, or looks like a credential, is null.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from langs.model import AppBuild, Process
+from langs.model import Addon, AppBuild, Formation, Process, Release, Script
+from orchestrator.config import credentials
 from orchestrator.errors import UsageError
 from orchestrator.events import AppCancelled, AppCompleted, AppFailed
 from orchestrator.model import AppPlan, Plan
@@ -77,6 +79,10 @@ class AppResult(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     version: str | None
     processes: Processes
+    env: Mapping[str, str | None] = {}
+    formation: tuple[Formation, ...] = ()
+    scripts: tuple[Script, ...] = ()
+    addons: tuple[Addon, ...] = ()
     seconds: float | None
     steps: int | None
     cached: int | None
@@ -99,9 +105,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     images: tuple[ImageResult, ...]
     processes: Processes
     env: Mapping[str, str | None] = {}
-    formation: tuple[str, ...] = ()
-    scripts: tuple[str, ...] = ()
-    addons: tuple[str, ...] = ()
+    formation: tuple[Formation, ...] = ()
+    scripts: tuple[Script, ...] = ()
+    addons: tuple[Addon, ...] = ()
     build_time: int
     """Seconds, rounded."""
     language: str | None
@@ -136,6 +142,7 @@ def result(
     if exit_code != 0 and not failures:
         failures.append("the run was interrupted")
     alone = plan.apps[0].build if len(plan.apps) == 1 else None
+    said = release(alone)
     return Result(
         status="success" if exit_code == 0 else "failed",
         exit_code=exit_code,
@@ -146,6 +153,11 @@ def result(
             if isinstance(outcomes.get(app.app.name), AppCompleted)
         ),
         processes=_processes(alone) if alone else Processes(),
+        env=said.env,
+        formation=said.formation,
+        scripts=said.scripts,
+        addons=said.addons,
+        shell=alone.shell if alone else True,
         build_time=round(seconds),
         language=alone.language if alone else None,
         timestamp=timestamp,
@@ -198,6 +210,7 @@ def _app(plan: AppPlan, outcome: Outcome | None) -> AppResult:
     completed = outcome if isinstance(outcome, AppCompleted) else None
     failed = outcome if isinstance(outcome, AppFailed) else None
     ended = completed or failed
+    said = release(plan.build)
     return AppResult(
         name=plan.app.name,
         path=text(plan.app.path),
@@ -208,6 +221,10 @@ def _app(plan: AppPlan, outcome: Outcome | None) -> AppResult:
         language=plan.build.language,
         version=plan.build.version.value if plan.build.version else None,
         processes=_processes(plan.build),
+        env=said.env,
+        formation=said.formation,
+        scripts=said.scripts,
+        addons=said.addons,
         seconds=ended.seconds if ended else None,
         steps=completed.steps if completed else None,
         cached=completed.cached if completed else None,
@@ -226,6 +243,16 @@ def _error(failed: AppFailed) -> AppError:
         command=failed.command,
         exit_code=failed.exit_code,
     )
+
+
+def release(build: AppBuild | None) -> Release:
+    """What app.json says, without values that look like credentials."""
+    said = (build.release if build else None) or Release()
+    env = {
+        name: None if value is not None and credentials.reason(name, value) else value
+        for name, value in said.env.items()
+    }
+    return msgspec.structs.replace(said, env=env)
 
 
 def _processes(build: AppBuild) -> Processes:

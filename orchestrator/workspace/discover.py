@@ -7,19 +7,23 @@ the entry points of an app's packages have the same names.
 
 Not looked at, anywhere below the root: hidden directories, and those whose names say that they hold other people's
 code (`node_modules`), output (`dist`), or examples and tests (`testdata`). A directory called `docker` or the like that
-only has a Dockerfile is a recipe of its parent. The root's file overrules all of this: `[apps."path"]` declares an app,
+only has a Dockerfile or a Compose file is a recipe of its parent. The root's file overrules all of this: `[apps."path"]` declares an app,
 `ignore` takes one away; and a directory named on the command line is always looked at.
+
+A Compose file is several apps, one for each service that is built: `deploy/compose.yaml#api`. Where the directory of a
+service is an app by itself, that is built, unless the Compose file was asked for or says more than a Dockerfile there.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from langs import dockerfile, procfile
+from langs import compose, dockerfile, procfile
 from langs.model import Detection, Settings
 from langs.registry import ENTRY_POINTS, MANIFESTS
-from orchestrator.config import Config
+from orchestrator.config import Config, credentials
 from orchestrator.config.repository import FILE
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App
@@ -49,6 +53,7 @@ TRIALS = frozenset(
     }
 )
 NOT_LOOKED_AT = FOREIGN | OUTPUT | TRIALS
+RECIPE = frozenset({dockerfile.FILE, *compose.FILES})
 RECIPES = frozenset({"docker", "dockerfiles", "build", "ci", "deploy", "deployment", "infra"})
 
 
@@ -80,7 +85,7 @@ def candidates(files: Iterable[str], config: Config, named: tuple[str, ...] = ()
     kept: dict[str, Candidate] = {}
     for path, names in found.items():
         markers = names & MARKERS
-        recipe = markers == {dockerfile.FILE} and path.rpartition("/")[2] in RECIPES
+        recipe = markers <= RECIPE and bool(markers) and path.rpartition("/")[2] in RECIPES
         looked_at = path == project or not (recipe or NOT_LOOKED_AT.intersection(_parts(path, project)))
         if looked_at and _below(path, project) and not _hidden(path) and not ignored.match_file(f"{path}/"):
             languages = frozenset(language for language, sources in ENTRY_POINTS.items() if names.intersection(sources))
@@ -110,6 +115,7 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
         for language, names in MANIFESTS.items()
     }
     apps: dict[str, tuple[Detection, Settings]] = {}
+    several: dict[str, tuple[Detection, Settings]] = {}
     problems = Problems()
     looked_at = candidates(files, config, named)
     for candidate in looked_at:
@@ -124,17 +130,78 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
             if detection is None and declared:
                 raise _no_app(config, path, directory)
             if detection is not None and (detection.is_app or declared or path in named):
-                apps[path] = (detection, settings)
+                (several if detection.services else apps)[path] = (detection, settings)
+    services: list[App] = []
+    for path, (detection, settings) in several.items():
+        with problems.collected(path, declared=config.is_declared(path)):
+            asked_for = detection.language == settings.language or settings.compose_file is not None
+            services += _services(config, path, detection, settings, {} if asked_for else apps)
     problems.raise_all(among=len(looked_at))
-    names = assign({path: config.name_for(path) for path in apps}, config.root.name)
-    return tuple(
-        App(name=names[path], path=path, directory=config.root / path, detection=detection, settings=settings)
+    replaced = {app.directory for app in services}
+    found = [
+        App(name=path, path=path, directory=config.root / path, detection=detection, settings=settings)
         for path, (detection, settings) in apps.items()
-    )
+    ]
+    return _named(config, [*(app for app in found if app.directory not in replaced), *services])
 
 
-def told(config: Config, path: str, detect: Detect) -> App:
+def _named(config: Config, apps: Iterable[App]) -> tuple[App, ...]:
+    """The apps with their final names."""
+    apps = tuple(apps)
+    services = {app.path: app.settings.service.name for app in apps if app.settings.service is not None}
+    configured = {app.path: None if app.path in services else config.name_for(app.path) for app in apps}
+    names = assign(configured, config.root.name, last=services)
+    return tuple(msgspec.structs.replace(app, name=names[app.path]) for app in apps)
+
+
+def _services(
+    config: Config,
+    path: str,
+    detection: Detection,
+    settings: Settings,
+    apps: Mapping[str, tuple[Detection, Settings]],
+) -> Iterator[App]:
+    """The apps of the Compose file at `path`, but for those that `apps` has by better evidence.
+
+    Raises:
+        ConfigError: a service's directory is not there or lies outside of the root, or an argument is a credential.
+    """
+    for service in detection.services:
+        file = _joined(path, service.file)
+        context = _joined(path, service.context)
+        recipe = posixpath.dirname(_joined(context, service.dockerfile or dockerfile.FILE)) or "."
+        if any(place in apps and apps[place][0].language != dockerfile.NAME for place in (context, recipe)):
+            continue
+        where = f"{printable(file)}: services.{service.name}"
+        directory = _inside(config, context)
+        if directory is None:
+            raise ConfigError(
+                f"{where}: {printable(context)!r} is no directory of the source", hint="Correct `build.context`."
+            )
+        for name, value in service.args.items():
+            if why := credentials.reason(name, value):
+                raise ConfigError(
+                    f"{where}: build.args.{name}: {why}, and arguments end up in the image's history",
+                    hint="Remove it, and mount a secret: `build.secrets` here, `RUN --mount=type=secret` there.",
+                )
+        yield App(
+            name=service.name,
+            path=f"{file}#{service.name}",
+            directory=directory,
+            detection=Detection(language=detection.language, evidence=detection.evidence),
+            settings=msgspec.structs.replace(
+                settings,
+                service=service,
+                secrets=tuple(dict.fromkeys((*settings.secrets, *service.secrets))),
+                ssh=tuple(dict.fromkeys((*settings.ssh, *service.ssh))),
+            ),
+        )
+
+
+def told(config: Config, path: str, detect: Detect) -> tuple[App, ...]:
     """The app at `path` as the environment tells it: `$LANGUAGE`, `$RUN_COMMAND` and their like speak of it alone.
+
+    Of a Compose file these are all its services.
 
     Raises:
         ConfigError: nothing is recognised there all the same, or its files cannot be understood.
@@ -147,8 +214,12 @@ def told(config: Config, path: str, detect: Detect) -> App:
         said = ", ".join(f"${name}" for name in config.environment.sole_app_variables)
         problem = "is no directory of the source" if directory is None else f"nothing in it was recognised, with {said}"
         raise ConfigError(f"{printable(path)!r}: {problem}", hint="Correct $PROJECT_PATH, or set $LANGUAGE.")
-    name = assign({path: config.name_for(path)}, config.root.name)[path]
-    return App(name=name, path=path, directory=config.root / path, detection=detection, settings=settings)
+    if detection.services:
+        with errors_of(path):
+            return _named(config, _services(config, path, detection, settings, {}))
+    return _named(
+        config, [App(name=path, path=path, directory=config.root / path, detection=detection, settings=settings)]
+    )
 
 
 def select(apps: tuple[App, ...], named: tuple[str, ...]) -> tuple[App, ...]:
@@ -178,6 +249,11 @@ def named_paths(root: Path, words: tuple[str, ...]) -> tuple[str, ...]:
     """
     paths: list[str] = []
     for word in words:
+        file, service, _ = word.partition("#")
+        if service and (root / file).is_file():
+            # A service of a Compose file, which `select` looks for.
+            paths.append(posixpath.normpath(word))
+            continue
         try:
             directory = (root / word).resolve(strict=True)
         except (OSError, RuntimeError, ValueError):
@@ -224,6 +300,10 @@ def _inside(config: Config, path: str) -> Path | None:
     except (OSError, RuntimeError):
         return None
     return directory if inside and directory.is_dir() else None
+
+
+def _joined(directory: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(directory, path))
 
 
 def _no_app(config: Config, path: str, directory: Path | None) -> ConfigError:

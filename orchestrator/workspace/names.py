@@ -31,17 +31,18 @@ def legal(text: str) -> str:
     return word
 
 
-def assign(paths: Mapping[str, str | None], root_name: str) -> dict[str, str]:
+def assign(paths: Mapping[str, str | None], root_name: str, *, last: Mapping[str, str] = {}) -> dict[str, str]:
     """Name the apps.
 
     Args:
         paths: path from the root, `.` for the root -> the configured name, or None.
         root_name: the name of the root's directory.
+        last: what stands for a path's last part, for some.
 
     Raises:
         ConfigError: two apps have one name; both are named.
     """
-    short = {path: configured or legal(_last(path, root_name)) for path, configured in paths.items()}
+    short = {path: configured or legal(last.get(path) or _last(path, root_name)) for path, configured in paths.items()}
     count = Counter(short.values())
     names = {
         path: name if paths[path] or path == "." or count[name] == 1 else legal(path.replace("/", "-"))

@@ -1,0 +1,47 @@
+"""Docker's hardened images: `<name>:V-dev` to build, `<name>:V` to run, which has no shell and the user `nonroot`.
+
+Where no hardened image builds a language (Maven, sbt, Leiningen), the usual one does, and what runs is hardened all the
+same. Where none runs it, there is nothing to offer.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+USER: Final = "nonroot"
+
+_NAMES: Final[Mapping[str, str]] = {
+    "caddy": "caddy",
+    "denoland/deno": "deno",
+    "eclipse-temurin": "eclipse-temurin",
+    "golang": "golang",
+    "mcr.microsoft.com/dotnet/aspnet": "aspnetcore",
+    "mcr.microsoft.com/dotnet/sdk": "dotnet",
+    "node": "node",
+    "oven/bun": "bun",
+    "python": "python",
+    "ruby": "ruby",
+    "rust": "rust",
+}
+"""Well-known name -> the name in the catalogue of hardened images."""
+_RUN: Final = ("-slim", "-jre")
+"""What the tags of images that only run things end in."""
+_TO_BUILD: Final[Mapping[str, str]] = {"dotnet": "-sdk"}
+
+
+def building(name: str, tag: str) -> str | None:
+    """The hardened image to build on instead of `name:tag`, without its registry; None when there is none."""
+    known = _NAMES.get(name)
+    return None if known is None else f"{known}:{tag}{_TO_BUILD.get(known, '-dev')}"
+
+
+def running(name: str, tag: str) -> str | None:
+    """The hardened image to run on instead of `name:tag`, without its registry; None when there is none."""
+    known = _NAMES.get(name)
+    for suffix in _RUN:
+        tag = tag.removesuffix(suffix)
+    return None if known is None else f"{known}:{tag}"
+
+
+def runs(tag: str) -> bool:
+    """Whether an image with this tag is one that only runs things."""
+    return tag.endswith(_RUN)
