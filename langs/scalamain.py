@@ -1,0 +1,46 @@
+"""Which classes of Scala sources can be started: `object A extends App`, `def main`, `@main def`."""
+
+import bisect
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from langs.errors import LangError
+from langs.files import AppFiles
+
+_MAX_SOURCES: Final = 500
+_PACKAGE: Final = re.compile(r"^package[ \t]++([A-Za-z_][\w.]*+)[ \t]*+[;{:]?[ \t]*+$", re.MULTILINE)
+_OBJECT: Final = re.compile(r"^(?:(?:private|final|case|sealed)[ \t]++)*object[ \t]++([A-Za-z_]\w*+)(.*)", re.MULTILINE)
+_STARTED: Final = re.compile(
+    r"\b(?:App|IOApp|ZIOApp|ZIOAppDefault|CommandIOApp|ResourceApp|TwitterServer|HttpServer|cask\.Main|MainRoutes|OxApp)\b"
+)
+"""What an object extends that has a method `main`."""
+_METHOD: Final = re.compile(r"^[ \t]*+(?:override[ \t]++)?def[ \t]++main[ \t]*+\([^)=]{0,80}Array[ \t]*+\[", re.MULTILINE)
+_ANNOTATED: Final = re.compile(r"^@main[ \t\n]++(?:inline[ \t]++)?def[ \t]++([A-Za-z_]\w*+)", re.MULTILINE)
+
+
+def find(files: AppFiles, sources: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """The classes that `java` can start, each with its source, in the sources' order."""
+    found: list[tuple[str, str]] = []
+    for file in [file for file in sources if file.endswith(".scala")][:_MAX_SOURCES]:
+        try:
+            text = files.read_text(file) or ""
+        except LangError:
+            # A source that cannot be read is no evidence, and the compiler will say why.
+            continue
+        found += [(file, name) for name in classes(text)]
+    return tuple(dict.fromkeys(found))
+
+
+def classes(text: str) -> tuple[str, ...]:
+    """The classes of one source that `java` can start, with their packages."""
+    package = "".join(f"{match[1]}." for match in _PACKAGE.finditer(text))
+    objects = list(_OBJECT.finditer(text))
+    starts = [match.start() for match in objects]
+    names = {match.start(): match[1] for match in objects if _STARTED.search(match[2])}
+    for method in _METHOD.finditer(text):
+        before = bisect.bisect(starts, method.start())
+        if before:
+            names[starts[before - 1]] = objects[before - 1][1]
+    names |= {match.start(): match[1] for match in _ANNOTATED.finditer(text)}
+    return tuple(package + names[start] for start in sorted(names))
