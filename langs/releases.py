@@ -50,18 +50,17 @@ def shipped(tool: str) -> Releases:
     Raises:
         KeyError: no table of it ships.
     """
-    return _expanded(tools()[tool], FILE)
+    return expanded(tools()[tool])
 
 
 @functools.cache
 def tools() -> Mapping[str, Tool]:
     """All that ships, as it is written."""
-    text = resources.files("langs").joinpath(FILE).read_text(encoding="utf-8")
-    return documents.toml_as(text, dict[str, Tool], FILE)
+    return parse(resources.files("langs").joinpath(FILE).read_text(encoding="utf-8"), FILE)
 
 
-def parse(text: str, file: str) -> Mapping[str, Releases]:
-    """The releases in a refreshed table, by tool.
+def parse(text: str, file: str) -> Mapping[str, Tool]:
+    """The tools of a table.
 
     Args:
         text: of the table.
@@ -70,7 +69,30 @@ def parse(text: str, file: str) -> Mapping[str, Releases]:
     Raises:
         LangError: it is no such table.
     """
-    return {name: _expanded(tool, file) for name, tool in documents.toml_as(text, dict[str, Tool], file).items()}
+    return documents.toml_as(text, dict[str, Tool], file)
+
+
+def expanded(tool: Tool, file: str = FILE) -> Releases:
+    """A tool's releases, one by one.
+
+    Raises:
+        LangError: a line's releases are not written as they must be.
+    """
+    found: list[Release] = []
+    for line, words in tool.lines.items():
+        start = _numbers(line)
+        if not words:
+            found.append(start)
+        for word in words.split():
+            match = _REST.fullmatch(word)
+            last = int(match[3] or match[2]) if match else -1
+            if match is None or last - int(match[2]) > MAX_RELEASES or len(found) > MAX_RELEASES:
+                hint = "Write what follows the line's numbers, such as `0-8 10`."
+                raise LangError(f"{line}: {word[:80]!r} is no release of that line", file=file, hint=hint)
+            before = (*start, *_numbers(match[1].rstrip(".")))
+            found += [(*before, number) for number in range(int(match[2]), last + 1)]
+    names = {name: _numbers(line) for name, line in tool.names.items()}
+    return Releases(read=tool.read, newest_first=tuple(sorted(set(found), reverse=True)), names=names)
 
 
 def write(tables: Mapping[str, Tool]) -> str:
@@ -78,15 +100,36 @@ def write(tables: Mapping[str, Tool]) -> str:
     parts: list[str] = []
     for name, tool in tables.items():
         parts += [f"[{name}]", f"source = {_string(tool.source)}", f"read = {_string(tool.read)}"]
+        if tool.names:
+            names = ", ".join(f'{_string(key)} = "{line}"' for key, line in tool.names.items())
+            parts.append(f"names = {{ {names} }}")
         parts += [f"[{name}.lines]", *(f'"{line}" = "{rest}"' for line, rest in tool.lines.items()), ""]
     return "\n".join(parts)
+
+
+def of_tags(tool: Tool, tags: Iterable[str], *, source: str, read: str) -> Tool | None:
+    """What a registry's tags say of a tool that ships, or None when none of them names a whole release.
+
+    Args:
+        tool: as it ships: it says what its tags look like, and how many numbers a release and a line have.
+        tags: all of them, of whatever form.
+        source: the repository.
+        read: the day.
+    """
+    before, _, after = tool.tag.partition("{}")
+    shape = re.compile(rf"{re.escape(before)}([0-9]{{1,9}}(?:\.[0-9]{{1,9}}){{0,3}}){re.escape(after)}", re.ASCII)
+    lengths = {len(release) for release in expanded(tool).newest_first}
+    found = {_numbers(match[1]) for tag in tags if (match := shape.fullmatch(tag))}
+    whole = sorted((release for release in found if len(release) in lengths), reverse=True)[:MAX_RELEASES]
+    width = len(_numbers(next(iter(tool.lines))))
+    return msgspec.structs.replace(tool, source=source, read=read, lines=compact(whole, width)) if whole else None
 
 
 def compact(found: Iterable[Release], width: int) -> Mapping[str, str]:
     """Releases as the lines of a table, the oldest first.
 
     Args:
-        found: the releases, each longer than `width`.
+        found: the releases, none of them shorter than `width`.
         width: how many numbers name a line.
     """
     lines: dict[str, list[str]] = {}
@@ -102,24 +145,6 @@ def compact(found: Iterable[Release], width: int) -> Mapping[str, str]:
             begun[line] = rest
         last = release
     return {line: " ".join(words) for line, words in lines.items()}
-
-
-def _expanded(tool: Tool, file: str) -> Releases:
-    found: list[Release] = []
-    for line, words in tool.lines.items():
-        start = _numbers(line)
-        if not words:
-            found.append(start)
-        for word in words.split():
-            match = _REST.fullmatch(word)
-            last = int(match[3] or match[2]) if match else -1
-            if match is None or last - int(match[2]) > MAX_RELEASES or len(found) > MAX_RELEASES:
-                hint = "Write what follows the line's numbers, such as `0-8 10`; or delete a refreshed table."
-                raise LangError(f"{line}: {word[:80]!r} is no release of that line", file=file, hint=hint)
-            before = (*start, *_numbers(match[1].rstrip(".")))
-            found += [(*before, number) for number in range(int(match[2]), last + 1)]
-    names = {name: _numbers(line) for name, line in tool.names.items()}
-    return Releases(read=tool.read, newest_first=tuple(sorted(set(found), reverse=True)), names=names)
 
 
 def _numbers(text: str) -> Release:

@@ -1,6 +1,7 @@
 """Finding the application object that a Python web server loads, from sources that are parsed and never run."""
 
 import ast
+import functools
 import keyword
 import posixpath
 import warnings
@@ -47,6 +48,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it imports something that serves or waits for messages."""
     main: bool
     """Whether it does something when it is started: a `__main__` guard or a call at its top level."""
+    streamlit: bool = False
+    """Whether it is a page that Streamlit runs, and not Python alone."""
 
 
 def find(files: AppFiles) -> Application | None:
@@ -81,7 +84,7 @@ def look(files: AppFiles, file: str) -> Look:
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
         ):
             main = True
-    return Look(serves=bool(imported & _SERVERS), main=main)
+    return Look(serves=bool(imported & _SERVERS), main=main, streamlit="streamlit" in imported)
 
 
 def _asks_for_main(test: ast.expr) -> bool:
@@ -89,6 +92,7 @@ def _asks_for_main(test: ast.expr) -> bool:
     return any(isinstance(node, ast.Constant) and node.value == "__main__" for node in ast.walk(test))
 
 
+@functools.lru_cache(maxsize=16)  # detection and build look at the same sources of the same app
 def parse(files: AppFiles, file: str) -> ast.Module | None:
     """A source's syntax tree; None when it is absent, too long or not Python of this version."""
     try:

@@ -18,6 +18,7 @@ _COMMANDS = {
     "apps": ("orchestrator.cli.look:apps", "List the apps of the monorepo."),
     "detect": ("orchestrator.cli.look:detect", "Show what directories are recognised as."),
     "cache": ("orchestrator.cli.cache:cache", "See what lies on a builder's disk, and prune it."),
+    "versions": ("orchestrator.cli.versions:versions", "Know the releases that ranges of versions mean."),
     "tag": ("orchestrator.cli.tag:tag", "Put more tags on what was published."),
 }
 """Name -> the command, and its line in `--help`, which must not import it."""

@@ -16,7 +16,7 @@ import msgspec
 from orchestrator.errors import FleetpacksError, ImageNotFoundError
 from orchestrator.model import Registry
 from orchestrator.registry import challenge as challenges
-from orchestrator.registry import failures, hosts
+from orchestrator.registry import failures, hosts, tags
 from orchestrator.registry.auth import Authenticator, Scopes, Token
 from orchestrator.registry.backoff import Patience, Timing
 from orchestrator.registry.challenge import Challenge
@@ -174,6 +174,38 @@ class RegistryClient:
             content=manifest.body,
         )
         await self._perform(call, consume)
+
+    async def get_tags(self, reference: Reference) -> tuple[str, ...]:
+        """All tags of a reference's repository, in the registry's order.
+
+        Raises:
+            FleetpacksError: see `get_manifest`; of a repository with more than `tags.MOST_TAGS` it is a ProtocolError.
+        """
+
+        async def consume(response: httpx.Response) -> tags.Page:
+            body = await read(response, tags.LARGEST_PAGE, reference.host)
+            return tags.page(body, response.headers.get_list("link"), reference)
+
+        found: list[str] = []
+        queries: set[str] = set()
+        query: str | None = tags.first_query()
+        while query is not None:
+            queries.add(query)
+            call = _Call(
+                method="GET",
+                host=reference.host,
+                path=tags.path(reference, query),
+                scopes=(f"repository:{reference.path}:pull",),
+                action=f"list the tags of {reference.repository}",
+                accepted=frozenset({_OK}),
+                headers={},
+            )
+            page = await self._perform(call, consume)
+            found += page.tags
+            query = page.next_query
+            if query in queries or len(found) > tags.MOST_TAGS or (query and not page.tags):
+                raise failures.broken(reference.host, f"the list of tags of {reference.repository} has no end")
+        return tuple(found)
 
     async def get_blob(self, reference: Reference, descriptor: Descriptor, sink: Sink) -> None:
         """Stream a blob of a reference's repository into a sink.

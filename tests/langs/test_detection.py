@@ -215,10 +215,6 @@ def test_an_unknown_language_is_an_error_that_names_the_known_ones(write: Write)
             "package.json",
         ),
         ({"package.json5": "{}"}, "pnpm", "package.json5"),
-        ({"poetry.lock": "", "main.py": "import flask\n"}, "poetry", "poetry.lock"),
-        ({"pyproject.toml": "[tool.poetry.dependencies]\n", "main.py": "import flask\n"}, "poetry", "pyproject.toml"),
-        ({"pdm.lock": "", "main.py": "import flask\n"}, "pdm", "pdm.lock"),
-        ({"Pipfile": "", "main.py": "import flask\n"}, "pipenv", "Pipfile"),
     ],
 )
 def test_a_package_manager_of_later_is_recognised_and_refused(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import langs
-from langs import gomod, packagejson, pyproject, render
+from langs import gomod, packagejson, render, requirements
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, Settings, Version
@@ -216,7 +216,7 @@ def test_any_requirements_file_stays_in_the_app(text: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "requirements.txt").write_text(text, encoding="utf-8", newline="")
         try:
-            found = pyproject.requirements(AppFiles(Path(directory)))
+            found = requirements.read(AppFiles(Path(directory)))
         except LangError:
             return
 

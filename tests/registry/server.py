@@ -131,6 +131,8 @@ class Server:
         name = request.path.removeprefix("/v2/")
         if not name:
             return Answer(body=b"{}")
+        if name.endswith("/tags/list"):
+            return self._tags(name.removesuffix("/tags/list"))
         if "/blobs/" in name:
             blob = self.blobs.get(name.rpartition("/")[2])
             return refusal(404, "BLOB_UNKNOWN", "blob unknown") if blob is None else Answer(body=blob)
@@ -144,6 +146,13 @@ class Server:
             return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
         media_type, body = self.manifests[name]
         return Answer(headers=(("content-type", media_type), ("docker-content-digest", sha256(body))), body=body)
+
+    def _tags(self, path: str) -> Answer:
+        identifiers = [name.removeprefix(f"{path}/manifests/") for name in self.manifests if name.startswith(f"{path}/")]
+        tags = [identifier for identifier in identifiers if not identifier.startswith("sha256:")]
+        if not tags:
+            return refusal(404, "NAME_UNKNOWN", "repository name not known to registry")
+        return Answer(body=json.dumps({"name": path, "tags": tags}).encode())
 
     def _unauthorized(self, request: Seen) -> Answer | None:
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
@@ -162,7 +171,7 @@ class Server:
 
     def _scope(self, request: Seen) -> str:
         name = request.path.removeprefix("/v2/")
-        for middle in ("/manifests/", "/blobs/"):
+        for middle in ("/manifests/", "/blobs/", "/tags/"):
             if middle in name:
                 actions = "pull,push" if request.method == "PUT" else "pull"
                 return f"repository:{name.partition(middle)[0]}:{actions}"

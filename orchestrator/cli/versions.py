@@ -1,0 +1,57 @@
+"""`fleetpacks versions`: the releases that ranges are resolved against."""
+
+import datetime
+from functools import partial
+
+import anyio
+import click
+
+from orchestrator.cli import errors, output
+from orchestrator.config import environment, load
+
+
+@click.group()
+def versions() -> None:
+    """Know the releases that ranges of versions are resolved against."""
+
+
+@versions.command()
+@click.option(
+    "--registry", metavar="HOST", help="Ask this registry, such as a mirror, in place of those of the images."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def refresh(*, registry: str | None, as_json: bool) -> int:
+    """Read which releases there are from the tags of the toolchain images.
+
+    Writes a table of your own, which counts from then on in place of the one that ships. Images that are not there
+    keep what was known; ends with 0 when all registries answered and at least one had releases.
+    """
+    from orchestrator.app import releases as application  # noqa: PLC0415 -- httpx: only now
+
+    today = datetime.datetime.now(tz=datetime.timezone.utc).date()
+    config = load(None, environment.read())
+    outcome = anyio.run(partial(application.refresh, config, registry=registry, today=today))
+    codes = [errors.show(error) for error in outcome.errors]
+    if as_json:
+        output.write_json(
+            {
+                "file": outcome.file,
+                "tools": [
+                    {
+                        "tool": each.tool,
+                        "repository": each.repository,
+                        "releases": each.releases,
+                        "newest": each.newest,
+                    }
+                    for each in outcome.tools
+                ],
+            }
+        )
+    else:
+        output.write_table(
+            (each.tool, each.repository, f"{each.releases} releases", f"newest {each.newest}")
+            if each.newest
+            else (each.tool, each.repository, "no release", "")
+            for each in outcome.tools
+        )
+    return codes[0] if codes else 0
