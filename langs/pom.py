@@ -6,12 +6,12 @@ known, so that a property may stay unresolved. Source of the format: https://mav
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
-if TYPE_CHECKING:
-    from langs.xml import Element
+from langs import xml
+from langs.xml import Element
 
 FILE: Final = "pom.xml"
 MAVEN: Final = "org.apache.maven.plugins"
@@ -66,8 +66,6 @@ def parse(text: str, file: str) -> Pom:
     Raises:
         LangError: it is no well-formed XML, or made to do harm.
     """
-    from langs import xml  # noqa: PLC0415  (start-up counts: only an app with a pom pays for expat)
-
     root = xml.parse(text, file)
     sections = [root, *_active(root)]
     above = root.first("parent")
@@ -104,7 +102,7 @@ def parse(text: str, file: str) -> Pom:
     )
 
 
-def resolve(text: str, lineage: "tuple[Pom, ...]") -> str | None:
+def resolve(text: str, lineage: tuple[Pom, ...]) -> str | None:
     """`text` with its `${...}` replaced, or None when one is not known or they grow without end.
 
     Args:
@@ -123,7 +121,7 @@ def resolve(text: str, lineage: "tuple[Pom, ...]") -> str | None:
     return None
 
 
-def stated(name: str, lineage: "tuple[Pom, ...]") -> tuple[str, str] | None:
+def stated(name: str, lineage: tuple[Pom, ...]) -> tuple[str, str] | None:
     """The resolved value of a property, and the file that states it."""
     for pom in lineage:
         if name in pom.properties:
@@ -132,18 +130,18 @@ def stated(name: str, lineage: "tuple[Pom, ...]") -> tuple[str, str] | None:
     return None
 
 
-def _active(root: "Element") -> "Iterator[Element]":
+def _active(root: Element) -> Iterator[Element]:
     for profile in root.all("profiles", "profile"):
         if profile.text_of("activation", "activeByDefault") == "true":
             yield profile
 
 
-def _children(section: "Element", name: str) -> "tuple[Element, ...]":
+def _children(section: Element, name: str) -> tuple[Element, ...]:
     found = section.first(name)
     return found.children if found else ()
 
 
-def _plugin(element: "Element") -> Plugin:
+def _plugin(element: Element) -> Plugin:
     values: dict[str, list[str]] = {}
     pending = [each for each in reversed(element.children) if each.name in {"configuration", "executions"}]
     while pending:
@@ -159,7 +157,7 @@ def _plugin(element: "Element") -> Plugin:
     )
 
 
-def _known(lineage: "tuple[Pom, ...]") -> Mapping[str, str]:
+def _known(lineage: tuple[Pom, ...]) -> Mapping[str, str]:
     known: dict[str, str] = {}
     for pom in reversed(lineage):
         known |= pom.properties

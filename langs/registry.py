@@ -13,10 +13,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from langs import clojure, compose, dockerfile, golang, nodejs, python, scala, static
+from langs import clojure, compose, dockerfile, golang, java, kotlin, nodejs, python, scala, static
 from langs.base import Language
 
-LANGUAGES: Final[tuple[Language, ...]] = (golang, scala, clojure, python, nodejs, compose, dockerfile, static)
+LANGUAGES: Final[tuple[Language, ...]] = (
+    golang,
+    scala,
+    clojure,
+    kotlin,
+    java,
+    python,
+    nodejs,
+    compose,
+    dockerfile,
+    static,
+)
 
 NAMES: Final = tuple(language.NAME for language in LANGUAGES)
 

@@ -1,0 +1,310 @@
+"""An app that Maven or Gradle builds, in Java or in Kotlin: found once, then planned for the language that claims it.
+
+The dependency step runs the build tool where only its own files are; all it fetches stays in the cache mount, and
+the step's layer is a mark. Where the layer is known and the mount is empty, on a fresh builder, the build step fetches
+what it needs itself: no step works offline.
+
+What starts is a copy of what the build made, under a name that no version changes. A start command of the user's own
+may name any file of the build, so that the image then holds the whole directory as well.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from langs import base, commands, gradle, jvm, launch, mainclass, maven, procfile, versions
+from langs.errors import LangError
+from langs.files import AppFiles
+from langs.launch import Kind, Launch
+from langs.model import AppBuild, CacheMount, Detection, Evidence, Process, Settings, Version
+
+JAVA: Final = "java"
+KOTLIN: Final = "kotlin"
+PROGRAMS: Final = frozenset({"java", "gradle", "gradlew", "mvn", "mvnw"})
+
+_KOTLIN_DEFAULT: Final = "2.1.0"
+_KOTLIN_HINT: Final = "Write a Kotlin version, such as 2.1 or 2.1.0."
+_GO_OFFLINE: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
+"""The newest whose Maven may be as old as a wrapper's: it works with 3.2.5."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A project of Maven or a build of Gradle."""
+
+    file: str
+    work: maven.Project | gradle.Build
+    launches: tuple[Launch, ...] = ()
+    """What of it can be started."""
+    kotlin: Evidence | None = None
+    """What shows that its sources are Kotlin; None for Java."""
+
+    @property
+    def tool(self) -> str:
+        """What builds it."""
+        return "maven" if isinstance(self.work, maven.Project) else "gradle"
+
+    @property
+    def language(self) -> str:
+        """What its sources are written in."""
+        return KOTLIN if self.kotlin else JAVA
+
+
+@functools.lru_cache(maxsize=1)
+def find(files: AppFiles) -> Found | None:
+    """What Maven or Gradle builds here; the answer is kept for the next language that asks of the same app.
+
+    Raises:
+        LangError: a file cannot be understood.
+    """
+    project = maven.read(files)
+    if project is not None:
+        launches = _strongest(maven.launch(files, module) for module in project.modules)
+        return Found(
+            file=project.root.pom.file,
+            work=project,
+            launches=launches,
+            kotlin=_kotlin(
+                files,
+                _directories(launches, (module.directory for module in project.modules)),
+                compiled=any(maven.kotlin(module) for module in project.modules),
+            ),
+        )
+    build = gradle.read(files)
+    if build is None:
+        return None
+    launches = _strongest(gradle.launch(files, project) for project in build.projects)
+    return Found(
+        file=files.first(*gradle.BUILDS, *gradle.SETTINGS) or gradle.SETTINGS[0],
+        work=build,
+        launches=launches,
+        kotlin=_kotlin(
+            files,
+            _directories(launches, (project.directory for project in build.projects)),
+            compiled=any(gradle.kotlin(build, project) for project in build.projects),
+        ),
+    )
+
+
+def detect(files: AppFiles, language: str) -> Detection | None:
+    """The detection of an app whose sources are written in `language`.
+
+    Raises:
+        LangError: a file cannot be understood.
+    """
+    found = find(files)
+    if found is None or found.language != language:
+        return None
+    tool = "a Maven project" if found.tool == "maven" else "a Gradle build"
+    evidence = [Evidence(file=found.file, reason=tool)]
+    evidence += [found.kotlin] if found.kotlin else []
+    evidence += [each.evidence for each in found.launches]
+    declared = procfile.read(files)
+    wished = any(process.name == base.WEB and commands.program(process.command) in PROGRAMS for process in declared)
+    evidence += [Evidence(file=procfile.FILE, reason="web runs a JVM")] if wished else []
+    return Detection(
+        language=language,
+        evidence=tuple(evidence),
+        package_manager=found.tool,
+        is_app=wished or len(found.launches) == 1,
+    )
+
+
+def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild:
+    """A build image with Maven or Gradle, a runtime image with a JVM and what starts.
+
+    Raises:
+        LangError: nothing or too much can be started, or a file cannot be understood.
+    """
+    found = find(files)
+    if found is None:
+        raise LangError(
+            "there is no pom.xml and no build of Gradle",
+            hint=f"Put one of them here. {base.DOCKERFILE_HINT}",
+        )
+    declared = procfile.read(files)
+    launched = _target(settings, declared, found)
+    start = base.start(settings, declared, launch.command(launched, settings) if launched else None)
+    own = launched is None or settings.run_command is not None or bool(declared)
+    if isinstance(found.work, maven.Project):
+        plan = _with_maven(files, settings, found.work, launched)
+    else:
+        plan = _with_gradle(files, settings, found.work, launched)
+    runtime = jvm.runtime_image(settings, plan.java)
+    text = base.dockerfile(
+        f"{found.tool}.Dockerfile.j2",
+        settings=settings,
+        command=start.command,
+        values={
+            **plan.values,
+            "builder": plan.builder,
+            "runtime": runtime,
+            "mount": plan.mount,
+            "manifests": plan.manifests,
+            "kind": launched.kind.value if launched else None,
+            "script": launched.script if launched else None,
+            "whole": own,
+            "tool_options": jvm.TOOL_OPTIONS,
+            "title": base.title(plan.title),
+        },
+        asks=("maven",),
+    )
+    version, warnings = (plan.java, ()) if detection.language == JAVA else _kotlin_version(files, settings, found)
+    return AppBuild(
+        language=detection.language,
+        version=version,
+        runtime_version=None if detection.language == JAVA else plan.java,
+        package_manager=detection.package_manager or found.tool,
+        dockerfile=text,
+        dockerfile_path=None,
+        dockerignore=base.dockerignore(files, *plan.outputs),
+        start_command=start.command,
+        processes=start.processes,
+        port=settings.port,
+        cache=(plan.mount,),
+        evidence=detection.evidence,
+        considered=detection.considered,
+        warnings=(*plan.warnings, *warnings),
+    )
+
+
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a build tool adds to the template's values."""
+
+    java: Version
+    warnings: tuple[str, ...]
+    builder: str
+    mount: CacheMount
+    manifests: tuple[tuple[str, tuple[str, ...]], ...]
+    outputs: tuple[str, ...]
+    title: str | None
+    values: dict[str, object]
+
+
+def _with_maven(files: AppFiles, settings: Settings, project: maven.Project, launched: Launch | None) -> _Plan:
+    module = next((each for each in project.modules if launched and each.directory == launched.directory), project.root)
+    java, warnings = jvm.java_version(files, settings, maven.java_release(module))
+    part = ("-pl", module.directory, "-am") if module.directory else ()
+    goals = ["package"]
+    if launched and launched.kind is Kind.THIN:
+        goals += [f"{_GO_OFFLINE}:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=/out/lib"]
+        goals += ["-Dmdep.prependGroupId=true"]
+    return _Plan(
+        java=java,
+        warnings=warnings,
+        builder=base.image(settings, "maven", f"3-eclipse-temurin-{java.value}"),
+        mount=base.cache(settings, "maven", "/root/.m2"),
+        manifests=maven.manifests(files, project),
+        outputs=tuple(f"{each.directory}/target" if each.directory else "target" for each in project.modules),
+        title=module.pom.artifact,
+        values={
+            "mvn": "sh ./mvnw" if project.wrapped else "mvn",
+            "fetch": f"{_GO_OFFLINE}:go-offline",
+            "goals": (*part, *goals),
+            "output": f"{module.directory}/target" if module.directory else "target",
+        },
+    )
+
+
+def _with_gradle(files: AppFiles, settings: Settings, build_: gradle.Build, launched: Launch | None) -> _Plan:
+    project = next((each for each in build_.projects if launched and each.directory == launched.directory), build_.root)
+    java, warnings = jvm.java_version(files, settings, gradle.java_release(files, build_, project))
+    mount = base.cache(settings, "gradle", "/var/cache/gradle")
+    return _Plan(
+        java=java,
+        warnings=warnings,
+        builder=base.image(settings, "gradle", f"jdk{java.value}"),
+        # Gradle asks the owner of a lock for it through a port of localhost, which is another one in each step.
+        mount=msgspec.structs.replace(mount, sharing="locked"),
+        manifests=gradle.manifests(files, build_),
+        outputs=gradle.outputs(build_),
+        title=project.name,
+        values={
+            "gradle": "sh ./gradlew" if build_.wrapped else "gradle",
+            "task": gradle.task(launched) if launched else "build",
+            "project": f":{project.directory.replace('/', ':')}" if project.directory else "",
+            "output": f"{project.directory}/build" if project.directory else "build",
+        },
+    )
+
+
+def _target(settings: Settings, declared: tuple[Process, ...], found: Found) -> Launch | None:
+    """What is built to be started; None when the start command is somebody's own and names none of it.
+
+    Raises:
+        LangError: several can be started and nothing says which, or there is none and no command.
+    """
+    web = next((process.command for process in declared if process.name == base.WEB), None)
+    said = settings.run_command or web
+    if len(found.launches) == 1:
+        return found.launches[0]
+    named = [each for each in found.launches if said and each.directory and f"{each.directory}/" in said]
+    if len(named) == 1:
+        return named[0]
+    if said:
+        return None
+    if not found.launches:
+        raise LangError(
+            "no main class was found",
+            file=found.file,
+            hint=f"Name it where the build packs the jar, or set {base.RUN_SETTING}.",
+        )
+    modules = ", ".join(each.directory or "." for each in found.launches)
+    raise LangError(
+        f"several modules can be started: {modules[:200]}",
+        file=found.file,
+        hint=f"Set {base.RUN_SETTING} to a command with the path of one: `java -jar NAME/target/NAME.jar`.",
+    )
+
+
+def _strongest(found: Iterable[Launch | None]) -> tuple[Launch, ...]:
+    """All that builds say can be started; where they say nothing, what has a main method."""
+    launches = tuple(each for each in found if each)
+    return tuple(each for each in launches if not each.guessed) or launches
+
+
+def _directories(launches: tuple[Launch, ...], all_: Iterable[str]) -> tuple[str, ...]:
+    """The directories whose sources decide the language."""
+    return tuple(each.directory for each in launches) or tuple(all_)
+
+
+def _kotlin(files: AppFiles, directories: tuple[str, ...], *, compiled: bool) -> Evidence | None:
+    """The first Kotlin source, when the build compiles Kotlin, or when nothing there is Java."""
+    for directory in directories:
+        found = mainclass.sources(files, directory)
+        source = next((file for file in found if file.endswith(".kt")), None)
+        if source and (compiled or not any(file.endswith(".java") for file in found)):
+            return Evidence(file=source, reason="a Kotlin source")
+    return None
+
+
+def _kotlin_version(files: AppFiles, settings: Settings, found: Found) -> tuple[Version, tuple[str, ...]]:
+    forced = base.forced(settings, KOTLIN)
+    stated = [_statement(forced.value, source=forced.source)] if forced else []
+    text = files.read_text(".kotlin-version")
+    if text and text.strip():
+        stated.append(_statement(text, source=".kotlin-version", file=".kotlin-version"))
+    said = next(_compilers(found.work), None)
+    if said is not None:
+        # What a build file computes may look like anything; it decides nothing here.
+        with suppress(LangError):
+            stated.append(_statement(said[0], source=said[1]))
+    stated += versions.tool_files(files, (KOTLIN,), _statement)
+    return versions.resolve(stated, settings=settings, table=KOTLIN, default=_KOTLIN_DEFAULT, line=2)
+
+
+def _compilers(work: maven.Project | gradle.Build) -> Iterator[tuple[str, str]]:
+    """The versions of Kotlin that the modules are compiled with, and where they stand."""
+    if isinstance(work, maven.Project):
+        found = [maven.kotlin(module) for module in work.modules]
+    else:
+        found = [gradle.kotlin(work, project) for project in work.projects]
+    for said in found:
+        if said and said[0]:
+            yield said[0], said[1]
+
+
+def _statement(text: str, *, source: str, file: str | None = None) -> versions.Statement:
+    return versions.exact(text.strip(), source=source, file=file, hint=_KOTLIN_HINT)

@@ -1,0 +1,263 @@
+"""A Maven project: its poms, what of it can be started, and what it says of the Java release."""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+
+from langs import jvm, mainclass, pom, properties, versions
+from langs.errors import LangError
+from langs.files import AppFiles
+from langs.launch import Kind, Launch
+from langs.model import Evidence
+from langs.pom import Plugin, Pom
+
+WRAPPER: Final = ".mvn/wrapper/maven-wrapper.properties"
+
+_MAX_MODULES: Final = 500
+_MAX_PARENTS: Final = 20
+_BOOT: Final = "org.springframework.boot:spring-boot-maven-plugin"
+_QUARKUS: Final = frozenset({"io.quarkus:quarkus-maven-plugin", "io.quarkus.platform:quarkus-maven-plugin"})
+_MICRONAUT: Final = "io.micronaut.maven:micronaut-maven-plugin"
+_SHADE: Final = f"{pom.MAVEN}:maven-shade-plugin"
+_ASSEMBLY: Final = f"{pom.MAVEN}:maven-assembly-plugin"
+_JAR: Final = f"{pom.MAVEN}:maven-jar-plugin"
+_COMPILER: Final = f"{pom.MAVEN}:maven-compiler-plugin"
+_KOTLIN: Final = "org.jetbrains.kotlin:kotlin-maven-plugin"
+_EXEC: Final = "org.codehaus.mojo:exec-maven-plugin"
+_LEVELS: Final = ("java.version", "maven.compiler.release", "maven.compiler.target", "maven.compiler.source")
+_LAST: Final = "kotlin.compiler.jvmTarget"
+_MAIN_PROPERTIES: Final = ("start-class", "exec.mainClass", "mainClass", "main.class")
+_ENCODING: Final = re.compile(rb"""encoding=["'](?:ISO-8859-1|iso-8859-1|latin1|windows-1252)["']""")
+
+_Found: TypeAlias = tuple[Kind, str | None, Evidence]
+"""How it is started, the main class where it is known, and what shows it."""
+
+
+class Module(msgspec.Struct, frozen=True, kw_only=True):
+    """One module of the reactor."""
+
+    directory: str
+    """Relative to the app's; empty for the app's own."""
+    lineage: tuple[Pom, ...]
+    """Its pom and the parents that are in the app, the nearest first."""
+
+    @property
+    def pom(self) -> Pom:
+        """Its own pom."""
+        return self.lineage[0]
+
+    def plugins(self, *names: str) -> Iterator[Plugin]:
+        """Its own and inherited plugins that go by one of `names`: `group:artifact`."""
+        for each in self.lineage:
+            for plugin in each.plugins:
+                group = pom.resolve(plugin.group, self.lineage)
+                if f"{group}:{plugin.artifact}" in names:
+                    yield plugin
+
+    def value(self, name: str, *plugins: str) -> str | None:
+        """The first resolved text of the element `name` in one of these plugins, or in what is managed for them."""
+        managed = (plugin for each in self.lineage for plugin in each.managed)
+        chosen = {plugin.artifact for plugin in self.plugins(*plugins)}
+        for plugin in (*self.plugins(*plugins), *(plugin for plugin in managed if plugin.artifact in chosen)):
+            for text in plugin.values.get(name, ()):
+                resolved = pom.resolve(text, self.lineage)
+                if resolved is not None:
+                    return resolved
+        return None
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """All modules of the app, the root first, and all pom files that Maven reads."""
+
+    modules: tuple[Module, ...]
+    files: tuple[str, ...]
+    wrapped: bool
+    """Whether the wrapper can be used: its script and its properties are there."""
+
+    @property
+    def root(self) -> Module:
+        """The module of the app's directory."""
+        return self.modules[0]
+
+    @property
+    def reactor(self) -> bool:
+        """Whether there are modules below the root."""
+        return len(self.modules) > 1
+
+
+def read(files: AppFiles) -> Project | None:
+    """The project whose root pom is the app's pom.xml; None without one.
+
+    Raises:
+        LangError: a pom cannot be understood, or a module lies outside of the app.
+    """
+    poms: dict[str, Pom] = {}
+    pending = [pom.FILE]
+    found: list[str] = []
+    while pending and len(found) < _MAX_MODULES:
+        file = pending.pop(0)
+        if file in found or _pom(files, file, poms) is None:
+            continue
+        found.append(file)
+        pending += [_module_file(files, file, module) for module in poms[file].modules]
+    if not found:
+        return None
+    modules = tuple(
+        Module(directory=posixpath.dirname(file), lineage=tuple(_lineage(files, poms[file], poms))) for file in found
+    )
+    return Project(
+        modules=modules,
+        files=tuple(poms),
+        wrapped=files.exists("mvnw") and files.exists(WRAPPER),
+    )
+
+
+def launch(files: AppFiles, module: Module) -> Launch | None:
+    """How what the module makes is started, or None when nothing shows that it is more than a library."""
+    if module.pom.packaging not in {"jar", "war", "quarkus", "${packaging}"}:
+        return None
+    found = _framework(files, module) or _stated_main(module)
+    if found is None and module.pom.packaging != "war":
+        source = mainclass.find(files, module.directory)
+        found = (Kind.THIN, source[0], Evidence(file=source[1], reason="a main method")) if source else None
+    if found is None:
+        return None
+    kind, main, evidence = found
+    guessed = evidence.file != module.pom.file
+    return Launch(kind=kind, main=main, directory=module.directory, evidence=evidence, guessed=guessed)
+
+
+def _framework(files: AppFiles, module: Module) -> _Found | None:
+    """What the plugin of a framework makes of the module."""
+    if next(module.plugins(*_QUARKUS), None):
+        return Kind.QUARKUS, None, Evidence(file=module.pom.file, reason="a Quarkus app")
+    if next(module.plugins(_MICRONAUT), None):
+        return Kind.MICRONAUT, None, Evidence(file=module.pom.file, reason="a Micronaut app")
+    boot = next(module.plugins(_BOOT), None)
+    if boot is None or "true" in boot.values.get("skip", ()):
+        return None
+    # Inherited by all modules of a project, it makes apps only of those that have something to start.
+    if boot in module.pom.plugins or mainclass.find(files, module.directory):
+        return Kind.BOOT, None, Evidence(file=module.pom.file, reason="a Spring Boot app")
+    return None
+
+
+def _stated_main(module: Module) -> _Found | None:
+    """The main class that the pom names, and whether a plugin packs everything into one jar with it."""
+    packed = (_SHADE, _ASSEMBLY)
+    main = mainclass.legal(module.value("mainClass", *packed) or module.value("Main-Class", *packed))
+    if main:
+        return Kind.FAT, main, Evidence(file=module.pom.file, reason="a jar with everything in it and a main class")
+    main = mainclass.legal(module.value("mainClass", _JAR, _EXEC, _KOTLIN))
+    for name in _MAIN_PROPERTIES:
+        said = pom.stated(name, module.lineage)
+        main = main or mainclass.legal(said[0] if said else None)
+    return (Kind.THIN, main, Evidence(file=module.pom.file, reason="a main class")) if main else None
+
+
+def java_release(module: Module) -> Iterator[versions.Statement]:
+    """What the poms say of the Java release, in order.
+
+    Raises:
+        LangError: something else than a release stands there.
+    """
+    toolchain = module.value("version", f"{pom.MAVEN}:maven-toolchains-plugin")
+    if toolchain and toolchain[0].isdigit():
+        yield jvm.statement(toolchain, source=f"{module.pom.file} toolchain", file=module.pom.file)
+    for name in _LEVELS:
+        said = pom.stated(name, module.lineage)
+        if said:
+            yield jvm.level(said[0], source=f"{said[1]} {name}", file=said[1])
+    for name in ("release", "target", "source"):
+        value = module.value(name, _COMPILER)
+        if value:
+            yield jvm.level(value, source=f"{module.pom.file} maven-compiler-plugin {name}", file=module.pom.file)
+    target = module.value("jvmTarget", _KOTLIN)
+    if target:
+        yield jvm.level(target, source=f"{module.pom.file} kotlin-maven-plugin jvmTarget", file=module.pom.file)
+    said = pom.stated(_LAST, module.lineage)
+    if said:
+        yield jvm.level(said[0], source=f"{said[1]} {_LAST}", file=said[1])
+
+
+def kotlin(module: Module) -> tuple[str | None, str] | None:
+    """The version of the Kotlin plugin that the module is compiled with, and where it stands; None without Kotlin."""
+    plugin = next(module.plugins(_KOTLIN), None)
+    if plugin is None:
+        return None
+    managed = (each for above in module.lineage for each in above.managed if each.artifact == plugin.artifact)
+    for each in (plugin, *managed):
+        value = pom.resolve(each.version, module.lineage) if each.version else None
+        if value:
+            return value, f"{module.pom.file} kotlin-maven-plugin"
+    said = pom.stated("kotlin.version", module.lineage)
+    return (said[0], f"{said[1]} kotlin.version") if said else (None, module.pom.file)
+
+
+def manifests(files: AppFiles, project: Project) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What Maven reads before any source, grouped by the directory it goes to."""
+    groups: dict[str, list[str]] = {}
+    for file in project.files:
+        groups.setdefault(posixpath.dirname(file), []).append(file)
+    if project.wrapped:
+        groups[""].append("mvnw")
+    found = [(f"./{directory}/" if directory else "./", tuple(names)) for directory, names in groups.items()]
+    if files.has_directory(".mvn"):
+        found.insert(1, ("./.mvn/", (".mvn",)))
+    return tuple(found)
+
+
+def wrapper_version(files: AppFiles) -> str | None:
+    """The version of Maven that the wrapper fetches."""
+    url = properties.parse(files.read_text(WRAPPER) or "").get("distributionUrl", "")
+    match = re.search(r"apache-maven-([0-9][0-9.]*[0-9])", url, re.ASCII)
+    return match[1] if match else None
+
+
+def _pom(files: AppFiles, file: str, known: dict[str, Pom]) -> Pom | None:
+    if file not in known:
+        text = _text_of(files, file)
+        if text is None:
+            return None
+        known[file] = pom.parse(text, file)
+    return known[file]
+
+
+def _text_of(files: AppFiles, file: str) -> str | None:
+    data = files.read_bytes(file)
+    if data is not None and _ENCODING.search(data[:200]):
+        return data.decode("latin-1").replace("\r\n", "\n")
+    return None if data is None else files.read_text(file)
+
+
+def _module_file(files: AppFiles, above: str, module: str) -> str:
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(above), module))
+    if path.startswith(("../", "/")) or path == "..":
+        raise LangError(
+            f"the module {module[:80]!r} lies outside of the app's directory, which is all that its build sees",
+            file=above,
+            hint="Build from the directory that holds all modules.",
+        )
+    return path if path.endswith(".xml") and files.exists(path) else posixpath.join(path, pom.FILE)
+
+
+def _lineage(files: AppFiles, first: Pom, known: dict[str, Pom]) -> Iterator[Pom]:
+    """A pom and those above it that are in the app."""
+    each: Pom | None = first
+    for _ in range(_MAX_PARENTS):
+        if each is None:
+            return
+        yield each
+        above = each.parent
+        if above is None or not above.relative_path:
+            return
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(each.file), above.relative_path))
+        if path.startswith(("../", "/")) or path == "..":
+            return
+        file = path if path.endswith(".xml") else posixpath.join(path, pom.FILE)
+        each = _pom(files, file, known)
+        if each is not None and each.artifact != above.artifact:
+            return
