@@ -73,8 +73,12 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
         return self.projects[0]
 
 
-def read(files: AppFiles) -> Build | None:
+def read(files: AppFiles, limit: int = _MAX_PROJECTS) -> Build | None:
     """The build in the app's directory; None where nothing is Gradle's.
+
+    Args:
+        files: the app.
+        limit: how many projects are read.
 
     Raises:
         LangError: a project lies outside of the app, or a file cannot be understood.
@@ -87,7 +91,7 @@ def read(files: AppFiles) -> Build | None:
     root = _project(files, "", (settings.project if settings else None) or "app", values, frozenset())
     below = root.script.below if root.script else frozenset[str]()
     found = {"": root}
-    for path in (settings.includes if settings else ())[:_MAX_PROJECTS]:
+    for path in (settings.includes if settings else ())[:limit]:
         directory = _inside(path, file or "")
         if directory not in found:
             found[directory] = _project(files, directory, posixpath.basename(directory), values, below)
@@ -95,8 +99,14 @@ def read(files: AppFiles) -> Build | None:
     return Build(projects=tuple(found.values()), values=values, settings=settings, wrapped=wrapped)
 
 
-def launch(files: AppFiles, project: Project) -> Launch | None:
-    """How what the project makes is started, or None when nothing shows that it is more than a library."""
+def launch(files: AppFiles, project: Project, *, guess: bool = True) -> Launch | None:
+    """How what the project makes is started, or None when nothing shows that it is more than a library.
+
+    Args:
+        files: the app.
+        project: one of its projects.
+        guess: whether a main method in its sources is enough.
+    """
     script = project.script
     plugins = project.plugins
     if plugins & _OTHERS or not plugins & (_JVM | _DISTRIBUTIONS | _FRAMEWORKS):
@@ -109,7 +119,7 @@ def launch(files: AppFiles, project: Project) -> Launch | None:
     kind = _kind(plugins)
     # What all projects inherit makes apps only of those that have something to start.
     surely = kind is not None and bool(applied & (_FRAMEWORKS | _DISTRIBUTIONS))
-    source = None if stated or surely else mainclass.find(files, project.directory)
+    source = mainclass.find(files, project.directory) if guess and not stated and not surely else None
     main = stated or (source[0] if source else None)
     if main is None and not surely:
         return None
@@ -135,6 +145,18 @@ def launch(files: AppFiles, project: Project) -> Launch | None:
         war="war" in plugins,
         script=mainclass.script((script.application if script else None) or project.name) or "app",
     )
+
+
+def holder(files: AppFiles) -> AppFiles | None:
+    """The directory around the app whose settings include it; a build with settings of its own stands alone."""
+    if files.first(*SETTINGS):
+        return None
+    for above in files.enclosing:
+        file = above.first(*SETTINGS)
+        if file is not None:
+            settings = gradlescript.parse(above.read_text(file) or "", file, Values())
+            return above if files.root.relative_to(above.root).as_posix() in settings.includes else None
+    return None
 
 
 def task(launched: Launch) -> str:

@@ -8,84 +8,21 @@ What starts is a copy of what the build made, under a name that no version chang
 may name any file of the build, so that the image then holds the whole directory as well.
 """
 
-import functools
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import Final
 
 import msgspec
 
-from langs import base, commands, gradle, jvm, launch, mainclass, maven, procfile, versions
+from langs import base, commands, gradle, jvm, jvmproject, launch, maven, procfile
 from langs.errors import LangError
 from langs.files import AppFiles
+from langs.jvmproject import Found
 from langs.launch import Kind, Launch
 from langs.model import AppBuild, CacheMount, Detection, Evidence, Process, Settings, Version
 
-JAVA: Final = "java"
-KOTLIN: Final = "kotlin"
 PROGRAMS: Final = frozenset({"java", "gradle", "gradlew", "mvn", "mvnw"})
 
-_KOTLIN_DEFAULT: Final = "2.1.0"
-_KOTLIN_HINT: Final = "Write a Kotlin version, such as 2.1 or 2.1.0."
 _GO_OFFLINE: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 """The newest whose Maven may be as old as a wrapper's: it works with 3.2.5."""
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A project of Maven or a build of Gradle."""
-
-    file: str
-    work: maven.Project | gradle.Build
-    launches: tuple[Launch, ...] = ()
-    """What of it can be started."""
-    kotlin: Evidence | None = None
-    """What shows that its sources are Kotlin; None for Java."""
-
-    @property
-    def tool(self) -> str:
-        """What builds it."""
-        return "maven" if isinstance(self.work, maven.Project) else "gradle"
-
-    @property
-    def language(self) -> str:
-        """What its sources are written in."""
-        return KOTLIN if self.kotlin else JAVA
-
-
-@functools.lru_cache(maxsize=1)
-def find(files: AppFiles) -> Found | None:
-    """What Maven or Gradle builds here; the answer is kept for the next language that asks of the same app.
-
-    Raises:
-        LangError: a file cannot be understood.
-    """
-    project = maven.read(files)
-    if project is not None:
-        launches = _strongest(maven.launch(files, module) for module in project.modules)
-        return Found(
-            file=project.root.pom.file,
-            work=project,
-            launches=launches,
-            kotlin=_kotlin(
-                files,
-                _directories(launches, (module.directory for module in project.modules)),
-                compiled=any(maven.kotlin(module) for module in project.modules),
-            ),
-        )
-    build = gradle.read(files)
-    if build is None:
-        return None
-    launches = _strongest(gradle.launch(files, project) for project in build.projects)
-    return Found(
-        file=files.first(*gradle.BUILDS, *gradle.SETTINGS) or gradle.SETTINGS[0],
-        work=build,
-        launches=launches,
-        kotlin=_kotlin(
-            files,
-            _directories(launches, (project.directory for project in build.projects)),
-            compiled=any(gradle.kotlin(build, project) for project in build.projects),
-        ),
-    )
 
 
 def detect(files: AppFiles, language: str) -> Detection | None:
@@ -94,7 +31,7 @@ def detect(files: AppFiles, language: str) -> Detection | None:
     Raises:
         LangError: a file cannot be understood.
     """
-    found = find(files)
+    found = jvmproject.find(files)
     if found is None or found.language != language:
         return None
     tool = "a Maven project" if found.tool == "maven" else "a Gradle build"
@@ -108,22 +45,23 @@ def detect(files: AppFiles, language: str) -> Detection | None:
         language=language,
         evidence=tuple(evidence),
         package_manager=found.tool,
-        is_app=wished or len(found.launches) == 1,
+        is_app=(wished or len(found.launches) == 1) and not jvmproject.held(files, found),
     )
 
 
 def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild:
-    """A build image with Maven or Gradle, a runtime image with a JVM and what starts.
+    """A build image with Maven or Gradle, a runtime image with a JVM and what starts; the version is Java's.
 
     Raises:
         LangError: nothing or too much can be started, or a file cannot be understood.
     """
-    found = find(files)
+    found = jvmproject.find(files)
     if found is None:
         raise LangError(
             "there is no pom.xml and no build of Gradle",
             hint=f"Put one of them here. {base.DOCKERFILE_HINT}",
         )
+    jvmproject.refuse_held(files, found)
     declared = procfile.read(files)
     launched = _target(settings, declared, found)
     start = base.start(settings, declared, launch.command(launched, settings) if launched else None)
@@ -151,11 +89,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         },
         asks=("maven",),
     )
-    version, warnings = (plan.java, ()) if detection.language == JAVA else _kotlin_version(files, settings, found)
     return AppBuild(
         language=detection.language,
-        version=version,
-        runtime_version=None if detection.language == JAVA else plan.java,
+        version=plan.java,
         package_manager=detection.package_manager or found.tool,
         dockerfile=text,
         dockerfile_path=None,
@@ -166,7 +102,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         cache=(plan.mount,),
         evidence=detection.evidence,
         considered=detection.considered,
-        warnings=(*plan.warnings, *warnings),
+        warnings=plan.warnings,
     )
 
 
@@ -257,54 +193,3 @@ def _target(settings: Settings, declared: tuple[Process, ...], found: Found) -> 
         file=found.file,
         hint=f"Set {base.RUN_SETTING} to a command with the path of one: `java -jar NAME/target/NAME.jar`.",
     )
-
-
-def _strongest(found: Iterable[Launch | None]) -> tuple[Launch, ...]:
-    """All that builds say can be started; where they say nothing, what has a main method."""
-    launches = tuple(each for each in found if each)
-    return tuple(each for each in launches if not each.guessed) or launches
-
-
-def _directories(launches: tuple[Launch, ...], all_: Iterable[str]) -> tuple[str, ...]:
-    """The directories whose sources decide the language."""
-    return tuple(each.directory for each in launches) or tuple(all_)
-
-
-def _kotlin(files: AppFiles, directories: tuple[str, ...], *, compiled: bool) -> Evidence | None:
-    """The first Kotlin source, when the build compiles Kotlin, or when nothing there is Java."""
-    for directory in directories:
-        found = mainclass.sources(files, directory)
-        source = next((file for file in found if file.endswith(".kt")), None)
-        if source and (compiled or not any(file.endswith(".java") for file in found)):
-            return Evidence(file=source, reason="a Kotlin source")
-    return None
-
-
-def _kotlin_version(files: AppFiles, settings: Settings, found: Found) -> tuple[Version, tuple[str, ...]]:
-    forced = base.forced(settings, KOTLIN)
-    stated = [_statement(forced.value, source=forced.source)] if forced else []
-    text = files.read_text(".kotlin-version")
-    if text and text.strip():
-        stated.append(_statement(text, source=".kotlin-version", file=".kotlin-version"))
-    said = next(_compilers(found.work), None)
-    if said is not None:
-        # What a build file computes may look like anything; it decides nothing here.
-        with suppress(LangError):
-            stated.append(_statement(said[0], source=said[1]))
-    stated += versions.tool_files(files, (KOTLIN,), _statement)
-    return versions.resolve(stated, settings=settings, table=KOTLIN, default=_KOTLIN_DEFAULT, line=2)
-
-
-def _compilers(work: maven.Project | gradle.Build) -> Iterator[tuple[str, str]]:
-    """The versions of Kotlin that the modules are compiled with, and where they stand."""
-    if isinstance(work, maven.Project):
-        found = [maven.kotlin(module) for module in work.modules]
-    else:
-        found = [gradle.kotlin(work, project) for project in work.projects]
-    for said in found:
-        if said and said[0]:
-            yield said[0], said[1]
-
-
-def _statement(text: str, *, source: str, file: str | None = None) -> versions.Statement:
-    return versions.exact(text.strip(), source=source, file=file, hint=_KOTLIN_HINT)

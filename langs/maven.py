@@ -88,8 +88,12 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.modules) > 1
 
 
-def read(files: AppFiles) -> Project | None:
+def read(files: AppFiles, limit: int = _MAX_MODULES) -> Project | None:
     """The project whose root pom is the app's pom.xml; None without one.
+
+    Args:
+        files: the app.
+        limit: how many modules are read.
 
     Raises:
         LangError: a pom cannot be understood, or a module lies outside of the app.
@@ -97,7 +101,7 @@ def read(files: AppFiles) -> Project | None:
     poms: dict[str, Pom] = {}
     pending = [pom.FILE]
     found: list[str] = []
-    while pending and len(found) < _MAX_MODULES:
+    while pending and len(found) < limit:
         file = pending.pop(0)
         if file in found or _pom(files, file, poms) is None:
             continue
@@ -115,12 +119,18 @@ def read(files: AppFiles) -> Project | None:
     )
 
 
-def launch(files: AppFiles, module: Module) -> Launch | None:
-    """How what the module makes is started, or None when nothing shows that it is more than a library."""
+def launch(files: AppFiles, module: Module, *, guess: bool = True) -> Launch | None:
+    """How what the module makes is started, or None when nothing shows that it is more than a library.
+
+    Args:
+        files: the app.
+        module: one of its modules.
+        guess: whether a main method in its sources is enough.
+    """
     if module.pom.packaging not in {"jar", "war", "quarkus", "${packaging}"}:
         return None
     found = _framework(files, module) or _stated_main(module)
-    if found is None and module.pom.packaging != "war":
+    if found is None and guess and module.pom.packaging != "war":
         source = mainclass.find(files, module.directory)
         found = (Kind.THIN, source[0], Evidence(file=source[1], reason="a main method")) if source else None
     if found is None:
@@ -156,6 +166,34 @@ def _stated_main(module: Module) -> _Found | None:
         said = pom.stated(name, module.lineage)
         main = main or mainclass.legal(said[0] if said else None)
     return (Kind.THIN, main, Evidence(file=module.pom.file, reason="a main class")) if main else None
+
+
+def holder(files: AppFiles) -> AppFiles | None:
+    """The outermost directory around the app whose project has it as a module, itself or through others."""
+    found: AppFiles | None = None
+    for above in files.enclosing:
+        path = (found or files).root.relative_to(above.root).as_posix()
+        parent = _pom(above, pom.FILE, {})
+        named = [posixpath.normpath(name) for name in parent.modules] if parent else []
+        if path in named or posixpath.join(path, pom.FILE) in named:
+            found = above
+    return found
+
+
+def inherits(files: AppFiles) -> bool:
+    """Whether the app's pom inherits from one that lies around the app's directory."""
+    own = _pom(files, pom.FILE, {})
+    above = own.parent if own else None
+    if above is None or not above.relative_path:
+        return False
+    for around in files.enclosing:
+        depth = files.root.relative_to(around.root).as_posix()
+        file = posixpath.normpath(posixpath.join(depth, above.relative_path))
+        file = file if file.endswith(".xml") else posixpath.join(file, pom.FILE)
+        if not file.startswith("..") and not posixpath.isabs(file) and not file.startswith(f"{depth}/"):
+            found = _pom(around, file, {})
+            return found is not None and found.artifact == above.artifact
+    return False
 
 
 def java_release(module: Module) -> Iterator[versions.Statement]:

@@ -68,7 +68,10 @@ def test_whatever_is_stated_the_release_is_a_legal_tag(text: str) -> None:
         ({}, ("21", "default")),
         ({"mise.toml": '[tools]\njava = "temurin-17"\n'}, ("17", "mise.toml")),
         ({".tool-versions": "java zulu-11.0.1\n"}, ("11", ".tool-versions")),
-        ({"system.properties": "java.runtime.version=17\n", ".tool-versions": "java 17\n"}, ("17", "system.properties")),
+        (
+            {"system.properties": "java.runtime.version=17\n", ".tool-versions": "java 17\n"},
+            ("17", "system.properties"),
+        ),
         ({".sdkmanrc": "# c\njava=21.0.2-tem\n", "system.properties": "java.runtime.version=21"}, ("21", ".sdkmanrc")),
         ({".java-version": "11.0\n", ".sdkmanrc": "java=11.0.2-tem\n"}, ("11", ".java-version")),
     ],

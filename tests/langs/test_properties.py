@@ -18,7 +18,10 @@ from langs import properties
         ("a\\=b=c\\u0041\\t.", {"a=b": "cA\t."}),
         ("a=b\r\nc=d\re=f", {"a": "b", "c": "d", "e": "f"}),
         ("a=1\na=2", {"a": "2"}),
-        ("distributionUrl=https\\://example.org/gradle-8.5-bin.zip", {"distributionUrl": "https://example.org/gradle-8.5-bin.zip"}),
+        (
+            "distributionUrl=https\\://example.org/gradle-8.5-bin.zip",
+            {"distributionUrl": "https://example.org/gradle-8.5-bin.zip"},
+        ),
         ("a=#b", {"a": "#b"}),
         ("a=b\\", {"a": "b"}),
     ],

@@ -1,0 +1,143 @@
+"""What Maven or Gradle builds in an app's directory, and what in the directories around it holds it as a module."""
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from langs import base, gradle, mainclass, maven
+from langs.errors import LangError
+from langs.files import AppFiles
+from langs.launch import Launch
+from langs.model import Evidence
+
+JAVA: Final = "java"
+KOTLIN: Final = "kotlin"
+
+_LOOKED_AT: Final = 40
+"""How many modules of a project around the app are looked at, once for each of them."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A project of Maven or a build of Gradle."""
+
+    file: str
+    work: maven.Project | gradle.Build
+    launches: tuple[Launch, ...] = ()
+    """What of it can be started."""
+    kotlin: Evidence | None = None
+    """What shows that its sources are Kotlin; None for Java."""
+
+    @property
+    def tool(self) -> str:
+        """What builds it."""
+        return "maven" if isinstance(self.work, maven.Project) else "gradle"
+
+    @property
+    def language(self) -> str:
+        """What its sources are written in."""
+        return KOTLIN if self.kotlin else JAVA
+
+
+@functools.lru_cache(maxsize=1)
+def find(files: AppFiles) -> Found | None:
+    """What Maven or Gradle builds here; the answer is kept for the next language that asks of the same app.
+
+    Raises:
+        LangError: a file cannot be understood.
+    """
+    project = maven.read(files)
+    if project is not None:
+        launches = _strongest(maven.launch(files, module) for module in project.modules)
+        return Found(
+            file=project.root.pom.file,
+            work=project,
+            launches=launches,
+            kotlin=_kotlin(
+                files,
+                _directories(launches, (module.directory for module in project.modules)),
+                compiled=any(maven.kotlin(module) for module in project.modules),
+            ),
+        )
+    build = gradle.read(files)
+    if build is None:
+        return None
+    launches = _strongest(gradle.launch(files, project) for project in build.projects)
+    return Found(
+        file=files.first(*gradle.BUILDS, *gradle.SETTINGS) or gradle.SETTINGS[0],
+        work=build,
+        launches=launches,
+        kotlin=_kotlin(
+            files,
+            _directories(launches, (project.directory for project in build.projects)),
+            compiled=any(gradle.kotlin(build, project) for project in build.projects),
+        ),
+    )
+
+
+def held(files: AppFiles, found: Found) -> bool:
+    """Whether the app is what the project around it makes: that is built, and not its one module that starts."""
+    if isinstance(found.work, maven.Project):
+        above = maven.holder(files)
+        project = maven.read(above, _LOOKED_AT) if above else None
+        modules = project.modules if above and project else ()
+        starts = [maven.launch(above, each, guess=False) for each in modules] if above else []
+    else:
+        above = gradle.holder(files)
+        around = gradle.read(above, _LOOKED_AT) if above else None
+        projects = around.projects if around else ()
+        starts = [gradle.launch(above, each, guess=False) for each in projects] if above else []
+    return above is not None and len(starts) < _LOOKED_AT and sum(each is not None for each in starts) <= 1
+
+
+def refuse_held(files: AppFiles, found: Found) -> None:
+    """Built alone, a module lacks what it inherits and its neighbours."""
+    if isinstance(found.work, maven.Project):
+        above = maven.holder(files) if maven.inherits(files) else None
+    else:
+        above = gradle.holder(files)
+    if above is not None:
+        path = files.root.relative_to(above.root).as_posix()
+        raise LangError(
+            f"this is a module of the project in {above.root.name[:80]!r}, which it cannot be built without",
+            file=found.file,
+            hint=f"Build that directory, with {base.RUN_SETTING} set to a command that names {path[:80]}/.",
+        )
+
+
+def _strongest(found: Iterable[Launch | None]) -> tuple[Launch, ...]:
+    """All that builds say can be started; where they say nothing, what has a main method."""
+    launches = tuple(each for each in found if each)
+    return tuple(each for each in launches if not each.guessed) or launches
+
+
+def _directories(launches: tuple[Launch, ...], all_: Iterable[str]) -> tuple[str, ...]:
+    """The directories whose sources decide the language."""
+    return tuple(each.directory for each in launches) or tuple(all_)
+
+
+def _kotlin(files: AppFiles, directories: tuple[str, ...], *, compiled: bool) -> Evidence | None:
+    """The first Kotlin source, when the build compiles Kotlin, or when nothing there is Java."""
+    for directory in directories:
+        found = mainclass.sources(files, directory)
+        source = next((file for file in found if file.endswith(".kt")), None)
+        if source and (compiled or not any(file.endswith(".java") for file in found)):
+            return Evidence(file=source, reason="a Kotlin source")
+    return None
+
+
+def compilers(files: AppFiles) -> Iterator[tuple[str, str]]:
+    """The versions of Kotlin that the app's modules are compiled with, and where they stand.
+
+    Raises:
+        LangError: a file cannot be understood.
+    """
+    work = (found := find(files)) and found.work
+    if isinstance(work, maven.Project):
+        said = [maven.kotlin(module) for module in work.modules]
+    else:
+        said = [gradle.kotlin(work, project) for project in work.projects] if work else []
+    for each in said:
+        if each and each[0]:
+            yield each[0], each[1]
