@@ -226,7 +226,7 @@ class _Reader:
         constant = _CONSTANT.search(names)
         if constant:
             return constant[1].replace("_", ".")
-        catalog = re.match(r"libs\.versions\.(.+?)(?:\.get)?(?:\.toInt)?$", names)
+        catalog = re.search(r"\blibs\.versions\.(.+?)(?:\.get)?(?:\.toInt)?$", names)
         if catalog:
             return self._known.versions.get(catalog[1])
         inside = next((token.text for token in piece if token.kind in {Kind.STRING, Kind.NUMBER}), None)

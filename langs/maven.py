@@ -279,7 +279,7 @@ def _module_file(files: AppFiles, above: str, module: str) -> str:
             file=above,
             hint="Build from the directory that holds all modules.",
         )
-    return path if path.endswith(".xml") and files.exists(path) else posixpath.join(path, pom.FILE)
+    return path if path.endswith(".xml") and files.exists(path) else posixpath.normpath(posixpath.join(path, pom.FILE))
 
 
 def _lineage(files: AppFiles, first: Pom, known: dict[str, Pom]) -> Iterator[Pom]:

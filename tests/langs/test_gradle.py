@@ -393,3 +393,25 @@ def test_any_catalog_is_understood_or_an_error(text: str) -> None:
             return
 
     assert all(isinstance(version, str) for version in found.versions.values())
+
+
+def test_a_project_that_settings_above_include_is_a_part_of_their_build(write: Write) -> None:
+    root = write(
+        {
+            "settings.gradle": "include 'api', 'lib'",
+            "build.gradle": "",
+            "api/build.gradle": "plugins { id 'application' }\nmainClassName = 'a.Main'",
+            "lib/build.gradle": "plugins { id 'java-library' }",
+            "other/build.gradle": "plugins { id 'application' }\nmainClassName = 'a.Main'",
+        }
+    )
+
+    found = {
+        name: detection.is_app
+        for name in (".", "api", "lib", "other")
+        if (detection := langs.detect(root / name, Settings(), within=root))
+    }
+
+    assert found == {".": True, "api": False, "lib": False, "other": True}
+    with pytest.raises(LangError, match="cannot be built without"):
+        langs.build(root / "api", Settings(), within=root)

@@ -349,3 +349,75 @@ def test_any_pom_is_understood_or_an_error(text: str) -> None:
         return
 
     assert found.packaging
+
+
+@pytest.mark.parametrize(
+    ("files", "apps"),
+    [
+        pytest.param(
+            {
+                "pom.xml": project(modules("lib", "web")),
+                "lib/pom.xml": module("lib"),
+                "web/pom.xml": module("web", plugins(BOOT.format(""))),
+            },
+            {"."},
+            id="one of the modules starts: all of it is one app",
+        ),
+        pytest.param(
+            {
+                "pom.xml": project(modules("api", "web")),
+                "api/pom.xml": module("api", plugins(BOOT.format(""))),
+                "web/pom.xml": module("web", plugins(BOOT.format(""))),
+            },
+            {"api", "web"},
+            id="several start: each is an app",
+        ),
+        pytest.param(
+            {
+                "pom.xml": project(modules("nested")),
+                "nested/pom.xml": module("nested", modules("web")),
+                "nested/web/pom.xml": module("web", plugins(BOOT.format(""))),
+            },
+            {"."},
+            id="a module's module",
+        ),
+        pytest.param(
+            {
+                "pom.xml": project("<packaging>pom</packaging>"),
+                "web/pom.xml": module("web", plugins(BOOT.format(""))),
+            },
+            {"web"},
+            id="a parent that does not know its child",
+        ),
+    ],
+)
+def test_a_monorepos_apps_are_the_outermost_that_start_one_thing(
+    write: Write, files: Mapping[str, str], apps: set[str]
+) -> None:
+    root = write(files)
+
+    found = {
+        directory
+        for directory in (str(Path(path).parent) for path in files)
+        if (detection := langs.detect(root / directory, Settings(), within=root)) is not None and detection.is_app
+    }
+
+    assert found == apps
+
+
+def test_a_module_that_inherits_from_above_is_not_built_alone(write: Write) -> None:
+    web = module("web", plugins(BOOT.format("")))
+    root = write({"pom.xml": project(modules("web")), "web/pom.xml": web})
+
+    with pytest.raises(LangError, match="cannot be built without") as caught:
+        langs.build(root / "web", Settings(), within=root)
+
+    assert caught.value.file == "pom.xml"
+    assert "web/" in caught.value.hint
+
+
+def test_a_module_with_a_parent_in_a_repository_is_built_alone(write: Write) -> None:
+    web = project(plugins(BOOT.format("")))
+    root = write({"pom.xml": project(modules("web")), "web/pom.xml": web})
+
+    assert "app.jar" in langs.build(root / "web", Settings(), within=root).dockerfile
