@@ -47,7 +47,9 @@ _FIRST: Final = ("run", "main", "start", "serve", "server", "web", "prod", "prod
 """Aliases that start an app, by convention; others follow in the file's order."""
 _NOT_FIRST: Final = frozenset({"dev", "test", "repl", "build", "nrepl", "outdated", "format", "lint"})
 _OLDEST_WITH_ARGUMENT_FILES: Final = 9
-_HINT: Final = f"Add `:main`, or an alias with `:main-opts`, or `web: java ...` to a Procfile, or set {base.RUN_SETTING}."
+_HINT: Final = (
+    f"Add `:main`, or an alias with `:main-opts`, or `web: java ...` to a Procfile, or set {base.RUN_SETTING}."
+)
 
 
 class _Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,15 +189,16 @@ def _leiningen(files: AppFiles, project: Project, wanted: str | None) -> _Plan:
 def _lein_start(files: AppFiles, project: Project, wanted: str | None) -> str | None:
     """What starts the uberjar: as `wanted` says, whatever of Leiningen that is made of."""
     main, environment, rest = project.main, "", ""
-    ring = project.ring
+    # What is no source of Clojure is a class of Java.
+    jar = project.ring or (main is not None and _source_of(files, main, project.source_paths) is None)
     if wanted is not None:
         match = _LEIN_RUN.fullmatch(wanted.strip())
         if match is None:
             _refuse_tools(wanted)
             return None
         main, environment, rest = match["main"] or main, match["env"], match["rest"] or ""
-        ring = ring and match["ring"] is not None
-    if ring or (main and _source_of(files, main, project.source_paths) is None):
+        jar = jar and match["main"] is None
+    if jar:
         return _checked(f"{environment}java -jar {_JAR}{rest}")
     if main is None:
         found = _mains(files, project.source_paths)
@@ -292,7 +295,7 @@ def _selected(aliases: tuple[str, ...]) -> str:
     for alias in aliases:
         if not _ALIAS.fullmatch(alias):
             raise LangError(
-                f"the alias {alias[:80]!r} cannot stand in a command", file=depsedn.FILE, hint="Use letters, digits, `-`."
+                f"the alias {alias[:80]!r} cannot stand in a command", file=depsedn.FILE, hint="Use letters and digits."
             )
     return " -A" + "".join(f":{alias}" for alias in aliases) if aliases else ""
 
@@ -341,7 +344,9 @@ def _namespace(name: str, file: str) -> str:
 
 def _plain(name: str, file: str) -> str:
     if not _PATH.fullmatch(name):
-        raise LangError(f"the jar's name {name[:80]!r} is no plain file name", file=file, hint="Use letters and digits.")
+        raise LangError(
+            f"the jar's name {name[:80]!r} is no plain file name", file=file, hint="Use letters and digits."
+        )
     return posixpath.basename(name)
 
 

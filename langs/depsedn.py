@@ -122,7 +122,9 @@ def parse_build(text: str) -> Build:
 
 def _libraries(alias: Form) -> Form:
     found = [
-        item for key in ("extra-deps", "replace-deps", "deps", "override-deps") for item in edn.form(alias.get(key)).items
+        item
+        for key in ("extra-deps", "replace-deps", "deps", "override-deps")
+        for item in edn.form(alias.get(key)).items
     ]
     return Form("{", tuple(found))
 

@@ -84,7 +84,7 @@ class Form(msgspec.Struct, frozen=True):
         """What a map, or the keywords at the end of a list such as `(defproject a "1" :key value)`, hold at a key."""
         return next((value for each, value in self.pairs() if each == key), None)
 
-    def pairs(self) -> "Iterator[tuple[Value, Value]]":
+    def pairs(self) -> Iterator["tuple[Value, Value]"]:
         """Keys and values of a map; of another form from its first keyword on."""
         items = self.items
         if self.kind != "{":

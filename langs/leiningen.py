@@ -1,4 +1,4 @@
-"""project.clj: what Leiningen would build, read without running it (https://cljdoc.org/d/leiningen, sample.project.clj)."""
+"""project.clj: what Leiningen would build, read without running it (leiningen's sample.project.clj)."""
 
 from typing import Final
 
@@ -81,8 +81,9 @@ def _name(project: Form) -> str | None:
 def _clojure(project: Form) -> str | None:
     for entry in edn.form(project.get("dependencies"), "[").items:
         dependency = edn.form(entry, "[").items
-        if dependency[:1] == (Symbol("org.clojure/clojure"),) and len(dependency) > 1 and isinstance(dependency[1], str):
-            return dependency[1]
+        version = dependency[1] if dependency[:1] == (Symbol("org.clojure/clojure"),) and len(dependency) > 1 else None
+        if isinstance(version, str):
+            return version
     return None
 
 

@@ -12,10 +12,12 @@ _MAX_SOURCES: Final = 500
 _PACKAGE: Final = re.compile(r"^package[ \t]++([A-Za-z_][\w.]*+)[ \t]*+[;{:]?[ \t]*+$", re.MULTILINE)
 _OBJECT: Final = re.compile(r"^(?:(?:private|final|case|sealed)[ \t]++)*object[ \t]++([A-Za-z_]\w*+)(.*)", re.MULTILINE)
 _STARTED: Final = re.compile(
-    r"\b(?:App|IOApp|ZIOApp|ZIOAppDefault|CommandIOApp|ResourceApp|TwitterServer|HttpServer|cask\.Main|MainRoutes|OxApp)\b"
+    r"\b(?:App|IOApp|ZIOApp|ZIOAppDefault|CommandIOApp|ResourceApp|OxApp|TwitterServer|cask\.Main|MainRoutes)\b"
 )
 """What an object extends that has a method `main`."""
-_METHOD: Final = re.compile(r"^[ \t]*+(?:override[ \t]++)?def[ \t]++main[ \t]*+\([^)=]{0,80}Array[ \t]*+\[", re.MULTILINE)
+_METHOD: Final = re.compile(
+    r"^[ \t]*+(?:override[ \t]++)?def[ \t]++main[ \t]*+\([^)=]{0,80}Array[ \t]*+\[", re.MULTILINE
+)
 _ANNOTATED: Final = re.compile(r"^@main[ \t\n]++(?:inline[ \t]++)?def[ \t]++([A-Za-z_]\w*+)", re.MULTILINE)
 
 

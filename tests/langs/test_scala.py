@@ -17,6 +17,7 @@ from tests.langs.conftest import Write
 MAIN = "object Main extends App {\n}\n"
 SOURCE = "src/main/scala/com/example/app/Main.scala"
 PACKAGER = 'addSbtPlugin("com.github.sbt" % "sbt-native-packager" % "1.11.1")\n'
+MILL = 'object web extends ScalaModule {\n  def scalaVersion = "3.3.6"\n}\nobject core extends ScalaModule\n'
 ASSEMBLY = 'addSbtPlugin("com.eed3si9n" % "sbt-assembly" % "2.3.1")\n'
 START = '{"scripts": {"start": "node server.js"}, "dependencies": {"express": "4"}}'
 
@@ -28,8 +29,9 @@ START = '{"scripts": {"start": "node server.js"}, "dependencies": {"express": "4
         pytest.param({"build.sbt": ""}, "scala", False, id="a library"),
         pytest.param({"build.sbt": "enablePlugins(PlayScala)"}, "scala", True, id="Play"),
         pytest.param({"other.sbt": "", "Main.scala": MAIN}, "scala", True, id="a build of another name"),
-        pytest.param({"build.mill": ""}, "scala", True, id="Mill"),
-        pytest.param({"build.sc": ""}, "scala", True, id="old Mill"),
+        pytest.param({"build.mill": MILL, "web/src/a/Main.scala": MAIN}, "scala", True, id="Mill"),
+        pytest.param({"build.sc": MILL}, "scala", False, id="a library of Mill"),
+        pytest.param({"build.mill.yaml": "extends: ScalaModule"}, "scala", True, id="Mill in YAML"),
         pytest.param({"main.scala": "//> using dep a::b:1\n"}, "scala", True, id="Scala CLI"),
         pytest.param({"package.json": START, "project/plan.md": ""}, "nodejs", True, id="a directory project/"),
         pytest.param({"package.json": START, "project/build.properties": ""}, "nodejs", True, id="build.properties"),
@@ -82,7 +84,7 @@ def test_main_classes_are_found(text: str, names: tuple[str, ...]) -> None:
             "bin/start",
         ),
         (
-            {"build.sbt": "lazy val a = (project in file(\".\")).enablePlugins(PlayScala)"},
+            {"build.sbt": 'lazy val a = (project in file(".")).enablePlugins(PlayScala)'},
             None,
             "sbt stage",
             "bin/start -Dhttp.port=$PORT",
@@ -96,6 +98,18 @@ def test_main_classes_are_found(text: str, names: tuple[str, ...]) -> None:
             "apps/web/target/universal/stage/bin/web",
             "sbt web/stage",
             "apps/web/target/universal/stage/bin/web",
+        ),
+        (
+            {"build.mill": MILL, "mill": "", ".mill-version": "1.0.1", "web/src/a/Main.scala": MAIN},
+            "./mill web.run",
+            "sh ./mill -i web.assembly",
+            "java -jar app.jar",
+        ),
+        (
+            {"build.sc": "object app extends RootModule with ScalaModule", "millw": "", "src/Main.scala": MAIN},
+            None,
+            "sh ./millw -i assembly",
+            "java -jar app.jar",
         ),
         (
             {"build.sbt": "enablePlugins(JavaAppPackaging)", "project/a.sbt": PACKAGER + ASSEMBLY},
@@ -118,9 +132,9 @@ def test_what_the_build_can_make_is_what_is_started(
     ("files", "match"),
     [
         ({"build.sbt": ""}, "no main class"),
-        ({"build.sbt": "", "src/main/scala/A.scala": MAIN, "src/main/scala/B.scala": "@main def b = 1"}, "several main"),
+        ({"build.sbt": "", "A.scala": MAIN, "src/main/scala/B.scala": "@main def b = 1"}, "several main classes"),
         (
-            {"build.sbt": "lazy val a = project.enablePlugins(PlayScala)\nlazy val b = project.enablePlugins(PlayScala)"},
+            {"build.sbt": "".join(f"lazy val {name} = project.enablePlugins(PlayScala)\n" for name in "ab")},
             "several projects can be packaged: a, b",
         ),
         ({"build.sbt": 'scalaVersion := "3\\nRUN id"', SOURCE: MAIN}, "not understood"),
@@ -128,7 +142,10 @@ def test_what_the_build_can_make_is_what_is_started(
         ({"build.sbt": "", "project/build.properties": "sbt.version=2.0.0", SOURCE: MAIN}, "sbt 2 is not supported"),
         ({"build.sbt": "", ".java-version": "22", SOURCE: MAIN}, "no image of sbt with Java 22"),
         ({"build.sbt": "", SOURCE: MAIN, "Procfile": "web: sbt console\n"}, "sbt is not in the image"),
-        ({"build.mill": ""}, "Mill is not supported"),
+        ({"build.mill": MILL, "web/src/A.scala": MAIN}, "bootstrap script is not there"),
+        ({"build.mill": MILL, "mill": ""}, "no module has a main class"),
+        ({"build.mill": MILL, "mill": "", "web/src/A.scala": MAIN, "core/src/A.scala": MAIN}, "several modules"),
+        ({"build.mill.yaml": ""}, "Mill with a build in YAML is not supported"),
         ({"a.scala": "//> using scala 3"}, "the Scala CLI is not supported"),
     ],
 )
@@ -151,7 +168,7 @@ def test_what_cannot_be_built_is_an_error_with_a_hint(write: Write, files: Mappi
             "build.sbt scalaVersion",
         ),
         ({"build.sbt": "", ".scala-version": "3.6.4\n"}, "3.6.4", ".scala-version"),
-        ({"build.sbt": "// scalaVersion := \"2.11.0\""}, "3.5.2", "default"),
+        ({"build.sbt": '// scalaVersion := "2.11.0"'}, "3.5.2", "default"),
     ],
 )
 def test_the_version_is_scalas_own_and_javas_stands_beside_it(
@@ -172,6 +189,23 @@ def test_the_sbt_of_long_ago_gets_the_java_of_its_time(write: Write) -> None:
     assert "eclipse-temurin-8u352-b08" in built.dockerfile
 
 
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"build.sbt": "enablePlugins(JavaAppPackaging)", SOURCE: MAIN}, "java -cp 'lib/*' Main"),
+        (
+            {"build.sbt": "enablePlugins(PlayScala)"},
+            "java -Duser.dir=/app -Dhttp.port=$PORT -cp 'lib/*' play.core.server.ProdServerStart",
+        ),
+    ],
+)
+def test_an_image_without_a_shell_starts_the_class_itself(write: Write, files: Mapping[str, str], command: str) -> None:
+    built = langs.build(write(files), Settings(hardened=True))
+
+    assert built.start_command == command
+    assert '"/bin/sh"' not in built.dockerfile.splitlines()[-1]
+
+
 def test_any_image_of_sbt_may_be_named(write: Write) -> None:
     settings = Settings(images={"sbtscala/scala-sbt": "registry.example/sbt:mine"})
 
@@ -180,11 +214,20 @@ def test_any_image_of_sbt_may_be_named(write: Write) -> None:
     assert "FROM registry.example/sbt:mine AS builder" in built.dockerfile
 
 
-PIECES = st.sampled_from(
-    ["lazy val ", "project", ".in", "(", ")", "{", "}", '"', '"""', "/*", "*/", "//", "\n", " ", ",", ":=", "file", "a"]
-    + ["enablePlugins", "PlayScala", "scalaVersion", "mainClass", "Some", '"a"', 's"$a"', "name", "%", "in", ".", "object "]
-    + ["extends App", "@main def ", "package ", "def main(", "Array["]
-)
+MARKS = ["(", ")", "{", "}", '"', '"""', "/*", "*/", "//", "\n", " ", ",", ":=", "%", ".", '"a"', 's"$a"']
+WORDS = [
+    "lazy val ",
+    "project",
+    "in",
+    "file",
+    "enablePlugins",
+    "PlayScala",
+    "scalaVersion",
+    "mainClass",
+    "Some",
+    "name",
+]
+PIECES = st.sampled_from([*MARKS, *WORDS, "object ", "extends App", "@main def ", "package ", "def main(", "Array["])
 
 
 @given(text=st.one_of(st.text(), st.lists(PIECES).map("".join)))
@@ -207,7 +250,7 @@ def test_any_build_is_read(tmp_path_factory: pytest.TempPathFactory, text: str) 
     [
         pytest.param("package " + "a." * 400_000, id="package"),
         pytest.param("object A " * 100_000, id="objects"),
-        pytest.param("\nobject A\n" * 50_000 + "  def main(" * 50_000, id="methods"),
+        pytest.param("\nobject A\n" * 40_000 + "  def main(\n" * 40_000, id="methods"),
         pytest.param("@main " * 150_000, id="annotations"),
         pytest.param("lazy val a = project\n" * 40_000, id="projects"),
         pytest.param("(" * 500_000, id="brackets"),
