@@ -1,8 +1,8 @@
 """A part of an app that another language makes: a front end, built before the primary's build embeds or collects it.
 
 A generated Dockerfile is a row of stages, of which the last runs the app and the one called `builder` holds what was
-made. So the other language's Dockerfile is rendered as for an app of its own, its last stage is left out, and the others
-get names of their own. Installed packages stay behind: what the primary's build sees are its sources and what was made.
+made. So the other language's Dockerfile is rendered as for an app of its own, and the stages up to `builder` are taken,
+under names of their own. Installed packages stay behind: what the primary's build sees are its sources and what was made.
 """
 
 import re
@@ -20,7 +20,7 @@ NAME: Final = "assets"
 _BUILDER: Final = "builder"
 _FROM: Final = re.compile(r"^FROM (?P<base>\S+) AS (?P<name>[a-z]+)$", re.MULTILINE)
 _COPY: Final = re.compile(r"^COPY --from=(?P<name>[a-z]+) ", re.MULTILINE)
-_COMMENT: Final = re.compile(r"\A(?:#[^\n]*\n)+")
+_CLEAN: Final = "RUN rm -rf node_modules"
 
 
 def make(language: Language, files: AppFiles, settings: Settings) -> Assets:
@@ -43,17 +43,22 @@ def make(language: Language, files: AppFiles, settings: Settings) -> Assets:
 
 
 def stages(dockerfile: str) -> str:
-    """What a generated Dockerfile does before the image that runs, under other names.
+    """What a generated Dockerfile does up to its stage `builder`, under other names; that one is called `assets`.
 
     Every line that begins with FROM is the template's: no value that was filled in holds a line break.
     """
     starts = list(_FROM.finditer(dockerfile))
-    text = _COMMENT.sub("", dockerfile[: starts[-1].start()]).strip("\n")
-    names = {start["name"] for start in starts}
+    ends = (*(start.start() for start in starts[1:]), len(dockerfile))
+    blocks = {start["name"]: dockerfile[start.start() : end] for start, end in zip(starts, ends, strict=True)}
+    wanted = [_BUILDER]
+    for name in wanted:
+        sources = (*_FROM.findall(blocks[name])[0][:1], *_COPY.findall(blocks[name]))
+        wanted += [source for source in sources if source in blocks and source not in wanted]
 
     def renamed(name: str) -> str:
-        return f"{NAME}-{name}" if name in names else name
+        return NAME if name == _BUILDER else f"{NAME}-{name}" if name in blocks else name
 
+    text = "".join(block for name, block in blocks.items() if name in wanted).strip("\n")
     text = _FROM.sub(lambda start: f"FROM {renamed(start['base'])} AS {renamed(start['name'])}", text)
     text = _COPY.sub(lambda copy: f"COPY --from={renamed(copy['name'])} ", text)
-    return f"{text}\n\nFROM {renamed(_BUILDER)} AS {NAME}\nRUN rm -rf node_modules"
+    return text if text.endswith(_CLEAN) else f"{text}\n{_CLEAN}"

@@ -196,7 +196,11 @@ def _has_front_end(files: AppFiles, primary: Language) -> bool:
     """Whether package.json has a build script that is not the primary's own tool under another name."""
     if not files.exists(packagejson.FILE):
         return False
-    package = packagejson.read(files)
+    try:
+        package = packagejson.read(files)
+    except LangError:
+        # Detection has told of it.
+        return False
     script = package.scripts.get(_BUILD_SCRIPT) if package else None
     return bool(script) and commands.program(script or "") not in primary.PROGRAMS
 

@@ -37,6 +37,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _PLATFORM: Final = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?", re.ASCII)
 _SECRET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_SERVICES: Final = 200
 _NOT_BUILT: Final = ("additional_contexts", "entitlements", "extra_hosts", "isolation", "network", "privileged", "shm_size")
 """Keys of `build` that decide what a build may do or see, which a repository does not decide here."""
@@ -215,7 +216,7 @@ def _dockerfile(files: AppFiles, file: str, name: str, context: str, said: str |
 def _inside(files: AppFiles, file: str, name: str, path: str, what: str) -> str:
     """`path`, when it stays in the monorepo: what links add to that is looked at where it is opened."""
     up = path.split("/").count("..")
-    if path.startswith("/") or up > len(files.enclosing) or _CONTROL.search(path):
+    if path.startswith("/") or up > len(files.enclosing) or _UNSEEN.search(path):
         raise _error(
             file, name, f"{what} {path[:80]!r} lies outside of the repository", "Name what lies in the repository."
         )
@@ -259,7 +260,7 @@ def _list(said: _Scalars | str | None) -> tuple[str, ...]:
 
 
 def _one_line(file: str, service: str, text: str | None) -> str | None:
-    if text is not None and _CONTROL.search(text):
+    if text is not None and _UNSEEN.search(text):
         raise _error(file, service, "`build.target` holds a control character", "Name a stage of the Dockerfile.")
     return text
 

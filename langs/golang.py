@@ -21,6 +21,8 @@ _DEFAULT: Final = "1.25.0"
 _LINE: Final = 2
 _ASSETS: Final = ("assets", "migrations", "public", "static", "templates", "views")
 """Directories that programs read beside their binary when they do not embed them."""
+_MADE: Final = ("build", "dist", "out")
+"""Directories that builds of front ends write, besides those."""
 _MODULE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~/-]*", re.ASCII)
 _MAX_SOURCES: Final = 2000
 _CLAUSE: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*.*?\*/)*+package\s+main\b", re.DOTALL)
@@ -66,13 +68,18 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     vendored = files.exists("vendor/modules.txt")
     manifests = _manifests(files, workspace)
     builder = base.image(settings, "golang", version.value)
-    runtime = base.image(settings, "debian", "bookworm-slim")
+    runtime = (
+        base.image(settings, "golang", version.value, runs=True)
+        if settings.hardened
+        else base.image(settings, "debian", "bookworm-slim")
+    )
     modules = base.cache(settings, "go-mod", "/go/pkg/mod")
     compiled = base.cache(settings, "go-build", "/root/.cache/go-build")
     text = base.dockerfile(
         "go.Dockerfile.j2",
         settings=settings,
         command=start.command,
+        asks=("go",),
         values={
             "builder": builder,
             "runtime": runtime,
@@ -84,7 +91,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "binary": binary,
             "package": package,
             "beside": settings.build_command is None and start.command.split()[0] in {f"./{binary}", f"/app/{binary}"},
-            "assets": tuple(name for name in _ASSETS if files.has_directory(name)),
+            # What a front end's build makes is known only where it was built.
+            "assets": () if settings.assets else tuple(name for name in _ASSETS if files.has_directory(name)),
+            "made": (*_ASSETS, *_MADE) if settings.assets else (),
             "title": base.title(binary),
         },
     )

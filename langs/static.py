@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from langs import base, procfile
+from langs import base, packagejson, procfile
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 from langs.model import AppBuild, Detection, Evidence, Settings
@@ -40,12 +40,17 @@ _NOT_SERVED: Final = ("/Staticfile", "/Procfile", "/app.json")
 
 
 def detect(files: AppFiles) -> Detection | None:
-    """A Staticfile, or an index.html at the root or in public/."""
+    """A Staticfile, or an index.html at the root or in public/; beside a package.json, only where that builds a site."""
     evidence = [Evidence(file=FILE, reason="says what is served")] if files.exists(FILE) else []
     page = files.first("index.html", "public/index.html")
     if page is not None:
         evidence.append(Evidence(file=page, reason="a page"))
-    return Detection(language=NAME, evidence=tuple(evidence)) if evidence else None
+    if not evidence:
+        return None
+    package = packagejson.read(files)
+    # A library has a page to try it out.
+    built = package is None or ("build" in package.scripts and not package.library)
+    return Detection(language=NAME, evidence=tuple(evidence), is_app=built or files.exists(FILE))
 
 
 def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild:

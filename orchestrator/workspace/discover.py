@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from langs import compose, dockerfile, procfile
+from langs import compose, dockerfile, procfile, static
 from langs.model import Detection, Settings
 from langs.registry import ENTRY_POINTS, MANIFESTS
 from orchestrator.config import Config, credentials
@@ -34,6 +34,8 @@ from orchestrator.workspace.names import assign
 Detect = Callable[[Path, Settings], Detection | None]
 
 MARKERS = frozenset({*(name for names in MANIFESTS.values() for name in names), procfile.FILE, FILE})
+MARKED_ENDINGS = tuple(name[1:] for name in MARKERS if name.startswith("*."))
+"""Of manifests that are named after what they build."""
 
 FOREIGN = frozenset({"node_modules", "bower_components", "vendor", "third_party", "site-packages", "venv"})
 OUTPUT = frozenset({"__pycache__", "dist", "target"})
@@ -78,13 +80,13 @@ def candidates(files: Iterable[str], config: Config, named: tuple[str, ...] = ()
     found: dict[str, set[str]] = {}
     for file in files:
         directory, _, name = file.rpartition("/")
-        if name in MARKERS or any(name in names for names in ENTRY_POINTS.values()):
+        if _is_marker(name) or any(name in names for names in ENTRY_POINTS.values()):
             found.setdefault(directory or ".", set()).add(name)
     ignored = ignore_spec(config.ignore)
     project = config.project_path or "."
     kept: dict[str, Candidate] = {}
     for path, names in found.items():
-        markers = names & MARKERS
+        markers = set(filter(_is_marker, names))
         recipe = markers <= RECIPE and bool(markers) and path.rpartition("/")[2] in RECIPES
         looked_at = path == project or not (recipe or NOT_LOOKED_AT.intersection(_parts(path, project)))
         if looked_at and _below(path, project) and not _hidden(path) and not ignored.match_file(f"{path}/"):
@@ -110,10 +112,13 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
         ConfigError: a declared app is none, two apps have one name, or an app's files cannot be understood.
     """
     files = tuple(files)
+    manifests = tuple(file.rpartition("/") for file in files if _is_marker(file.rpartition("/")[2]))
     governed = {
-        language: {file.rpartition("/")[0] or "." for file in files if file.rpartition("/")[2] in names}
+        language: {directory or "." for directory, _, name in manifests if _is_one_of(name, names)}
         for language, names in MANIFESTS.items()
     }
+    # A page may belong to anything.
+    governed[static.NAME] = set[str]().union(*governed.values())
     apps: dict[str, tuple[Detection, Settings]] = {}
     several: dict[str, tuple[Detection, Settings]] = {}
     problems = Problems()
@@ -266,6 +271,14 @@ def named_paths(root: Path, words: tuple[str, ...]) -> tuple[str, ...]:
             )
         paths.append(directory.relative_to(root).as_posix())
     return tuple(paths)
+
+
+def _is_marker(name: str) -> bool:
+    return name in MARKERS or name.endswith(MARKED_ENDINGS)
+
+
+def _is_one_of(name: str, manifests: tuple[str, ...]) -> bool:
+    return name in manifests or any(each.startswith("*.") and name.endswith(each[1:]) for each in manifests)
 
 
 def _parts(path: str, project: str) -> tuple[str, ...]:

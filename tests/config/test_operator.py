@@ -172,3 +172,42 @@ def test_a_home_inside_the_source_gives_no_credentials_either(root: Path) -> Non
 def test_dockers_configuration_elsewhere_is_taken(root: Path, tmp_path: Path) -> None:
     assert load(root, {"DOCKER_CONFIG": str(tmp_path / "d")}).docker_config == tmp_path / "d"
     assert load(None, {"DOCKER_CONFIG": str(root)}).docker_config == root
+
+
+def test_mirrors_of_package_indexes_arrive(root: Path, tmp_path: Path) -> None:
+    config = _load(
+        root,
+        tmp_path,
+        """
+        [mirrors]
+        npm = { url = "https://mirror.example/npm" }
+        pypi = { env = "PYPI_MIRROR" }
+        crates = { file = "/run/secrets/crates" }
+        """,
+    )
+
+    assert config.mirrors["npm"].url == "https://mirror.example/npm"
+    assert config.mirrors["pypi"].env == "PYPI_MIRROR"
+    assert config.mirrors["crates"].file == Path("/run/secrets/crates")
+    assert config.settings_for(".").indexes == ("npm", "pypi", "crates")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[mirrors]\nnpn = { url = 'https://a' }\n", "operator.toml:2: mirrors.npn: unknown package index"),
+        ("[mirrors]\nnpm = {}\n", "operator.toml:2: mirrors.npm: expected one of url, env and file"),
+        ("[mirrors]\nnpm = { url = 'a', env = 'B' }\n", "mirrors.npm: expected one of url, env and file"),
+        ("[mirrors]\nnpm = { file = 'a' }\n", "mirrors.npm.file: expected an absolute path"),
+        ("[mirrors]\nnpm = { url = 'ftp://a' }\n", "mirrors.npm.url: the mirror of npm: expected an http or https URL"),
+        ("[mirrors]\nnpm = { url = 'https://a:b@c/' }\n", "mirrors.npm.url: it holds a password"),
+    ],
+)
+def test_a_mirror_that_cannot_be_is_an_error_without_its_address(
+    root: Path, tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _load(root, tmp_path, text)
+
+    assert message in caught.value.message
+    assert "a:b" not in caught.value.message + caught.value.hint

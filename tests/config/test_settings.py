@@ -1,5 +1,6 @@
 """Precedence, the environment, and flags."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -244,8 +245,8 @@ def test_a_root_that_is_no_directory_is_a_usage_error(tmp_path: Path, kind: str)
         load(root, {})
 
 
-def test_every_language_with_a_toolchain_has_its_variable() -> None:
-    languages = {language.NAME for language in LANGUAGES if language.IMAGES}
+def test_every_variable_of_a_version_speaks_of_one_language() -> None:
+    languages = {language.NAME for language in LANGUAGES if language.VERSION_VARIABLES}
 
     assert set(VERSION_VARIABLES.values()) == languages
 
@@ -296,3 +297,40 @@ def test_annotations_and_the_summary_are_githubs_alone(root: Path) -> None:
 
     assert (elsewhere.annotates, elsewhere.summary) == (False, None)
     assert (github.annotates, github.summary) == (True, Path("/s"))
+
+
+def test_choices_of_languages_and_hardened_images_arrive(tmp_path: Path) -> None:
+    (tmp_path / "fleetpacks.toml").write_text('buildpacks = ["go", "nodejs"]\ncompose = "deploy/compose.yaml"\n')
+
+    stated = load(tmp_path, {}).settings_for(".")
+    told = load(
+        tmp_path,
+        {
+            "BUILDPACKS": "miget/ruby, nodejs",
+            "COMPOSE_FILE": str(tmp_path / "other.yaml"),
+            "USE_DHI": "true",
+            "DHI_MIRROR": "https://mirror.example/dhi/",
+        },
+    )
+
+    assert (stated.buildpacks, stated.compose_file) == (("go", "nodejs"), "deploy/compose.yaml")
+    assert (stated.hardened, stated.hardened_registry) == (False, "dhi.io")
+    sole = told.settings_for(".", sole=True)
+    assert (sole.buildpacks, sole.compose_file) == (("miget/ruby", "nodejs"), "other.yaml")
+    assert told.settings_for(".").buildpacks == ("go", "nodejs")
+    assert (sole.hardened, sole.hardened_registry) == (True, "mirror.example/dhi")
+    assert told.environment.sole_app_variables == ("BUILDPACKS", "COMPOSE_FILE")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('buildpacks = ["go", "cobol"]\n', "buildpacks[1]: unknown language 'cobol'"),
+        ('compose = "../compose.yaml"\n', "compose: expected a file below the app's directory"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "fleetpacks.toml").write_text(text)
+
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load(tmp_path, {})

@@ -38,7 +38,10 @@ _PLAN = AppPlan(
     reason="discovered",
 )
 _OWN = msgspec.structs.replace(
-    _PLAN, build=msgspec.structs.replace(_BUILD, dockerfile_path="deploy/Dockerfile", dockerignore=None)
+    _PLAN,
+    build=msgspec.structs.replace(
+        _BUILD, dockerfile_path="deploy/Dockerfile", dockerignore=None, args={"MODE": "fast"}, labels={"team": "shop"}
+    ),
 )
 
 
@@ -80,7 +83,7 @@ def test_a_users_dockerfile_is_read_where_it_lies_and_gets_variables_as_build_ar
     request = request_of(_OWN)
 
     assert [type(source) for source in request.sources] == [DirectorySource, DirectorySource]
-    assert request.attrs == {"filename": "deploy/Dockerfile", "build-arg:MODE": "fast"}
+    assert request.attrs == {"filename": "deploy/Dockerfile", "build-arg:MODE": "fast", "label:team": "shop"}
 
 
 def test_a_builder_pushes_by_digest_and_never_a_tag() -> None:
@@ -123,3 +126,13 @@ def test_what_such_an_engine_loads_is_the_image_that_it_pushes(push: bool) -> No
     request = request_of(_PLAN, builder="engine, graph driver", push=push, outputs=(loaded,))
 
     assert request.exporters == (loaded,)
+
+
+def test_a_service_is_built_with_its_arguments_labels_target_and_platforms() -> None:
+    build = msgspec.structs.replace(_OWN.build, target="web", platforms=("linux/amd64", "linux/arm64"))
+
+    attrs = request_of(msgspec.structs.replace(_OWN, build=build)).attrs
+
+    assert attrs["build-arg:MODE"] == "fast"
+    assert attrs["label:team"] == "shop"
+    assert (attrs["target"], attrs["platform"]) == ("web", "linux/amd64,linux/arm64")

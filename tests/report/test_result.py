@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from langs.model import AppBuild, Detection, Process, Settings, Version
+from langs.model import Addon, AppBuild, Detection, Formation, Process, Release, Script, Settings, Version
 from orchestrator.errors import UsageError
 from orchestrator.events import AppCancelled, AppCompleted, AppFailed
 from orchestrator.model import App, AppPlan, Plan
@@ -131,6 +131,10 @@ def test_one_app_that_succeeded_is_described_as_migetpacks_does() -> None:
                 "language": "go",
                 "version": "1.25.0",
                 "processes": described,
+                "env": {},
+                "formation": [],
+                "scripts": [],
+                "addons": [],
                 "seconds": 2.5,
                 "steps": 9,
                 "cached": 4,
@@ -280,3 +284,35 @@ def test_what_cannot_be_seen_is_escaped_for_whoever_prints_the_file() -> None:
 
     assert r'"path": "a\u009b31m\u202eb"' in document
     assert json.loads(document)["apps"][0]["path"] == "a\x9b31m\u202eb"
+
+
+def test_what_app_json_says_is_handed_on_without_credentials() -> None:
+    said = Release(
+        env={"MODE": "fast", "API_TOKEN": "x", "DATABASE": "postgres://a:b@c/d", "NEEDED": None},
+        formation=(Formation(name="web", quantity=2),),
+        scripts=(Script(name="postdeploy", command="./migrate"),),
+        addons=(Addon(plan="redis", attached_as="CACHE"),),
+    )
+    plan = _plan("api")
+    app = msgspec.structs.replace(plan.apps[0], build=msgspec.structs.replace(plan.apps[0].build, release=said))
+    plan = msgspec.structs.replace(plan, apps=(app,))
+
+    document = room.result(plan, {"api": _completed("api")}, exit_code=0, seconds=1, timestamp=_WHEN)
+
+    decoded: Any = json.loads(room.encode(document))
+    for place in (decoded, decoded["apps"][0]):
+        assert place["env"] == {"MODE": "fast", "API_TOKEN": None, "DATABASE": None, "NEEDED": None}
+        assert place["formation"] == [{"name": "web", "quantity": 2, "size": None}]
+        assert place["scripts"] == [{"name": "postdeploy", "command": "./migrate"}]
+        assert place["addons"] == [{"plan": "redis", "as": "CACHE", "options": None}]
+
+
+def test_an_image_without_a_shell_is_said_to_have_none() -> None:
+    plan = _plan("api")
+    app = msgspec.structs.replace(plan.apps[0], build=msgspec.structs.replace(plan.apps[0].build, shell=False))
+
+    document = room.result(
+        msgspec.structs.replace(plan, apps=(app,)), {}, exit_code=0, seconds=1, timestamp=_WHEN
+    )
+
+    assert json.loads(room.encode(document))["_shell"] is False

@@ -299,7 +299,7 @@ def test_told_by_the_environment_a_directory_is_an_app(plant: Plant) -> None:
     root = plant({"odd/start.js": ""})
     config = load(root, {"LANGUAGE": "nodejs", "PROJECT_PATH": "odd"})
 
-    app = room.told(config, "odd", langs.detect)
+    (app,) = room.told(config, "odd", langs.detect)
 
     assert (app.name, app.detection.language, app.settings.language) == ("odd", "nodejs", "nodejs")
 
@@ -308,3 +308,82 @@ def test_apps_can_be_encoded(plant: Plant) -> None:
     (app,) = _discover(plant({"a/Dockerfile": "FROM x\n"}))
 
     assert msgspec.structs.asdict(app)["depends_on"] == ()
+
+
+_COMPOSE = "services:\n  api:\n    build: ./api\n  web:\n    build: {context: ., dockerfile: web.Dockerfile}\n  db:\n    image: x\n"
+
+
+def test_every_service_of_a_compose_file_is_an_app(plant: Plant) -> None:
+    root = plant({"deploys/compose.yaml": _COMPOSE, "deploys/api/Dockerfile": "FROM x\n", "deploys/web.Dockerfile": "FROM x\n"})
+
+    apps = _discover(root)
+
+    assert [(app.path, app.name, app.detection.language) for app in apps] == [
+        ("deploys/compose.yaml#api", "api", "compose"),
+        ("deploys/compose.yaml#web", "web", "compose"),
+    ]
+    assert [app.directory for app in apps] == [root / "deploys/api", root / "deploys"]
+    assert room.select(apps, ("deploys",)) == apps
+    assert room.select(apps, room.named_paths(root, ("./deploys/compose.yaml#web",))) == apps[1:]
+
+
+def test_a_service_whose_directory_is_an_app_of_a_language_is_that_app(plant: Plant) -> None:
+    root = plant(
+        {
+            "compose.yaml": _COMPOSE,
+            "api/package.json": _NODE,
+            "api/server.js": _JS,
+            "api/Dockerfile": "FROM x\n",
+            "web.Dockerfile": "FROM x\n",
+        }
+    )
+
+    assert _paths(_discover(root)) == ["api", "compose.yaml#web"]
+
+
+@pytest.mark.parametrize("said", ['language = "compose"\n', 'compose = "compose.yaml"\n'])
+def test_a_compose_file_that_is_asked_for_decides(plant: Plant, said: str) -> None:
+    root = plant(
+        {
+            "compose.yaml": _COMPOSE,
+            "fleetpacks.toml": said,
+            "api/package.json": _NODE,
+            "api/server.js": _JS,
+            "web.Dockerfile": "FROM x\n",
+        }
+    )
+
+    assert _paths(_discover(root)) == ["compose.yaml#api", "compose.yaml#web"]
+
+
+@pytest.mark.parametrize(
+    ("build", "problem"),
+    [
+        ("./gone", "'gone' is no directory of the source"),
+        ("{context: ., args: {NPM_TOKEN: x}}", "build.args.NPM_TOKEN: its name is one of a credential"),
+        ("../outside", "outside of the repository"),
+    ],
+)
+def test_a_service_that_cannot_be_built_is_an_error_that_names_it(plant: Plant, build: str, problem: str) -> None:
+    root = plant({"compose.yaml": f"services:\n  api:\n    build: {build}\n"})
+
+    with pytest.raises(ConfigError) as caught:
+        _discover(root)
+
+    assert caught.value.message.startswith("compose.yaml: services.api: ")
+    assert problem in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("files", "apps"),
+    [
+        ({"site/index.html": "x"}, ["site"]),
+        ({"go.work": "go 1.25\n", "docs/index.html": "x"}, []),
+        ({"ui/package.json": '{"name": "ui"}', "ui/index.html": "x"}, []),
+        ({"ui/package.json": '{"scripts": {"build": "vite build"}}', "ui/index.html": "x"}, ["ui"]),
+        ({"ui/package.json": '{"scripts": {"build": "x"}, "exports": "."}', "ui/index.html": "x"}, []),
+        ({"a/package.json": _NODE, "a/server.js": _JS, "a/views/index.html": "x"}, ["a"]),
+    ],
+)
+def test_a_page_is_a_site_where_it_is_no_part_of_anything(plant: Plant, files: dict[str, str], apps: list[str]) -> None:
+    assert _paths(_discover(plant(files))) == apps

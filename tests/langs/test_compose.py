@@ -1,0 +1,234 @@
+"""Compose files: which services are built, with what, and what is refused."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import langs
+from langs import compose
+from langs.errors import LangError
+from langs.files import AppFiles
+from langs.model import Service, Settings
+from tests.langs.conftest import Write
+
+SCRATCH = "FROM scratch\n"
+
+
+def services(root: Path, within: Path | None = None) -> tuple[Service, ...]:
+    return compose.services(AppFiles(root, within), "compose.yaml")
+
+
+def test_every_service_that_is_built_is_an_app_with_its_arguments_target_and_platforms(write: Write) -> None:
+    root = write(
+        {
+            "compose.yaml": """
+x-common: &common
+  args: ["VERSION=${VERSION:-1.10}", GIVEN, NOT_GIVEN]
+services:
+  api:
+    build:
+      <<: *common
+      context: ./services/api
+      dockerfile: docker/Dockerfile
+      target: production
+      platforms: [linux/amd64, linux/arm64]
+      labels: ["a=b"]
+      secrets: [npm_token, {source: other, target: x}]
+      ssh: [default]
+  web:
+    build: web
+    platform: linux/arm64
+  database:
+    image: postgres
+""",
+            ".env": "GIVEN=1\n",
+        }
+    )
+
+    found = services(root)
+
+    assert found == (
+        Service(
+            name="api",
+            file="compose.yaml",
+            context="services/api",
+            dockerfile="docker/Dockerfile",
+            args={"VERSION": "1.10", "GIVEN": "1"},
+            target="production",
+            platforms=("linux/amd64", "linux/arm64"),
+            labels={"a": "b"},
+            secrets=("npm_token", "other"),
+            ssh=("default",),
+        ),
+        Service(name="web", file="compose.yaml", context="web", dockerfile="Dockerfile", platforms=("linux/arm64",)),
+    )
+
+
+@pytest.mark.parametrize("file", compose.FILES)
+def test_a_compose_file_that_builds_is_found_by_each_of_its_names(write: Write, file: str) -> None:
+    detection = langs.detect(write({file: "services:\n  api:\n    build: .\n"}), Settings())
+
+    assert detection is not None
+    assert (detection.language, detection.is_app) == ("compose", True)
+    assert [service.name for service in detection.services] == ["api"]
+    assert detection.evidence[0].file == file
+
+
+def test_a_compose_file_that_only_runs_images_shows_nothing(write: Write) -> None:
+    assert langs.detect(write({"compose.yaml": "services:\n  db:\n    image: postgres\n"}), Settings()) is None
+
+
+def test_the_environment_of_whoever_builds_is_not_asked(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    root = write(
+        {"compose.yaml": "services:\n  a:\n    build:\n      args: [AWS_SECRET_ACCESS_KEY, 'B=${AWS_SECRET_ACCESS_KEY}']\n"}
+    )
+
+    assert services(root)[0].args == {"B": ""}
+
+
+@pytest.mark.parametrize(
+    ("build", "match"),
+    [
+        ("../outside", "outside of the repository"),
+        ("/etc", "outside of the repository"),
+        ("a/../../b", "outside of the repository"),
+        ("https://github.com/a/b.git", "is elsewhere"),
+        ("git@github.com:a/b.git", "is elsewhere"),
+        ({"context": ".", "dockerfile": "../../Dockerfile"}, "the Dockerfile"),
+        ({"context": ".", "dockerfile": "/etc/passwd"}, "outside of the repository"),
+        ({"context": ["."]}, "another shape"),
+        ({"args": [["a"]]}, "another shape"),
+        ({"args": ["a b=c"]}, "no name of an argument"),
+        ({"args": {"a": "b\u0007"}}, "control character"),
+        ({"context": "a\nb"}, "outside of the repository"),
+        ({"target": "a\nb"}, "control character"),
+        ({"platforms": ["linux"]}, "is no platform"),
+        ({"secrets": ["a,target=/x"]}, "not the name of a secret"),
+        ({"ssh": ["x y"]}, "not the name of a secret"),
+        ({"privileged": "true"}, "is not supported"),
+        ({"network": "host"}, "is not supported"),
+        ({"entitlements": ["security.insecure"]}, "is not supported"),
+        ({"additional_contexts": {"a": "/etc"}}, "is not supported"),
+        ({"context": "${NONE:?gone}"}, "NONE"),
+        ({"context": "$(id)"}, "begins no variable"),
+    ],
+)
+def test_what_would_leave_the_repository_or_decide_for_the_operator_is_an_error(
+    write: Write, build: object, match: str
+) -> None:
+    root = write({"compose.yaml": json.dumps({"services": {"api": {"build": build}}})})
+
+    with pytest.raises(LangError, match=match) as caught:
+        services(root)
+
+    assert caught.value.file == "compose.yaml"
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["a b", "a\nb", "../a", "a#b", "", "a" * 101])
+def test_a_service_has_a_plain_name(write: Write, name: str) -> None:
+    root = write({"compose.yaml": json.dumps({"services": {name: {"build": "."}}})})
+
+    with pytest.raises(LangError, match="name of a service"):
+        services(root)
+
+
+def test_a_context_around_the_file_may_be_named_as_far_as_the_repository_goes(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    (tmp_path / "deploy/compose.yaml").write_text("services:\n  a:\n    build: {context: .., dockerfile: deploy/D}\n")
+
+    found = services(tmp_path / "deploy", tmp_path)
+
+    assert (found[0].context, found[0].dockerfile) == ("..", "deploy/D")
+
+
+def test_what_has_no_effect_is_a_warning_and_extends_an_error(write: Write) -> None:
+    root = write({"compose.yaml": json.dumps({"services": {"a": {"build": {"context": ".", "cache_from": ["x"]}}}})})
+
+    assert services(root)[0].warnings == ("compose.yaml: services.a.build.cache_from has no effect",)
+
+    write({"compose.yaml": json.dumps({"services": {"a": {"extends": {"service": "b"}}}})})
+    with pytest.raises(LangError, match="extends"):
+        services(root)
+
+
+@pytest.mark.parametrize(
+    ("files", "service", "text", "path", "ignore"),
+    [
+        pytest.param({"Dockerfile": SCRATCH}, {"dockerfile": "Dockerfile"}, SCRATCH, "Dockerfile", None, id="in it"),
+        pytest.param({"d/D": SCRATCH}, {"dockerfile": "d/D"}, SCRATCH, "d/D", None, id="below it"),
+        pytest.param({}, {"inline": SCRATCH}, SCRATCH, None, None, id="in the file"),
+        pytest.param(
+            {"../docker/D": SCRATCH, "../docker/D.dockerignore": "x\n"},
+            {"dockerfile": "../docker/D"},
+            SCRATCH,
+            None,
+            "x\n",
+            id="around it",
+        ),
+    ],
+)
+def test_the_dockerfile_of_a_service_is_found(
+    write: Write,
+    tmp_path: Path,
+    files: Mapping[str, str],
+    service: Mapping[str, str],
+    text: str,
+    path: str | None,
+    ignore: str | None,
+) -> None:
+    root = write(files)
+    told = Service(name="api", file="compose.yaml", context=".", args={"A": "1"}, target="t", **service)
+
+    built = langs.build(root, Settings(service=told, env={"A": "0", "B": "2"}), within=tmp_path)
+
+    assert (built.language, built.dockerfile, built.dockerfile_path, built.dockerignore) == ("compose", text, path, ignore)
+    assert (built.args, built.target) == ({"A": "1", "B": "2"}, "t")
+
+
+def test_a_dockerfile_reached_by_a_link_out_of_the_repository_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "repository/api"
+    root.mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/D").write_text(SCRATCH)
+    (tmp_path / "repository/link").symlink_to("../outside")
+    told = Service(name="api", file="compose.yaml", context=".", dockerfile="../link/D")
+
+    with pytest.raises(LangError, match="out of the repository"):
+        langs.build(root, Settings(service=told), within=tmp_path / "repository")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["context", "dockerfile", "args", "target", "platforms", "labels", "secrets", "ssh"])
+            | st.text(),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_any_build_is_understood_or_an_error(build: object) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "compose.yaml").write_text(json.dumps({"services": {"api": {"build": build}}}), encoding="utf-8")
+        try:
+            found = services(Path(directory))
+        except LangError as error:
+            assert error.hint
+            return
+
+    for service in found:
+        assert not service.context.startswith(("..", "/"))
+        assert all(character.isprintable() or character == "\t" for text in service.args.values() for character in text if ord(character) < 128)
