@@ -56,7 +56,7 @@ INSTALLERS: Final[Mapping[str, Installer]] = {
         ),
         Installer(
             name="poetry",
-            version="2.2.1",
+            version="2.5.1",
             manifests=("poetry.lock", "pyproject.toml", "poetry.toml"),
             cache="/root/.cache/pypoetry",
             environment=(f"VIRTUAL_ENV={ENVIRONMENT}", "POETRY_NO_INTERACTION=1"),
@@ -66,7 +66,7 @@ INSTALLERS: Final[Mapping[str, Installer]] = {
         ),
         Installer(
             name="pdm",
-            version="2.26.1",
+            version="2.29.4",
             manifests=("pdm.lock", "pyproject.toml", "pdm.toml"),
             cache="/root/.cache/pdm",
             environment=(f"VIRTUAL_ENV={ENVIRONMENT}", "PDM_CHECK_UPDATE=false", "PDM_IGNORE_SAVED_PYTHON=true"),
@@ -76,7 +76,7 @@ INSTALLERS: Final[Mapping[str, Installer]] = {
         ),
         Installer(
             name="pipenv",
-            version="2025.0.4",
+            version="2026.10.3",
             manifests=("Pipfile.lock", "Pipfile"),
             cache="/root/.cache/pipenv",
             environment=(f"VIRTUAL_ENV={ENVIRONMENT}", "PIPENV_VERBOSITY=-1", "PIPENV_NOSPIN=1"),

@@ -73,14 +73,7 @@ def _program(files: AppFiles) -> _Declared:
     if tree is None:
         # Absent, or not of this Python's syntax: the build's Python may know better.
         return _Declared(computed=files.exists(PROGRAM))
-    bound: dict[str, ast.expr] = {}
-    call: ast.Call | None = None
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            # A name that is bound twice depends on the way to it.
-            name = node.targets[0].id
-            bound[name] = ast.Name(id="") if name in bound else node.value
-        call = next((each for each in ast.walk(node) if isinstance(each, ast.Call) and _is_setup(each.func)), call)
+    call = next((node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_setup(node.func)), None)
     if call is None:
         return _Declared(computed=True)
     said: dict[str, object] = {}
@@ -88,8 +81,7 @@ def _program(files: AppFiles) -> _Declared:
     for keyword in call.keywords:
         if keyword.arg not in _KNOWN:
             continue
-        value = bound.get(keyword.value.id) if isinstance(keyword.value, ast.Name) else keyword.value
-        found = _literal(value)
+        found = _literal(_bound(tree, keyword.value.id) if isinstance(keyword.value, ast.Name) else keyword.value)
         computed = computed or (found is None and keyword.arg == "install_requires")
         said[keyword.arg] = found
     required = _strings(said.get("install_requires"))
@@ -134,6 +126,26 @@ def _config(files: AppFiles) -> configparser.RawConfigParser | None:
             hint="Write `[section]`, and below it `key = value`.",
         ) from error
     return config
+
+
+def _bound(tree: ast.Module, name: str) -> ast.expr | None:
+    """What a name is bound to, when that happens once, at the top, and nothing can change it afterwards."""
+    values = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and all(isinstance(each, ast.Name) and each.id == name for each in node.targets)
+    ]
+    stores = 0
+    for node in ast.walk(tree):
+        stores += isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
+        if (
+            isinstance(node, ast.Attribute | ast.Subscript)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == name
+        ):
+            # `REQUIRED.append(...)`, `REQUIRED[0] = ...`
+            return None
+    return values[0] if len(values) == stores == 1 else None
 
 
 def _is_setup(function: ast.expr) -> bool:

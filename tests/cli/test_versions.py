@@ -72,7 +72,7 @@ async def test_a_registry_without_toolchains_is_an_error_and_leaves_no_table(tmp
 
 
 async def test_a_registry_that_refuses_is_told_for_each_tool(tmp_path: Path) -> None:
-    async with running(Server(auth="token")) as server:
+    async with running(Server(auth="basic")) as server:
         outcome = await refreshed(server, tmp_path)
 
     images = [tool for tool in releases.tools().values() if tool.image]
@@ -112,6 +112,7 @@ def test_a_broken_table_names_itself_and_the_way_out(run: Run, tmp_path: Path) -
 def test_the_labs_registry_says_what_its_ranges_mean(run: Run, tmp_path: Path, lab: Lab) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app/package.json").write_text(PACKAGE)
+    (tmp_path / "app/server.js").write_text("require('node:http').createServer().listen(process.env.PORT)\n")
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
 
     ran = run("versions", "refresh", "--registry", lab.registry, "--json", variables=cache)
@@ -121,4 +122,7 @@ def test_the_labs_registry_says_what_its_ranges_mean(run: Run, tmp_path: Path, l
     found = {each["tool"]: each for each in json.loads(ran.out)["tools"]}
     assert found["nodejs"]["newest"]
     assert found["python"]["repository"] == f"{lab.registry}/library/python"
-    assert json.loads(detected.out)["version"] == {"value": found["nodejs"]["newest"], "source": "package.json engines.node"}
+    assert json.loads(detected.out)["version"] == {
+        "value": found["nodejs"]["newest"],
+        "source": "package.json engines.node",
+    }

@@ -217,10 +217,10 @@ def test_elixirs_requirements_become_the_newest_release_inside(text: str, value:
 )
 def test_the_sdk_of_global_json_rolls_as_far_as_its_policy_lets_it(text: str, policy: str | None, value: str) -> None:
     known = ((22, 5, 100), (22, 5, 107), (22, 5, 201), (22, 6, 100), (23, 0, 100))
-    settings = Settings(releases={"dotnet-sdk": Releases(read="9999-12-31", newest_first=known[::-1])})
+    settings = Settings(releases={"dotnet": Releases(read="9999-12-31", newest_first=known[::-1])})
     stated = versions.sdk(text, policy, source="x")
 
-    version, _ = versions.resolve([stated], settings=settings, table="dotnet-sdk", default="8.0", line=2)
+    version, _ = versions.resolve([stated], settings=settings, table="dotnet", default="8.0", line=2)
 
     assert version.value == value
 
@@ -252,7 +252,9 @@ def test_what_is_not_understood_names_file_and_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("parse", PARSERS)
-@pytest.mark.parametrize("text", ["three", ">=1 junk", "$(id)", "1\nRUN x", "~", "1.2.3.4.5", ">=1,<", "(1)", "1" * 5000])
+@pytest.mark.parametrize(
+    "text", ["three", ">=1 junk", "$(id)", "1\nRUN x", "~", "1.2.3.4.5", ">=1,<", "(1)", "1" * 5000]
+)
 def test_every_parser_says_what_it_does_not_understand(parse: Parse, text: str) -> None:
     with pytest.raises(LangError, match="is not understood") as caught:
         chosen(parse, text)

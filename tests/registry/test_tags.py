@@ -1,6 +1,8 @@
 """Listing tags: pages, and registries that give nonsense or have no end."""
 
 import json
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given
@@ -23,11 +25,17 @@ def page(names: object, link: str | None = None) -> Fault:
 
 async def listed(*faults: Fault) -> tuple[tuple[str, ...], list[str]]:
     """The tags that a registry with these pages is heard to have, and the addresses that it was asked for."""
-    async with running(Server()) as server:
-        server.faults += faults
-        async with RegistryClient(Credentials(None), {}) as client:
-            found = await client.get_tags(parse(f"{server.host}/library/node"))
+    async with asking(*faults) as (server, answer):
+        found = await answer
         return found, [seen.target for seen in server.requests("GET", "/tags/list")]
+
+
+@asynccontextmanager
+async def asking(*faults: Fault) -> AsyncGenerator[tuple[Server, Awaitable[tuple[str, ...]]]]:
+    """A registry with these pages, and what its tags will be."""
+    async with running(Server()) as server, RegistryClient(Credentials(None), {}) as client:
+        server.faults += faults
+        yield server, client.get_tags(parse(f"{server.host}/library/node"))
 
 
 async def test_pages_are_followed_by_their_query_alone() -> None:
@@ -48,8 +56,9 @@ async def test_a_repository_without_tags_has_none() -> None:
 
 
 async def test_a_repository_that_is_not_there_is_not_found() -> None:
-    with pytest.raises(ImageNotFoundError, match="list the tags of .*/library/node"):
-        await listed()
+    async with asking() as (_, answer):
+        with pytest.raises(ImageNotFoundError, match="list the tags of .*/library/node"):
+            await answer
 
 
 @pytest.mark.parametrize(
@@ -61,19 +70,24 @@ async def test_a_repository_that_is_not_there_is_not_found() -> None:
     ids=["in a circle", "without a tag"],
 )
 async def test_a_list_without_an_end_is_refused(faults: tuple[Fault, ...]) -> None:
-    with pytest.raises(ProtocolError, match="has no end"):
-        await listed(*faults)
+    async with asking(*faults) as (_, answer):
+        with pytest.raises(ProtocolError, match="has no end"):
+            await answer
 
 
 async def test_more_tags_than_anybody_has_are_refused() -> None:
-    with pytest.raises(ProtocolError, match="has no end"):
-        await listed(page([f"1.{number}" for number in range(tags.MOST_TAGS + 1)]))
+    async with asking(page([f"1.{number}" for number in range(tags.MOST_TAGS + 1)])) as (_, answer):
+        with pytest.raises(ProtocolError, match="has no end"):
+            await answer
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"tags": [1]}', b'{"tags": "22"}', b'{"tags":' + b"[" * 20_000, b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"tags": [1]}', b'{"tags": "22"}', b'{"tags":' + b"[" * 20_000, b"\xff"]
+)
 async def test_what_is_no_list_of_tags_is_a_protocol_error(body: bytes) -> None:
-    with pytest.raises(ProtocolError, match="list of tags of"):
-        await listed(Fault(path="/tags/list", answer=Answer(body=body)))
+    async with asking(Fault(path="/tags/list", answer=Answer(body=body))) as (_, answer):
+        with pytest.raises(ProtocolError, match="list of tags of"):
+            await answer
 
 
 @given(body=st.binary(max_size=200), links=st.lists(st.text(max_size=80), max_size=3))
