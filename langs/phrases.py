@@ -144,9 +144,12 @@ def assigned(tokens: Tokens, *names: str) -> Iterator[Tokens]:
         if start is None:
             index += 1
         else:
-            index = _piece_end(tokens, start)
-            if index > start:
-                yield _without_ends(tokens[start:index])
+            # Words without commas: `id 'x' version 'y' apply false`.
+            alone = start == index + 1 and _is_constant(tokens, start) and _is_word(tokens, start + 1)
+            index = start + 1 if alone else piece_end(tokens, start)
+            piece = _without_ends(tokens[start:index])
+            if piece:
+                yield piece
 
 
 def lookup(tokens: Tokens, *names: str) -> str | None:
@@ -252,7 +255,7 @@ def _pieces(tokens: Tokens, start: int) -> tuple[list[Tokens], int]:
     """What stands between commas from `start` on, and the index of what ends it."""
     pieces: list[Tokens] = []
     while True:
-        end = _piece_end(tokens, start)
+        end = piece_end(tokens, start)
         piece = _without_ends(tokens[start:end])
         if piece:
             pieces.append(piece)
@@ -261,7 +264,8 @@ def _pieces(tokens: Tokens, start: int) -> tuple[list[Tokens], int]:
         start = end + 1
 
 
-def _piece_end(tokens: Tokens, start: int) -> int:
+def piece_end(tokens: Tokens, start: int) -> int:
+    """Where the piece that begins at `start` ends: before a comma, an unmatched bracket or the statement's end."""
     depth = 0
     for index in range(start, len(tokens)):
         token = tokens[index]
@@ -302,6 +306,14 @@ def _behind_mark(tokens: Tokens, index: int) -> int | None:
         behind = range(index + 1, min(index + 1 + _MAX_TYPE, len(tokens)))
         return next((at + 1 for at in behind if _is_mark(tokens, at, "=")), None)
     return None
+
+
+def _is_constant(tokens: Tokens, index: int) -> bool:
+    return index < len(tokens) and tokens[index].kind in _CONSTANTS
+
+
+def _is_word(tokens: Tokens, index: int) -> bool:
+    return index < len(tokens) and tokens[index].kind is Kind.NAME
 
 
 def _is_mark(tokens: Tokens, index: int, text: str) -> bool:

@@ -92,7 +92,7 @@ _PIECES = st.sampled_from(
         (RUBY, "a <<~B, 1\n gem 'x'\n B\nc", "name:a template:<<~B mark:, number:1 end:\n name:c"),
         (RUBY, "a << :b", "name:a mark:< mark:< symbol:b"),
         (RUBY, "a if b =~ /'#/ && c", "name:a name:if name:b mark:= mark:~ template:/'#/ mark:&& name:c"),
-        (RUBY, "=begin\ngem 'x'\n=end\na", "end:\n name:a"),
+        (RUBY, "=begin\ngem 'x'\n=end\na", "name:a"),
         (RUBY, "a\n__END__\nb", "name:a end:\n"),
         (RUBY, "A::B", "name:A mark::: name:B"),
         (ELIXIR, 'elixir: "~> 1.18"', "key:elixir string:~> 1.18"),
@@ -111,14 +111,15 @@ def test_what_is_written_is_read_as_the_language_reads_it(syntax: Syntax, text: 
 
 
 def test_tokens_know_their_lines() -> None:
-    tokens = tokenize('a\n"b\nc"\n# d\n/e/ <<~F\n\nF\ng', RUBY)
+    tokens = tokenize('a\n"b\nc"\n# d\n/e/\nx <<~F\n\nF\ng', RUBY)
 
     assert [(token.text, token.line) for token in tokens if token.kind is not Kind.END] == [
         ("a", 1),
         ("b\nc", 2),
         ("/e/", 5),
-        ("<<~F", 5),
-        ("g", 8),
+        ("x", 6),
+        ("<<~F", 6),
+        ("g", 9),
     ]
 
 
