@@ -6,12 +6,14 @@ of the text are bounded. Names lose their namespace, which decides nothing here;
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
-from xml.parsers import expat
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from langs.errors import LangError
+
+if TYPE_CHECKING:
+    from xml.parsers.expat import XMLParserType
 
 MAX_DEPTH: Final = 100
 MAX_ELEMENTS: Final = 50_000
@@ -61,10 +63,13 @@ def parse(text: str, file: str) -> Element:
     Raises:
         LangError: it is no well-formed XML, has a document type declaration, or is too deep or too large.
     """
-    builder = _Builder(file)
+    from xml.parsers import expat  # noqa: PLC0415  (few apps hold XML, and every command imports the languages)
+
+    parser = expat.ParserCreate(encoding="utf-8", namespace_separator=_SEPARATOR)
+    builder = _Builder(parser, file)
     try:
         # The declaration may claim UTF-16, as Visual Studio's once did; this is the encoding of what is passed here.
-        builder.parser.Parse(text.encode(), True)  # noqa: FBT003  (expat takes `isfinal` by position only)
+        parser.Parse(text.encode(), True)
     except expat.ExpatError as error:
         message = expat.ErrorString(error.code)
         raise LangError(f"is not valid XML: {message}", file=file, line=error.lineno, hint=_HINT) from error
@@ -85,25 +90,25 @@ class _Open:
 
 
 class _Builder:
-    def __init__(self, file: str) -> None:
+    def __init__(self, parser: "XMLParserType", file: str) -> None:
         self.root: Element | None = None
         self._file = file
         self._open: list[_Open] = []
         self._seen = 0
-        self.parser = expat.ParserCreate(encoding="utf-8", namespace_separator=_SEPARATOR)
-        self.parser.buffer_text = True
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self._text
-        self.parser.StartDoctypeDeclHandler = self._doctype
+        self._parser = parser
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        parser.StartDoctypeDeclHandler = self._doctype
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._seen += 1
         if len(self._open) >= MAX_DEPTH or self._seen > MAX_ELEMENTS:
             problem = "is nested too deeply" if self._seen <= MAX_ELEMENTS else f"has more than {MAX_ELEMENTS} elements"
-            raise LangError(problem, file=self._file, line=self.parser.CurrentLineNumber, hint=_HINT)
+            raise LangError(problem, file=self._file, line=self._parser.CurrentLineNumber, hint=_HINT)
         plain = {_plain(key): value for key, value in attributes.items()}
-        self._open.append(_Open(_plain(name), self.parser.CurrentLineNumber, plain))
+        self._open.append(_Open(_plain(name), self._parser.CurrentLineNumber, plain))
 
     def _end(self, _: str) -> None:
         done = self._open.pop()
@@ -126,7 +131,7 @@ class _Builder:
         raise LangError(
             "has a document type declaration, which is not read: entities may be bombs, or other people's files",
             file=self._file,
-            line=self.parser.CurrentLineNumber,
+            line=self._parser.CurrentLineNumber,
             hint="Remove `<!DOCTYPE ...>`; such a file needs none.",
         )
 
