@@ -1,5 +1,6 @@
 """Elixir: Mix projects as releases, or under `mix run` where no release can be; Phoenix with its assets."""
 
+import posixpath
 import re
 from typing import Final
 
@@ -28,6 +29,15 @@ _ATOM: Final = re.compile(r"[a-z][a-zA-Z0-9_]{0,127}", re.ASCII)
 """What Mix accepts as the name of a release, but for its upper bound."""
 _CHECKS_LOCK: Final = (1, 15)
 """Since this release `mix deps.get` has --check-locked."""
+_PLATFORMS: Final = {
+    (1, 14): (23, 26),
+    (1, 15): (24, 26),
+    (1, 16): (24, 26),
+    (1, 17): (25, 27),
+    (1, 18): (25, 28),
+    (1, 19): (26, 28),
+}
+"""Elixir's release line -> the oldest and the newest Erlang/OTP (hexdocs.pm/elixir/compatibility-and-deprecations)."""
 _OTP_HINT: Final = "Write a release of Erlang/OTP such as 27 or 27.3.4."
 _IGNORED: Final = ("_build", "deps", "apps/*/_build", "apps/*/deps", "cover", "erl_crash.dump", "**/.elixir_ls", "*.ez")
 """What Mix makes again."""
@@ -217,11 +227,16 @@ def _versions(files: AppFiles, settings: Settings, project: Project) -> tuple[Ve
     text = (files.read_text(".elixir-version") or "").strip()
     if text:
         stated.append(elixir(text, source=".elixir-version", file=".elixir-version"))
-    for each in project.all if project.root.elixir is None else (project.root,):
-        if each.elixir:
-            file = f"{each.directory}/{mixfile.FILE}" if each.directory else mixfile.FILE
-            stated.append(elixir(each.elixir, source=f"{file} elixir", file=file))
+    required = [
+        elixir(each.elixir, source=f"{file} elixir", file=file)
+        for each in project.all
+        for file in [posixpath.join(each.directory, mixfile.FILE)]
+        if each.elixir
+    ]
+    # What the applications of an umbrella require stands behind what is said of all of it.
+    stated += [each for each in required if each.file == mixfile.FILE]
     stated += versions.tool_files(files, (NAME,), elixir)
+    stated += [each for each in required if each.file != mixfile.FILE]
     version, warnings = versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
     forced = base.forced(settings, _ERLANG)
     named = [otp(forced.value, source=forced.source)] if forced else []
@@ -229,4 +244,8 @@ def _versions(files: AppFiles, settings: Settings, project: Project) -> tuple[Ve
     if not named:
         return version, None, warnings
     platform, more = versions.resolve(named, settings=settings, table=_ERLANG, default="", line=1)
+    oldest, newest = _PLATFORMS.get(versions.release(version.value.partition("-")[0])[:_LINE], (0, 99))
+    if not oldest <= int(platform.value) <= newest:
+        left = f"{platform.source} asks for Erlang/OTP {platform.value}, which Elixir {version.value} does not run on"
+        return version, None, (*warnings, *more, f"{left}; the one of its image is used")
     return version, platform, (*warnings, *more)
