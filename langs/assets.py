@@ -1,8 +1,9 @@
 """A part of an app that another language makes: a front end, built before the primary's build embeds or collects it.
 
 A generated Dockerfile is a row of stages, of which the last runs the app and the one called `builder` holds what was
-made. So the other language's Dockerfile is rendered as for an app of its own, and the stages up to `builder` are taken,
-under names of their own. Installed packages stay behind: what the primary's build sees are its sources and what was made.
+made. So the other language's Dockerfile is rendered as for an app of its own, and of it the stages up to `builder`
+are taken, under names of their own. Installed packages stay behind: what the primary's build sees are its sources and
+what was made.
 """
 
 import re

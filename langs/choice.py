@@ -1,8 +1,8 @@
 """Which language an app is built as: what is said, else what the files show.
 
-Explicit choices come first, in migetpacks' order: a named Dockerfile or Compose file, `BUILDPACKS`, `LANGUAGE`, the last
-buildpack of app.json. Without one, every language looks for itself, and the strongest evidence wins: something that can
-be started over a mere manifest, files over a Procfile's wish, the Procfile's program over the registry's order.
+Explicit choices come first, in migetpacks' order: a named Dockerfile or Compose file, `BUILDPACKS`, `LANGUAGE`, the
+last buildpack of app.json. Without one, every language looks for itself, and the strongest evidence wins: what can be
+started over a mere manifest, files over a Procfile's wish, the Procfile's program over the registry's order.
 
 One language is the primary: it starts the app. Others may make a part of it before, such as a front end; `Assets` are
 their stages, whose output is laid over the sources that the primary's build sees.
@@ -182,8 +182,8 @@ def _assets(files: AppFiles, settings: Settings, primary: Language) -> Assets | 
             if other.NAME not in ASSETS or len(others) > 1:
                 raise LangError(
                     f"{', '.join(each.NAME for each in others)} cannot make a part of an app in {primary.NAME}",
-                    hint=f"Beside the language that starts the app there may be one more: {', '.join(ASSETS)}. What needs "
-                    "others is a Dockerfile of your own.",
+                    hint=f"Beside the language that starts the app there may be one more: {', '.join(ASSETS)}. What "
+                    "needs others is a Dockerfile of your own.",
                 )
     elif primary.NAME in ASSETS or not _has_front_end(files, primary):
         return None

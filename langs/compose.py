@@ -3,9 +3,9 @@
 A Compose file says more than the Dockerfiles that it names (arguments, target, platforms), and like them it is what
 to fall back on: a service whose directory is recognised as an app in one of the languages is built as that.
 
-Of `${NAME:-default}` only what the repository itself says is known: `.env` beside the file, which Compose reads too, and
-`[env]`. The environment of whoever runs the build is none of the repository's business, so that an argument cannot carry
-a credential of theirs into a build. What Compose knows and this does not is an error where it would change the image,
+Of `${NAME:-default}` only what the repository itself says is known: `.env` beside the file, which Compose reads, too.
+The environment of whoever runs the build is none of the repository's business, so that an argument cannot carry a
+credential of theirs into a build. What Compose knows and this does not is an error where it would change the image,
 and a warning where it would not.
 
 The format: https://github.com/compose-spec/compose-spec/blob/main/build.md.
@@ -14,11 +14,11 @@ The format: https://github.com/compose-spec/compose-spec/blob/main/build.md.
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
-from langs import base, dockerfile, interpolation, yamltext
+from langs import dockerfile, interpolation, yamltext
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Evidence, Service, Settings
@@ -39,7 +39,15 @@ _SECRET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_SERVICES: Final = 200
-_NOT_BUILT: Final = ("additional_contexts", "entitlements", "extra_hosts", "isolation", "network", "privileged", "shm_size")
+_NOT_BUILT: Final = (
+    "additional_contexts",
+    "entitlements",
+    "extra_hosts",
+    "isolation",
+    "network",
+    "privileged",
+    "shm_size",
+)
 """Keys of `build` that decide what a build may do or see, which a repository does not decide here."""
 _NO_MATTER: Final = ("cache_from", "cache_to", "no_cache", "provenance", "pull", "sbom", "tags", "ulimits")
 """Keys of `build` that say how it is run or published: the run's own settings say that."""
@@ -163,7 +171,7 @@ def _service(files: AppFiles, file: str, name: str, raw: _Service, variables: Ma
         raise _error(file, name, str(error), "Give it in .env beside the Compose file, or as a default.") from error
     if isinstance(said, str):
         said = {"context": said}
-    keys = frozenset(said) if isinstance(said, dict) else frozenset[str]()
+    keys = frozenset(cast("dict[str, object]", said)) if isinstance(said, dict) else frozenset[str]()
     for key in _NOT_BUILT:
         if key in keys:
             raise _error(file, name, f"`build.{key}` is not supported", "Leave it out, or write it into a Dockerfile.")
@@ -174,14 +182,9 @@ def _service(files: AppFiles, file: str, name: str, raw: _Service, variables: Ma
         raise _error(file, name, problem, "Correct this key.") from error
     context = _context(files, file, name, build.context)
     platforms = tuple(build.platforms or ([raw.platform] if raw.platform else []))
-    for platform in platforms:
-        if not _PLATFORM.fullmatch(platform):
-            raise _error(file, name, f"{platform[:80]!r} is no platform", "As in linux/amd64.")
     secrets = tuple(each if isinstance(each, str) else each.source for each in build.secrets or ())
     ssh = tuple(word.partition("=")[0] for word in _list(build.ssh))
-    for word in (*secrets, *ssh):
-        if not _SECRET.fullmatch(word):
-            raise _error(file, name, f"{word[:80]!r} is not the name of a secret", "Use letters, digits and `_`.")
+    _check_words(file, name, platforms, (*secrets, *ssh))
     return Service(
         name=name,
         file=file,
@@ -196,6 +199,15 @@ def _service(files: AppFiles, file: str, name: str, raw: _Service, variables: Ma
         ssh=ssh,
         warnings=tuple(f"{file}: services.{name}.build.{key} has no effect" for key in _NO_MATTER if key in keys),
     )
+
+
+def _check_words(file: str, name: str, platforms: tuple[str, ...], secrets: tuple[str, ...]) -> None:
+    for platform in platforms:
+        if not _PLATFORM.fullmatch(platform):
+            raise _error(file, name, f"{platform[:80]!r} is no platform", "As in linux/amd64.")
+    for secret in secrets:
+        if not _SECRET.fullmatch(secret):
+            raise _error(file, name, f"{secret[:80]!r} is not the name of a secret", "Use letters, digits and `_`.")
 
 
 def _context(files: AppFiles, file: str, name: str, said: str) -> str:

@@ -1,4 +1,4 @@
-"""Package indexes that the operator has a mirror of: how each tool is told, in the steps that ask them and nowhere else.
+"""Package indexes that the operator has a mirror of: how tools are told, in the steps that ask them and nowhere else.
 
 An address may hold a password, so that it reaches a step as a secret does: as a file that is there while the step runs.
 Tools that read a variable get the file's content in it, the others read the file. Neither stands in the text of the
@@ -63,9 +63,7 @@ def _plain(address: str) -> str:
 def _cargo(address: str) -> str:
     # A sparse index must end in a slash (doc.rust-lang.org/cargo/reference/registry-index.html).
     sparse = f"sparse+{address.rstrip('/')}/"
-    return (
-        '[source.crates-io]\nreplace-with = "mirror"\n\n[source.mirror]\n' + f"registry = {json.dumps(sparse)}\n"
-    )
+    return '[source.crates-io]\nreplace-with = "mirror"\n\n[source.mirror]\n' + f"registry = {json.dumps(sparse)}\n"
 
 
 def _maven(address: str) -> str:
@@ -126,7 +124,9 @@ def content(name: str, address: str) -> bytes:
     """
     if not _ADDRESS.fullmatch(address):
         # Never the address itself: it may hold a password.
-        raise LangError(f"the mirror of {name}: expected an http or https URL", hint="As in https://mirror.example/npm.")
+        raise LangError(
+            f"the mirror of {name}: expected an http or https URL", hint="As in https://mirror.example/npm."
+        )
     return INDEXES[name].content(address).encode()
 
 

@@ -71,8 +71,6 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     secrets: tuple[str, ...] = ()
     ssh: tuple[str, ...] = ()
-    start_command: str | None = None
-    port: int | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -81,7 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     language: str | None = None
     buildpacks: tuple[str, ...] = ()
-    """Languages, the primary one first: stronger than `language`. The others make what the primary one's build needs."""
+    """Languages, the primary one first: stronger than `language`. The others make what its build needs."""
     dockerfile: str | None = None
     """The user's Dockerfile, relative to the app's directory; implies the language `dockerfile`."""
     compose_file: str | None = None
@@ -187,7 +185,7 @@ class AppBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache: tuple[CacheMount, ...]
     evidence: tuple[Evidence, ...]
     runtime_version: Version | None = None
-    """What the language itself runs on, where that has a version of its own: Java's for Kotlin, Erlang/OTP's for Elixir."""
+    """What the language itself runs on, where that has a version of its own: Java's for Kotlin, OTP's for Elixir."""
     considered: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     release: Release | None = None

@@ -5,9 +5,9 @@ capability (to listen below 1024) and does not even start where a cluster has ta
 without it runs instead.
 
 A site whose package.json has a build script is built first: what is served is then the first of the usual output
-directories that has an index.html. `Staticfile` (Cloud Foundry's and others' name) says otherwise: `root: DIRECTORY`, and
-`pushstate: enabled` for an application that does its routing in the browser; a built site is taken for one of those,
-unless it brings a 404.html.
+directories that has an index.html. `Staticfile` (Cloud Foundry's and others' name) says otherwise: `root: DIRECTORY`,
+and `pushstate: enabled` for an application that does its routing in the browser; a built site is taken for one of
+those, unless it brings a 404.html.
 """
 
 import re
@@ -40,7 +40,7 @@ _NOT_SERVED: Final = ("/Staticfile", "/Procfile", "/app.json")
 
 
 def detect(files: AppFiles) -> Detection | None:
-    """A Staticfile, or an index.html at the root or in public/; beside a package.json, only where that builds a site."""
+    """A Staticfile, or an index.html at the root or in public/; beside a package.json only where that builds a site."""
     evidence = [Evidence(file=FILE, reason="says what is served")] if files.exists(FILE) else []
     page = files.first("index.html", "public/index.html")
     if page is not None:

@@ -5,15 +5,16 @@ few lines cannot become a billion values. Every scalar is text (`yes`, `1.10` an
 an empty one, `~` and `null` are nothing. Where a number or a truth value is expected, msgspec reads it out of the text.
 """
 
+import importlib
 from collections.abc import Iterator
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from langs.errors import LangError
 
 _T = TypeVar("_T")
-_Value: TypeAlias = "str | None | list[_Value] | dict[str, _Value]"
+Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
 
 _MAX_DEPTH: Final = 50
 _MAX_NODES: Final = 50_000
@@ -35,14 +36,14 @@ def yaml_as(text: str, expected: type[_T], file: str) -> _T:
         raise LangError(problem, file=file, hint="Correct this key.") from error
 
 
-def load(text: str, file: str) -> _Value:
+def load(text: str, file: str) -> Value:
     """`text`, one document, as lists, dictionaries and text.
 
     Raises:
         LangError: as `yaml_as`, but for the shape.
     """
-    import yaml  # noqa: PLC0415 -- few apps have YAML
-
+    # Few apps have YAML; and what the parser is typed as says less than the protocol below.
+    yaml: Any = importlib.import_module("yaml")
     # Two to ten times as fast, where PyYAML was built with libyaml.
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -54,18 +55,31 @@ def load(text: str, file: str) -> _Value:
         raise LangError(f"is not valid YAML: {str(error)[:200]}", file=file, hint=_HINT) from error
 
 
+class _Mark(Protocol):
+    line: int
+
+
+class _Event(Protocol):
+    """What is read of PyYAML's events, whose classes are told apart by their names: those of libyaml are the same."""
+
+    anchor: str | None
+    value: str
+    style: str | None
+    start_mark: _Mark
+
+
 class _Composer:
     """Makes values of events, and counts them."""
 
-    def __init__(self, events: Iterator[Any], file: str) -> None:
+    def __init__(self, events: Iterator[_Event], file: str) -> None:
         self._events = events
         self._file = file
         self._nodes = 0
-        self._anchors: dict[str, tuple[_Value, int] | None] = {}
+        self._anchors: dict[str, tuple[Value, int] | None] = {}
 
-    def document(self) -> _Value:
+    def document(self) -> Value:
         """The one document of the stream; nothing is as good as null."""
-        value: _Value = None
+        value: Value = None
         found = False
         for event in self._events:
             kind = type(event).__name__
@@ -76,7 +90,7 @@ class _Composer:
                 value = self._node(next(self._events), 0)
         return value
 
-    def _node(self, event: Any, depth: int) -> _Value:
+    def _node(self, event: _Event, depth: int) -> Value:
         kind = type(event).__name__
         if kind == "AliasEvent":
             return self._alias(event)
@@ -84,12 +98,12 @@ class _Composer:
         self._count(event, 1)
         if depth > _MAX_DEPTH:
             raise self._error(event, "is nested too deeply", _HINT)
-        anchor = cast("str | None", event.anchor)
+        anchor = event.anchor
         if anchor:
             self._anchors[anchor] = None
-        value: _Value
+        value: Value
         if kind == "ScalarEvent":
-            text = cast("str", event.value)
+            text = event.value
             value = None if not event.style and text in _NOTHING else text
         elif kind == "SequenceStartEvent":
             value = self._sequence(depth)
@@ -99,25 +113,26 @@ class _Composer:
             self._anchors[anchor] = value, self._nodes - before
         return value
 
-    def _alias(self, event: Any) -> _Value:
-        found = self._anchors.get(event.anchor)
+    def _alias(self, event: _Event) -> Value:
+        name = event.anchor or ""
+        found = self._anchors.get(name)
         if found is None:
-            raise self._error(event, f"the alias {event.anchor[:80]!r} stands for nothing", "Define it before.")
+            raise self._error(event, f"the alias {name[:80]!r} stands for nothing", "Define it before.")
         value, nodes = found
         self._count(event, nodes)
         return value
 
-    def _sequence(self, depth: int) -> _Value:
-        values: list[_Value] = []
+    def _sequence(self, depth: int) -> Value:
+        values: list[Value] = []
         for event in self._events:
             if type(event).__name__ == "SequenceEndEvent":
                 break
             values.append(self._node(event, depth + 1))
         return values
 
-    def _mapping(self, depth: int) -> _Value:
-        values: dict[str, _Value] = {}
-        merged: list[_Value] = []
+    def _mapping(self, depth: int) -> Value:
+        values: dict[str, Value] = {}
+        merged: list[Value] = []
         for event in self._events:
             if type(event).__name__ == "MappingEndEvent":
                 break
@@ -139,10 +154,10 @@ class _Composer:
             values = {**each, **values}
         return values
 
-    def _count(self, event: Any, nodes: int) -> None:
+    def _count(self, event: _Event, nodes: int) -> None:
         self._nodes += nodes
         if self._nodes > _MAX_NODES:
             raise self._error(event, f"holds more than {_MAX_NODES} values, aliases counted", _HINT)
 
-    def _error(self, event: Any, problem: str, hint: str) -> LangError:
-        return LangError(problem, file=self._file, line=cast("int", event.start_mark.line) + 1, hint=hint)
+    def _error(self, event: _Event, problem: str, hint: str) -> LangError:
+        return LangError(problem, file=self._file, line=event.start_mark.line + 1, hint=hint)

@@ -43,9 +43,9 @@ class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     buildpacks: Annotated[
         tuple[NonEmpty, ...], Meta(description="Languages, instead of detection; the first one starts the app.")
     ] = ()
-    compose: (
-        Annotated[str, Meta(min_length=1, description="Your Compose file, from the app's directory.")] | None
-    ) = None
+    compose: Annotated[str, Meta(min_length=1, description="Your Compose file, from the app's directory.")] | None = (
+        None
+    )
     run: Annotated[str, Meta(min_length=1, description="The command that starts the app.")] | None = None
     build: Annotated[str, Meta(min_length=1, description="The command that builds the app.")] | None = None
     port: Annotated[int, Meta(ge=1, le=65535, description="The port the app listens on.")] | None = None

@@ -7,8 +7,8 @@ the entry points of an app's packages have the same names.
 
 Not looked at, anywhere below the root: hidden directories, and those whose names say that they hold other people's
 code (`node_modules`), output (`dist`), or examples and tests (`testdata`). A directory called `docker` or the like that
-only has a Dockerfile or a Compose file is a recipe of its parent. The root's file overrules all of this: `[apps."path"]` declares an app,
-`ignore` takes one away; and a directory named on the command line is always looked at.
+only has a Dockerfile or a Compose file is a recipe of its parent. The root's file overrules all of this:
+`[apps."path"]` declares an app, `ignore` takes one away; and a directory named on the command line is always looked at.
 
 A Compose file is several apps, one for each service that is built: `deploy/compose.yaml#api`. Where the directory of a
 service is an app by itself, that is built, unless the Compose file was asked for or says more than a Dockerfile there.

@@ -124,7 +124,8 @@ def test_what_is_wrong_names_the_file(text: str) -> None:
         lambda inner: (
             st.lists(inner)
             | st.dictionaries(
-                st.sampled_from(["env", "formation", "scripts", "addons", "buildpacks", "value", "url", "plan"]) | st.text(),
+                st.sampled_from(["env", "formation", "scripts", "addons", "buildpacks", "value", "url", "plan"])
+                | st.text(),
                 inner,
             )
         ),

@@ -1,4 +1,4 @@
-"""Who decides what an app is: what is said, in its order, and evidence; and which language makes a part of it before."""
+"""Who decides what an app is: what is said, in its order, and evidence; and which language makes a part of it."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ MISFIRES = [
     pytest.param(
         {
             "settings.gradle.kts": 'rootProject.name = "a"\n',
-            "build.gradle.kts": "plugins {\n  java\n  application\n}\napplication {\n  mainClass = \"App\"\n}\n",
+            "build.gradle.kts": 'plugins {\n  java\n  application\n}\napplication {\n  mainClass = "App"\n}\n',
             "src/main/java/App.java": "public class App { public static void main(String[] a) {} }\n",
         },
         "java",
@@ -53,20 +53,36 @@ MISFIRES = [
     pytest.param({"index.html": "<h1>a</h1>"}, "static", id="bare index.html"),
     pytest.param({"public/index.html": "<h1>a</h1>"}, "static", id="public/index.html"),
     pytest.param(
-        {"main.ts": 'import { Hono } from "jsr:@hono/hono";\nDeno.serve(new Hono().fetch);\n'}, "deno", id="bare main.ts"
+        {"main.ts": 'import { Hono } from "jsr:@hono/hono";\nDeno.serve(new Hono().fetch);\n'},
+        "deno",
+        id="bare main.ts",
     ),
     pytest.param({"go.work": "go 1.25\nuse ./a\n", "a/go.mod": "module a\n", "a/main.go": MAIN_GO}, "go", id="go.work"),
-    pytest.param({"pyproject.toml": '[project]\nname = "a"\nversion = "1"\n', "uv.lock": "version = 1\n"}, "python", id="uv.lock"),
+    pytest.param(
+        {"pyproject.toml": '[project]\nname = "a"\nversion = "1"\n', "uv.lock": "version = 1\n"}, "python", id="uv.lock"
+    ),
     pytest.param({"pyproject.toml": '[project]\nname = "a"\nversion = "1"\n', "pdm.lock": ""}, "python", id="pdm.lock"),
     pytest.param({"package.json5": "{}"}, "nodejs", id="package.json5"),
     pytest.param({"compose.yaml": "services:\n  a:\n    build: .\n"}, "compose", id="compose.yaml"),
-    pytest.param({"compose.yaml": "services:\n  a:\n    build: .\n", "Dockerfile": "FROM a\n"}, "compose", id="names it"),
-    pytest.param({"compose.yaml": "services:\n  a:\n    image: b\n", "Dockerfile": "FROM a\n"}, "dockerfile", id="for db"),
-    pytest.param({"compose.yaml": "services:\n  a:\n    build: .\n", **GO, "Dockerfile": "FROM a\n"}, "go", id="fall back"),
-    pytest.param({"App.fsproj": '<Project Sdk="Microsoft.NET.Sdk.Web"></Project>', "Program.fs": ""}, "dotnet", id="F#"),
-    pytest.param({"App.vbproj": '<Project Sdk="Microsoft.NET.Sdk.Web"></Project>', "Program.vb": ""}, "dotnet", id="VB"),
+    pytest.param(
+        {"compose.yaml": "services:\n  a:\n    build: .\n", "Dockerfile": "FROM a\n"}, "compose", id="names it"
+    ),
+    pytest.param(
+        {"compose.yaml": "services:\n  a:\n    image: b\n", "Dockerfile": "FROM a\n"}, "dockerfile", id="for db"
+    ),
+    pytest.param(
+        {"compose.yaml": "services:\n  a:\n    build: .\n", **GO, "Dockerfile": "FROM a\n"}, "go", id="fall back"
+    ),
+    pytest.param(
+        {"App.fsproj": '<Project Sdk="Microsoft.NET.Sdk.Web"></Project>', "Program.fs": ""}, "dotnet", id="F#"
+    ),
+    pytest.param(
+        {"App.vbproj": '<Project Sdk="Microsoft.NET.Sdk.Web"></Project>', "Program.vb": ""}, "dotnet", id="VB"
+    ),
     pytest.param({"deps.edn": "{:aliases {}}\n", "src/app/core.clj": "(ns app.core)\n"}, "clojure", id="deps.edn"),
-    pytest.param({"build.sc": "import mill._\n", "app/src/Main.scala": "object Main extends App\n"}, "scala", id="Mill"),
+    pytest.param(
+        {"build.sc": "import mill._\n", "app/src/Main.scala": "object Main extends App\n"}, "scala", id="Mill"
+    ),
     pytest.param(
         {
             "pom.xml": "<project><build><plugins><plugin><groupId>org.jetbrains.kotlin</groupId>"
@@ -109,13 +125,20 @@ def test_evidence_decides_whatever_the_folder_is_called(
     ("settings", "app_json", "language"),
     [
         pytest.param(
-            Settings(dockerfile="Dockerfile", buildpacks=("python",), language="nodejs"), [], "dockerfile", id="Dockerfile"
+            Settings(dockerfile="Dockerfile", buildpacks=("python",), language="nodejs"),
+            [],
+            "dockerfile",
+            id="Dockerfile",
         ),
-        pytest.param(Settings(buildpacks=("python", "nodejs"), language="nodejs"), ["heroku/go"], "python", id="BUILDPACKS"),
+        pytest.param(
+            Settings(buildpacks=("python", "nodejs"), language="nodejs"), ["heroku/go"], "python", id="BUILDPACKS"
+        ),
         pytest.param(Settings(buildpacks=("miget/python",)), [], "python", id="an owner's"),
         pytest.param(Settings(language="nodejs"), ["heroku/python"], "nodejs", id="LANGUAGE"),
         pytest.param(Settings(), ["heroku/nodejs", "heroku/python"], "python", id="the last of app.json"),
-        pytest.param(Settings(), ["heroku/python", "https://example.com/heroku-buildpack-apt"], "python", id="a strange one"),
+        pytest.param(
+            Settings(), ["heroku/python", "https://example.com/heroku-buildpack-apt"], "python", id="a strange one"
+        ),
         pytest.param(Settings(), ["https://example.com/heroku-buildpack-apt"], "go", id="strange ones only"),
         pytest.param(Settings(), [], "go", id="detection"),
         pytest.param(Settings(language="dockerfile"), [], "dockerfile", id="LANGUAGE=dockerfile"),
@@ -188,7 +211,11 @@ def test_a_front_end_is_built_before_the_sources_of_the_primary_are_used(
     expected = built if built is not None else "go.mod" not in primary
     instructions = splitter.split(app.dockerfile)
     stages = [rest.rpartition(" ")[2] for keyword, rest in instructions if keyword == "FROM"]
-    copies = [index for index, (keyword, rest) in enumerate(instructions) if (keyword, rest) == ("COPY", "--from=assets /app/ ./")]
+    copies = [
+        index
+        for index, (keyword, rest) in enumerate(instructions)
+        if (keyword, rest) == ("COPY", "--from=assets /app/ ./")
+    ]
     assert ("assets" in stages) == expected
     assert (len(copies) == 1) == expected
     if expected:

@@ -97,7 +97,7 @@ TOOL_PYPROJECT = "[tool.ruff]\nline-length = 100\n"
             id="npm workspace root",
         ),
         pytest.param(
-            {"package.json": '{"scripts": {"start": "turbo start"}}', "pnpm-workspace.yaml": ""},
+            {"package.json": '{"scripts": {"start": "turbo start"}}', "pnpm-workspace.yaml": "packages: [apps/*]\n"},
             "nodejs",
             False,
             id="pnpm workspace root",
@@ -159,7 +159,7 @@ def test_evidence_decides(write: Write, files: Mapping[str, str], language: str,
 
 
 @pytest.mark.parametrize(
-    "files", [{}, {"README.md": "# x"}, {"data.json": "{}"}, {"Gemfile": ""}, {"x/package.json": "{}"}]
+    "files", [{}, {"README.md": "# x"}, {"data.json": "{}"}, {"x/package.json": "{}"}]
 )
 def test_a_directory_that_shows_nothing_is_nothing(write: Write, files: Mapping[str, str]) -> None:
     root = write(files)
@@ -200,36 +200,6 @@ def test_an_unknown_language_is_an_error_that_names_the_known_ones(write: Write)
     with pytest.raises(LangError, match="cobol") as caught:
         langs.detect(write({}), Settings(language="cobol"))
     assert "nodejs" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("files", "manager", "file"),
-    [
-        ({"package.json": START, "yarn.lock": ""}, "yarn", "yarn.lock"),
-        ({"package.json": START, "pnpm-lock.yaml": ""}, "pnpm", "pnpm-lock.yaml"),
-        ({"package.json": START, "pnpm-lock.yaml": "", ".bun-version": "1"}, "pnpm", "pnpm-lock.yaml"),
-        ({"package.json": START, "bun.lock": ""}, "bun", "bun.lock"),
-        (
-            {"package.json": START[:-1] + ', "packageManager": "yarn@4.6.0"}', "package-lock.json": "{}"},
-            "yarn",
-            "package.json",
-        ),
-        ({"package.json5": "{}"}, "pnpm", "package.json5"),
-    ],
-)
-def test_a_package_manager_of_later_is_recognised_and_refused(
-    write: Write, files: Mapping[str, str], manager: str, file: str
-) -> None:
-    root = write(files)
-    detection = langs.detect(root, Settings())
-    assert detection is not None
-    assert detection.package_manager == manager
-
-    with pytest.raises(LangError, match=f"{manager} is not supported yet") as caught:
-        langs.build(root, Settings())
-
-    assert caught.value.file == file
-    assert "Dockerfile" in caught.value.hint
 
 
 def test_an_npm_lockfile_beside_anothers_is_npm(write: Write) -> None:

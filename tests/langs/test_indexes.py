@@ -20,7 +20,13 @@ ADDRESS = "https://mirror.example/a?b=c&d='e'"
 def test_each_tool_is_told_in_its_own_words() -> None:
     contents = {name: indexes.content(name, ADDRESS).decode() for name in indexes.NAMES}
 
-    assert {name for name, content in contents.items() if content == ADDRESS} == {"npm", "pypi", "go", "rubygems", "hex"}
+    assert {name for name, content in contents.items() if content == ADDRESS} == {
+        "npm",
+        "pypi",
+        "go",
+        "rubygems",
+        "hex",
+    }
     cargo = tomllib.loads(contents["crates"])
     assert cargo["source"]["crates-io"]["replace-with"] == "mirror"
     assert cargo["source"]["mirror"]["registry"] == f"sparse+{ADDRESS}/"
@@ -31,7 +37,18 @@ def test_each_tool_is_told_in_its_own_words() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "x", "ftp://a", "https://", "https://a b", "https://a\nb", 'https://a"b', "https://a<b", "https://a\\b", "https://ä"],
+    [
+        "",
+        "x",
+        "ftp://a",
+        "https://",
+        "https://a b",
+        "https://a\nb",
+        'https://a"b',
+        "https://a<b",
+        "https://a\\b",
+        "https://ä",
+    ],
 )
 def test_what_is_no_address_is_an_error_that_does_not_repeat_it(address: str) -> None:
     for name in indexes.NAMES:

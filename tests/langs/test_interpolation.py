@@ -1,6 +1,7 @@
 """Compose's variables: the table of its specification, and texts made to be slow."""
 
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -35,7 +36,9 @@ def test_a_reference_is_what_the_specification_says(text: str, result: str) -> N
     assert interpolation.substitute(text, GIVEN) == result
 
 
-@pytest.mark.parametrize("text", ["${NONE:?}", "${EMPTY:?needed}", "${NONE?needed}", "$5", "${", "${a b}", "$(id)", "$"])
+@pytest.mark.parametrize(
+    "text", ["${NONE:?}", "${EMPTY:?needed}", "${NONE?needed}", "$5", "${", "${a b}", "$(id)", "$"]
+)
 def test_what_is_no_reference_or_lacks_its_value_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"needed|begins no variable"):
         interpolation.substitute(text, GIVEN)
@@ -51,7 +54,7 @@ def test_a_env_file_is_read_as_compose_reads_it(write: Write) -> None:
     files = AppFiles(
         write(
             {
-                ".env": "# a comment\nA=1\nexport B='$A x' # y\nC=\"${A}2\"\nD=a b # c\nE=\nnothing\n F = g\nG=${NONE:-h}\n",
+                ".env": "# a\nA=1\nexport B='$A x' # y\nC=\"${A}2\"\nD=a b # c\nE=\nnothing\n F = g\nG=${NONE:-h}\n",
             }
         )
     )
@@ -72,10 +75,8 @@ def test_a_env_file_that_demands_what_is_not_there_is_an_error(write: Write) -> 
 def test_a_text_made_to_be_slow_is_not(text: str) -> None:
     began = time.process_time()
 
-    try:
+    with suppress(ValueError):
         interpolation.substitute(text, {})
-    except ValueError:
-        pass
 
     assert time.process_time() - began < 1
 

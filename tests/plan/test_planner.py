@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from langs.errors import LangError
-from langs.model import AppBuild, Settings, Version
+from langs.model import AppBuild, Detection, Settings, Version
 from orchestrator.config import Config, Flags, load
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App
@@ -16,7 +16,9 @@ from orchestrator.plan.naming import Facts
 _FACTS = Facts(root_name="shop")
 
 
-def _build(root: Path, settings: Settings, *, within: Path | None = None) -> AppBuild:
+def _build(
+    root: Path, settings: Settings, *, within: Path | None = None, detection: Detection | None = None
+) -> AppBuild:
     return AppBuild(
         language="go",
         version=Version(value="1.25.0", source="default"),
@@ -97,9 +99,11 @@ def test_a_secret_without_a_source_names_the_operators_file(tmp_path: Path, make
 
 
 def test_what_is_wrong_with_several_apps_is_told_at_once(tmp_path: Path, make_app: Callable[..., App]) -> None:
-    def build(root: Path, settings: Settings, *, within: Path | None = None) -> AppBuild:
+    def build(
+        root: Path, settings: Settings, *, within: Path | None = None, detection: Detection | None = None
+    ) -> AppBuild:
         if root.name == "b":
-            return _build(root, settings, within=within)
+            return _build(root, settings, within=within, detection=detection)
         raise LangError("is broken", file="go.mod", line=3, hint="Mend it.")
 
     apps = (make_app("x/a"), make_app("b"), make_app("c"))

@@ -311,8 +311,6 @@ def test_an_image_without_a_shell_is_said_to_have_none() -> None:
     plan = _plan("api")
     app = msgspec.structs.replace(plan.apps[0], build=msgspec.structs.replace(plan.apps[0].build, shell=False))
 
-    document = room.result(
-        msgspec.structs.replace(plan, apps=(app,)), {}, exit_code=0, seconds=1, timestamp=_WHEN
-    )
+    document = room.result(msgspec.structs.replace(plan, apps=(app,)), {}, exit_code=0, seconds=1, timestamp=_WHEN)
 
     assert json.loads(room.encode(document))["_shell"] is False

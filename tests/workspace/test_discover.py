@@ -310,11 +310,21 @@ def test_apps_can_be_encoded(plant: Plant) -> None:
     assert msgspec.structs.asdict(app)["depends_on"] == ()
 
 
-_COMPOSE = "services:\n  api:\n    build: ./api\n  web:\n    build: {context: ., dockerfile: web.Dockerfile}\n  db:\n    image: x\n"
+_COMPOSE = """
+services:
+  api:
+    build: ./api
+  web:
+    build: {context: ., dockerfile: web.Dockerfile}
+  db:
+    image: x
+"""
 
 
 def test_every_service_of_a_compose_file_is_an_app(plant: Plant) -> None:
-    root = plant({"deploys/compose.yaml": _COMPOSE, "deploys/api/Dockerfile": "FROM x\n", "deploys/web.Dockerfile": "FROM x\n"})
+    root = plant(
+        {"deploys/compose.yaml": _COMPOSE, "deploys/api/Dockerfile": "FROM x\n", "deploys/web.Dockerfile": "FROM x\n"}
+    )
 
     apps = _discover(root)
 
