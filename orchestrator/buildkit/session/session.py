@@ -8,7 +8,7 @@ waits behind another build's, and a lost connection fails one build.
 from collections.abc import Mapping
 
 from orchestrator.buildkit.grpc import Call, Connection, GrpcError, Handler, Metadata, Status, Tunnel, serve
-from orchestrator.errors import FleetpacksError
+from orchestrator.errors import FleetpacksError, OutputError
 
 _SESSION = "/moby.buildkit.v1.Control/Session"
 _NAME = "fleetpacks"
@@ -48,8 +48,12 @@ class Session:
         )
 
     def failure_behind(self, text: str) -> FleetpacksError | None:
-        """Which of our own errors made the daemon say this: it passes our words on."""
-        return next((failure for failure in self._failures if failure.message in text), None)
+        """Which of our own errors made the daemon say this: it passes our words on.
+
+        Not those about an output: an exporter of files says no more than `EOF` when its receiver has gone.
+        """
+        told = (failure for failure in self._failures if failure.message in text or isinstance(failure, OutputError))
+        return next(told, None)
 
     def _watched(self, handler: Handler) -> Handler:
         async def watch(call: Call) -> None:
