@@ -257,8 +257,8 @@ def _plain_version(said: object) -> str | None:
 
 def _plugin(said: object, versions: Mapping[str, str]) -> tuple[str | None, str | None]:
     if isinstance(said, str):
-        identifier, _, version = said.partition(":")
-        return identifier, version or None
+        identifier, _, stated = said.partition(":")
+        return identifier, stated or None
     version = _text(said, "version")
     for pair in _pairs(said):
         if pair[0] == "version" and version is None:

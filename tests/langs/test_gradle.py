@@ -30,6 +30,7 @@ JavaVersion.VERSION_17 ':a' application mainClass manifest attributes 'Main-Clas
 """,
     ),
 )
+NOTHING: set[str] = set()
 CATALOG = """
 [versions]
 kotlin = "2.0.21"
@@ -49,9 +50,9 @@ shadow = "com.gradleup.shadow:8.3.5"
         ("build.gradle", "plugins {\n  id 'java'\n  id 'application'\n}", {"java", "application"}),
         ("build.gradle", "apply plugin: 'java'\napply plugin: 'kotlin'", {"java", "org.jetbrains.kotlin.jvm"}),
         ("build.gradle", "plugins { id 'a.b' version '1' apply false; id 'java' }", {"java"}),
-        ("build.gradle", "// apply plugin: 'java'\n/* plugins { id 'java' } */", set()),
-        ("build.gradle", "def x = \"\"\"\napply plugin: 'java'\n\"\"\"", set()),
-        ("build.gradle", "subprojects { apply plugin: 'java' }", set()),
+        ("build.gradle", "// apply plugin: 'java'\n/* plugins { id 'java' } */", NOTHING),
+        ("build.gradle", "def x = \"\"\"\napply plugin: 'java'\n\"\"\"", NOTHING),
+        ("build.gradle", "subprojects { apply plugin: 'java' }", NOTHING),
         ("build.gradle", "allprojects { apply plugin: 'java' }", {"java"}),
         ("build.gradle.kts", 'plugins {\n  java\n  `java-library`\n  id("a.b") version "1" apply false\n}',
          {"java", "java-library"}),
@@ -62,7 +63,7 @@ shadow = "com.gradleup.shadow:8.3.5"
         ("build.gradle.kts", 'apply(plugin = "java")', {"java"}),
         ("build.gradle.kts", 'plugins { id("our.conventions") }\napplication { mainClass = "a.B" }',
          {"our.conventions", "application"}),
-        ("settings.gradle.kts", 'pluginManagement { plugins { kotlin("jvm") version "2.1.0" } }', set()),
+        ("settings.gradle.kts", 'pluginManagement { plugins { kotlin("jvm") version "2.1.0" } }', NOTHING),
     ],
 )  # fmt: skip
 def test_the_plugins_that_a_script_applies_are_found(write: Write, file: str, text: str, plugins: set[str]) -> None:
