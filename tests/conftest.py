@@ -1,7 +1,8 @@
 """What every test shares: both event loops, the lab, and the count of what really happened.
 
 A test marked `real` needs the lab's daemons. Without them it is skipped with the reason in words; under
-`FLEETPACKS_REQUIRE_REAL=1` it fails, and so does a session in which nothing was really built, started or answered.
+`FLEETPACKS_REQUIRE_REAL=1` it fails, and so does a session of such tests in which nothing was really built, started or
+answered.
 """
 
 import os
@@ -23,6 +24,8 @@ Deed = Literal["build", "start", "answer"]
 _NO_LAB = "the lab is not up: `python -m tests.lab up`"
 _NO_ENGINE = "the lab has no Docker Engine up: `python -m tests.lab up --engines`"
 _deeds: pytest.StashKey[Counter[Deed]] = pytest.StashKey()
+_expected: pytest.StashKey[bool] = pytest.StashKey()
+"""Whether real things have to happen in this session."""
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -121,15 +124,20 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    session.config.stash[_expected] = _required() and any(item.get_closest_marker("real") for item in session.items)
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if _required() and exitstatus == pytest.ExitCode.OK and not all(_counts(session.config)):
+    expected = session.config.stash.get(_expected, False)
+    if expected and exitstatus == pytest.ExitCode.OK and not all(_counts(session.config)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     builds, starts, answers = _counts(config)
     terminalreporter.write_line(f"really happened: {builds} builds, {starts} starts, {answers} HTTP answers")
-    if _required() and not all((builds, starts, answers)):
+    if config.stash.get(_expected, False) and not all((builds, starts, answers)):
         terminalreporter.write_line("FLEETPACKS_REQUIRE_REAL=1: none of the three may be 0", red=True)
 
 
