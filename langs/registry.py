@@ -13,15 +13,36 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from langs import clojure, compose, dockerfile, golang, java, kotlin, nodejs, python, scala, static
+from langs import (
+    clojure,
+    compose,
+    dockerfile,
+    dotnet,
+    elixir,
+    golang,
+    java,
+    kotlin,
+    nodejs,
+    php,
+    python,
+    ruby,
+    rust,
+    scala,
+    static,
+)
 from langs.base import Language
 
 LANGUAGES: Final[tuple[Language, ...]] = (
     golang,
+    rust,
     scala,
     clojure,
     kotlin,
     java,
+    dotnet,
+    php,
+    elixir,
+    ruby,
     python,
     nodejs,
     compose,
