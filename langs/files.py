@@ -123,6 +123,13 @@ class AppFiles:
     def glob(self, pattern: str) -> tuple[str, ...]:
         """The listed files whose whole path matches `pattern`; `*` stays within one directory."""
         depth = pattern.count("/")
+        if not depth and self._names is not None:
+            # Of the directory itself, which is not worth a listing of all below it.
+            return tuple(
+                name
+                for name in sorted(self._names)
+                if fnmatch.fnmatchcase(name, pattern) and name.isprintable() and self.exists(name)
+            )
         parts = pattern.split("/")
         return tuple(
             path
