@@ -65,16 +65,6 @@ INSTALLERS: Final[Mapping[str, Installer]] = {
             project="poetry install --only-root",
         ),
         Installer(
-            name="pdm",
-            version="2.29.4",
-            manifests=("pdm.lock", "pyproject.toml", "pdm.toml"),
-            cache="/root/.cache/pdm",
-            environment=(f"VIRTUAL_ENV={ENVIRONMENT}", "PDM_CHECK_UPDATE=false", "PDM_IGNORE_SAVED_PYTHON=true"),
-            locked="pdm install --prod --frozen-lockfile --no-self",
-            unlocked="pdm install --prod --no-self",
-            project="pdm install --prod --frozen-lockfile",
-        ),
-        Installer(
             name="pipenv",
             version="2026.10.3",
             manifests=("Pipfile.lock", "Pipfile"),

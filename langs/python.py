@@ -6,8 +6,19 @@ build time without time stamps: the root is read-only at run time, and the same 
 
 from typing import Final
 
-from langs import base, commands, pipfile, procfile, pyinstall, pyproject, pystart, pyversion, requirements, setuptools
-from langs import wsgi
+from langs import (
+    base,
+    commands,
+    pipfile,
+    procfile,
+    pyinstall,
+    pyproject,
+    pystart,
+    pyversion,
+    requirements,
+    setuptools,
+    wsgi,
+)
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, CacheMount, Detection, Evidence, Settings
@@ -32,6 +43,8 @@ ENTRY_POINTS: Final = (
 IMAGES: Final = ("python",)
 
 _LOCKS: Final = (("poetry", "poetry.lock"), ("pdm", "pdm.lock"), ("pipenv", "Pipfile.lock"), ("pipenv", "Pipfile"))
+_KNOWN: Final = (("uv", "uv.lock"), ("pip", requirements.FILE), *_LOCKS)
+"""Files that name a package manager, the first one wins; an exported requirements.txt is there to be installed."""
 
 
 def detect(files: AppFiles) -> Detection | None:
@@ -60,9 +73,11 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """A build image that installs, a slim runtime image with the environment and the sources.
 
     Raises:
-        LangError: a package manager that is not supported, files outside of the app, no start command.
+        LangError: PDM, which is not supported, files outside of the app, no start command.
     """
     found = _find(files)
+    if found.manager == "pdm":
+        raise base.unsupported(found.manager, found.manager_file)
     if found.manager_file == pyproject.FILE and found.project and found.project.sources:
         # An index may know another package by the same name, and anybody may publish one.
         raise LangError(
@@ -137,22 +152,14 @@ def _mount(settings: Settings, installer: pyinstall.Installer | None) -> CacheMo
 
 def _manager(files: AppFiles) -> tuple[str | None, str]:
     """The package manager and the file that says so; None for an app without dependencies."""
-    if files.exists("uv.lock"):
-        return "uv", "uv.lock"
-    if files.exists(requirements.FILE):
-        return "pip", requirements.FILE
-    for manager, file in _LOCKS:
-        if files.exists(file):
-            return manager, file
+    known = next(((manager, file) for manager, file in _KNOWN if files.exists(file)), None)
+    if known is not None:
+        return known
     project = pyproject.read(files)
-    if project is not None and project.poetry:
-        return "poetry", pyproject.FILE
-    if project is not None and project.is_project:
-        return "pip", pyproject.FILE
-    for file in (setuptools.PROGRAM, setuptools.FILE):
-        if setuptools.is_project(files, file):
-            return "pip", file
-    return None, ""
+    if project is not None and (project.poetry or project.is_project):
+        return "poetry" if project.poetry else "pip", pyproject.FILE
+    file = next((file for file in (setuptools.PROGRAM, setuptools.FILE) if setuptools.is_project(files, file)), None)
+    return ("pip", file) if file else (None, "")
 
 
 def _find(files: AppFiles) -> Found:

@@ -6,8 +6,8 @@ requirements are computed, they are not, and pip finds them out in the build, wi
 
 import ast
 import configparser
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
 
 import msgspec
 
@@ -167,9 +167,10 @@ def _string(value: object) -> str | None:
 def _strings(value: object) -> tuple[str, ...] | None:
     if isinstance(value, str):
         return _lines(value)
-    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
-        return tuple(str(each) for each in value)
-    return None
+    if not isinstance(value, list | tuple):
+        return None
+    texts = tuple(each for each in cast("Sequence[object]", value) if isinstance(each, str))
+    return texts if len(texts) == len(cast("Sequence[object]", value)) else None
 
 
 def _lines(text: str) -> tuple[str, ...]:
@@ -178,5 +179,5 @@ def _lines(text: str) -> tuple[str, ...]:
 
 
 def _scripts(value: object) -> tuple[str, ...]:
-    declared = value.get(_SCRIPTS) if isinstance(value, Mapping) else None
+    declared = cast("Mapping[object, object]", value).get(_SCRIPTS) if isinstance(value, Mapping) else None
     return tuple(line.partition("=")[0].strip() for line in _strings(declared) or ())

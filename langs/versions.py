@@ -1,4 +1,4 @@
-r"""Which version an app asks for: statements in order, ranges, and what becomes an image tag.
+"""Which version an app asks for: statements in order, ranges, and what becomes an image tag.
 
 A language reads its sources in their order, makes a statement of each, and resolves them::
 
@@ -6,9 +6,9 @@ A language reads its sources in their order, makes a statement of each, and reso
     stated += versions.tool_files(files, ("nodejs", "node"), versions.npm)
     version, warnings = versions.resolve(stated, settings=settings, table="nodejs", default="22.16.0", line=1)
 
-Parsers, all `(text, *, source, file=None) -> Statement`: `npm`, `ruby`, `composer`, `elixir`, `poetry` here, `pep440` in
-`specifiers`; `exact` takes a `hint` besides, `sdk` global.json's policy. The first statement wins; the others are only compared with it, and a
-contradiction is a warning that names both.
+Parsers, all `(text, *, source, file=None) -> Statement`: `npm`, `ruby`, `composer`, `elixir` and `poetry` here, and
+`specifiers.pep440`; `exact` takes a `hint` besides, `sdk` global.json's policy. The first statement wins; the others
+are only compared with it, and a contradiction is a warning that names both.
 
 An exact version (`22.16.0`) and a line (`22`, `3.12`) are kept as written, known or not. A range becomes the newest
 known release inside: that is what every package manager takes of a range, and so what its author has tried, or will.

@@ -4,7 +4,7 @@ Each toolchain image is asked for its tags, all at once; what its registry has i
 whose image is not there keep what was known of them.
 """
 
-import datetime
+import datetime as dt
 import os
 import tempfile
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Of registries that could not be asked; an image that is not there is none."""
 
 
-async def refresh(config: Config, *, registry: str | None, today: datetime.date) -> Outcome:
+async def refresh(config: Config, *, registry: str | None, today: dt.date) -> Outcome:
     """Ask registries which releases there are, and write the table.
 
     Args:

@@ -1,6 +1,6 @@
 """`fleetpacks versions`: the releases that ranges are resolved against."""
 
-import datetime
+import datetime as dt
 from functools import partial
 
 import anyio
@@ -28,7 +28,7 @@ def refresh(*, registry: str | None, as_json: bool) -> int:
     """
     from orchestrator.app import releases as application  # noqa: PLC0415 -- httpx: only now
 
-    today = datetime.datetime.now(tz=datetime.timezone.utc).date()
+    today = dt.datetime.now(tz=dt.UTC).date()
     config = load(None, environment.read())
     outcome = anyio.run(partial(application.refresh, config, registry=registry, today=today))
     codes = [errors.show(error) for error in outcome.errors]

@@ -1,6 +1,6 @@
 """`fleetpacks versions refresh`: a registry's tags become the releases that ranges mean."""
 
-import datetime
+import datetime as dt
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.cli.conftest import Run
 from tests.lab import Lab
 from tests.registry.server import Server, running
 
-TODAY = datetime.date(2026, 11, 21)
+TODAY = dt.date(2026, 11, 21)
 PACKAGE = '{"engines": {"node": ">=18"}, "scripts": {"start": "node server.js"}}'
 
 

@@ -47,11 +47,6 @@ def steps(text: str) -> list[str]:
         ),
         ({"pyproject.toml": POETRY}, "poetry", ["poetry==2.", "--only main --no-root"]),
         (
-            {"pdm.lock": "", "pyproject.toml": '[project]\nname="a"\n'},
-            "pdm",
-            ["pdm==", "/opt/pdm/bin/pdm install --prod --frozen-lockfile --no-self"],
-        ),
-        (
             {"Pipfile": '[packages]\nflask = "*"\n', "Pipfile.lock": "{}"},
             "pipenv",
             ["pipenv==", "/opt/pipenv/bin/pipenv install --deploy"],
@@ -91,9 +86,9 @@ def test_poetry_is_the_one_that_wrote_the_lockfile(write: Write, lock: str, vers
     assert f"install --no-cache-dir poetry=={version}" in built.dockerfile
 
 
-@pytest.mark.parametrize("manager", ["uv", "poetry", "pdm", "pipenv"])
+@pytest.mark.parametrize("manager", ["uv", "poetry", "pipenv"])
 def test_no_package_manager_reaches_the_runtime_image(write: Write, manager: str) -> None:
-    lock = {"uv": "uv.lock", "poetry": "poetry.lock", "pdm": "pdm.lock", "pipenv": "Pipfile"}[manager]
+    lock = {"uv": "uv.lock", "poetry": "poetry.lock", "pipenv": "Pipfile"}[manager]
     files = {"pyproject.toml": '[project]\nname="a"\n', lock: "", "app.py": APP}
 
     built = langs.build(write(files), STARTED)
@@ -353,10 +348,12 @@ def test_a_manifest_that_cannot_be_used_is_an_error_with_a_hint(
 def test_any_manifest_is_understood_or_an_error_that_names_it(
     name: str, parse: Callable[[AppFiles], object], text: str
 ) -> None:
+    refused: LangError | None = None
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, name).write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
         try:
             parse(AppFiles(Path(directory)))
         except LangError as error:
-            assert error.file == name
-            assert error.hint
+            refused = error
+
+    assert refused is None or (refused.file == name and refused.hint)

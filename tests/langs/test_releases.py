@@ -1,6 +1,6 @@
 """The table that ships, and the form in which tables are written and read."""
 
-import datetime
+import datetime as dt
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ def read(text: str) -> None:
 def test_every_shipped_table_says_where_and_when_it_was_read(name: str) -> None:
     tool = releases.tools()[name]
 
-    assert datetime.date.fromisoformat(tool.read) <= datetime.date(2026, 11, 21)
+    assert dt.date.fromisoformat(tool.read) <= dt.date(2026, 11, 21)
     assert tool.source
     assert releases.shipped(name).newest_first
 
@@ -70,10 +70,13 @@ def test_a_table_in_another_form_is_an_error_that_names_the_file(text: str) -> N
 
 @given(st.text())
 def test_no_text_breaks_the_reader_of_tables(text: str) -> None:
+    refused: LangError | None = None
     try:
         read(text)
     except LangError as error:
-        assert error.file == "releases.toml"
+        refused = error
+
+    assert refused is None or refused.file == "releases.toml"
 
 
 def test_the_tags_of_a_registry_become_the_releases_that_it_has() -> None:

@@ -57,7 +57,7 @@ async def test_a_repository_without_tags_has_none() -> None:
 
 async def test_a_repository_that_is_not_there_is_not_found() -> None:
     async with asking() as (_, answer):
-        with pytest.raises(ImageNotFoundError, match="list the tags of .*/library/node"):
+        with pytest.raises(ImageNotFoundError, match=r"list the tags of .*/library/node"):
             await answer
 
 

@@ -1,0 +1,3 @@
+from slugs import create_app
+
+app = create_app()
