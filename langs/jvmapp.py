@@ -1,8 +1,9 @@
 """An app that Maven or Gradle builds, in Java or in Kotlin: found once, then planned for the language that claims it.
 
-The dependency step runs the build tool where only its own files are; all it fetches stays in the cache mount, and
-the step's layer is a mark. Where the layer is known and the mount is empty, on a fresh builder, the build step fetches
-what it needs itself: no step works offline.
+The dependency step runs the build tool where only its own files are: Maven its whole lifecycle, because that fetches
+what the build will need and no more (`dependency:go-offline` fetches three times as much), Gradle a task that resolves
+every configuration. All it fetches stays in the cache mount, and the step's layer is a mark. Where the layer is known
+and the mount is empty, on a fresh builder, the build step fetches what it needs itself: no step works offline.
 
 What starts is a copy of what the build made, under a name that no version changes. A start command of the user's own
 may name any file of the build, so that the image then holds the whole directory as well.
@@ -21,7 +22,7 @@ from langs.model import AppBuild, CacheMount, Detection, Evidence, Process, Sett
 
 PROGRAMS: Final = frozenset({"java", "gradle", "gradlew", "mvn", "mvnw"})
 
-_GO_OFFLINE: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
+_DEPENDENCY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 """The newest whose Maven may be as old as a wrapper's: it works with 3.2.5."""
 
 
@@ -123,22 +124,24 @@ def _with_maven(files: AppFiles, settings: Settings, project: maven.Project, lau
     module = next((each for each in project.modules if launched and each.directory == launched.directory), project.root)
     java, warnings = jvm.java_version(files, settings, maven.java_release(module))
     part = ("-pl", module.directory, "-am") if module.directory else ()
-    goals = ["package"]
+    copied: tuple[str, ...] = ()
     if launched and launched.kind is Kind.THIN:
-        goals += [f"{_GO_OFFLINE}:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=/out/lib"]
-        goals += ["-Dmdep.prependGroupId=true"]
+        copied = (f"{_DEPENDENCY}:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=/out/lib")
+        copied += ("-Dmdep.prependGroupId=true",)
+    outputs = tuple(f"{each.directory}/target" if each.directory else "target" for each in project.modules)
     return _Plan(
         java=java,
         warnings=warnings,
         builder=base.image(settings, "maven", f"3-eclipse-temurin-{java.value}"),
         mount=base.cache(settings, "maven", "/root/.m2"),
         manifests=maven.manifests(files, project),
-        outputs=tuple(f"{each.directory}/target" if each.directory else "target" for each in project.modules),
+        outputs=outputs,
         title=module.pom.artifact,
         values={
             "mvn": "sh ./mvnw" if project.wrapped else "mvn",
-            "fetch": f"{_GO_OFFLINE}:go-offline",
-            "goals": (*part, *goals),
+            "goals": (*part, "package"),
+            "copied": copied,
+            "outputs": outputs,
             "output": f"{module.directory}/target" if module.directory else "target",
         },
     )
