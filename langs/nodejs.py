@@ -1,18 +1,30 @@
-"""Node.js with npm: full install, build, then only what runs.
+"""Node.js with npm, Yarn or pnpm: full install, build, then only what runs.
 
 devDependencies are there for the build and gone afterwards; `NODE_ENV=production` is therefore set in the runtime
 image only. Where nothing ties the installed tree to the sources, `node_modules` is pruned in a stage of its own, so
 that a change of source neither prunes again nor pushes the tree again.
 """
 
-import posixpath
-import re
 from typing import Final
 
-from langs import base, commands, packagejson, procfile, versions
+import msgspec
+
+from langs import (
+    base,
+    indexes,
+    nodeentry,
+    nodemanagers,
+    nodeworkspace,
+    packagejson,
+    procfile,
+    scripts,
+    versions,
+    yarnrc,
+)
 from langs.errors import LangError
-from langs.files import AppFiles, require_plain_name
-from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
+from langs.files import AppFiles
+from langs.model import AppBuild, CacheMount, Detection, Evidence, Process, Settings, Version
+from langs.nodemanagers import BERRY, NPM, Chosen, Manager
 from langs.packagejson import PackageJson
 
 NAME: Final = "nodejs"
@@ -24,28 +36,7 @@ IMAGES: Final = ("node",)
 
 _DEFAULT: Final = "22.16.0"
 _LINE: Final = 1
-_SERVER_FRAMEWORKS: Final = frozenset(
-    {"@hapi/hapi", "@hono/node-server", "@nestjs/core", "express", "fastify", "h3", "koa", "next", "nuxt", "polka"}
-    | {"restify", "sails", "socket.io", "ws"}
-)
-_SERVES: Final = re.compile(r"\.listen\s*\(|\bcreateServer\b|\bserve\s*\(")
-_IMPORTS: Final = re.compile(r"\brequire\s*\(|\bimport\b")
-_WATCHERS: Final = frozenset(
-    {"jest", "rollup", "start-storybook", "storybook", "tsc", "tsdx", "tsup", "vitest"}
-    | {"electron", "electron-forge", "expo", "react-native"}
-)
-"""What a `start` script runs while somebody works on a library, or what starts on a desk or a phone."""
-_DEVELOPERS: Final = frozenset({"nest", "nodemon", "ts-node-dev"})
-"""Programs of a `start` script that compile and watch; `start:prod` beside them is what production runs."""
-_MANAGERS: Final = (
-    ("yarn", ("yarn.lock", ".yarnrc.yml")),
-    ("pnpm", ("pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json5")),
-    ("bun", ("bun.lock", "bun.lockb")),
-)
-_NPM_LOCKS: Final = ("package-lock.json", "npm-shrinkwrap.json")
-_MANAGER_PIN: Final = re.compile(r"(npm|yarn|pnpm|bun)@([0-9]+\.[0-9]+\.[0-9]+)(?:[+-].*)?", re.ASCII)
-_CREDENTIAL: Final = re.compile(r"^[^#;\n]*(?:_authToken|_auth|_password)[ \t]*=[ \t]*+(?![\"']?\$\{)\S", re.MULTILINE)
-"""A credential in .npmrc that no variable stands for; possessive, so that no file makes it slow."""
+_JSON5: Final = "package.json5"
 
 
 def detect(files: AppFiles) -> Detection | None:
@@ -53,22 +44,26 @@ def detect(files: AppFiles) -> Detection | None:
     package = packagejson.read(files)
     evidence: list[Evidence] = []
     manager: str | None = None
-    if package is not None or files.exists("package.json5"):
-        file, manager = _manager(files, package)
-        evidence.append(Evidence(file=packagejson.FILE if package else "package.json5", reason="a Node.js package"))
-        if file not in {packagejson.FILE, "package.json5"}:
-            evidence.append(Evidence(file=file, reason=f"locked by {manager}"))
-    started = _starts(files, package)
+    if package is not None:
+        chosen = nodemanagers.choose(files, package)
+        manager = chosen.manager.name if chosen else "bun"
+        evidence.append(Evidence(file=packagejson.FILE, reason="a Node.js package"))
+        if chosen and chosen.file != packagejson.FILE:
+            evidence.append(Evidence(file=chosen.file, reason=f"locked by {manager}"))
+    elif files.exists(_JSON5):
+        manager = "pnpm"
+        evidence.append(Evidence(file=_JSON5, reason="a Node.js package"))
+    started = nodeentry.starts(files, package, entries=ENTRY_POINTS, programs=PROGRAMS, runtime="Node.js")
     if started is not None:
         evidence.append(started)
     if not evidence:
         return None
-    root = (package is not None and bool(package.workspaces)) or files.exists("pnpm-workspace.yaml")
     return Detection(
         language=NAME,
         evidence=tuple(evidence),
         package_manager=manager,
-        is_app=not root and (started is not None or (package is None and manager is not None)),
+        is_app=not nodeworkspace.is_root(files, package)
+        and (started is not None or (package is None and manager is not None)),
     )
 
 
@@ -76,210 +71,124 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """A build image with all dependencies, a slim runtime image with those of production.
 
     Raises:
-        LangError: another package manager than npm, a dependency outside of the app, no start command.
+        LangError: a package manager that is not built, a dependency outside of the app, a credential in a file, no
+            start command.
     """
-    package = packagejson.read(files) or PackageJson()
-    file, manager = _manager(files, package)
-    if manager != "npm":
-        raise base.unsupported(manager, file)
-    _refuse_outside(package)
+    said = packagejson.read(files)
+    package = said or PackageJson()
+    chosen = _chosen(files, said)
+    manager = chosen.manager
+    yarnrc.refuse_credentials(files)
+    local = packagejson.local_dependencies(package)
     version, warnings = _version(files, settings, package)
-    declared = procfile.read(files)
-    start = base.start(settings, declared, _default_start(files, package))
-    command = packagejson.expand(package, start.command)
-    lock = files.first(*_NPM_LOCKS)
-    has_manifest = files.exists(packagejson.FILE)
-    if has_manifest and lock is None:
-        _refuse_member(files)
-        warnings += ("there is no package-lock.json: the versions installed may differ from build to build",)
-    kept = _dev_tool(package, command)
-    if kept:
-        warnings += (f"devDependencies stay in the image: the start command runs {kept}, which is one of them",)
-    sources_first = bool(package.workspaces or package.install_scripts)
+    tool, more = nodemanagers.version(files, settings, package, chosen) if said else (None, ())
+    warnings += more
+    main = nodeentry.main_file(files, package, ENTRY_POINTS)
+    default = nodeentry.default_start(package, manager=manager.name, run="node", main=main)
+    processes = _processes(base.start(settings, procfile.read(files), default), package)
+    plug_and_play = manager is BERRY and yarnrc.plug_and_play(files)
+    if plug_and_play:
+        processes = {name: yarnrc.with_loader(package, command) for name, command in processes.items()}
+    command = processes[base.WEB]
+    if said and chosen.lock is None:
+        nodeworkspace.refuse_member(files, manager.locks[0])
+        warnings += (f"there is no {manager.locks[0]}: the versions installed may differ from build to build",)
+    kept = _kept(files, package, chosen, tool, command)
+    warnings += (f"devDependencies stay in the image: {kept}",) if kept else ()
     if package.install_scripts:
         names = ", ".join(package.install_scripts)
         warnings += (f"every change of source installs again: package.json runs {names} at installation",)
-    generated = "prisma" in {*package.dependencies, *package.dev_dependencies}
+    sources_first = bool(package.workspaces or package.install_scripts or local)
     builder = base.image(settings, "node", version.value)
     runtime = base.image(settings, "node", f"{version.value}-slim")
-    npm = base.cache(settings, "npm", "/root/.npm")
+    npm = base.cache(settings, NPM.mount, NPM.cache)
+    mount = _mount(settings, manager)
     text = base.dockerfile(
         "nodejs.Dockerfile.j2",
         settings=settings,
         command=command,
+        asks=("npm",),
         values={
             "builder": builder,
             "runtime": runtime,
-            "manifests": _manifests(files, lock),
-            "npm_version": _pinned_npm(package),
-            "install_command": "ci" if lock else "install",
-            "has_manifest": has_manifest,
+            "manifests": _manifests(files, package, chosen),
+            "manager": manager,
+            "tool": tool,
+            "tool_hash": chosen.hash,
+            "tool_runs": manager is not NPM and manager.name in scripts.runs_managers(*processes.values()),
+            "tool_mount": npm,
+            "environment": (*manager.environment, *(yarnrc.environment(plug_and_play) if manager is BERRY else ())),
+            "install_command": manager.install if chosen.lock else manager.unlocked,
+            "overrides_mode": "NODE_ENV" in settings.env,
+            "has_manifest": said is not None,
             "has_build": "build" in package.scripts,
             "prune": bool(package.dev_dependencies) and not kept,
             "sources_first": sources_first,
-            "in_place": sources_first or generated,
-            "npm": npm,
+            "in_place": sources_first or plug_and_play or nodeentry.generates(package),
+            "mount": mount,
             "title": base.title(package.name),
         },
     )
+    mounts = ((npm,) if tool and manager is not NPM else ()) + (mount,)
     return AppBuild(
         language=NAME,
         version=version,
-        package_manager=manager if has_manifest else None,
+        package_manager=manager.name if said else None,
         dockerfile=text,
         dockerfile_path=None,
         dockerignore=base.dockerignore(files),
         start_command=command,
-        processes=tuple(_expanded(package, process) for process in start.processes),
+        processes=tuple(Process(name=name, command=command) for name, command in processes.items()),
         port=settings.port,
-        cache=(npm,) if has_manifest else (),
+        cache=mounts if said else (),
         evidence=detection.evidence,
         considered=detection.considered,
         warnings=warnings,
+        indexes=indexes.used(text, settings.indexes),
     )
 
 
-def _manager(files: AppFiles, package: PackageJson | None) -> tuple[str, str]:
-    """The package manager and the file that says so: `packageManager`, then lockfiles, then npm."""
-    pin = _MANAGER_PIN.fullmatch(package.package_manager) if package and package.package_manager else None
-    if pin:
-        return packagejson.FILE, pin[1]
-    lock = files.first(*_NPM_LOCKS)
-    if lock:
-        return lock, "npm"
-    for manager, names in _MANAGERS:
-        file = files.first(*names)
-        if file:
-            return file, manager
-    return packagejson.FILE, "npm"
+def _chosen(files: AppFiles, package: PackageJson | None) -> Chosen:
+    if package is None and files.exists(_JSON5):
+        raise base.unsupported(_JSON5, _JSON5)
+    chosen = nodemanagers.choose(files, package)
+    if chosen is None:
+        raise LangError(
+            "the dependencies are locked or pinned for Bun, which is a runtime of its own",
+            file=packagejson.FILE,
+            hint='`language = "bun"` builds the app with it; a lockfile of npm, Yarn or pnpm makes it one of Node.js.',
+        )
+    return chosen
 
 
-def _starts(files: AppFiles, package: PackageJson | None) -> Evidence | None:
-    """What shows that something here starts and serves."""
-    script = package.scripts.get("start") if package else None
-    if package and script and commands.program(script) not in _WATCHERS and _runs_something(files, package, script):
-        return Evidence(file=packagejson.FILE, reason="scripts.start")
-    web = [process for process in procfile.read(files) if process.name == base.WEB]
-    if web and commands.program(web[0].command) in PROGRAMS:
-        return Evidence(file=procfile.FILE, reason="web runs Node.js")
-    main = _main_file(files, package)
-    if main is None:
+def _processes(start: base.Start, package: PackageJson) -> dict[str, str]:
+    return {process.name: scripts.expand(package, process.command) for process in start.processes}
+
+
+def _mount(settings: Settings, manager: Manager) -> CacheMount:
+    mount = base.cache(settings, manager.mount, manager.cache)
+    return msgspec.structs.replace(mount, sharing=manager.sharing)
+
+
+def _kept(files: AppFiles, package: PackageJson, chosen: Chosen, tool: str | None, command: str) -> str | None:
+    """Why devDependencies are not removed."""
+    if not package.dev_dependencies:
         return None
-    if package and not package.library and _SERVER_FRAMEWORKS & package.dependencies.keys():
-        return Evidence(file=main, reason="the entry of a package that depends on a server framework")
-    if _SERVES.search(_text_of(files, main)):
-        return Evidence(file=main, reason="it serves")
+    needed = nodeentry.development_tool(package, command)
+    if needed:
+        return f"the start command runs {needed}, which is one of them"
+    if chosen.manager is BERRY and not nodemanagers.focuses(files, tool):
+        return "Yarn before 4 needs the plugin workspace-tools to remove them"
     return None
 
 
-def _runs_something(files: AppFiles, package: PackageJson, script: str) -> bool:
-    """False for a `start` whose only file neither imports nor serves anything, in a package without dependencies."""
-    words = script.split()
-    if package.dependencies or package.dev_dependencies or "build" in package.scripts or words[:1] != ["node"]:
-        return True
-    file = words[-1] if len(words) > 1 else ""
-    text = _text_of(files, file) if _is_beneath(file) else ""
-    return bool(_SERVES.search(text) or _IMPORTS.search(text))
-
-
-def _is_beneath(path: str) -> bool:
-    return bool(path) and not posixpath.isabs(path) and not posixpath.normpath(path).startswith("..")
-
-
-def _text_of(files: AppFiles, file: str) -> str:
-    """A source's text; a source that cannot be read is no evidence."""
-    try:
-        return files.read_text(file) or ""
-    except LangError:
-        return ""
-
-
-def _main_file(files: AppFiles, package: PackageJson | None) -> str | None:
-    named = posixpath.normpath(package.main) if package and package.main and _is_beneath(package.main) else None
-    candidates = (named, f"{named}.js", posixpath.join(named, "index.js")) if named else ()
-    return files.first(*candidates, *ENTRY_POINTS, "src/server.js", "src/index.js", "src/app.js", "src/main.js")
-
-
-def _default_start(files: AppFiles, package: PackageJson) -> str | None:
-    if "start:prod" in package.scripts and commands.program(package.scripts.get("start", "")) in _DEVELOPERS:
-        return "npm run start:prod"
-    if "start" in package.scripts:
-        return "npm start"
-    main = _main_file(files, package)
-    return None if main is None else f"node {require_plain_name(main).replace(' ', chr(92) + ' ')}"
-
-
-def _expanded(package: PackageJson, process: Process) -> Process:
-    return Process(name=process.name, command=packagejson.expand(package, process.command))
-
-
-def _dev_tool(package: PackageJson, command: str) -> str | None:
-    """The devDependency without which the start command finds no program."""
-    name = commands.program(command)
-    alone = name in package.dev_dependencies and name not in package.dependencies
-    return name if alone else None
-
-
-def _pinned_npm(package: PackageJson) -> str | None:
-    pin = _MANAGER_PIN.fullmatch(package.package_manager) if package.package_manager else None
-    return pin[2] if pin else None
-
-
-def _refuse_outside(package: PackageJson) -> None:
-    for name, wanted in (*package.dependencies.items(), *package.dev_dependencies.items()):
-        scheme, _, path = wanted.partition(":")
-        local = path if scheme in {"file", "link", "portal"} else wanted if wanted.startswith(("../", "/")) else None
-        if local is not None and not _is_beneath(local):
-            raise LangError(
-                f"the dependency {name[:80]!r} lies at {local[:80]!r}, outside of the app's directory",
-                file=packagejson.FILE,
-                hint="The build sees the app's directory only: publish that package, or build both with a Dockerfile.",
-            )
-
-
-def _refuse_member(files: AppFiles) -> None:
-    """Installed alone and unlocked, a member would get whatever the index has under its neighbours' names."""
-    for above in files.enclosing:
-        package = packagejson.read(above)
-        path = files.root.relative_to(above.root).as_posix()
-        if above.exists("pnpm-workspace.yaml") or (package and _matches(package.workspaces, path)):
-            raise LangError(
-                "this is a member of the workspace that holds it, whose lockfile is not here: building it alone would "
-                "fetch its neighbours from the package index",
-                file=packagejson.FILE,
-                hint="Workspaces cannot be built yet: give it a package-lock.json of its own, or write a Dockerfile.",
-            )
-
-
-def _matches(patterns: tuple[str, ...], path: str) -> bool:
-    from pathspec import GitIgnoreSpec  # noqa: PLC0415  (few apps have a workspace above them)
-
-    lines = [f"!/{each[1:].lstrip('./')}" if each.startswith("!") else f"/{each.lstrip('./')}" for each in patterns]
-    try:
-        return GitIgnoreSpec.from_lines(lines).match_file(f"{path}/")
-    except ValueError:  # a pattern that nobody understands may mean this one
-        return True
-
-
-def _manifests(files: AppFiles, lock: str | None) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """What `npm ci` reads, grouped by the directory it goes to."""
-    npmrc = files.read_text(".npmrc")
-    if npmrc and _CREDENTIAL.search(npmrc):
-        raise LangError(
-            "holds a credential in plain text",
-            file=".npmrc",
-            hint="Write `_authToken=${NPM_TOKEN}` and declare the secret NPM_TOKEN for this app.",
-        )
-    names = (packagejson.FILE, lock, ".npmrc")
-    groups: list[tuple[str, tuple[str, ...]]] = []
-    found = tuple(name for name in names if name and files.exists(name))
-    if found:
-        groups.append(("./", found))
-    if files.has_directory("patches"):
-        groups.append(("./patches/", ("patches",)))
-    if files.exists("prisma/schema.prisma"):
-        groups.append(("./prisma/", ("prisma/schema.prisma",)))
-    return tuple(groups)
+def _manifests(files: AppFiles, package: PackageJson, chosen: Chosen) -> nodeentry.Groups:
+    """What an installation reads, grouped by the directory it goes to."""
+    manager = chosen.manager
+    said = nodeworkspace.read(files) if manager.name == "pnpm" else None
+    patches = (*package.patches, *(said.patches if said else ()))
+    names = (packagejson.FILE, chosen.lock, *manager.reads, *nodeentry.schemas(files, package), *patches)
+    return nodeentry.groups(files, names, manager.directories)
 
 
 def _version(files: AppFiles, settings: Settings, package: PackageJson) -> tuple[Version, tuple[str, ...]]:

@@ -1,34 +1,42 @@
 """package.json: the parts of it that decide something, checked; and where it leads to."""
 
-import re
+import posixpath
 from collections.abc import Mapping
 from typing import Final, cast
 
 import msgspec
 
-from langs import commands, documents
+from langs import documents
 from langs.errors import LangError
 from langs.files import AppFiles
 
 FILE: Final = "package.json"
 
 _LIFECYCLE: Final = ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
-_NEEDS_NO_SOURCE: Final = frozenset({"husky", "husky install", "husky || true", "patch-package"})
-_RUN: Final = re.compile(r"npm (?:(start)|run(?:-script)? ([A-Za-z0-9:._-]+))(?: --silent| -s)?", re.ASCII)
-_DEPTH: Final = 8
+_HOOKS: Final = frozenset({"husky", "husky install", "husky || true"})
+"""Scripts that set up the developer's clone, and nothing in an image."""
+_NEEDS_NO_SOURCE: Final = _HOOKS | {"patch-package"}
 
 
-class _Volta(msgspec.Struct):
+class Tools(msgspec.Struct, frozen=True):
+    """Versions by the name of a tool; Volta's also knows `extends`, which is a path."""
+
     node: str | None = None
+    npm: str | None = None
+    yarn: str | None = None
+    pnpm: str | None = None
 
 
-class _Runtime(msgspec.Struct):
+class Tool(msgspec.Struct, frozen=True):
+    """An entry of `devEngines`."""
+
     name: str
     version: str | None = None
 
 
-class _DevEngines(msgspec.Struct):
-    runtime: list[_Runtime] | _Runtime | None = None
+class _DevEngines(msgspec.Struct, rename="camel"):
+    runtime: list[Tool] | Tool | None = None
+    package_manager: list[Tool] | Tool | None = None
 
 
 class _Raw(msgspec.Struct, rename="camel"):
@@ -36,13 +44,15 @@ class _Raw(msgspec.Struct, rename="camel"):
 
     name: object = None
     main: object = None
+    module: object = None
+    type: object = None
     package_manager: str | None = None
     scripts: dict[str, str] | None = None
     dependencies: dict[str, str] | None = None
     optional_dependencies: dict[str, str] | None = None
     dev_dependencies: dict[str, str] | None = None
     engines: dict[str, str] | list[str] | None = None
-    volta: _Volta | None = None
+    volta: Tools | None = None
     dev_engines: _DevEngines | None = None
     workspaces: object = None
     files: object = None
@@ -50,6 +60,9 @@ class _Raw(msgspec.Struct, rename="camel"):
     peer_dependencies: object = None
     exports: object = None
     types: object = None
+    prisma: object = None
+    pnpm: object = None
+    patched_dependencies: object = None
 
 
 class PackageJson(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,24 +70,62 @@ class PackageJson(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str | None = None
     main: str | None = None
+    module: str | None = None
+    is_module: bool = False
+    """Whether its `.js` files are ECMAScript modules."""
     package_manager: str | None = None
     scripts: Mapping[str, str] = {}
     dependencies: Mapping[str, str] = {}
     """Those of production, optional ones included."""
     dev_dependencies: Mapping[str, str] = {}
-    node_versions: tuple[tuple[str, str], ...] = ()
-    """What it says of Node's version: key and text, in the order in which they count."""
+    engines: Mapping[str, str] = {}
+    volta: Tools = Tools()
+    runtimes: tuple[Tool, ...] = ()
+    """What `devEngines` says of runtimes."""
+    managers: tuple[Tool, ...] = ()
+    """The same of package managers."""
     workspaces: tuple[str, ...] = ()
     """The patterns of the packages that are installed together with this one."""
     library: bool = False
     """Whether it says that it is published for others to import."""
+    schema: str | None = None
+    """Where it says that Prisma's schema is."""
+    patches: tuple[str, ...] = ()
+    """Files that it says are applied to dependencies."""
+
+    @property
+    def everything(self) -> Mapping[str, str]:
+        """All dependencies."""
+        return {**self.dev_dependencies, **self.dependencies}
+
+    @property
+    def node_versions(self) -> tuple[tuple[str, str], ...]:
+        """What it says of Node's version: key and text, in the order in which they count."""
+        stated = (
+            ("volta.node", self.volta.node),
+            ("engines.node", self.engines.get("node")),
+            ("devEngines.runtime", next((tool.version for tool in self.runtimes if tool.name == "node"), None)),
+        )
+        return tuple((key, text) for key, text in stated if text)
 
     @property
     def install_scripts(self) -> tuple[str, ...]:
-        """The scripts that npm runs at installation and that may read the app's sources."""
-        return tuple(
-            name for name in _LIFECYCLE if name in self.scripts and self.scripts[name].strip() not in _NEEDS_NO_SOURCE
-        )
+        """The scripts that run at installation and may read the app's sources."""
+        return tuple(name for name in self._lifecycle if self.scripts[name].strip() not in _NEEDS_NO_SOURCE)
+
+    @property
+    def patchers(self) -> tuple[str, ...]:
+        """The scripts that change what is installed."""
+        return tuple(name for name in self._lifecycle if self.scripts[name].strip() not in _HOOKS)
+
+    @property
+    def hooks(self) -> tuple[str, ...]:
+        """The scripts that set up the developer's clone."""
+        return tuple(name for name in self._lifecycle if self.scripts[name].strip() in _HOOKS)
+
+    @property
+    def _lifecycle(self) -> tuple[str, ...]:
+        return tuple(name for name in _LIFECYCLE if name in self.scripts)
 
 
 def read(files: AppFiles) -> PackageJson | None:
@@ -94,17 +145,66 @@ def parse(text: str) -> PackageJson:
         LangError: as `read`.
     """
     raw = documents.json_as(text, _Raw, FILE)
+    patched = {**_table(_table(raw.pnpm).get("patchedDependencies")), **_table(raw.patched_dependencies)}
     return PackageJson(
-        name=raw.name if isinstance(raw.name, str) else None,
-        main=raw.main if isinstance(raw.main, str) else None,
+        name=_text(raw.name),
+        main=_text(raw.main),
+        module=_text(raw.module),
+        is_module=raw.type == "module",
         package_manager=raw.package_manager,
         scripts=raw.scripts or {},
         dependencies=(raw.dependencies or {}) | (raw.optional_dependencies or {}),
         dev_dependencies=raw.dev_dependencies or {},
-        node_versions=_node_versions(raw),
+        # Ancient packages state `engines` as a list, which npm passes over.
+        engines=raw.engines if isinstance(raw.engines, dict) else {},
+        volta=raw.volta or Tools(),
+        runtimes=_tools(raw.dev_engines.runtime if raw.dev_engines else None),
+        managers=_tools(raw.dev_engines.package_manager if raw.dev_engines else None),
         workspaces=_workspaces(raw.workspaces),
         library=any((raw.files, raw.publish_config, raw.peer_dependencies, raw.exports, raw.types)),
+        schema=_text(_table(raw.prisma).get("schema")),
+        patches=tuple(path for path in patched.values() if isinstance(path, str)),
     )
+
+
+def beneath(path: str) -> bool:
+    """Whether `path` stays in the directory that it starts from."""
+    return bool(path) and not posixpath.isabs(path) and not posixpath.normpath(path).startswith("..")
+
+
+def local_dependencies(package: PackageJson) -> tuple[str, ...]:
+    """The dependencies which the app's own directory holds.
+
+    Raises:
+        LangError: one lies outside of it.
+    """
+    found: list[str] = []
+    for name, wanted in (*package.dependencies.items(), *package.dev_dependencies.items()):
+        scheme, _, path = wanted.partition(":")
+        relative = wanted.startswith(("./", "../", "/"))
+        local = path if scheme in {"file", "link", "portal"} else wanted if relative else None
+        if local is None:
+            continue
+        if not beneath(local):
+            raise LangError(
+                f"the dependency {name[:80]!r} lies at {local[:80]!r}, outside of the app's directory",
+                file=FILE,
+                hint="The build sees the app's directory only: publish that package, or build both with a Dockerfile.",
+            )
+        found.append(name)
+    return tuple(found)
+
+
+def _text(said: object) -> str | None:
+    return said if isinstance(said, str) else None
+
+
+def _table(said: object) -> dict[str, object]:
+    return cast("dict[str, object]", said) if isinstance(said, dict) else {}
+
+
+def _tools(said: list[Tool] | Tool | None) -> tuple[Tool, ...]:
+    return tuple(said) if isinstance(said, list) else (said,) if said else ()
 
 
 def _workspaces(said: object) -> tuple[str, ...]:
@@ -112,42 +212,3 @@ def _workspaces(said: object) -> tuple[str, ...]:
     if isinstance(patterns, list):
         return tuple(pattern for pattern in cast("list[object]", patterns) if isinstance(pattern, str))
     return ("**",) if patterns else ()
-
-
-def expand(package: PackageJson, command: str) -> str:
-    """`command` with `npm start` and `npm run NAME` replaced by the scripts they stand for.
-
-    npm as the first process would neither forward signals well nor run on a read-only root. A `pre` script goes
-    first. `cross-env` becomes `env`, which does the same on Linux and is always there.
-
-    Raises:
-        LangError: a script is missing, or scripts call each other in a circle.
-    """
-    for _ in range(_DEPTH):
-        match = _RUN.fullmatch(command.strip())
-        if match is None:
-            return re.sub(r"\Across-env(?= )", "env", command.strip())
-        name = match[1] or match[2]
-        if name == "start" and "start" not in package.scripts:
-            return "node server.js"
-        if name not in package.scripts:
-            raise LangError(f"the script {name!r} is not there", file=FILE, hint="Add it to `scripts`.")
-        body = commands.check(package.scripts[name], key=f"scripts.{name}", file=FILE)
-        before = package.scripts.get(f"pre{name}")
-        # The image is built when it starts: building again would only fail on a read-only root.
-        if before is not None and before.strip() != "npm run build":
-            body = f"{commands.check(before, key=f'scripts.pre{name}', file=FILE)} && {body}"
-        command = body
-    raise LangError(f"the script of {command!r} leads back to itself", file=FILE, hint="Let it start a program.")
-
-
-def _node_versions(raw: _Raw) -> tuple[tuple[str, str], ...]:
-    runtime = raw.dev_engines.runtime if raw.dev_engines else None
-    runtimes = runtime if isinstance(runtime, list) else [runtime] if runtime else []
-    stated = (
-        ("volta.node", raw.volta.node if raw.volta else None),
-        # Ancient packages state `engines` as a list, which npm passes over.
-        ("engines.node", raw.engines.get("node") if isinstance(raw.engines, dict) else None),
-        ("devEngines.runtime", next((entry.version for entry in runtimes if entry.name == "node"), None)),
-    )
-    return tuple((key, text) for key, text in stated if text)

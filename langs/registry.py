@@ -14,8 +14,10 @@ from types import MappingProxyType
 from typing import Final
 
 from langs import (
+    bun,
     clojure,
     compose,
+    deno,
     dockerfile,
     dotnet,
     elixir,
@@ -44,6 +46,8 @@ LANGUAGES: Final[tuple[Language, ...]] = (
     elixir,
     ruby,
     python,
+    deno,
+    bun,
     nodejs,
     compose,
     dockerfile,
