@@ -85,8 +85,8 @@ class Composer(msgspec.Struct, frozen=True, kw_only=True):
     requires: frozenset[str] = frozenset()
     php: tuple[tuple[str, str, str], ...] = ()
     """What is said of PHP's version: file, key and text, in the order in which they count."""
-    platform: str | None = None
-    """The release that dependencies are chosen for, whatever runs them: `config.platform.php`."""
+    locked_php: frozenset[str] = frozenset()
+    """What the locked packages ask of PHP."""
     extensions: tuple[str, ...] = ()
     """The extensions that the app and its dependencies need and PHP's images do not have, sorted."""
     public: str | None = None
@@ -127,7 +127,7 @@ def read(files: AppFiles) -> Composer | None:
         library=raw.type not in {None, "project"},
         requires=frozenset(require),
         php=tuple((file, key, text) for file, key, text in stated if text),
-        platform=pinned if isinstance(pinned, str) else None,
+        locked_php=frozenset(text for package in lock.packages if (text := _mapping(package.require).get("php"))),
         extensions=tuple(sorted(set(_extensions(named)))),
         public=_shaped(raw.extra, _Extra, "extra").public_dir,
         directories=tuple(_directories(raw.repositories)),

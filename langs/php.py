@@ -9,11 +9,12 @@ away: where a container may have no capabilities, a binary that asks for one is 
 
 import posixpath
 import re
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 
-from langs import base, commands, composer, procfile, versions
+from langs import base, commands, composer, procfile, spans, statements, versions
 from langs.composer import Composer
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
@@ -236,8 +237,8 @@ def _version(files: AppFiles, settings: Settings, manifest: Composer | None) -> 
     text = (files.read_text(".php-version") or "").strip()
     if text:
         stated.append(versions.composer(text.removeprefix("php-"), source=".php-version", file=".php-version"))
-    for file, key, said in manifest.php if manifest else ():
-        stated.append(_of_line(versions.composer(said, source=f"{file} {key}", file=file), key))
+    if manifest:
+        stated += _by_composer(manifest)
     stated += versions.tool_files(files, (NAME,), versions.composer)
     version, warnings = versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
     if stated and stated[0].exact is None:
@@ -251,6 +252,35 @@ def _version(files: AppFiles, settings: Settings, manifest: Composer | None) -> 
             hint=f'State {first} or later, or name an image of yours: images."{_IMAGE}" in fleetpacks.toml.',
         )
     return version, warnings
+
+
+def _by_composer(manifest: Composer) -> list[versions.Statement]:
+    """What the manifest and the lockfile say.
+
+    A range becomes its newest release that all locked packages allow. A pretended platform inside of the range is what
+    the packages were chosen for, and comes before it.
+    """
+    stated = [
+        _of_line(versions.composer(text, source=f"{file} {key}", file=file), key) for file, key, text in manifest.php
+    ]
+    allowed = spans.ALL
+    for text in sorted(manifest.locked_php):
+        with suppress(LangError):
+            # Of what no release satisfies, Composer says more than a version here could.
+            allowed = spans.both(allowed, versions.composer(text, source=composer.LOCK).spans) or allowed
+    if not stated:
+        default = spans.line(versions.release(_DEFAULT))
+        fits = any(span.overlaps(default) for span in allowed)
+        said = statements.ranged("the packages", allowed, source=f"{composer.LOCK} packages", file=composer.LOCK)
+        return [] if fits else [said]
+    first = stated[0]
+    if first.exact is not None or first.free:
+        return stated
+    pinned = next((each for each in stated if each.exact is not None), None)
+    if pinned and any(one.overlaps(other) for one in first.spans for other in pinned.spans):
+        return [pinned, *(each for each in stated if each is not pinned)]
+    narrowed = spans.both(first.spans, allowed) or first.spans
+    return [msgspec.structs.replace(first, spans=narrowed), *stated[1:]]
 
 
 def _of_line(statement: versions.Statement, key: str) -> versions.Statement:

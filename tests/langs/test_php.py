@@ -49,6 +49,32 @@ def test_versions_are_taken_from_every_source(
     assert f"FROM dunglas/frankenphp:php{version} AS runtime" in built.dockerfile
 
 
+@pytest.mark.parametrize(
+    ("require", "platform", "packages", "version"),
+    [
+        ("^8.2", None, [], "8.5"),
+        ("^8.2", None, ["~8.2.0 || ~8.3.0", ">=7.4"], "8.3"),
+        ("^8.2", "8.4.10", ["~8.2.0 || ~8.3.0 || ~8.4.0"], "8.4"),
+        ("~8.3.0", "8.4.10", [], "8.3"),
+        ("^8.2", None, ["^7.4"], "8.5"),
+        ("^8.2", None, ["what"], "8.5"),
+        ("8.3", None, ["^8.4"], "8.3"),
+        (None, None, ["^8.1"], "8.3"),
+        (None, None, [">=8.4"], "8.5"),
+    ],
+)
+def test_a_range_becomes_the_newest_release_that_all_locked_packages_allow(
+    write: Write, require: str | None, platform: str | None, packages: list[str], version: str
+) -> None:
+    files = app(require={"php": require} if require else {}, config={"platform": {"php": platform}} if platform else {})
+    files["composer.lock"] = json.dumps({"packages": [{"name": "a/a", "require": {"php": text}} for text in packages]})
+
+    built = langs.build(write(files), Settings())
+
+    assert built.version is not None
+    assert built.version.value == version
+
+
 def test_a_release_without_images_is_an_error_or_comes_from_an_image_that_has_it(write: Write) -> None:
     root = write(app(require={"php": "7.4.33"}))
 
