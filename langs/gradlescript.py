@@ -227,15 +227,18 @@ class _Reader:
         if constant:
             return constant[1].replace("_", ".")
         catalog = re.search(r"\blibs\.versions\.(.+?)(?:\.get)?(?:\.toInt)?$", names)
-        if catalog:
-            return self._known.versions.get(catalog[1])
-        inside = next((token.text for token in piece if token.kind in {Kind.STRING, Kind.NUMBER}), None)
-        if inside is None:
-            # `of(javaVersion)`: a name of this script or of gradle.properties.
-            arguments = [token for token in piece if token.kind is Kind.NAME]
-            last = arguments[-1] if arguments else None
-            return self._known.properties.get(last.text) or phrases.resolved(self._tokens, (last,)) if last else None
-        return self._known.properties.get(inside, inside)
+        return self._known.versions.get(catalog[1]) if catalog else self._computed(piece)
+
+    def _computed(self, piece: Tokens) -> str | None:
+        """The number in `of(17)` and `findProperty("x") ?: 17`, or what a name in it stands for."""
+        constants = [token.text for token in piece if token.kind in {Kind.STRING, Kind.NUMBER}]
+        for each in constants:
+            if each in self._known.properties:
+                return self._known.properties[each]
+        last = next((token for token in reversed(piece) if token.kind is Kind.NAME), None)
+        if constants or last is None:
+            return next((each for each in constants if each[:1].isdigit()), None)
+        return self._known.properties.get(last.text) or phrases.resolved(self._tokens, (last,))
 
 
 def _manifest_main(tokens: Tokens) -> str | None:

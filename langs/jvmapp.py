@@ -40,7 +40,7 @@ def detect(files: AppFiles, language: str) -> Detection | None:
     evidence += [found.kotlin] if found.kotlin else []
     evidence += [each.evidence for each in found.launches]
     declared = procfile.read(files)
-    wished = any(process.name == base.WEB and commands.program(process.command) in PROGRAMS for process in declared)
+    wished = any(process.name == base.WEB and _starts_it(process.command) for process in declared)
     evidence += [Evidence(file=procfile.FILE, reason="web runs a JVM")] if wished else []
     return Detection(
         language=language,
@@ -141,6 +141,8 @@ def _with_maven(files: AppFiles, settings: Settings, project: maven.Project, lau
             "mvn": "sh ./mvnw" if project.wrapped else "mvn",
             "goals": (*part, "package"),
             "copied": copied,
+            # A neighbour's jar is found only where it was made in the same run.
+            "again": (*part, "package") if part else (),
             "outputs": outputs,
             "output": f"{module.directory}/target" if module.directory else "target",
         },
@@ -169,6 +171,11 @@ def _with_gradle(files: AppFiles, settings: Settings, build_: gradle.Build, laun
     )
 
 
+def _starts_it(command: str) -> bool:
+    """Whether a command starts a JVM, or something that lies where the build writes."""
+    return commands.program(command) in PROGRAMS or "target/" in command or "build/" in command
+
+
 def _target(settings: Settings, declared: tuple[Process, ...], found: Found) -> Launch | None:
     """What is built to be started; None when the start command is somebody's own and names none of it.
 
@@ -185,6 +192,10 @@ def _target(settings: Settings, declared: tuple[Process, ...], found: Found) -> 
     if said:
         return None
     if not found.launches:
+        archive = isinstance(found.work, maven.Project) and found.work.root.pom.packaging == "war"
+        archive = archive or (isinstance(found.work, gradle.Build) and "war" in found.work.root.plugins)
+        if archive:
+            raise base.unsupported("an archive for a servlet container (WAR)", found.file)
         raise LangError(
             "no main class was found",
             file=found.file,

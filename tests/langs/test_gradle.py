@@ -92,6 +92,9 @@ def test_the_plugins_that_a_script_applies_are_found(write: Write, file: str, te
          ("17", "build.gradle.kts sourceCompatibility")),
         ("build.gradle.kts", 'java { sourceCompatibility = JavaVersion.toVersion(property("javaVersion")!!) }',
          ("11", "build.gradle.kts sourceCompatibility")),
+        ("build.gradle", "sourceCompatibility = findProperty('none') ?: 17",
+         ("17", "build.gradle sourceCompatibility")),
+        ("build.gradle", "sourceCompatibility = findProperty('unknown')", ("21", "default")),
         ("build.gradle.kts", 'tasks.compileJava { options.compilerArgs.add("-parameters") }', ("21", "default")),
     ],
 )  # fmt: skip

@@ -271,6 +271,22 @@ def test_several_apps_are_told_apart_by_the_start_command(write: Write) -> None:
     assert "-pl b -am package" in built.dockerfile
 
 
+def test_a_build_command_of_ones_own_still_gets_the_dependencies_beside_the_jar(write: Write) -> None:
+    root = write({"pom.xml": project(""), SOURCE: MAIN})
+
+    text = langs.build(root, Settings(build_command="mvn -Pproduction package")).dockerfile
+
+    assert '"mvn -Pproduction package"' in text
+    assert "mvn -B -DskipTests org.apache.maven.plugins:maven-dependency-plugin" in text
+
+
+def test_an_archive_for_a_servlet_container_is_named_and_not_built(write: Write) -> None:
+    root = write({"pom.xml": project("<packaging>war</packaging>"), SOURCE: MAIN})
+
+    with pytest.raises(LangError, match="WAR"):
+        langs.build(root, Settings())
+
+
 @pytest.mark.parametrize("path", ["../other", "/etc", "a/../../b", ".."])
 def test_a_module_outside_of_the_app_is_refused(write: Write, path: str) -> None:
     with pytest.raises(LangError, match="outside of the app's directory") as caught:
