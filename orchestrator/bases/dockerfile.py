@@ -1,7 +1,8 @@
 """A recipe as a Dockerfile, and the key by which a finished image is recognised.
 
 The context of the root's image holds `rootfs.tar` and a directory `certificates`; that of another image holds each of
-its archives as a tar file, by the name that `tar_of` gives, with paths relative to where it is unpacked.
+its archives as a tar file, by the name that `tar_of` gives, with paths relative to where it is unpacked, and its files
+below a directory `files`.
 """
 
 import hashlib
@@ -35,16 +36,18 @@ def for_root(root: Root, recipe: Recipe) -> str:
 
 
 def for_image(recipe: Recipe, *, base: str) -> str:
-    """The Dockerfile of an image that stands on the bare root.
+    """The Dockerfile of an image that stands on another.
 
     Args:
         recipe: what to add.
-        base: full reference of the root's image.
+        base: full reference of the image below, which is the bare root's when the recipe names none.
     """
     lines = [f"FROM {base}"]
+    lines += [f"RUN {' && '.join(recipe.prepare)}"] if recipe.prepare else []
     if recipe.packages:
         lines += [f"{_APT} {' '.join(recipe.packages)}"]
     lines += [f"ADD {tar_of(archive)} {archive.into}/" for archive in recipe.archives]
+    lines += ["COPY files/ /"] if recipe.files else []
     # ENV stands first: the lines that try the toolchain need its PATH.
     lines += _settings(recipe.env, recipe)
     lines += [f"RUN {' && '.join(recipe.run)}"] if recipe.run else []

@@ -42,6 +42,9 @@ ELSEWHERE = {
     "poe format": ("pyproject.toml", '{ cmd = "ruff format --check ." }'),
     "poe protos": ("tests/buildkit/test_protos.py", "compile_protos("),
     "poe schemas": ("tests/config/test_settings.py", "schema.text("),
+    "poe languages": ("tests/docs/test_languages.py", "documents("),
+    "python -m tests.lab up --bases NAME": ("tests/lab_tests/test_bases.py", "repositories("),
+    "pytest tests/e2e/test_languages.py": ("pyproject.toml", 'testpaths = ["tests"]'),
     "pytest tests/langs --rewrite-goldens": ("tests/langs/conftest.py", '"--rewrite-goldens"'),
     "pytest -m real": ("pyproject.toml", '"real: needs the lab'),
 }

@@ -10,6 +10,7 @@ import click
 
 from orchestrator.errors import FleetpacksError
 from tests.lab import up as steps
+from tests.lab.bases import everything, repositories
 from tests.lab.engines import running
 from tests.lab.errors import LabError
 from tests.lab.state import current, layout
@@ -30,12 +31,16 @@ def lab() -> None:
 @click.option("--engines", is_flag=True, help="Also start two Docker Engines, and have the oldest buildkitd.")
 @click.option("--unpack", is_flag=True, help="Unpack Debian's programs even where they are installed.")
 @click.option("--images/--no-images", default=True, help="Whether base images are made (default: yes).")
-def up(*, builder: bool, peers: bool, engines: bool, unpack: bool, images: bool) -> None:
+@click.option("--languages", is_flag=True, help="Also make the base images of all languages: 2 GB, some minutes.")
+@click.option("--bases", default="", help="Also make those of some languages or repositories: java,ruby,oven/bun.")
+def up(*, builder: bool, peers: bool, engines: bool, unpack: bool, images: bool, languages: bool, bases: str) -> None:
     """Bring the lab up; quick when it is."""
     place = layout()
+    words = [word.strip() for word in bases.split(",") if word.strip()]
+    more = everything() if languages else repositories(words)
     with steps.locked(place, _say):
         wanted = partial(steps.up, place, builder=builder, images=images, peers=peers, docker=engines)
-        anyio.run(partial(wanted, installed=not unpack, say=_say))
+        anyio.run(partial(wanted, installed=not unpack, say=_say, more_images=more))
     _status()
 
 

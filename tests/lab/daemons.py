@@ -57,6 +57,9 @@ insecure-entitlements = ["network.host"]
 [registry."docker.io"]
   mirrors = ["127.0.0.1:{port}"]
 
+[registry."mcr.microsoft.com"]
+  mirrors = ["127.0.0.1:{port}"]
+
 [registry."127.0.0.1:{port}"]
   http = true
 """
@@ -81,11 +84,13 @@ async def start(place: Layout, *, registry: Path, runc: Path, builder: bool, say
     port = old.port if old else _free_port()
     if "registry" not in running and not _is_free(port):
         port = _free_port()
-        if "buildkitd" in running:  # its configuration names the port that somebody else has taken
-            await end(running.pop("buildkitd"))
+    configuration = await _configuration(place, port)
+    if "buildkitd" in running and not _is(place.root / "buildkitd.toml", configuration):
+        # It names a port that somebody else has taken, or was written by an older lab.
+        await end(running.pop("buildkitd"))
     starters: dict[str, Callable[[], Awaitable[Daemon]]] = {"registry": lambda: _start_registry(place, registry, port)}
     if builder:
-        starters["buildkitd"] = lambda: _start_buildkitd(place, runc, port)
+        starters["buildkitd"] = lambda: _start_buildkitd(place, runc, configuration)
     for stray in strays(place.root, known=running.values()):
         await end(stray)
     for name, starter in starters.items():
@@ -127,27 +132,38 @@ async def _start_registry(place: Layout, program: Path, port: int) -> Daemon:
     return spawn([str(program), "serve", str(config)], log=place.log("registry"), environment=environment_of(place))
 
 
-async def _start_buildkitd(place: Layout, runc: Path, port: int) -> Daemon:
+async def _start_buildkitd(place: Layout, runc: Path, configuration: str) -> Daemon:
     await end_containers(str(runc), place.steps)
     place.socket.unlink(missing_ok=True)
     # runc's state beside everything else of ours, instead of in /run: the steps of a killed daemon are found there.
-    wrapper = place.root / "runc-of-steps"
+    wrapper = _wrapper(place)
     wrapper.write_text(f'#!/bin/sh\nexec {shlex.quote(str(runc))} --root {shlex.quote(str(place.steps))} "$@"\n')
     wrapper.chmod(0o700)
     config = place.root / "buildkitd.toml"
-    text = _BUILDKITD.format(
-        root=place.root / "buildkit",
-        socket=place.socket,
-        snapshotter="overlayfs" if await _overlay_works(place) else "native",
-        runc=wrapper,
-        port=port,
-    )
-    config.write_text(text, encoding="utf-8")
+    config.write_text(configuration, encoding="utf-8")
     return spawn(
         [str(place.buildkit / "buildkitd"), "--config", str(config)],
         log=place.log("buildkitd"),
         environment=environment_of(place),
     )
+
+
+async def _configuration(place: Layout, port: int) -> str:
+    return _BUILDKITD.format(
+        root=place.root / "buildkit",
+        socket=place.socket,
+        snapshotter="overlayfs" if await _overlay_works(place) else "native",
+        runc=_wrapper(place),
+        port=port,
+    )
+
+
+def _wrapper(place: Layout) -> Path:
+    return place.root / "runc-of-steps"
+
+
+def _is(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text(encoding="utf-8") == text
 
 
 def environment_of(place: Layout) -> Mapping[str, str]:

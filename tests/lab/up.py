@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -40,23 +40,26 @@ async def up(
     installed: bool,
     say: Callable[[str], None],
     docker: bool = False,
+    more_images: Collection[str] = (),
 ) -> Lab:
     """Bring up registry and buildkitd with the tools they need, and fill the registry with base images.
 
     Args:
         place: the state directory; the caller holds its lock.
         builder: whether buildkitd is wanted; the registry always is.
-        images: whether base images are wanted.
+        images: whether base images are wanted; those of `bases.COMMON`.
         peers: also build the programs that benchmarks compare with.
         installed: whether Debian's programs may be those of the machine.
         say: receives one line per thing done.
         docker: whether both Docker Engines, and the program of the oldest buildkitd, are wanted, too.
+        more_images: repositories of more base images.
 
     Raises:
         LabError: a part cannot be had or does not come up.
     """
     _check(place)
     await delete(place.work)
+    wanted = {*bases.COMMON, *more_images}
     for folder in ("work", "run", "log", "tmp", "bin", "registry", "buildkit"):
         (place.root / folder).mkdir(mode=0o700, exist_ok=True)
     registry, runc = await _programs(place, installed=installed)
@@ -64,7 +67,7 @@ async def up(
         if builder:
             tasks.start_soon(tools.buildkit, place, say)
         if images and not place.read():  # a compiler's wait is well spent on downloads
-            tasks.start_soon(partial(bases.download, place, installed=installed, say=say))
+            tasks.start_soon(partial(bases.download, place, installed=installed, say=say, wanted=wanted))
     lab = lab_of(place, await daemons.start(place, registry=registry, runc=runc, builder=builder, say=say))
     if peers:
         await tools.buildx(place, say)
@@ -72,7 +75,7 @@ async def up(
         await tools.buildkit_oldest(place, say)
         await engines.start(place, say=say)
     if images:
-        await bases.ensure(lab, place, installed=installed, say=say)
+        await bases.ensure(lab, place, installed=installed, say=say, wanted=wanted)
     await delete(place.work)
     return lab
 

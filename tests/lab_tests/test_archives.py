@@ -1,4 +1,5 @@
 import hashlib
+import io
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -7,6 +8,8 @@ from pathlib import Path
 import anyio
 import msgspec
 import pytest
+from anyio.abc import SocketAttribute, SocketStream
+from msgspec.structs import replace
 
 from orchestrator.bases.recipes import Archive
 from tests.lab import Lab, archives
@@ -74,6 +77,89 @@ def test_repacking_takes_one_directory_and_keeps_or_gives_execution_bits(tmp_pat
         contents = {member.name: stream.read() for member in tar if (stream := tar.extractfile(member))}
     assert modes == {"bin/tool": 0o755, "src/bin/go": 0o644, "readme": 0o644, "pkg/compile": 0o755}
     assert contents == {name: f"sample/{name}\n".encode() for name in modes}
+
+
+def test_repacking_takes_a_directory_of_a_tarball_and_links_are_left_out(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "package.tgz", "w:gz") as package:
+        for name, mode in {"package/bin/tool": 0o755, "package/bin/readme": 0o644, "package/other": 0o644}.items():
+            member = tarfile.TarInfo(name)
+            member.mode, member.size = mode, len(name)
+            package.addfile(member, io.BytesIO(name.encode()))
+        link = tarfile.TarInfo("package/bin/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        package.addfile(link)
+
+    archive = described(pypi=None, npm="sample@1.0.0", directory="package/bin")
+    archives.repack(tmp_path / "package.tgz", archive, tmp_path / "package.tar")
+
+    with tarfile.open(tmp_path / "package.tar") as tar:
+        found = {member.name: (member.mode, stream.read()) for member in tar if (stream := tar.extractfile(member))}
+    assert found == {"tool": (0o755, b"package/bin/tool"), "readme": (0o644, b"package/bin/readme")}
+
+
+def test_a_package_that_is_one_file_stays_as_it_is(tmp_path: Path) -> None:
+    jar = zipped(tmp_path / "package.jar", {"META-INF/MANIFEST.MF": 0o644})
+
+    archive = described(pypi=None, maven="a:b:1.0:jar", directory=None, file="b.jar")
+    archives.repack(jar, archive, tmp_path / "package.tar")
+
+    with tarfile.open(tmp_path / "package.tar") as tar:
+        contents = {member.name: stream.read() for member in tar if (stream := tar.extractfile(member))}
+    assert contents == {"b.jar": jar.read_bytes()}
+
+
+@pytest.mark.parametrize(
+    ("package", "url"),
+    [
+        ("yarn@1.22.22", "https://registry.example/npm/yarn/-/yarn-1.22.22.tgz"),
+        ("@oven/bun-linux-x64@1.3.4", "https://registry.example/npm/@oven/bun-linux-x64/-/bun-linux-x64-1.3.4.tgz"),
+    ],
+)
+def test_npm_serves_a_package_below_its_name(package: str, url: str) -> None:
+    assert archives.npm_url(package, "https://registry.example/npm/") == url
+
+
+@pytest.mark.parametrize(
+    ("artifact", "path"),
+    [
+        ("org.scala-sbt:sbt-launch:1.12.0:jar", "org/scala-sbt/sbt-launch/1.12.0/sbt-launch-1.12.0.jar"),
+        (
+            "org.apache.maven:apache-maven:3.9.16:tar.gz:bin",
+            "org/apache/maven/apache-maven/3.9.16/apache-maven-3.9.16-bin.tar.gz",
+        ),
+    ],
+)
+def test_maven_serves_an_artifact_below_its_coordinates(artifact: str, path: str) -> None:
+    assert archives.maven_url(artifact, "https://repository.example") == f"https://repository.example/{path}"
+
+
+async def test_a_package_of_npm_is_fetched_from_the_registry_that_npm_is_told(
+    place: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"a package"
+    asked: list[bytes] = []
+
+    async def serve(stream: SocketStream) -> None:
+        async with stream:
+            asked.append((await stream.receive()).splitlines()[0])
+            missing = b"missing" in asked[-1]
+            status = b"404 Not Found" if missing else b"200 OK"
+            await stream.send(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(content), content))
+
+    archive = described(pypi=None, npm="@a/b@1.0.0", sha256=hashlib.sha256(content).hexdigest())
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, serve)
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's, not Django's
+        monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{port}/npm/")
+
+        fetched = await archives.fetch(place, archive, unheard)
+        with pytest.raises(LabError, match=r"fetching missing@1\.0\.0: .*404") as caught:
+            await archives.fetch(place, replace(archive, npm="missing@1.0.0", sha256="1" * 64), unheard)
+        tasks.cancel_scope.cancel()
+
+    assert fetched.read_bytes() == content
+    assert asked[0] == b"GET /npm/@a/b/-/b-1.0.0.tgz HTTP/1.1"
+    assert "/npm/missing/-/missing-1.0.0.tgz" in caught.value.hint
 
 
 def test_repacking_depends_on_nothing_but_the_files(tmp_path: Path) -> None:

@@ -137,6 +137,19 @@ async def test_a_killed_daemon_is_brought_back_under_its_address_and_the_other_s
     assert (await own.run("status"))[0] == 0
 
 
+async def test_a_builder_with_the_configuration_of_an_older_lab_is_restarted(own: OwnLab) -> None:
+    first = await own.up()
+    config = own.layout.root / "buildkitd.toml"
+    written = config.read_text()
+    config.write_text(written.replace("mcr.microsoft.com", "other.example"))
+
+    second = await own.up()
+
+    assert config.read_text() == written
+    assert second.daemons["registry"] == first.daemons["registry"]
+    assert second.daemons["buildkitd"] != first.daemons["buildkitd"]
+
+
 async def test_a_daemon_that_was_never_written_down_is_replaced(own: OwnLab) -> None:
     forgotten = await own.up()
     own.layout.record.unlink()

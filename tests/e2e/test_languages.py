@@ -1,0 +1,200 @@
+"""Every language and package manager: built, started, answering, and what a change costs; on the real daemon.
+
+One app is built four times: at first, unchanged, with a changed source, with a changed lockfile. The flags are
+BuildKit's own; beside them stand the image, which must be the same where nothing is said to have run, and the daemon's
+count of how often the app's package caches were mounted, which only a step that ran can raise. The image of the last
+build is started: it came out of every cache there is.
+
+`FLEETPACKS_FULL=1` builds all cases, and keeps what was seen for the documents; else those of the tier `run` are built.
+"""
+
+import datetime as dt
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+import anyio
+import httpx
+import msgspec
+import pytest
+
+from benchmarks.result import machine
+from orchestrator.config import environment
+from orchestrator.registry import reference
+from tests.buildkit.real import client, request
+from tests.conftest import RealCount
+from tests.e2e.conftest import Ran, Start
+from tests.e2e.languages import Answered, Case, cases, record
+from tests.lab import Lab
+from tests.lab.container import started
+
+_FULL = environment.read().get("FLEETPACKS_FULL") == "1"
+_REAL = [case for case in cases() if case.real is not None and (_FULL or case.real.tier == "run")]
+_LAB_HAS = "debian:trixie-slim"
+
+
+class Built(msgspec.Struct, frozen=True, kw_only=True):
+    """One of an app's builds."""
+
+    ran: Ran
+    mounted: int
+    """How often it mounted the app's package caches."""
+    seconds: float
+
+
+class Bench:
+    """An app's copy, which is changed and built."""
+
+    def __init__(self, lab: Lab, build: Start, case: Case, folder: Path) -> None:
+        assert case.real is not None
+        self.real = case.real
+        self.image = f"{lab.registry}/languages/{case.name}:latest"
+        self.app = folder / case.name
+        self._lab, self._build, self._case = lab, build, case
+        # Ends with what no name of a case holds, so that none is another's beginning.
+        self._key = f"case.{case.name}."
+        shutil.copytree(case.app, self.app, symlinks=True)
+
+    def change_source(self) -> None:
+        _append(self.app / self.real.source, self.real.append_source)
+
+    def change_lockfile(self) -> None:
+        assert self.real.lockfile is not None
+        _append(self.app / self.real.lockfile, self.real.append_lockfile)
+
+    async def built(self) -> Built:
+        before, begun = await self._mounts(), time.monotonic()
+        place = f"{self._lab.registry}/languages/{{app}}"
+        variables = {"CACHE_KEY": self._key}
+        async with self._build(self.app.parent, self._case.name, image=place, variables=variables) as running:
+            ran = await running.end()
+        assert ran.code == 0, [*ran.failed().values(), ran.err]
+        return Built(ran=ran, mounted=await self._mounts() - before, seconds=time.monotonic() - begun)
+
+    def cached(self, built: Built, part: str | None) -> bool | None:
+        """Whether the one step whose name holds this was cached."""
+        if part is None:
+            return None
+        steps = built.ran.steps(self._case.name)
+        found = [step for name, step in steps.items() if part in name]
+        assert len(found) == 1, f"expected one step with {part!r} among {sorted(steps)}"
+        return found[0].cached
+
+    def table(self, built: Built) -> tuple[bool | None, bool | None]:
+        """Whether installation and build were cached."""
+        return self.cached(built, self.real.install), self.cached(built, self.real.build)
+
+    def digest(self, built: Built) -> str | None:
+        return built.ran.completed()[self._case.name].digest
+
+    async def _mounts(self) -> int:
+        async with client(self._lab.buildkitd) as builder:
+            records = await builder.disk_usage(filters=[f'type==exec.cachemount,description~="id .{self._key}"'])
+        return sum(each.usage_count for each in records)
+
+
+@pytest.fixture
+async def bench(lab: Lab, build: Start, case: Case, tmp_path: Path) -> Bench:
+    """The app; a case whose base images the lab has not made is skipped."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for name in case.bases():
+            at = reference.parse(name)
+            answer = await http.head(f"http://{lab.registry}/v2/{at.path}/manifests/{at.identifier}")
+            if answer.is_error:
+                pytest.skip(f"the lab has no {name}: `python -m tests.lab up --languages`")
+    return Bench(lab, build, case, tmp_path / "source")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("case", _REAL, ids=lambda case: case.name)
+async def test_an_app_answers_and_a_change_runs_what_depends_on_it_and_nothing_else(
+    lab: Lab, bench: Bench, real_count: RealCount, case: Case
+) -> None:
+    real = bench.real
+    installs = real.install is not None
+
+    bench.change_source()
+    if installs:
+        bench.change_lockfile()
+    first = await bench.built()
+    again = await bench.built()
+    bench.change_source()
+    after_source = await bench.built()
+    builds = {"first": first, "again": again, "source": after_source}
+    if installs:
+        bench.change_lockfile()
+        builds["lockfile"] = await bench.built()
+    real_count.record("build", times=len(builds))
+    begun = time.monotonic()
+    async with started(lab, bench.image, path=real.path) as container, httpx.AsyncClient(trust_env=False) as http:
+        real_count.record("start")
+        answer = await http.get(container.url + real.path)
+        real_count.record("answer")
+    seconds = {**{name: each.seconds for name, each in builds.items()}, "answer": time.monotonic() - begun}
+
+    ran, cached = (False, True) if installs else (None, None)
+    assert bench.table(first) == (ran, False)
+    assert bench.table(again) == (cached, True)
+    assert bench.table(after_source) == (cached, False)
+    assert [event.steps - event.cached for event in again.ran.completed().values()] == [0]
+    assert bench.digest(again) == bench.digest(first)
+    assert again.mounted == 0
+    # What ran left a trace: it mounted a cache, or there is another image.
+    assert after_source.mounted or bench.digest(after_source) != bench.digest(first)
+    if installs:
+        assert bench.table(builds["lockfile"]) == (False, False)
+        # All that runs after a change of source runs after one of the lockfile, and the installation besides.
+        assert builds["lockfile"].mounted > after_source.mounted
+    assert container.uid == 1000
+    assert answer.status_code == httpx.codes.OK
+    if isinstance(real.answer, str):
+        assert answer.text.strip() == real.answer.strip()
+    else:
+        assert answer.json() == real.answer
+    if _FULL:
+        await _keep(case, seconds)
+
+
+@pytest.mark.real
+async def test_buildkit_reads_every_example_and_warns_of_no_dockerfile_of_ours(lab: Lab) -> None:
+    said: dict[str, object] = {}
+
+    async with client(lab.buildkitd) as builder:
+        for case in cases():
+            # Its frontend asks for the settings of base images: those that cannot be had here stand in no registry.
+            contexts = {f"context:{name}": f"docker-image://{_LAB_HAS}" for name in case.bases()}
+            asked = request(case.dockerfile, context={})
+            asked = msgspec.structs.replace(asked, attrs={**asked.attrs, **contexts})
+            lint = await builder.lint(asked)
+            outline = await builder.outline(asked)
+            targets = (await builder.targets(asked)).targets
+            if lint.build_error or (case.generated and lint.warnings):
+                said[case.name] = lint.build_error or lint.warnings
+            if case.generated and (outline.name, targets[-1].name) != ("runtime", "runtime"):
+                said[case.name] = (outline, targets)
+
+    assert said == {}
+
+
+def _append(file: Path, text: str | None) -> None:
+    """Change a file's content and nothing of its meaning, in a way that nobody has built before."""
+    word = secrets.token_hex(6)
+    blanks = "".join(" \t"[bit == "1"] for bit in f"{int(word, 16):048b}")
+    added = f"\n{blanks}\n" if text is None else text.replace("%s", word)
+    before = file.read_bytes()
+    with file.open("ab") as stream:
+        stream.write(added.encode())
+    assert file.read_bytes() != before, f"nothing was appended to {file}"
+
+
+async def _keep(case: Case, seconds: dict[str, float]) -> None:
+    commit = await anyio.run_process(["git", "rev-parse", "--short=12", "HEAD"], cwd=Path(__file__).parent)
+    seen = Answered(
+        dockerfile=case.digest,
+        date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
+        commit=commit.stdout.decode().strip(),
+        machine=machine(),
+        seconds={name: round(value, 1) for name, value in seconds.items()},
+    )
+    record(case, seen)
