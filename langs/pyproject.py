@@ -7,7 +7,7 @@ from typing import Final, cast
 import msgspec
 
 from langs import documents, requirements
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.requirements import beneath, canonical
 
 FILE: Final = "pyproject.toml"
@@ -80,6 +80,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @functools.lru_cache(maxsize=4)  # detection and build ask for the same file of the same app
+@once
 def read(files: AppFiles) -> Project | None:
     """The app's pyproject.toml, or None without one.
 

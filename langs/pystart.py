@@ -12,8 +12,9 @@ from langs.pyproject import Project
 from langs.requirements import Requirements
 
 _SERVER_NAMES: Final = frozenset({"serve", "server", "start", "web"})
-_RUN: Final = re.compile(
-    r"(?P<before>(?:\A|&&|;)[ \t]*(?:exec[ \t]+)?(?:[A-Za-z_][A-Za-z0-9_]*=[^ \t'\"]*[ \t]+)*)"
+# Text, because start-up counts: `re` compiles it when it is first needed.
+_RUN: Final = (
+    r"(?P<before>(?:\A|&&|;)[ \t]*(?:exec[ \t]+)?(?:[A-Za-z_][A-Za-z0-9_]*=[^ \t;&|'\"]*[ \t]+)*)"
     r"(?:poetry|pdm|pipenv|uv)[ \t]+run[ \t]+"
     r"(?:--(?:frozen|isolated|locked|no-dev|no-sync)[ \t]+)*(?P<program>[A-Za-z0-9_./][^ \t;&|<>()'\"\\$`]*)"
 )
@@ -89,7 +90,7 @@ def _direct(command: str) -> str:
         program = match["program"]
         return match["before"] + (f"python {program}" if program.endswith(".py") else program)
 
-    return _RUN.sub(replaced, command)
+    return re.sub(_RUN, replaced, command) if " run " in command else command
 
 
 def _served(application: wsgi.Application, names: frozenset[str]) -> str | None:

@@ -14,23 +14,23 @@ from langs import releases, spans, statements
 from langs.spans import Release, Span, Spans
 from langs.statements import Statement
 
-_COMPARATOR: Final = re.compile(
+# Patterns are text here: start-up counts, and `re` compiles each when it is first needed, and keeps it.
+_COMPARATOR: Final = (
     r"(?P<operator>>=|<=|<>|!=|==|~>|~=|[><=^~!]|)\s*"
     r"(?P<version>[vV]?(?P<numbers>[0-9]{1,9}(?:\.[0-9]{1,9}){0,3})(?P<free>(?:\.[xX*])*)"
-    r"(?P<rest>(?:[-+]|\.?(?=[A-Za-z]))[0-9A-Za-z.+-]*)?|[xX*](?:\.[xX*])*)(?:[\s,]+|$)",
-    re.ASCII,
+    r"(?P<rest>(?:[-+]|\.?(?=[A-Za-z]))[0-9A-Za-z.+-]*)?|[xX*](?:\.[xX*])*)(?:[\s,]+|$)"
 )
-_HYPHEN: Final = re.compile(r"\s*[vV]?([0-9.]+)(\.[xX*])*\s+-\s+[vV]?([0-9.]+)(\.[xX*])*\s*", re.ASCII)
-_NUMBERS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}", re.ASCII)
-_STABILITY: Final = re.compile(r"@(?:dev|alpha|beta|rc|stable)\b", re.IGNORECASE)
+_HYPHEN: Final = r"\s*[vV]?([0-9.]+)(\.[xX*])*\s+-\s+[vV]?([0-9.]+)(\.[xX*])*\s*"
+_NUMBERS: Final = r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}"
+_STABILITY: Final = r"@(?:dev|alpha|beta|rc|stable)\b"
 _COUNT: Final = 3
 """The numbers of a whole version."""
 
 _ANY: Final = frozenset({"*", "x", "X", ""})
 _NEWEST: Final = frozenset({"latest", "node", "stable", "current"})
-_LTS: Final = re.compile(r"lts(?:/(?:\*|-[0-9]{1,2}|[a-z]+))?")
+_LTS: Final = r"lts(?:/(?:\*|-[0-9]{1,2}|[a-z]+))?"
 _NODE: Final = "nodejs"
-_SDK: Final = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{3,4}", re.ASCII)
+_SDK: Final = r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{3,4}"
 _SDK_HINT: Final = "Write an SDK's version such as 8.0.404, and one of .NET's policies, such as latestFeature."
 _POLICIES: Final = frozenset(
     {"disable", "patch", "feature", "minor", "major", "latestpatch", "latestfeature", "latestminor", "latestmajor"}
@@ -106,7 +106,7 @@ def composer(text: str, *, source: str, file: str | None = None) -> Statement:
     Raises:
         LangError: it cannot be understood.
     """
-    return read(_STABILITY.sub("", text), _COMPOSER, source=source, file=file)
+    return read(re.sub(_STABILITY, "", text, flags=re.IGNORECASE), _COMPOSER, source=source, file=file)
 
 
 def ruby(text: str, *, source: str, file: str | None = None) -> Statement:
@@ -155,7 +155,7 @@ def sdk(text: str, roll_forward: str | None, *, source: str, file: str | None = 
     Raises:
         LangError: it is no SDK's version, or no policy.
     """
-    match = _SDK.fullmatch(text.strip())
+    match = re.fullmatch(_SDK, text.strip(), re.ASCII)
     policy = (roll_forward or "latestPatch").lower()
     if match is None or policy not in _POLICIES:
         stated = text if match is None else f"rollForward {roll_forward}"
@@ -248,17 +248,18 @@ class _Comparator(msgspec.Struct, frozen=True, kw_only=True):
 
 def _comparators(text: str, syntax: Syntax) -> list[_Comparator] | None:
     """The comparators of one alternative, or None when it is in another syntax."""
-    hyphen = _HYPHEN.fullmatch(text)
+    hyphen = re.fullmatch(_HYPHEN, text, re.ASCII)
     if hyphen:
         text = f">={hyphen[1]} <={hyphen[3]}"
         # In a hyphen range a partial upper version is whole in Composer's reading, too.
-        if not _NUMBERS.fullmatch(hyphen[1]) or not _NUMBERS.fullmatch(hyphen[3]):
+        if any(not re.fullmatch(_NUMBERS, bound, re.ASCII) for bound in (hyphen[1], hyphen[3])):
             return None
     found: list[_Comparator] = []
+    comparator = re.compile(_COMPARATOR, re.ASCII)
     text = re.sub(syntax.together, " ", text).strip()
     position = 0
     while position < len(text):
-        match = _COMPARATOR.match(text, position)
+        match = comparator.match(text, position)
         if match is None or match["operator"] not in syntax.operators:
             return None
         numbers = statements.release(match["numbers"]) if match["numbers"] else ()
@@ -301,7 +302,7 @@ def _exact(comparator: _Comparator, syntax: Syntax) -> str | None:
 
 def _long_term(word: str) -> tuple[Release, ...] | None:
     """The release lines that one of nvm's words for long-term support stands for."""
-    if _LTS.fullmatch(word) is None and not word.isalpha():
+    if re.fullmatch(_LTS, word) is None and not word.isalpha():
         return None
     names = releases.shipped(_NODE).names
     lines = sorted(names.values(), reverse=True)

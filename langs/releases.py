@@ -9,7 +9,6 @@ but the one beside it.
 import functools
 import re
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from typing import Annotated, Final
 
 import msgspec
@@ -23,7 +22,7 @@ FILE: Final = "releases.toml"
 MAX_RELEASES: Final = 5_000
 """Of one tool; Node.js, the most diligent, has under a thousand."""
 
-_REST: Final = re.compile(r"((?:[0-9]{1,9}\.){0,3})([0-9]{1,9})(?:-([0-9]{1,9}))?", re.ASCII)
+_REST: Final = r"((?:[0-9]{1,9}\.){0,3})([0-9]{1,9})(?:-([0-9]{1,9}))?"
 _Line = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,2}$")]
 
 
@@ -56,6 +55,8 @@ def shipped(tool: str) -> Releases:
 @functools.cache
 def tools() -> Mapping[str, Tool]:
     """All that ships, as it is written."""
+    from importlib import resources  # noqa: PLC0415  (start-up counts: only a range needs the table)
+
     return parse(resources.files("langs").joinpath(FILE).read_text(encoding="utf-8"), FILE)
 
 
@@ -84,7 +85,7 @@ def expanded(tool: Tool, file: str = FILE) -> Releases:
         if not words:
             found.append(start)
         for word in words.split():
-            match = _REST.fullmatch(word)
+            match = re.fullmatch(_REST, word, re.ASCII)
             last = int(match[3] or match[2]) if match else -1
             if match is None or last - int(match[2]) > MAX_RELEASES or len(found) > MAX_RELEASES:
                 hint = "Write what follows the line's numbers, such as `0-8 10`."

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 
 _ASGI: Final = frozenset({"FastAPI", "Litestar", "Quart", "Sanic", "Starlette", "get_asgi_application"})
 _WSGI: Final = frozenset({"Flask", "Falcon", "Bottle", "get_wsgi_application"})
@@ -52,6 +52,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is a page that Streamlit runs, and not Python alone."""
 
 
+@functools.lru_cache(maxsize=4)  # as of `parse`
+@once
 def find(files: AppFiles) -> Application | None:
     """The most likely application object: root first, then `src`, then packages one level down."""
     candidates: list[tuple[str, str]] = [("", f"{name}.py") for name in _MODULES]

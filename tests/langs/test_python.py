@@ -1,7 +1,9 @@
 """Python: its package managers, what they read, how an app is started."""
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,19 @@ def test_no_package_manager_reaches_the_runtime_image(write: Write, manager: str
     before, _, runtime = built.dockerfile.rpartition("\nFROM ")
     assert f"/opt/{manager}/bin/" in before
     assert "/opt/" not in runtime
+
+
+def test_pdm_is_recognised_and_refused(write: Write) -> None:
+    root = write({"pdm.lock": "", "pyproject.toml": '[project]\nname = "a"\n', "app.py": APP})
+
+    detection = langs.detect(root, Settings())
+    with pytest.raises(LangError, match="pdm is not supported yet") as caught:
+        langs.build(root, STARTED)
+
+    assert detection is not None
+    assert (detection.language, detection.package_manager) == ("python", "pdm")
+    assert caught.value.file == "pdm.lock"
+    assert "Dockerfile" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -325,6 +340,27 @@ def test_a_manifest_that_cannot_be_used_is_an_error_with_a_hint(
 
     assert caught.value.file in files
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"setup.cfg": "[options]\n" + "a" + " " * 500_000 + "b\n"},
+        {"setup.cfg": "[options]\n" + "a" + "\u2003" * 300_000 + "b = 1\n"},
+        {"setup.py": "setup(install_requires=" + "[" * 90 + "]" * 90 + ")"},
+        {"setup.py": "setup(" + "a=1, " * 20_000 + ")"},
+        {"Procfile": "web: poetry run x; " + "A=;" * 5000 + "\n"},
+        {"Procfile": "web: " + "A=1 " * 4000 + " run x\n"},
+    ],
+    ids=["blanks", "wide blanks", "brackets", "arguments", "assignments", "more assignments"],
+)
+def test_a_file_made_to_be_slow_is_not(write: Write, files: Mapping[str, str]) -> None:
+    begun = time.process_time()
+
+    with suppress(LangError):
+        langs.build(write({**files, "app.py": APP}), Settings())
+
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize(
