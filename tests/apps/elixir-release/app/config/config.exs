@@ -1,0 +1,3 @@
+import Config
+
+config :greeter, template: "Hello, {{name}}, from {{language}}!"

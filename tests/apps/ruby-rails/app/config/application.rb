@@ -1,0 +1,12 @@
+require_relative "boot"
+
+require "rails"
+require "action_controller/railtie"
+
+Bundler.require(*Rails.groups)
+
+module Words
+  class Application < Rails::Application
+    config.load_defaults 7.2
+  end
+end
