@@ -221,12 +221,12 @@ def _tools_deps(files: AppFiles, deps: Deps, wanted: str | None) -> _Plan:
         aliases = tuple(name for name in match["aliases"].split(":") if name)
     else:
         aliases = (main,) if main is not None and uber is None else ()
-    selected = _selected(aliases)
+    selected = f" -M{_keywords(aliases)}" if aliases else ""
     install = f"clojure -P{selected}"
     compile_ = path = None
     if uber is not None:
-        compile_ = f"clojure -T{_selected((tool or '',)).removeprefix(' -A')} {uber}"
-        install = f"clojure -P && clojure -P -T{_selected((tool or '',)).removeprefix(' -A')}"
+        by = f"-T{_keywords((tool or '',))}"
+        compile_, install = f"clojure {by} {uber}", f"clojure -P && clojure -P {by}"
     else:
         path = f"clojure -Spath{selected}"
     return _Plan(
@@ -291,13 +291,13 @@ def _refuse_outside(deps: Deps) -> None:
             )
 
 
-def _selected(aliases: tuple[str, ...]) -> str:
+def _keywords(aliases: tuple[str, ...]) -> str:
     for alias in aliases:
         if not _ALIAS.fullmatch(alias):
             raise LangError(
                 f"the alias {alias[:80]!r} cannot stand in a command", file=depsedn.FILE, hint="Use letters and digits."
             )
-    return " -A" + "".join(f":{alias}" for alias in aliases) if aliases else ""
+    return "".join(f":{alias}" for alias in aliases)
 
 
 def _main_alias(files: AppFiles, deps: Deps) -> str | None:
