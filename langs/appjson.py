@@ -14,7 +14,7 @@ import msgspec
 
 from langs import documents
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.model import Addon, Formation, Release, Script
 
 FILE: Final = "app.json"
@@ -79,6 +79,7 @@ class AppJson(msgspec.Struct, frozen=True, kw_only=True):
     """The buildpacks as they are named there; the last one is the primary."""
 
 
+@once
 def read(files: AppFiles) -> AppJson | None:
     """The app's app.json, or None.
 

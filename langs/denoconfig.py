@@ -12,7 +12,7 @@ import msgspec
 
 from langs import commands, jsonc, scripts
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.packagejson import PackageJson
 
 FILES: Final = ("deno.json", "deno.jsonc")
@@ -77,6 +77,7 @@ class DenoConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it configures nothing but tools."""
 
 
+@once
 def read(files: AppFiles) -> DenoConfig | None:
     """The app's deno.json or deno.jsonc, or None without one.
 

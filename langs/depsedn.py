@@ -9,7 +9,7 @@ import msgspec
 from langs import edn
 from langs.edn import Form, Keyword, Symbol
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 
 FILE: Final = "deps.edn"
 BUILD: Final = "build.clj"
@@ -56,6 +56,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it says what an uberjar starts."""
 
 
+@once
 def read(files: AppFiles) -> Deps | None:
     """The app's deps.edn, or None without one.
 

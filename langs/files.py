@@ -8,14 +8,16 @@ answers are those of one moment: the names in the directory are read once.
 
 import errno
 import fnmatch
+import functools
 import io
 import os
 import re
 import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias, TypeVar, cast
 
 from langs.errors import LangError
 
@@ -27,6 +29,7 @@ MAX_DEPTH: Final = 6
 """How deep the listing goes: entry points and manifests lie near the top."""
 MAX_PACKAGE_DEPTH: Final = 16
 """How deep a tree of sources goes that is asked for by name."""
+NEAR_DEPTH: Final = 3
 SKIPPED: Final = frozenset(
     {
         ".git",
@@ -49,6 +52,9 @@ SKIPPED: Final = frozenset(
 )
 """Directories which hold what tools made or fetched: never evidence of what the app is."""
 
+Kind: TypeAlias = Literal["file", "directory", "link", "other"]
+T = TypeVar("T")
+
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9._@+][A-Za-z0-9._@+ /-]*")
 
 
@@ -64,8 +70,12 @@ class AppFiles:
     """
 
     def __init__(self, root: Path, within: Path | None = None) -> None:
-        self.root = Path(os.path.realpath(root))
+        self._root = os.path.realpath(root)
+        self.root = Path(self._root)
         self._within = self.root if within is None else Path(os.path.realpath(within))
+        self._entries: dict[str, Mapping[str, Kind] | None] = {}
+        self._texts: dict[str, str | None] = {}
+        self._made: dict[object, object] = {}
         if not self.root.is_dir():
             raise LangError(f"{root} is not a directory", hint="Name the directory that holds the app's files.")
 
@@ -98,13 +108,29 @@ class AppFiles:
         """POSIX paths of the app's regular files, shallow ones first, each level sorted; bounded and read once."""
         return self._listed("", MAX_DEPTH)
 
+    @cached_property
+    def near(self) -> tuple[str, ...]:
+        """Those of `listing` at most two directories down: what most apps are recognised by stands there."""
+        return self._listed("", NEAR_DEPTH)
+
+    def once(self, make: "Callable[[AppFiles], T]") -> T:
+        """What `make` makes of these files, made at the first call: several languages ask for the same manifests.
+
+        Raises:
+            LangError: as `make`, every time.
+        """
+        if make not in self._made:
+            self._made[make] = make(self)
+        return cast("T", self._made[make])
+
     def exists(self, path: str) -> bool:
         """Whether `path` is a regular file of the app, itself or through links that stay inside."""
-        if self._surely_absent(path):
-            return False
+        kind = self._kind(path)
+        if kind != "link":
+            return kind == "file"
         resolved = self._resolve(path)
         try:
-            return resolved is not None and stat.S_ISREG(os.lstat(f"{self.root}/{resolved}").st_mode)
+            return resolved is not None and stat.S_ISREG(os.lstat(f"{self._root}/{resolved}").st_mode)
         except OSError:
             return False
 
@@ -114,29 +140,39 @@ class AppFiles:
 
     def has_directory(self, path: str) -> bool:
         """Whether `path` is a real directory of the app (a link to one is not)."""
-        if self._surely_absent(path):
-            return False
+        kind = self._kind(path)
+        if kind != "link":
+            return kind == "directory"
         with suppress(OSError, ValueError):
             return stat.S_ISDIR(os.lstat(self.root / path).st_mode) and self._resolve(path) is not None
         return False
 
     def glob(self, pattern: str) -> tuple[str, ...]:
         """The listed files whose whole path matches `pattern`; `*` stays within one directory."""
-        depth = pattern.count("/")
-        if not depth and self._names is not None:
-            # Of the directory itself, which is not worth a listing of all below it.
-            return tuple(
-                name
-                for name in sorted(self._names)
-                if fnmatch.fnmatchcase(name, pattern) and name.isprintable() and self.exists(name)
-            )
-        parts = pattern.split("/")
-        return tuple(
-            path
-            for path in self.listing
-            if path.count("/") == depth
-            and all(fnmatch.fnmatchcase(name, wanted) for name, wanted in zip(path.split("/"), parts, strict=True))
-        )
+        *above, last = pattern.split("/")
+        directories = ("",)
+        for part in above:
+            directories = tuple(self._directories(directories, part))
+        found: list[str] = []
+        for directory in directories:
+            names = self._own if not directory else self._scan(directory, MAX_ENTRIES)[0]
+            prefix = f"{directory}/" if directory else ""
+            found += (path for path in names if fnmatch.fnmatchcase(path.removeprefix(prefix), last))
+            if len(found) > MAX_ENTRIES:
+                break
+        return tuple(found[:MAX_ENTRIES])
+
+    def _directories(self, above: Iterable[str], pattern: str) -> Iterator[str]:
+        """The directories in `above` whose names match: only they are looked into."""
+        plain = not any(character in pattern for character in "*?[")
+        for directory in above:
+            if plain:
+                path = f"{directory}/{pattern}" if directory else pattern
+                if self._kind(path) == "directory" and pattern not in SKIPPED:
+                    yield path
+            else:
+                below = self._scan(directory, MAX_ENTRIES)[1]
+                yield from (path for path in below if fnmatch.fnmatchcase(path.rpartition("/")[2], pattern))
 
     def below(self, directory: str) -> tuple[str, ...]:
         """The regular files below `directory`, as in `listing`, but deeper: Java's packages are directories."""
@@ -148,8 +184,10 @@ class AppFiles:
         Raises:
             LangError: as `read_bytes`, or it is not UTF-8.
         """
-        data = self.read_bytes(path)
-        return None if data is None else _decode(data, path)
+        if path not in self._texts:
+            data = self.read_bytes(path)
+            self._texts[path] = None if data is None else _decode(data, path)
+        return self._texts[path]
 
     def read_bytes(self, path: str) -> bytes | None:
         """A whole file; None when absent.
@@ -180,18 +218,37 @@ class AppFiles:
         return _decode(data, path)
 
     @cached_property
-    def _names(self) -> frozenset[str] | None:
-        """What the app's directory holds itself, if that may be listed."""
-        try:
-            with os.scandir(self.root) as entries:
-                return frozenset(entry.name for entry in entries)
-        except OSError:
-            return None
+    def _own(self) -> tuple[str, ...]:
+        """The regular files in the app's directory itself, sorted."""
+        return tuple(self._scan("", MAX_ENTRIES)[0])
 
-    def _surely_absent(self, path: str) -> bool:
-        # Most questions are about files that are not there, and this answers them without asking the system.
-        first = path.partition("/")[0]
-        return self._names is not None and first not in self._names and first not in {"", ".", ".."}
+    @cached_property
+    def _top(self) -> Mapping[str, Kind] | None:
+        return self._inside("")
+
+    def _inside(self, directory: str) -> Mapping[str, Kind] | None:
+        """What a directory holds; None where it may not be listed, or holds more than is looked at."""
+        if directory not in self._entries:
+            self._entries[directory] = _entries(f"{self._root}/{directory}")
+        return self._entries[directory]
+
+    def _kind(self, path: str) -> Kind | None:
+        """What `path` is; `link` when the system must be asked. Most questions are about what is not there."""
+        if "/" not in path:
+            inside = self._top
+            return "link" if inside is None or path in {"", ".", ".."} else inside.get(path)
+        directory = ""
+        *above, name = path.split("/")
+        for part in above:
+            inside = self._inside(directory)
+            if inside is None or part in {"", ".", ".."}:
+                return "link"
+            kind = inside.get(part)
+            if kind != "directory":
+                return "link" if kind == "link" else None
+            directory = f"{directory}/{part}" if directory else part
+        inside = self._inside(directory)
+        return "link" if inside is None or name in {"", ".", ".."} else inside.get(name)
 
     def _listed(self, directory: str, depth: int) -> tuple[str, ...]:
         found: list[str] = []
@@ -210,28 +267,20 @@ class AppFiles:
     def _scan(self, directory: str, budget: int) -> tuple[list[str], list[str]]:
         files: list[str] = []
         directories: list[str] = []
-        try:
-            with os.scandir(f"{self.root}/{directory}") as entries:
-                for entry in entries:
-                    if len(files) + len(directories) >= budget:
-                        break
-                    if not entry.name.isprintable():
-                        # Not UTF-8, or made to forge a line of a log or a Dockerfile: no evidence of anything.
-                        continue
-                    path = f"{directory}/{entry.name}" if directory else entry.name
-                    if entry.is_dir(follow_symlinks=False):
-                        if entry.name not in SKIPPED:
-                            directories.append(path)
-                    elif entry.is_file(follow_symlinks=False) or (entry.is_symlink() and self.exists(path)):
-                        files.append(path)
-        except OSError:
-            # Unreadable directories are the build context's business, which names them; they are no evidence here.
-            return [], []
-        return sorted(files), sorted(directories)
+        # Unreadable directories are the build context's business, which names them; they are no evidence here.
+        for name, kind in sorted((self._inside(directory) or {}).items())[:budget]:
+            if not name.isprintable():
+                # Not UTF-8, or made to forge a line of a log or a Dockerfile: no evidence of anything.
+                continue
+            path = f"{directory}/{name}" if directory else name
+            if kind == "directory":
+                if name not in SKIPPED:
+                    directories.append(path)
+            elif kind == "file" or (kind == "link" and self.exists(path)):
+                files.append(path)
+        return files, directories
 
     def _resolve(self, path: str) -> str | None:
-        if self._leads_to_itself(path):
-            return path
         try:
             resolved = Path(os.path.realpath(self.root / path))
         except (OSError, ValueError):
@@ -240,26 +289,11 @@ class AppFiles:
             return None
         return resolved.relative_to(self.root).as_posix()
 
-    def _leads_to_itself(self, path: str) -> bool:
-        """Whether no part of `path` is a link: most are not, and this is the cheap way to know."""
-        at = os.fspath(self.root)
-        for part in path.split("/"):
-            if part in {"", ".", ".."}:
-                return False
-            at = f"{at}/{part}"
-            try:
-                if stat.S_ISLNK(os.lstat(at).st_mode):
-                    return False
-            except FileNotFoundError:
-                return True
-            except (OSError, ValueError):
-                return False
-        return True
-
     def _read(self, path: str, size: int) -> bytes | None:
-        if self._surely_absent(path) or not os.path.lexists(self.root / path):
+        kind = self._kind(path)
+        if kind is None or (kind == "link" and not os.path.lexists(f"{self._root}/{path}")):
             return None
-        resolved = self._resolve(path)
+        resolved = self._resolve(path) if kind == "link" else path
         if resolved is None:
             raise LangError(
                 "leads out of the app's directory",
@@ -277,6 +311,34 @@ class AppFiles:
                 file=path,
                 hint="It must be a regular file that this user may read.",
             ) from error
+
+
+def once(make: Callable[[AppFiles], T]) -> Callable[[AppFiles], T]:
+    """`make`, asked once for the same files: several languages read the same manifests. What it gives is shared."""
+
+    @functools.wraps(make)
+    def made(files: AppFiles) -> T:
+        return files.once(make)
+
+    return made
+
+
+def _entries(directory: str) -> Mapping[str, Kind] | None:
+    found: dict[str, Kind] = {}
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if len(found) >= MAX_ENTRIES:
+                    return None
+                if entry.is_symlink():
+                    found[entry.name] = "link"
+                elif entry.is_dir(follow_symlinks=False):
+                    found[entry.name] = "directory"
+                else:
+                    found[entry.name] = "file" if entry.is_file(follow_symlinks=False) else "other"
+    except OSError:
+        return None
+    return found
 
 
 def _open_beneath(root: Path, path: str) -> io.FileIO:

@@ -14,7 +14,7 @@ import msgspec
 
 from langs import phrases, versions
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.phrases import Call
 from langs.syntaxes import RUBY
 from langs.tokens import Kind, tokenize
@@ -76,6 +76,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
         return versions.release(found[0]) if found else ()
 
 
+@once
 def bundle(files: AppFiles) -> Bundle | None:
     """The app's Gemfile and lockfile; None without a Gemfile.
 
@@ -86,6 +87,7 @@ def bundle(files: AppFiles) -> Bundle | None:
     return None if found is None else Bundle(gemfile=found, lock=read_lock(files, found))
 
 
+@once
 def read(files: AppFiles) -> Gemfile | None:
     """The app's Gemfile; None without one.
 

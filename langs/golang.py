@@ -7,7 +7,7 @@ from typing import Final
 
 from langs import base, commands, gomod, procfile, versions
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
 
 NAME: Final = "go"
@@ -114,6 +114,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     )
 
 
+@once
 def main_packages(files: AppFiles) -> Mapping[str, str]:
     """The directories of main packages, as Go names them (`.`, `./cmd/api`), each with the file that shows it."""
     found: dict[str, str] = {}

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from langs import documents, phrases, properties, syntaxes, tokens
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.phrases import Statement, Tokens
 from langs.tokens import Kind
 
@@ -63,6 +63,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """Names that are assigned a constant: versions, as a rule."""
 
 
+@once
 def values(files: AppFiles) -> Values:
     """What the app's scripts can refer to.
 

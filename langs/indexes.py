@@ -98,7 +98,11 @@ _ALL: Final = (
             ("NPM_CONFIG_REGISTRY", "YARN_REGISTRY", "YARN_NPM_REGISTRY_SERVER", "COREPACK_NPM_REGISTRY")
         ),
     ),
-    Index(name="pypi", content=_plain, variables=dict.fromkeys(("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "PIPENV_PYPI_MIRROR"))),
+    Index(
+        name="pypi",
+        content=_plain,
+        variables=dict.fromkeys(("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "PIPENV_PYPI_MIRROR")),
+    ),
     Index(name="go", content=_plain, variables={"GOPROXY": None}),
     Index(name="maven", content=_maven, variables={"MAVEN_ARGS": f"--settings=/run/secrets/{_PREFIX}maven"}),
     Index(name="crates", content=_cargo, target="/usr/local/cargo/config.toml"),

@@ -8,7 +8,7 @@ import msgspec
 
 from langs import base, gradle, mainclass, maven
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.launch import Launch
 from langs.model import Evidence
 
@@ -41,6 +41,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @functools.lru_cache(maxsize=1)
+@once
 def find(files: AppFiles) -> Found | None:
     """What Maven or Gradle builds here; the answer is kept for the next language that asks of the same app.
 

@@ -6,7 +6,7 @@ import msgspec
 
 from langs import edn
 from langs.edn import Form, Keyword, Symbol
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 
 FILE: Final = "project.clj"
 
@@ -33,6 +33,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     """Whether dependencies cannot be told without the app's other files."""
 
 
+@once
 def read(files: AppFiles) -> Project | None:
     """The app's project.clj, or None without one.
 

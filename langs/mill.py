@@ -8,7 +8,7 @@ import msgspec
 
 from langs import base, phrases, scalamain, scalaplan, tokens
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.phrases import Statement
 from langs.scalaplan import Plan
 from langs.syntaxes import SCALA
@@ -42,6 +42,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     modules: tuple[Module, ...]
 
 
+@once
 def read(files: AppFiles) -> Build | None:
     """The app's build, or None without one.
 

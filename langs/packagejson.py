@@ -8,7 +8,7 @@ import msgspec
 
 from langs import documents
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 
 FILE: Final = "package.json"
 
@@ -128,6 +128,7 @@ class PackageJson(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(name for name in _LIFECYCLE if name in self.scripts)
 
 
+@once
 def read(files: AppFiles) -> PackageJson | None:
     """The app's package.json, or None without one.
 

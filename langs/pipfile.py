@@ -5,7 +5,7 @@ from typing import Final, cast
 import msgspec
 
 from langs import documents, requirements
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 
 FILE: Final = "Pipfile"
 
@@ -30,6 +30,7 @@ class Pipfile(msgspec.Struct, frozen=True, kw_only=True):
     """Whether something is installed from the app's own directory."""
 
 
+@once
 def read(files: AppFiles) -> Pipfile | None:
     """The app's Pipfile, or None without one.
 

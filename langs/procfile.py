@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.model import Process
 
 FILE: Final = "Procfile"
@@ -13,6 +13,7 @@ _LINE: Final = re.compile(r"([A-Za-z0-9_-]+)[ \t]*:[ \t]*(.*)")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
 
 
+@once
 def read(files: AppFiles) -> tuple[Process, ...]:
     """The app's processes in the file's order; none without a Procfile.
 

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from langs import phrases, properties, tokens
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.phrases import Tokens
 from langs.syntaxes import SCALA
 
@@ -64,6 +64,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it has the plugin sbt-assembly."""
 
 
+@once
 def read(files: AppFiles) -> Build | None:
     """The app's build, or None when sbt would not know it as one.
 

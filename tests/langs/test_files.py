@@ -152,3 +152,43 @@ def test_a_name_that_could_forge_a_line_is_not_listed(write: Write) -> None:
     (root / os.fsdecode(b"d\xff.go")).write_text("")
 
     assert AppFiles(root).listing == ("a.go",)
+
+
+def test_what_is_near_is_not_looked_for_at_the_bottom(write: Write) -> None:
+    files = AppFiles(write({"a": "", "b/c": "", "b/d/e": "", "b/d/f/g": ""}))
+
+    assert files.near == ("a", "b/c", "b/d/e")
+    assert files.listing == ("a", "b/c", "b/d/e", "b/d/f/g")
+
+
+def test_what_is_made_of_the_files_is_made_once(write: Write) -> None:
+    files = AppFiles(write({"a": "x"}))
+    asked: list[AppFiles] = []
+
+    def make(asked_of: AppFiles) -> str:
+        asked.append(asked_of)
+        return asked_of.read_text("a") or ""
+
+    assert (files.once(make), files.once(make)) == ("x", "x")
+    assert asked == [files]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.go", ("a.go",)),
+        ("cmd/*.go", ("cmd/b.go",)),
+        ("cmd/*/*.go", ("cmd/x/c.go", "cmd/y/d.go")),
+        ("*/*.go", ("cmd/b.go", "lib/e.go")),
+        ("node_modules/*.go", ()),
+        ("../*.go", ()),
+        ("link/*.go", ()),
+        ("[cl]*/x/*.go", ("cmd/x/c.go",)),
+    ],
+)
+def test_a_pattern_looks_only_where_it_says(write: Write, pattern: str, found: tuple[str, ...]) -> None:
+    names = ("a.go", "cmd/b.go", "cmd/x/c.go", "cmd/y/d.go", "lib/e.go", "node_modules/f.go")
+    root = write(dict.fromkeys(names, ""))
+    (root / "link").symlink_to("cmd")
+
+    assert AppFiles(root).glob(pattern) == found

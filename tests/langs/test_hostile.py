@@ -6,6 +6,7 @@ Values that are commands by their nature (Procfile, scripts, what starts the app
 for, in the image's own CMD, and nothing that is built.
 """
 
+import itertools
 import json
 import os
 import random
@@ -25,6 +26,8 @@ from langs.model import AppBuild
 from tests.langs import splitter
 from tests.langs.test_apps import APPS, GENERATED, settings_of
 
+FIRST = [next(group) for _, group in itertools.groupby(GENERATED, lambda case: case.partition("-")[0])]
+"""One app of each language."""
 MARK = "evilevil"
 TEXTS = (
     f"x\nRUN {MARK} | sh",
@@ -97,13 +100,13 @@ def small_files(root: Path) -> list[str]:
     """What may decide something: the app's text files but for lockfiles and sources of some length."""
     found = (path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink())
     names = [path.relative_to(root).as_posix() for path in found if path.stat().st_size < 20_000]
-    return [name for name in names if name.count("/") <= 2][:40]
+    return [name for name in names if name.count("/") <= 2][:20]
 
 
 def mutations(text: str, draw: random.Random) -> Iterator[str]:
     """The text with one of its values replaced, some raw and some as JSON would write them."""
     spans = [match.span() for pattern in (_QUOTED, _WORD) for match in pattern.finditer(text)]
-    for start, end in draw.sample(spans, min(len(spans), 6)):
+    for start, end in draw.sample(spans, min(len(spans), 4)):
         nasty = draw.choice(TEXTS)
         yield text[:start] + draw.choice((nasty, json.dumps(nasty)[1:-1])) + text[end:]
 
@@ -145,7 +148,7 @@ def assert_quoted(rest: str) -> None:
     assert not any(character in "$`;&|()<>\n\\\"'{" for pair in around for character in pair), command
 
 
-@pytest.mark.parametrize("case", GENERATED)
+@pytest.mark.parametrize("case", FIRST)
 def test_a_nasty_value_in_any_file_never_becomes_more_than_a_value(app: Path, case: str) -> None:
     draw = random.Random(case)  # noqa: S311 -- the same cases every time
     for name in small_files(app):
@@ -159,12 +162,12 @@ def test_a_nasty_value_in_any_file_never_becomes_more_than_a_value(app: Path, ca
         file.write_bytes(original)
 
 
-@pytest.mark.parametrize("case", GENERATED)
+@pytest.mark.parametrize("case", FIRST)
 def test_a_file_of_junk_is_an_error_or_nothing_and_soon(app: Path, case: str) -> None:
     for name in small_files(app):
         file = app / name
         original = file.read_bytes()
-        for junk in random.Random(name).sample(sorted(JUNK), 4):  # noqa: S311 -- as above
+        for junk in random.Random(name).sample(sorted(JUNK), 3):  # noqa: S311 -- as above
             file.write_text(JUNK[junk], encoding="utf-8", errors="surrogateescape")
             built = build(app, case)
             if built is not None:
@@ -172,7 +175,7 @@ def test_a_file_of_junk_is_an_error_or_nothing_and_soon(app: Path, case: str) ->
         file.write_bytes(original)
 
 
-@pytest.mark.parametrize("case", GENERATED)
+@pytest.mark.parametrize("case", FIRST)
 def test_a_link_out_of_the_app_is_never_followed(app: Path, case: str, tmp_path: Path) -> None:
     for name in small_files(app):
         file = app / name
@@ -222,7 +225,7 @@ VERSION_FILES = (
 )
 
 
-@pytest.mark.parametrize("case", GENERATED)
+@pytest.mark.parametrize("case", FIRST)
 def test_version_files_and_manifests_of_whoever_cannot_inject_anything(app: Path, case: str) -> None:
     draw = random.Random(case)  # noqa: S311 -- as above
     for name in VERSION_FILES:
@@ -238,7 +241,7 @@ def test_version_files_and_manifests_of_whoever_cannot_inject_anything(app: Path
         file.unlink()
 
 
-@pytest.mark.parametrize("case", GENERATED)
+@pytest.mark.parametrize("case", FIRST)
 def test_a_name_of_a_file_that_is_made_to_be_read_as_something_else_is_none(app: Path, case: str) -> None:
     names = (f"a\nRUN {MARK}", f"$({MARK})", f"--from={MARK}", f"' {MARK}", "{{ 7 * 7 }}", "\udcff", "a b", "*")
     sources = [name for name in small_files(app) if "/" not in name]
