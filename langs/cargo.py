@@ -13,7 +13,7 @@ import msgspec
 
 from langs import documents
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 
 _T = TypeVar("_T")
 FILE: Final = "Cargo.toml"
@@ -134,6 +134,8 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the root holds no package of its own."""
     defaults: frozenset[str]
     """The directories of the packages whose programs count when nothing else is said."""
+    broken: LangError | None = None
+    """Why Cargo could not build it here: a package that is not there, or lies outside of the app."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,51 +151,72 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 class _Lead(msgspec.Struct, frozen=True, kw_only=True):
     """A directory in which there must be a package."""
 
-    directory: str
+    path: str
     said_in: str
-    certain: bool
+    base: str = ""
+    """The directory that the path is relative to."""
+    certain: bool = True
+    member: bool = False
 
 
+class _NotHereError(LangError):
+    """A package is not where a manifest says that it is; which is no reason not to say what the app is."""
+
+
+@once
 def read(files: AppFiles) -> Workspace | None:
     """The app's packages, or None without a Cargo.toml.
 
     Raises:
-        LangError: a manifest is missing, cannot be understood, or lies outside of the app.
+        LangError: a manifest cannot be understood.
     """
     root = _parse(files, "")
     if root is None:
         return None
     workspace = root.workspace or _Workspace()
     crates: dict[str, Crate] = {}
-    members = [_Lead(directory=directory, said_in=FILE, certain=True) for directory in _members(files, workspace)]
-    pending = [_Lead(directory="", said_in=FILE, certain=True), *members]
+    broken: LangError | None = None
+    pending = [_Lead(path="", said_in=FILE), *_members(files, workspace)]
+    paths: list[str] = []
     while pending:
         # What is certain goes first, so that whatever leads to a package surely has been seen.
         lead = pending.pop(next((index for index, each in enumerate(pending) if each.certain), 0))
-        if lead.directory in crates:
+        try:
+            directory = _beneath(lead.base, lead.path, lead.said_in)
+            raw = _there(files, directory, root, lead)
+        except _NotHereError as error:
+            broken = broken or error
             continue
-        raw = root if not lead.directory else _parse(files, lead.directory)
-        if raw is None:
-            raise LangError(
-                f"leads to {lead.directory[:80]!r}, where there is no {FILE}",
-                file=lead.said_in,
-                hint="Correct the path, or take it out.",
-            )
-        crate = _crate(files, raw, lead, workspace)
+        if lead.member:
+            paths.append(directory)
+        if directory in crates:
+            continue
+        crate = _crate(files, raw, directory, workspace, certain=lead.certain)
         if crate is not None:
-            crates[lead.directory] = crate
+            crates[directory] = crate
         if len(crates) > _MAX_CRATES:
             raise LangError(f"more than {_MAX_CRATES} packages", file=FILE, hint="Build them in parts.")
-        pending += [each for each in _leads(raw, lead, workspace) if each.directory not in crates]
-    paths = [member.directory for member in members]
+        pending += _leads(raw, directory, workspace, certain=lead.certain)
     virtual = "" not in crates
-    defaults = [_beneath("", path, FILE) for path in workspace.default_members if not _is_pattern(path)]
-    defaults += [path for path in paths for pattern in workspace.default_members if _matches(path, pattern)]
+    said = {_plain(path) for path in workspace.default_members}
+    defaults = [path for path in paths if any(_matches(path, pattern) for pattern in said)]
     return Workspace(
         crates=tuple(crates.values()),
         virtual=virtual,
         defaults=frozenset(defaults or (paths if virtual else [""])),
+        broken=broken,
     )
+
+
+def _there(files: AppFiles, directory: str, root: _Raw, lead: _Lead) -> _Raw:
+    raw = root if not directory else _parse(files, directory)
+    if raw is None:
+        raise _NotHereError(
+            f"leads to {directory[:80]!r}, where there is no {FILE}",
+            file=lead.said_in,
+            hint="Correct the path, or take it out.",
+        )
+    return raw
 
 
 def read_config(files: AppFiles) -> Config:
@@ -235,20 +258,19 @@ def _parse(files: AppFiles, directory: str) -> _Raw | None:
     return None if text is None else documents.toml_as(text, _Raw, file)
 
 
-def _members(files: AppFiles, workspace: _Workspace) -> list[str]:
+def _members(files: AppFiles, workspace: _Workspace) -> list[_Lead]:
     """The members' directories, patterns resolved."""
     found: dict[str, None] = {}
     for member in workspace.members:
         if not _is_pattern(member):
-            found[_beneath("", member, FILE)] = None
+            found[_plain(member)] = None
             continue
-        _beneath("", member, FILE)
         for manifest in files.listing:
             directory, _, name = manifest.rpartition("/")
             if name == FILE and directory and _matches(directory, member):
                 found[directory] = None
-    excluded = {_plain(path) for path in workspace.exclude}
-    return [directory for directory in found if directory and directory not in excluded]
+    excluded = {".", *map(_plain, workspace.exclude)}
+    return [_Lead(path=path, said_in=FILE, member=True) for path in found if path not in excluded]
 
 
 def _is_pattern(path: str) -> bool:
@@ -264,25 +286,25 @@ def _plain(path: str) -> str:
     return posixpath.normpath(path)
 
 
-def _leads(raw: _Raw, lead: _Lead, workspace: _Workspace) -> Iterable[_Lead]:
+def _leads(raw: _Raw, directory: str, workspace: _Workspace, *, certain: bool) -> Iterable[_Lead]:
     """Where a manifest leads to by path."""
-    certain: list[Mapping[str, object]] = [raw.dependencies, raw.build_dependencies]
+    sure: list[Mapping[str, object]] = [raw.dependencies, raw.build_dependencies]
     doubtful: list[Mapping[str, object]] = [raw.replace, *raw.patch.values()]
-    (certain if lead.certain else doubtful).append(raw.dev_dependencies)
+    (sure if certain else doubtful).append(raw.dev_dependencies)
     for conditional in raw.target.values():
         if isinstance(conditional, dict):
             values = cast("dict[str, object]", conditional).values()
-            certain += [cast("dict[str, object]", table) for table in values if isinstance(table, dict)]
-    file = posixpath.join(lead.directory, FILE)
-    for tables, surely in ((certain, lead.certain), (doubtful, False)):
+            sure += [cast("dict[str, object]", table) for table in values if isinstance(table, dict)]
+    file = posixpath.join(directory, FILE)
+    for tables, surely in ((sure, certain), (doubtful, False)):
         for name, entry in ((name, entry) for table in tables for name, entry in table.items()):
             path = _key(entry, "path", str)
             if path is not None:
-                yield _Lead(directory=_beneath(lead.directory, path, file), said_in=file, certain=surely)
+                yield _Lead(path=path, base=directory, said_in=file, certain=surely)
             elif _key(entry, "workspace", bool):
                 shared = _key(workspace.dependencies.get(name), "path", str)
                 if shared is not None:
-                    yield _Lead(directory=_beneath("", shared, FILE), said_in=FILE, certain=surely)
+                    yield _Lead(path=shared, said_in=FILE, certain=surely)
 
 
 def _key(entry: object, name: str, expected: type[_T]) -> _T | None:
@@ -294,7 +316,7 @@ def _beneath(directory: str, path: str, file: str) -> str:
     """A path that a file of `directory` states, from the app's directory."""
     joined = posixpath.normpath(posixpath.join(directory, path))
     if posixpath.isabs(path) or joined == ".." or joined.startswith("../"):
-        raise LangError(
+        raise _NotHereError(
             f"{path[:80]!r} lies outside of the app's directory, which is all that its build sees",
             file=file,
             hint="Build from the directory that holds both: it is the app then.",
@@ -302,8 +324,7 @@ def _beneath(directory: str, path: str, file: str) -> str:
     return "" if joined == "." else joined
 
 
-def _crate(files: AppFiles, raw: _Raw, lead: _Lead, workspace: _Workspace) -> Crate | None:
-    directory = lead.directory
+def _crate(files: AppFiles, raw: _Raw, directory: str, workspace: _Workspace, *, certain: bool) -> Crate | None:
     package = raw.package or raw.project
     file = posixpath.join(directory, FILE)
     if package is None:
@@ -323,7 +344,7 @@ def _crate(files: AppFiles, raw: _Raw, lead: _Lead, workspace: _Workspace) -> Cr
         rust_version=inherited,
         default_run=package.default_run,
         dependencies=frozenset(raw.dependencies),
-        certain=lead.certain,
+        certain=certain,
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from langs import documents
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 
 _T = TypeVar("_T")
 FILE: Final = "composer.json"
@@ -95,18 +95,31 @@ class Composer(msgspec.Struct, frozen=True, kw_only=True):
     locked: bool = False
 
 
+@once
 def read(files: AppFiles) -> Composer | None:
+    """The app's composer.json, or None without one; the lockfile, which may be long, is only looked for.
+
+    Raises:
+        LangError: it is no JSON object, or a part of it has another type than Composer gives it.
+    """
+    return _read(files, _Lock())
+
+
+def read_locked(files: AppFiles) -> Composer | None:
     """The app's composer.json with its lockfile, or None without one.
 
     Raises:
-        LangError: one is no JSON object, or a part of it has another type than Composer gives it.
+        LangError: as `read`, of both files.
     """
+    locked = files.read_head(LOCK, _MAX_LOCK)
+    return _read(files, _Lock() if locked is None else documents.json_as(locked, _Lock, LOCK))
+
+
+def _read(files: AppFiles, lock: _Lock) -> Composer | None:
     text = files.read_text(FILE)
     if text is None:
         return None
     raw = documents.json_as(text, _Raw, FILE)
-    locked = files.read_head(LOCK, _MAX_LOCK)
-    lock = _Lock() if locked is None else documents.json_as(locked, _Lock, LOCK)
     require = _mapping(raw.require)
     settings = _shaped(raw.config, _Settings, "config")
     platform = _shaped(settings.platform, dict[str, object], "config.platform")
@@ -131,7 +144,7 @@ def read(files: AppFiles) -> Composer | None:
         extensions=tuple(sorted(set(_extensions(named)))),
         public=_shaped(raw.extra, _Extra, "extra").public_dir,
         directories=tuple(_directories(raw.repositories)),
-        locked=locked is not None,
+        locked=files.exists(LOCK),
     )
 
 
@@ -166,11 +179,4 @@ def _directories(said: object) -> Iterable[Directory]:
         repository = _shaped(cast("object", entry), _Repository, "repositories")
         if repository.type in {"path", "artifact"} and repository.url:
             path = posixpath.normpath(repository.url)
-            if posixpath.isabs(path) or path == ".." or path.startswith("../"):
-                raise LangError(
-                    f"the repository {repository.url[:80]!r} lies outside of the app's directory, "
-                    "which is all that its build sees",
-                    file=FILE,
-                    hint="Build from the directory that holds both, or publish that package.",
-                )
             yield Directory(path=path, whole=repository.type == "artifact" or repository.options.symlink is False)

@@ -11,6 +11,7 @@ framework: an app for .NET 8 is not started by a runtime of .NET 9, unless someb
 import posixpath
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -30,6 +31,7 @@ IMAGES: Final = ("mcr.microsoft.com/dotnet/sdk", "mcr.microsoft.com/dotnet/aspne
 
 _DEFAULT: Final = "8.0"
 _LINE: Final = 2
+_MAX_EVIDENCE: Final = 20
 _GLOBAL: Final = "global.json"
 _NUGET: Final = ("nuget.config", "NuGet.config", "NuGet.Config")
 _SOLUTIONS: Final = ("*.sln", "*.slnx")
@@ -93,20 +95,19 @@ def detect(files: AppFiles) -> Detection | None:
     if not found and not solutions and not wished:
         return None
     evidence = [Evidence(file=file, reason="a solution") for file in solutions]
-    projects = _programs(files, found)
+    settings_here = files.first(_GLOBAL, *msbuild.PROPS, *_NUGET)
+    own = bool(solutions) or settings_here is not None or any("/" not in file for file in found)
+    projects = _programs(files, found) if own else []
     by_file = {project.file: project for project in projects}
-    for file in found:
-        suffix = file[file.rindex(".") :]
-        reason = f"a {_LANGUAGES[suffix]} project"
+    for file in found[:_MAX_EVIDENCE]:
+        reason = f"a {_LANGUAGES[file[file.rindex('.') :]]} project"
         if file in by_file:
             reason += " for ASP.NET Core" if by_file[file].web else ", a program"
         evidence.append(Evidence(file=file, reason=reason))
     if wished:
         evidence.append(Evidence(file=procfile.FILE, reason="web runs .NET"))
-    settings_here = files.first(_GLOBAL, *msbuild.PROPS, *_NUGET)
-    own = bool(solutions) or settings_here is not None or any("/" not in file for file in found)
     obvious = wished or len(_likeliest(projects)) == 1
-    within = _governed(files) if own and obvious and projects else None
+    within = _governed(files) if obvious and projects else None
     if within is not None:
         evidence.append(Evidence(file=projects[0].file, reason=f"a project of the solution {within}"))
     return Detection(
@@ -177,9 +178,14 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
 
 
 def _programs(files: AppFiles, found: Iterable[str]) -> list[Project]:
-    """The projects that make a program which is no test."""
-    projects = [project for file in found if (project := msbuild.read(files, file)) is not None]
-    return [project for project in projects if project.program and not project.test]
+    """The projects that make a program which is no test; those that nobody can read are the build's business."""
+    projects: list[Project] = []
+    for file in found:
+        with suppress(LangError):
+            project = msbuild.read(files, file)
+            if project is not None and project.program and not project.test:
+                projects.append(project)
+    return projects
 
 
 def _likeliest(projects: list[Project]) -> list[Project]:
@@ -205,8 +211,7 @@ def _choose(files: AppFiles, settings: Settings, declared: tuple[Process, ...]) 
         return None
     if not found:
         raise LangError("there is no project", hint=f"Run `dotnet new web`, or set {base.BUILD_SETTING}.")
-    projects = [project for file in found if (project := msbuild.read(files, file)) is not None]
-    programs = [project for project in projects if project.program and not project.test]
+    programs = _programs(files, found)
     wanted = settings.run_command or next((each.command for each in declared if each.name == base.WEB), "")
     named = {word.rpartition("/")[2] for word in wanted.split()}
     by_name = [project for project in programs if f"{project.assembly}.dll" in named]
@@ -216,7 +221,7 @@ def _choose(files: AppFiles, settings: Settings, declared: tuple[Process, ...]) 
     if programs:
         names = ", ".join(project.file[:200] for project in _likeliest(programs)[:20])
         raise LangError(f"several projects make a program: {names}", file=programs[0].file, hint=_RUN_HINT)
-    raise _no_program(projects)
+    raise _no_program([project for file in found if (project := msbuild.read(files, file)) is not None])
 
 
 def _no_program(projects: list[Project]) -> LangError:

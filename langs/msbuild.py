@@ -14,7 +14,7 @@ import msgspec
 
 from langs import xml
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 
 SUFFIXES: Final = (".csproj", ".fsproj", ".vbproj")
 PROPS: Final = ("Directory.Build.props", "Directory.Build.targets", "Directory.Packages.props")
@@ -58,6 +58,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     """Project files that it depends on; None when not all of them are known."""
     imports: tuple[str, ...] = ()
     """Files of the app that are read with it."""
+    broken: LangError | None = None
+    """Why it cannot be built here: it leads out of the app."""
 
 
 class _Properties:
@@ -105,16 +107,19 @@ class _Properties:
         return match[0] if said is None else said[0]
 
 
+@once
 def files_of(files: AppFiles) -> tuple[str, ...]:
     """The app's project files, shallow ones first."""
-    return tuple(file for file in files.listing if file.endswith(SUFFIXES))
+    # Without one of these at the top, most apps are in another language, and may be large.
+    marked = any(files.glob(pattern) for pattern in ("*.sln", "*.slnx", "*.*proj", "global.json", "Directory.*"))
+    return tuple(file for file in (files.listing if marked else files.near) if file.endswith(SUFFIXES))
 
 
 def read(files: AppFiles, file: str) -> Project | None:
     """A project, or None without the file.
 
     Raises:
-        LangError: it is no project, or leads out of the app.
+        LangError: it is no project.
     """
     text = files.read_text(file)
     if text is None:
@@ -142,6 +147,8 @@ def read(files: AppFiles, file: str) -> Project | None:
     said = properties.get("TargetFrameworks") or properties.get("TargetFramework")
     lines = _lines(said[0]) if said else ()
     assembly = properties.get("AssemblyName")
+    references = _references(root, file)
+    outside = next((path for path in (*(references or ()), *imports) if path.startswith("../")), None)
     return Project(
         file=file,
         sdk=sdk,
@@ -155,8 +162,9 @@ def read(files: AppFiles, file: str) -> Project | None:
         stated_in=said[1] if said else None,
         targets=said[0] if said and not lines else None,
         alone=properties.flag("PublishAot", "PublishSingleFile", "SelfContained", "PublishTrimmed"),
-        references=_references(root, file),
+        references=references,
         imports=tuple(imports),
+        broken=None if outside is None else _outside(outside, file),
     )
 
 
@@ -164,12 +172,14 @@ def closure(files: AppFiles, first: Project) -> tuple[Project, ...]:
     """A project and all that it depends on; all of the app's where a reference is computed.
 
     Raises:
-        LangError: as `read`, or a project that is referred to is missing.
+        LangError: as `read`, or a project that is referred to is missing, or lies outside of the app.
     """
     found = {first.file: first}
     pending = [first]
     while pending:
         project = pending.pop()
+        if project.broken is not None:
+            raise project.broken
         if project.references is None:
             return tuple(each for file in files_of(files) if (each := read(files, file)) is not None)
         for reference in project.references:
@@ -221,21 +231,27 @@ def _references(root: xml.Element, file: str) -> tuple[str, ...] | None:
                 continue
             if any(character in path for character in "$*?%@"):
                 return None
-            found.append(_beneath(path, file))
+            found.append(_joined(path, file))
     return tuple(dict.fromkeys(found))
 
 
-def _beneath(path: str, file: str) -> str:
-    """A path that a file states, from the app's directory; MSBuild takes both kinds of slashes."""
+def _joined(path: str, file: str) -> str:
+    """A path that a file states, from the app's directory; MSBuild takes both kinds of slashes.
+
+    What is not below the app's directory begins with `../`.
+    """
     plain = path.replace("\\", "/")
-    joined = posixpath.normpath(posixpath.join(posixpath.dirname(file), plain))
-    if posixpath.isabs(plain) or joined == ".." or joined.startswith("../"):
-        raise LangError(
-            f"{path[:200]!r} lies outside of the app's directory, which is all that its build sees",
-            file=file,
-            hint="Build from the directory that holds both, such as that of the solution.",
-        )
-    return joined
+    if posixpath.isabs(plain):
+        return f"../{plain.lstrip('/')}"
+    return posixpath.normpath(posixpath.join(posixpath.dirname(file), plain))
+
+
+def _outside(path: str, file: str) -> LangError:
+    return LangError(
+        f"{path[:200]!r} lies outside of the app's directory, which is all that its build sees",
+        file=file,
+        hint="Build from the directory that holds both, such as that of the solution.",
+    )
 
 
 def above(files: AppFiles, directory: str, names: Iterable[str]) -> list[str]:
@@ -252,7 +268,7 @@ def _imports(files: AppFiles, root: xml.Element, file: str) -> list[str]:
     for each in root.all("Import"):
         path = _attribute(each, "Project").removeprefix(_HERE)
         if path and "$" not in path and not _attribute(each, "Sdk"):
-            joined = _beneath(path, file)
-            if files.exists(joined):
+            joined = _joined(path, file)
+            if joined.startswith("../") or files.exists(joined):
                 found.append(joined)
     return found

@@ -92,7 +92,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     Raises:
         LangError: a release without image, nothing to serve and no start command, a package outside of the app.
     """
-    manifest = composer.read(files)
+    manifest = composer.read_locked(files)
+    if manifest is not None:
+        _refuse_outside(manifest)
     version, warnings = _version(files, settings, manifest)
     declared = procfile.read(files)
     site = _site(files, manifest)
@@ -153,27 +155,34 @@ def _site(files: AppFiles, manifest: Composer | None) -> _Site:
     elif requires & _SYMFONY:
         framework = "Symfony"
     said = manifest.public if manifest else None
-    if said is not None:
-        said = posixpath.normpath(said)
-        if posixpath.isabs(said) or said == ".." or said.startswith("../"):
-            raise LangError(
-                f"extra.public-dir: {said[:80]!r} lies outside of the app's directory",
-                file=composer.FILE,
-                hint="Name a directory of the app, such as public.",
-            )
-    roots = _ROOTS if said is None else (said, *_ROOTS)
+    roots = _ROOTS if said is None or _leads_out(said) else (posixpath.normpath(said), *_ROOTS)
     root = next((root for root in roots if files.exists(posixpath.normpath(f"{root}/index.php"))), None)
     return _Site(root=root, framework=framework)
+
+
+def _leads_out(path: str) -> bool:
+    plain = posixpath.normpath(path)
+    return posixpath.isabs(plain) or plain == ".." or plain.startswith("../")
+
+
+def _refuse_outside(manifest: Composer) -> None:
+    stated = [("extra.public-dir", manifest.public), *(("repositories", each.path) for each in manifest.directories)]
+    for key, path in stated:
+        if path is not None and _leads_out(path):
+            raise LangError(
+                f"{key}: {path[:80]!r} lies outside of the app's directory, which is all that its build sees",
+                file=composer.FILE,
+                hint="Build from the directory that holds both.",
+            )
 
 
 def _served(site: _Site, settings: Settings, declared: tuple[Process, ...]) -> str | None:
     """The document root: what a command for Heroku's web servers names, or where the front controller lies."""
     web = next((process.command for process in declared if process.name == base.WEB), "")
     words = (settings.run_command or web).split()
-    if words and words[0].rpartition("/")[2].startswith(_HEROKU) and len(words) > 1 and not words[-1].startswith("-"):
-        named = posixpath.normpath(words[-1])
-        if not posixpath.isabs(named) and not named.startswith(".."):
-            return require_plain_name(named)
+    heroku = len(words) > 1 and words[0].rpartition("/")[2].startswith(_HEROKU)
+    if heroku and not words[-1].startswith("-") and not _leads_out(words[-1]):
+        return require_plain_name(posixpath.normpath(words[-1]))
     return None if site.root is None else require_plain_name(site.root)
 
 

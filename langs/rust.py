@@ -116,6 +116,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     if workspace is None:
         raise LangError("there is no Cargo.toml", hint="Run `cargo init`, or say which directory holds it.")
     _refuse_member(files)
+    if workspace.broken is not None:
+        raise workspace.broken
     config = cargo.read_config(files)
     declared = procfile.read(files)
     chosen = _choose(workspace, settings, declared)

@@ -246,6 +246,24 @@ def test_a_project_is_a_part_of_the_solution_that_starts_it(
     assert detection.is_app == is_app
 
 
+def test_a_project_that_nobody_can_read_hides_no_other(write: Write) -> None:
+    files = {
+        **APP,
+        "App.sln": "",
+        "templates/{{name}}.csproj": "{{ junk }}",
+        "old/Old.csproj": "<!DOCTYPE x><Project/>",
+    }
+
+    root = write(files)
+
+    detection = langs.detect(root, Settings())
+    built = langs.build(root, Settings())
+
+    assert detection is not None
+    assert (detection.language, detection.is_app) == ("dotnet", True)
+    assert "dotnet publish Api.csproj" in built.dockerfile
+
+
 def test_several_programs_are_an_error_that_names_them(write: Write) -> None:
     files = {"App.sln": "", "src/A/A.csproj": WEB, "src/B/B.csproj": WEB}
 

@@ -143,8 +143,6 @@ def test_a_computed_reference_may_be_any_project(write: Write) -> None:
         ("", "not valid XML"),
         ("<Solution/>", "is no project"),
         ("<!DOCTYPE p [<!ENTITY a 'x'>]><Project>&a;</Project>", "document type"),
-        (project('<ItemGroup><ProjectReference Include="..\\..\\..\\x.csproj" /></ItemGroup>'), "outside of the app"),
-        (project('<Import Project="/etc/passwd" />'), "outside of the app"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_file(write: Write, text: str, message: str) -> None:
@@ -153,6 +151,25 @@ def test_what_is_wrong_is_said_with_its_file(write: Write, text: str, message: s
     with pytest.raises(LangError, match=message) as raised:
         read(root)
 
+    assert raised.value.file == "src/Api/Api.csproj"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<ItemGroup><ProjectReference Include="..\\..\\..\\x.csproj" /></ItemGroup>',
+        '<ItemGroup><ProjectReference Include="/x.csproj" /></ItemGroup>',
+        '<Import Project="/etc/passwd" />',
+    ],
+)
+def test_what_leads_out_of_the_app_is_the_builds_business(write: Write, body: str) -> None:
+    app = AppFiles(write({"src/Api/Api.csproj": project(body)}))
+    found = read(app.root)
+
+    with pytest.raises(LangError, match="outside of the app") as raised:
+        msbuild.closure(app, found)
+
+    assert found.program
     assert raised.value.file == "src/Api/Api.csproj"
 
 
@@ -193,4 +210,5 @@ def test_whatever_a_project_says_there_is_an_answer_or_a_clear_error(body: str, 
             assert refused.file in files
         else:
             assert found is not None
-            assert all("\\" not in path and not path.startswith("..") for path in found.imports)
+            leads_out = any(path.startswith("..") for path in (*found.imports, *(found.references or ())))
+            assert leads_out == (found.broken is not None)

@@ -152,7 +152,7 @@ def test_extensions_come_from_the_manifest_and_every_locked_package(write: Write
     }
     files = {**app(require={"ext-Redis": "*", "ext-mbstring": "*", "ext-pdo": "*"}), "composer.lock": json.dumps(lock)}
 
-    manifest = composer.read(AppFiles(write(files)))
+    manifest = composer.read_locked(AppFiles(write(files)))
 
     assert manifest is not None
     assert manifest.extensions == ("intl", "opcache", "redis")
@@ -322,7 +322,7 @@ def test_whatever_the_manifests_say_there_is_an_answer_or_a_clear_error(
         Path(directory, "composer.json").write_text(json.dumps(manifest), encoding="utf-8")
         Path(directory, "composer.lock").write_text(json.dumps(lock), encoding="utf-8")
         try:
-            found = composer.read(AppFiles(Path(directory)))
+            found = composer.read_locked(AppFiles(Path(directory)))
         except LangError as error:
             refused = error
             assert refused.file in {"composer.json", "composer.lock"}
