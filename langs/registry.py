@@ -1,8 +1,9 @@
 """The languages, in the order in which they are asked.
 
-Evidence decides; the order decides only between languages that both show an app. Go stands first: nobody keeps a
-package main beside a web app for tooling. Python stands before Node.js: package.json is found in everything that has
-a front end. A Compose file and a Dockerfile are what to fall back on, in this order: the first says more than the
+Evidence decides; the order decides only between languages that both show an app. Go and Rust stand first: nobody keeps
+a package main beside a web app for tooling. Of those that share Maven, Gradle or sbt, the ones that Java's files are
+found beside stand before Java. PHP, Elixir, Ruby and Python stand before what runs JavaScript: package.json is found in
+everything that has a front end. Deno and Bun, which ask for files of their own, stand before Node.js. A Compose file and a Dockerfile are what to fall back on, in this order: the first says more than the
 second, which it names. A page that a server could send shows the least, and stands last.
 
 What others must know of all languages is collected here, so that nothing outside of `langs` names one. Importing this
@@ -71,7 +72,7 @@ ENTRY_POINTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """Language -> the names of sources that may be an app by themselves."""
 
-ASSETS: Final = (nodejs.NAME,)
+ASSETS: Final = (bun.NAME, nodejs.NAME)
 """Languages that can make a part of an app in another one; the first that sees something of its own does."""
 
 IMAGES: Final = tuple(dict.fromkeys(name for language in LANGUAGES for name in language.IMAGES))

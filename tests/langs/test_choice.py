@@ -260,3 +260,13 @@ def test_a_front_end_keeps_its_own_stages_apart(write: Write) -> None:
     assert "make" not in before
     assert "make" in after
     assert "node:22" not in after
+
+
+def test_a_front_end_that_is_locked_for_bun_is_built_by_bun(write: Write) -> None:
+    root = write({**FLASK, "package.json": FRONT_END, "bun.lock": '{"lockfileVersion": 1, "packages": {}}'})
+
+    built = langs.build(root, Settings())
+
+    assert "AS assets" in built.dockerfile
+    assert "bun install" in built.dockerfile
+    assert any(evidence.reason == "a front end, built by bun" for evidence in built.evidence)
