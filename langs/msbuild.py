@@ -115,16 +115,35 @@ def files_of(files: AppFiles) -> tuple[str, ...]:
     return tuple(file for file in (files.listing if marked else files.near) if file.endswith(SUFFIXES))
 
 
+class _Document(msgspec.Struct, frozen=True):
+    """An XML file of the app, which is parsed once."""
+
+    file: str
+
+    def __call__(self, files: AppFiles) -> xml.Element:
+        return xml.parse(files.read_text(self.file) or "", self.file)
+
+
+class _Reading(msgspec.Struct, frozen=True):
+    """A project file of the app, which is read once, whoever refers to it."""
+
+    file: str
+
+    def __call__(self, files: AppFiles) -> Project:
+        return _read(files, self.file)
+
+
 def read(files: AppFiles, file: str) -> Project | None:
     """A project, or None without the file.
 
     Raises:
         LangError: it is no project.
     """
-    text = files.read_text(file)
-    if text is None:
-        return None
-    root = xml.parse(text, file)
+    return files.once(_Reading(file)) if files.exists(file) else None
+
+
+def _read(files: AppFiles, file: str) -> Project:
+    root = files.once(_Document(file))
     if root.name != "Project":
         raise LangError(f"is no project: its root is <{root.name[:80]}>", file=file, hint="Expected <Project>.")
     properties = _Properties()
@@ -133,7 +152,7 @@ def read(files: AppFiles, file: str) -> Project | None:
     imports: dict[str, None] = {}
     for props in above(files, posixpath.dirname(file), PROPS):
         imports[props] = None
-        parsed = xml.parse(files.read_text(props) or "", props)
+        parsed = files.once(_Document(props))
         if props.endswith(PROPS[0]):
             properties.add(parsed, props)
         imports |= dict.fromkeys(_imports(files, parsed, props))
