@@ -31,18 +31,17 @@ _JAR: Final = "app.jar"
 _CLASSPATH: Final = ".classpath"
 _IGNORED: Final = ("target", "**/.cpcache", "**/.nrepl-port", "**/.lein-*")
 _MAX_SOURCES: Final = 300
-_VERSION: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6}){0,2})((?:[-.+][0-9A-Za-z]{1,20}){0,4})", re.ASCII)
-_NAMESPACE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*", re.ASCII)
-_ALIAS: Final = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*", re.ASCII)
-_PATH: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*", re.ASCII)
-_MAIN: Final = re.compile(r"^\(defn[ \t\n]+(?:\^\S+[ \t\n]+)*-main\b", re.MULTILINE)
-_LEIN_RUN: Final = re.compile(
+# Patterns are text here: start-up counts, and `re` compiles each when it is first needed, and keeps it.
+_VERSION: Final = r"([0-9]{1,6}(?:\.[0-9]{1,6}){0,2})((?:[-.+][0-9A-Za-z]{1,20}){0,4})"
+_NAMESPACE: Final = r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*"
+_ALIAS: Final = r"[A-Za-z][A-Za-z0-9._/-]*"
+_PATH: Final = r"[A-Za-z0-9_][A-Za-z0-9._/-]*"
+_MAIN: Final = r"(?m)^\(defn[ \t\n]+(?:\^\S+[ \t\n]+)*-main\b"
+_LEIN_RUN: Final = (
     r"(?P<env>(?:[A-Za-z_]\w*=\S*\s+)*)lein\s+(?:(?:with-profiles?\s+\S+|trampoline)\s+)*"
     r"(?:(?P<ring>ring\s+server(?:-headless)?)|run(?:\s+(?:-m|--main)\s+(?P<main>\S+))?)(?P<rest>\s.*)?"
 )
-_CLI_RUN: Final = re.compile(
-    r"(?P<env>(?:[A-Za-z_]\w*=\S*\s+)*)(?:clojure|clj)\s+-M(?P<aliases>(?::[^\s:]+)*)(?P<rest>\s.*)?"
-)
+_CLI_RUN: Final = r"(?P<env>(?:[A-Za-z_]\w*=\S*\s+)*)(?:clojure|clj)\s+-M(?P<aliases>(?::[^\s:]+)*)(?P<rest>\s.*)?"
 _FIRST: Final = ("run", "main", "start", "serve", "server", "web", "prod", "production", "app", "run-m")
 """Aliases that start an app, by convention; others follow in the file's order."""
 _NOT_FIRST: Final = frozenset({"dev", "test", "repl", "build", "nrepl", "outdated", "format", "lint"})
@@ -192,7 +191,7 @@ def _lein_start(files: AppFiles, project: Project, wanted: str | None) -> str | 
     # What is no source of Clojure is a class of Java.
     jar = project.ring or (main is not None and _source_of(files, main, project.source_paths) is None)
     if wanted is not None:
-        match = _LEIN_RUN.fullmatch(wanted.strip())
+        match = re.fullmatch(_LEIN_RUN, wanted.strip())
         if match is None:
             _refuse_tools(wanted)
             return None
@@ -212,7 +211,7 @@ def _tools_deps(files: AppFiles, deps: Deps, wanted: str | None) -> _Plan:
     _refuse_outside(deps)
     can = depsedn.read_build(files)
     tool = next((name for name, alias in deps.aliases.items() if alias.build), None)
-    match = _CLI_RUN.fullmatch(wanted.strip()) if wanted is not None else None
+    match = re.fullmatch(_CLI_RUN, wanted.strip()) if wanted is not None else None
     if wanted is not None and match is None:
         _refuse_tools(wanted)
     uber = can.uber if tool is not None and match is None else None
@@ -293,7 +292,7 @@ def _refuse_outside(deps: Deps) -> None:
 
 def _keywords(aliases: tuple[str, ...]) -> str:
     for alias in aliases:
-        if not _ALIAS.fullmatch(alias):
+        if not re.fullmatch(_ALIAS, alias):
             raise LangError(
                 f"the alias {alias[:80]!r} cannot stand in a command", file=depsedn.FILE, hint="Use letters and digits."
             )
@@ -321,7 +320,7 @@ def _mains(files: AppFiles, paths: tuple[str, ...]) -> tuple[tuple[str, str], ..
     sources = [file for file in files.listing if file.startswith(roots) and file.endswith((".clj", ".cljc"))]
     found: list[tuple[str, str]] = []
     for file in sources[:_MAX_SOURCES]:
-        if _MAIN.search(_text_of(files, file)):
+        if re.search(_MAIN, _text_of(files, file)):
             root = next(root for root in roots if file.startswith(root))
             stem = posixpath.splitext(file.removeprefix(root))[0]
             found.append((file, stem.replace("/", ".").replace("_", "-")))
@@ -337,13 +336,13 @@ def _text_of(files: AppFiles, file: str) -> str:
 
 
 def _namespace(name: str, file: str) -> str:
-    if not _NAMESPACE.fullmatch(name):
+    if not re.fullmatch(_NAMESPACE, name):
         raise LangError(f"{name[:80]!r} is no namespace that can be started", file=file, hint=_HINT)
     return name
 
 
 def _plain(name: str, file: str) -> str:
-    if not _PATH.fullmatch(name):
+    if not re.fullmatch(_PATH, name):
         raise LangError(
             f"the jar's name {name[:80]!r} is no plain file name", file=file, hint="Use letters and digits."
         )
@@ -365,7 +364,7 @@ def _stated(text: str, file: str) -> versions.Statement:
 
 
 def _statement(text: str, *, source: str, file: str | None = None) -> versions.Statement:
-    match = _VERSION.fullmatch(text.strip())
+    match = re.fullmatch(_VERSION, text.strip())
     if match is None:
         hint = "Write a version of Clojure, such as 1.12.0."
         raise versions.not_understood(text, source=source, file=file, hint=hint)

@@ -16,7 +16,7 @@ BUILD: Final = "build.clj"
 
 _TOOLS_BUILD: Final = "io.github.clojure/tools.build"
 _UBER: Final = ("uber", "uberjar")
-_MAIN: Final = re.compile(r":main\b")
+_MAIN: Final = r":main\b"
 _HINT: Final = "Every key of deps.edn is described at https://clojure.org/reference/deps_edn."
 
 
@@ -118,7 +118,7 @@ def parse_build(text: str) -> Build:
         and len(form.items) > 1
         and isinstance(form.items[1], Symbol)
     }
-    return Build(uber=next((name for name in _UBER if name in defined), None), main=bool(_MAIN.search(text)))
+    return Build(uber=next((name for name in _UBER if name in defined), None), main=bool(re.search(_MAIN, text)))
 
 
 def _libraries(alias: Form) -> Form:

@@ -22,8 +22,7 @@ MAX_DEPTH: Final = 128
 
 _MAX_META: Final = 16
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
-_TOKEN: Final = re.compile(
-    r"""
+_WORD: Final = r"""(?xs)
       (?P<blank>[\s,]++|;[^\n]*+|\#![^\n]*+)
     | (?P<string>\#?"(?:[^"\\]|\\.)*+")
     | (?P<broken>\#?")
@@ -35,12 +34,9 @@ _TOKEN: Final = re.compile(
     | (?P<tag>\#[A-Za-z][^\s,"(){}\[\];]*+)
     | (?P<character>\\(?:[A-Za-z0-9]++|.))
     | (?P<atom>[^\s,"(){}\[\];@^`~\\]++)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
+    """
+_ESCAPE: Final = r"(?s)\\(?:u([0-9A-Fa-f]{4})|(.))"
 _CONTROLS: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-_NUMBER: Final = re.compile(r"[+-]?\d", re.ASCII)
 _HINT: Final = "Correct it: every bracket and every string needs its end."
 
 
@@ -115,12 +111,14 @@ def parse(text: str, file: str) -> tuple[Value, ...]:
     Raises:
         LangError: a bracket or a string lacks its partner, or there are too many values or too deep ones.
     """
+    # Compiled here: start-up counts, and `re` keeps it.
+    match_at = re.compile(_WORD).match
     stack = [_Frame("", 1, [], [])]
     position, line = 0, 1
     for _ in range(MAX_TOKENS):
         if position == len(text):
             break
-        match = _TOKEN.match(text, position)
+        match = match_at(text, position)
         if match is None or match.lastgroup == "broken":
             raise LangError(f"cannot be read at {text[position : position + 40]!r}", file=file, line=line, hint=_HINT)
         _take(stack, match, file, line)
@@ -159,7 +157,7 @@ def _take(stack: list[_Frame], match: re.Match[str], file: str, line: int) -> No
         case "discard" | "meta" as kind:
             frame.marks.append((kind,))
         case "string":
-            _add(frame, Other(found) if found[0] == "#" else _ESCAPE.sub(_unescaped, found[1:-1]))
+            _add(frame, Other(found) if found[0] == "#" else _text(found))
         case "character":
             _add(frame, Other(found))
         case "atom":
@@ -192,9 +190,14 @@ def _flags(meta: Value) -> tuple[str, ...]:
 def _atom(text: str) -> Value:
     if text[0] == ":" and len(text) > 1:
         return Keyword(text.lstrip(":"))
-    if _NUMBER.match(text) or text in {"true", "false", "nil", ":"}:
+    if text.lstrip("+-")[:1].isdecimal() or text in {"true", "false", "nil", ":"}:
         return Other(text)
     return Symbol(text)
+
+
+def _text(quoted: str) -> str:
+    text = quoted[1:-1]
+    return re.sub(_ESCAPE, _unescaped, text) if "\\" in text else text
 
 
 def _unescaped(match: re.Match[str]) -> str:

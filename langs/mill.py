@@ -20,7 +20,7 @@ LAUNCHERS: Final = ("mill", "millw")
 
 _VERSIONS: Final = (".mill-version", ".config/mill-version", ".mill-jvm-version", ".mill-opts", ".mill-jvm-opts")
 _CACHES: Final = (("coursier", "/root/.cache/coursier"), ("mill", "/root/.cache/mill"))
-_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_WORD: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _ROOT: Final = frozenset({"RootModule", "MillBuildRootModule"})
 
 
@@ -87,7 +87,7 @@ def plan(files: AppFiles, said: Build, wanted: str | None) -> Plan:
         what = f"several modules have main classes: {names[:200]}" if candidates else "no module has a main class"
         raise LangError(what, file=said.file, hint=scalaplan.RUN_HINT)
     module = candidates[0]
-    if module.name and not _WORD.fullmatch(module.name):
+    if module.name and not re.fullmatch(_WORD, module.name):
         raise LangError(f"{module.name[:80]!r} is no name of a module", file=said.file, hint="Use letters and digits.")
     scalaplan.main_class(module.main, (name for _, name in found[module]), said.file, needed=wanted is None)
     prefix = f"{module.name}." if module.name else ""

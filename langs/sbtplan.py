@@ -10,7 +10,7 @@ from langs.files import AppFiles
 from langs.sbt import Build
 from langs.scalaplan import Plan
 
-_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_WORD: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _SOURCES: Final = ("src/main/scala", "src/main/scala-3", "src/main/scala-2.13", "jvm/src/main/scala")
 _CACHES: Final = (
     ("sbt-boot", "/root/.sbt/boot"),
@@ -110,7 +110,7 @@ def _project(said: Build, wanted: str | None, names: tuple[str, ...]) -> tuple[s
         listed = ", ".join(sorted(each.name for each in candidates))
         raise LangError(f"several projects can be packaged: {listed[:200]}", file=sbt.FILE, hint=_HINT)
     only = candidates[0]
-    if not _WORD.fullmatch(only.name):
+    if not re.fullmatch(_WORD, only.name):
         raise LangError(f"{only.name[:80]!r} is no name of a project", file=sbt.FILE, hint="Use letters and digits.")
     return f"{only.name}/" if only.directory else "", only.directory
 

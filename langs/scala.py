@@ -34,9 +34,10 @@ _TAGS: Final = {
 """Images exist by JDK, sbt and Scala (github.com/sbt/docker-sbt). sbt and Mill fetch the versions that the build asks
 for, and a JDK is all that they need of the image."""
 _IGNORED: Final = ("target", "**/target", "**/.bsp", "**/.bloop", "**/.metals")
-_VERSION: Final = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,6}){0,2})((?:[-+.][0-9A-Za-z]{1,20}){0,4})", re.ASCII)
-_USING: Final = re.compile(r"^//> using\b", re.MULTILINE)
-_RUN: Final = re.compile(r"""(?:sbt|(?:sh )?\./millw?|mill)\s+["']?(?:[\w.]+[/.])?run["']?""")
+# Patterns are text here: start-up counts, and `re` compiles each when it is first needed, and keeps it.
+_VERSION: Final = r"([0-9]{1,4}(?:\.[0-9]{1,6}){0,2})((?:[-+.][0-9A-Za-z]{1,20}){0,4})"
+_USING: Final = r"(?m)^//> using\b"
+_RUN: Final = r"""(?:sbt|(?:sh )?\./millw?|mill)\s+["']?(?:[\w.]+[/.])?run["']?"""
 _TOOLS: Final = frozenset({"sbt", "mill", "millw", "scala-cli"})
 
 
@@ -57,7 +58,7 @@ def detect(files: AppFiles) -> Detection | None:
         mains = scalamain.find(files, (file for each in with_mill.modules for file in mill.sources(files, each)))
         said_main = any(each.main is not None for each in with_mill.modules)
         return _detection("mill", evidence, mains, is_app=said_main or with_mill.file == mill.FILES[-1])
-    script = next((file for file in files.glob("*.scala") if _USING.search(files.read_head(file) or "")), None)
+    script = next((file for file in files.glob("*.scala") if re.search(_USING, files.read_head(file) or "")), None)
     if script is None:
         return None
     return _detection("scala-cli", Evidence(file=script, reason="directives of the Scala CLI"), (), is_app=True)
@@ -71,7 +72,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """
     declared = procfile.read(files)
     wanted = settings.run_command or next((each.command for each in declared if each.name == base.WEB), None)
-    if wanted is not None and _RUN.fullmatch(wanted.strip()):
+    if wanted is not None and re.fullmatch(_RUN, wanted.strip()):
         wanted = None
     elif wanted is not None and commands.program(wanted) in _TOOLS:
         raise LangError(
@@ -161,7 +162,7 @@ def _stated(files: AppFiles, settings: Settings, plan: Plan) -> Iterator[version
 
 
 def _statement(text: str, *, source: str, file: str | None = None) -> versions.Statement:
-    match = _VERSION.fullmatch(text.strip())
+    match = re.fullmatch(_VERSION, text.strip())
     if match is None:
         hint = "Write a version of Scala, such as 3.3.6."
         raise versions.not_understood(text, source=source, file=file, hint=hint)

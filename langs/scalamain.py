@@ -9,16 +9,15 @@ from langs.errors import LangError
 from langs.files import AppFiles
 
 _MAX_SOURCES: Final = 500
-_PACKAGE: Final = re.compile(r"^package[ \t]++([A-Za-z_][\w.]*+)[ \t]*+[;{:]?[ \t]*+$", re.MULTILINE)
-_OBJECT: Final = re.compile(r"^(?:(?:private|final|case|sealed)[ \t]++)*object[ \t]++([A-Za-z_]\w*+)(.*)", re.MULTILINE)
-_STARTED: Final = re.compile(
+# Patterns are text here: start-up counts, and `re` compiles each when it is first needed, and keeps it.
+_PACKAGE: Final = r"(?m)^package[ \t]++([A-Za-z_][\w.]*+)[ \t]*+[;{:]?[ \t]*+$"
+_OBJECT: Final = r"(?m)^(?:(?:private|final|case|sealed)[ \t]++)*object[ \t]++([A-Za-z_]\w*+)(.*)"
+_STARTED: Final = (
     r"\b(?:App|IOApp|ZIOApp|ZIOAppDefault|CommandIOApp|ResourceApp|OxApp|TwitterServer|cask\.Main|MainRoutes)\b"
 )
 """What an object extends that has a method `main`."""
-_METHOD: Final = re.compile(
-    r"^[ \t]*+(?:override[ \t]++)?def[ \t]++main[ \t]*+\([^)=]{0,80}Array[ \t]*+\[", re.MULTILINE
-)
-_ANNOTATED: Final = re.compile(r"^@main[ \t\n]++(?:inline[ \t]++)?def[ \t]++([A-Za-z_]\w*+)", re.MULTILINE)
+_METHOD: Final = r"(?m)^[ \t]*+(?:override[ \t]++)?def[ \t]++main[ \t]*+\([^)=]{0,80}Array[ \t]*+\["
+_ANNOTATED: Final = r"(?m)^@main[ \t\n]++(?:inline[ \t]++)?def[ \t]++([A-Za-z_]\w*+)"
 
 
 def find(files: AppFiles, sources: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -36,13 +35,13 @@ def find(files: AppFiles, sources: Iterable[str]) -> tuple[tuple[str, str], ...]
 
 def classes(text: str) -> tuple[str, ...]:
     """The classes of one source that `java` can start, with their packages."""
-    package = "".join(f"{match[1]}." for match in _PACKAGE.finditer(text))
-    objects = list(_OBJECT.finditer(text))
+    package = "".join(f"{match[1]}." for match in re.finditer(_PACKAGE, text))
+    objects = list(re.finditer(_OBJECT, text))
     starts = [match.start() for match in objects]
-    names = {match.start(): match[1] for match in objects if _STARTED.search(match[2])}
-    for method in _METHOD.finditer(text):
+    names = {match.start(): match[1] for match in objects if re.search(_STARTED, match[2])}
+    for method in re.finditer(_METHOD, text):
         before = bisect.bisect(starts, method.start())
         if before:
             names[starts[before - 1]] = objects[before - 1][1]
-    names |= {match.start(): match[1] for match in _ANNOTATED.finditer(text)}
+    names |= {match.start(): match[1] for match in re.finditer(_ANNOTATED, text)}
     return tuple(package + names[start] for start in sorted(names))

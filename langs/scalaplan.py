@@ -10,8 +10,8 @@ from langs import base
 from langs.errors import LangError
 from langs.statements import Statement
 
-_CLASS: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(?:\.[A-Za-z_][A-Za-z0-9_$]*)*", re.ASCII)
-_PATH: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*", re.ASCII)
+_CLASS: Final = r"[A-Za-z_][A-Za-z0-9_$]*(?:\.[A-Za-z_][A-Za-z0-9_$]*)*"
+_PATH: Final = r"[A-Za-z0-9_][A-Za-z0-9._/-]*"
 RUN_HINT: Final = f"Set `mainClass` in the build, or {base.RUN_SETTING} to `java -cp app.jar CLASS`."
 
 
@@ -50,7 +50,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_path(text: str) -> bool:
     """Whether `text` can stand in a command as a path inside of the app."""
-    return _PATH.fullmatch(text) is not None and ".." not in text.split("/")
+    return re.fullmatch(_PATH, text) is not None and ".." not in text.split("/")
 
 
 def main_class(said: str | None, found: Iterable[str], file: str, *, needed: bool) -> str | None:
@@ -64,6 +64,6 @@ def main_class(said: str | None, found: Iterable[str], file: str, *, needed: boo
     if main is None and needed:
         what = f"several main classes were found: {', '.join(names)[:200]}" if names else "no main class was found"
         raise LangError(what, file=file, hint=RUN_HINT)
-    if main is not None and not _CLASS.fullmatch(main):
+    if main is not None and not re.fullmatch(_CLASS, main):
         raise LangError(f"{main[:80]!r} is no name of a class", file=file, hint=RUN_HINT)
     return main
