@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ from langs.model import AppBuild, Detection, Evidence, Process, Settings, Versio
 NAME: Final = "elixir"
 PROGRAMS: Final = frozenset({"elixir", "iex", "mix"})
 VERSION_VARIABLES: Final = ("ELIXIR_VERSION",)
+RUNTIME_VARIABLES: Final[Mapping[str, str]] = {"ERLANG_VERSION": "erlang"}
 MANIFESTS: Final = (mixfile.FILE,)
 ENTRY_POINTS: Final = ()
 IMAGES: Final = ("elixir", "node")

@@ -59,8 +59,9 @@ NAMES: Final = tuple(language.NAME for language in LANGUAGES)
 
 VERSION_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
     {variable: language.NAME for language in LANGUAGES for variable in language.VERSION_VARIABLES}
+    | elixir.RUNTIME_VARIABLES
 )
-"""Environment variable -> the language whose version it forces."""
+"""Environment variable -> the language whose version it forces, or what a language runs on."""
 
 MANIFESTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {language.NAME: language.MANIFESTS for language in LANGUAGES}
