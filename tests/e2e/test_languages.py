@@ -90,7 +90,7 @@ class Bench:
 
     async def _mounts(self) -> int:
         async with client(self._lab.buildkitd) as builder:
-            records = await builder.disk_usage(filters=[f'type==exec.cachemount,description~="id .{self._key}"'])
+            records = await builder.disk_usage(filters=[f'type==exec.cachemount,description~="id ./*{self._key}"'])
         return sum(each.usage_count for each in records)
 
 
