@@ -69,15 +69,20 @@ async def up(
         if images and not place.read():  # a compiler's wait is well spent on downloads
             tasks.start_soon(partial(bases.download, place, installed=installed, say=say, wanted=wanted))
     lab = lab_of(place, await daemons.start(place, registry=registry, runc=runc, builder=builder, say=say))
+    async with anyio.create_task_group() as tasks:  # images wait for downloads, programs for a compiler
+        tasks.start_soon(partial(_more_daemons, place, peers=peers, docker=docker, say=say))
+        if images:
+            tasks.start_soon(partial(bases.ensure, lab, place, installed=installed, say=say, wanted=wanted))
+    await delete(place.work)
+    return lab
+
+
+async def _more_daemons(place: Layout, *, peers: bool, docker: bool, say: Callable[[str], None]) -> None:
     if peers:
         await tools.buildx(place, say)
     if docker:
         await tools.buildkit_oldest(place, say)
         await engines.start(place, say=say)
-    if images:
-        await bases.ensure(lab, place, installed=installed, say=say, wanted=wanted)
-    await delete(place.work)
-    return lab
 
 
 async def _programs(place: Layout, *, installed: bool) -> tuple[Path, Path]:
