@@ -3,13 +3,21 @@
 Templates insert untrusted values through a filter of this module or not at all; what is inserted without one has been
 checked against a closed alphabet before (`base.py`). Generated text keeps to Dockerfile 1.2 syntax and names no
 `# syntax=` frontend, so that every daemon builds it without fetching one.
+
+Compiled templates are kept in `templates/__pycache__`, as Python keeps compiled modules and under its rules: where this
+package may be written to, for whoever may change it anyway, and not under `-B`. To compile them all takes as long as to
+plan a hundred apps.
 """
 
 import functools
 import json
+import os
 import re
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from langs.errors import LangError
@@ -97,8 +105,10 @@ def pip_install(requirements: Sequence[str]) -> str:
 def _environment() -> "jinja2.Environment":
     import jinja2  # noqa: PLC0415  (start-up counts: only a command that renders pays for jinja2)
 
+    compiled = Path(__file__).parent / "templates" / "__pycache__"
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("langs"),
+        bytecode_cache=_kept(compiled),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701  (Dockerfiles, not HTML: the filters below quote)
         trim_blocks=True,
@@ -116,3 +126,15 @@ def _environment() -> "jinja2.Environment":
         shell=shell,
     )
     return environment
+
+
+def _kept(directory: Path) -> "jinja2.BytecodeCache | None":
+    """Where compiled templates are kept; None where nothing may be kept."""
+    import jinja2  # noqa: PLC0415  (as above)
+
+    if sys.dont_write_bytecode:
+        return None
+    with suppress(OSError):
+        directory.mkdir(exist_ok=True)
+    # jinja2 knows by checksums what was compiled of another text or by another version.
+    return jinja2.FileSystemBytecodeCache(str(directory), "%s.j2c") if os.access(directory, os.W_OK) else None
