@@ -24,7 +24,7 @@ from langs import (
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, CacheMount, Detection, Evidence, Process, Settings, Version
-from langs.nodemanagers import BERRY, NPM, Chosen, Manager
+from langs.nodemanagers import NPM, PLUG_AND_PLAY, Chosen, Manager
 from langs.packagejson import PackageJson
 
 NAME: Final = "nodejs"
@@ -86,7 +86,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     main = nodeentry.main_file(files, package, ENTRY_POINTS)
     default = nodeentry.default_start(package, manager=manager.name, run="node", main=main)
     processes = _processes(base.start(settings, procfile.read(files), default), package)
-    plug_and_play = manager is BERRY and yarnrc.plug_and_play(files)
+    plug_and_play = manager is PLUG_AND_PLAY
     if plug_and_play:
         processes = {name: yarnrc.with_loader(package, command) for name, command in processes.items()}
     command = processes[base.WEB]
@@ -117,7 +117,6 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "tool_hash": chosen.hash,
             "tool_runs": manager is not NPM and manager.name in scripts.runs_managers(*processes.values()),
             "tool_mount": npm,
-            "environment": (*manager.environment, *(yarnrc.environment(plug_and_play) if manager is BERRY else ())),
             "install_command": manager.install if chosen.lock else manager.unlocked,
             "overrides_mode": "NODE_ENV" in settings.env,
             "has_manifest": said is not None,
@@ -177,7 +176,7 @@ def _kept(files: AppFiles, package: PackageJson, chosen: Chosen, tool: str | Non
     needed = nodeentry.development_tool(package, command)
     if needed:
         return f"the start command runs {needed}, which is one of them"
-    if chosen.manager is BERRY and not nodemanagers.focuses(files, tool):
+    if nodemanagers.is_berry(chosen.manager) and not nodemanagers.focuses(files, tool):
         return "Yarn before 4 needs the plugin workspace-tools to remove them"
     return None
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from langs import nodeworkspace, packagejson, spans, statements, versions
+from langs import nodeworkspace, packagejson, spans, statements, versions, yarnrc
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import Settings
@@ -97,12 +97,20 @@ BERRY: Final = Manager(
         ("YARN_GLOBAL_FOLDER", "/root/.yarn/berry"),
         ("YARN_ENABLE_TELEMETRY", "0"),
         ("YARN_ENABLE_PROGRESS_BARS", "0"),
+        ("YARN_ENABLE_GLOBAL_CACHE", "true"),
     ),
     install="yarn install --immutable",
     unlocked="yarn install --no-immutable",
     build="yarn run build",
     prune="yarn workspaces focus --all --production",
     default=">=4 <5",
+)
+PLUG_AND_PLAY: Final = msgspec.structs.replace(
+    BERRY,
+    # Packages are read where the cache has them: it is kept beside the app, filled from the one that is mounted.
+    environment=(*BERRY.environment[:-1], ("YARN_ENABLE_GLOBAL_CACHE", "false")),
+    # Yarn leaves in its cache, which the app runs from, what nothing refers to any more.
+    prune=f'{BERRY.prune} && for file in .yarn/cache/*.zip; do grep -qF "${{file##*/}}" .pnp.cjs || rm "$file"; done',
 )
 PNPM: Final = Manager(
     name="pnpm",
@@ -200,6 +208,11 @@ def version(
     return found.value, warnings
 
 
+def is_berry(manager: Manager) -> bool:
+    """Whether it is a Yarn of 2 or later."""
+    return manager.package == BERRY.package
+
+
 def focuses(files: AppFiles, tool: str | None) -> bool:
     """Whether a later Yarn can remove devDependencies: from 4 on, or with its plugin."""
     major = (tool or "").partition(".")[0]
@@ -234,7 +247,7 @@ def _chosen(
     files: AppFiles, manager: Manager, file: str, *, pin: str | None = None, digest: Hash | None = None
 ) -> Chosen:
     if manager is YARN and _is_berry(files, pin):
-        manager = BERRY
+        manager = PLUG_AND_PLAY if yarnrc.plug_and_play(files) else BERRY
     return Chosen(manager=manager, file=file, lock=files.first(*manager.locks), pin=pin, hash=digest)
 
 

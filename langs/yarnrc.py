@@ -51,11 +51,6 @@ def plug_and_play(files: AppFiles) -> bool:
     return linker in {None, "pnp"}
 
 
-def environment(plug_and_play: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001  (the name says it where it is called)
-    """Variables that tell where packages are kept: beside the app where it reads them there."""
-    return (("YARN_ENABLE_GLOBAL_CACHE", "false" if plug_and_play else "true"),)
-
-
 def with_loader(package: PackageJson, command: str) -> str:
     """`command` with what finds the packages of a program of Node.js.
 
