@@ -80,7 +80,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             **plan.values,
             "builder": plan.builder,
             "runtime": runtime,
-            "mount": plan.mount,
+            "mounts": plan.mounts,
             "manifests": plan.manifests,
             "kind": launched.kind.value if launched else None,
             "script": launched.script if launched else None,
@@ -100,7 +100,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         start_command=start.command,
         processes=start.processes,
         port=settings.port,
-        cache=(plan.mount,),
+        cache=plan.mounts,
         evidence=detection.evidence,
         considered=detection.considered,
         warnings=plan.warnings,
@@ -113,7 +113,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     java: Version
     warnings: tuple[str, ...]
     builder: str
-    mount: CacheMount
+    mounts: tuple[CacheMount, ...]
     manifests: tuple[tuple[str, tuple[str, ...]], ...]
     outputs: tuple[str, ...]
     title: str | None
@@ -124,6 +124,9 @@ def _with_maven(files: AppFiles, settings: Settings, project: maven.Project, lau
     module = next((each for each in project.modules if launched and each.directory == launched.directory), project.root)
     java, warnings = jvm.java_version(files, settings, maven.java_release(module))
     part = ("-pl", module.directory, "-am") if module.directory else ()
+    mounts = (base.cache(settings, "maven", "/root/.m2/repository"),)
+    if project.wrapped:
+        mounts += (base.cache(settings, "maven-wrapper", "/root/.m2/wrapper"),)
     copied: tuple[str, ...] = ()
     if launched and launched.kind is Kind.THIN:
         copied = (f"{_DEPENDENCY}:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=/out/lib")
@@ -133,7 +136,7 @@ def _with_maven(files: AppFiles, settings: Settings, project: maven.Project, lau
         java=java,
         warnings=warnings,
         builder=base.image(settings, "maven", f"3-eclipse-temurin-{java.value}"),
-        mount=base.cache(settings, "maven", "/root/.m2"),
+        mounts=mounts,
         manifests=maven.manifests(files, project),
         outputs=outputs,
         title=module.pom.artifact,
@@ -158,7 +161,7 @@ def _with_gradle(files: AppFiles, settings: Settings, build_: gradle.Build, laun
         warnings=warnings,
         builder=base.image(settings, "gradle", f"jdk{java.value}"),
         # Gradle asks the owner of a lock for it through a port of localhost, which is another one in each step.
-        mount=msgspec.structs.replace(mount, sharing="locked"),
+        mounts=(msgspec.structs.replace(mount, sharing="locked"),),
         manifests=gradle.manifests(files, build_),
         outputs=gradle.outputs(build_),
         title=project.name,
