@@ -107,6 +107,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "config": _config(files, project),
             "deploys": deploys,
             "release": release,
+            # A release that is made of the app as it is goes by no name.
+            "listed": bool(project.root.releases),
             "cookie": any(each.cookie for each in project.all),
             "built_path": release is not None and any("_build/" in each.command for each in start.processes),
             "phoenix": "phoenix" in project.names,

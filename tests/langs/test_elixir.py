@@ -116,7 +116,7 @@ def test_manifests_come_first_then_configuration_then_the_sources(write: Write) 
         "mix deps.compile",
         "COPY . .",
         "mix compile && mix assets.deploy",
-        "mix release shop --overwrite --path /out",
+        "mix release --overwrite --path /out",
         "ln -sf /proc/sys/kernel/random/uuid /out/releases/COOKIE",
     ]
     places = [app.dockerfile.index(text) for text in order]
