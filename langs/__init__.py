@@ -5,10 +5,14 @@ orchestrator. Importing it is cheap: languages and templates are loaded by the f
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from langs.model import AppBuild, Detection, Settings
 
-__all__ = ["build", "detect", "look"]
+if TYPE_CHECKING:
+    from langs.files import AppFiles
+
+__all__ = ["Reader", "build", "detect", "look"]
 
 
 def detect(root: Path, settings: Settings, *, within: Path | None = None) -> Detection | None:
@@ -60,3 +64,40 @@ def build(
     from langs import choice, files  # noqa: PLC0415  (as above)
 
     return choice.build(files.AppFiles(root, within), settings, detection)
+
+
+class Reader:
+    """`detect` and then `build` of many apps, whose files are read once: its answers are those of one moment.
+
+    It is for one command, and not for a program that waits for files to change.
+    """
+
+    def __init__(self) -> None:
+        self._apps: dict[tuple[Path, Path | None], AppFiles] = {}
+
+    def detect(self, root: Path, settings: Settings, *, within: Path | None = None) -> Detection | None:
+        """See `detect`. What an app's directory holds is kept for `build`.
+
+        Raises:
+            langs.errors.LangError: as `detect`.
+        """
+        from langs import choice, files  # noqa: PLC0415  (as above)
+
+        app = files.AppFiles(root, within)
+        detection = choice.detect(app, settings)
+        if detection is not None and detection.is_app:
+            self._apps[root, within] = app
+        return detection
+
+    def build(
+        self, root: Path, settings: Settings, *, within: Path | None = None, detection: Detection | None = None
+    ) -> AppBuild:
+        """See `build`.
+
+        Raises:
+            langs.errors.LangError: as `build`.
+        """
+        from langs import choice, files  # noqa: PLC0415  (as above)
+
+        app = self._apps.get((root, within)) or files.AppFiles(root, within)
+        return choice.build(app, settings, detection)

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio.to_thread
 import msgspec
 
+import langs
 from langs.model import AppBuild, Detection
 from orchestrator.config import Config
 from orchestrator.errors import ConfigError, UsageError
@@ -39,32 +40,29 @@ def detect_directory(config: Config, name: str, *, alone: bool) -> tuple[Detecti
     Raises:
         ConfigError: its files cannot be understood.
     """
-    import langs  # noqa: PLC0415 -- jinja2 and the languages, only when apps are looked at
-
     settings = config.settings_for(".", sole=alone)
     with errors_of(name):
         return langs.look(config.root, settings)
 
 
-async def discover_apps(config: Config, words: Sequence[str] = ()) -> Discovered:
+async def discover_apps(config: Config, words: Sequence[str] = (), reader: langs.Reader | None = None) -> Discovered:
     """Find the apps.
 
     Args:
         config: what was said.
         words: paths of the command line; none selects all apps.
+        reader: keeps what is read of apps that are going to be planned.
 
     Raises:
         UsageError: a path names no app.
         ConfigError: a configuration file, or an app's own file, is wrong.
         ContextError: the source cannot be read.
     """
-    import langs  # noqa: PLC0415 -- jinja2 and the languages, only when apps are looked at
-
     _check_part(config)
     named = discover.named_paths(config.root, tuple(words))
     warnings: list[str] = []
     listed = await files.list_files(config.root, config.environment.for_git(), warnings.append)
-    detect = partial(langs.detect, within=config.root)
+    detect = partial(reader.detect if reader else langs.detect, within=config.root)
     said = config.environment
     apps: tuple[App, ...] = ()
     if said.compose_file is None:
@@ -93,9 +91,8 @@ async def make_plan(config: Config, request: planner.Request) -> Plan:
         ConfigError: a configuration file, or an app's own file, is wrong.
         ContextError: the source cannot be read.
     """
-    import langs  # noqa: PLC0415 -- as above
-
-    found = await discover_apps(config, request.named)
+    reader = langs.Reader()
+    found = await discover_apps(config, request.named, reader)
     if not found.selected:
         raise UsageError(
             f"no app was found in {config.root / (config.project_path or '')}",
@@ -104,7 +101,7 @@ async def make_plan(config: Config, request: planner.Request) -> Plan:
     facts = await _facts(config, request)
 
     def make() -> Plan:
-        made = planner.make(config, found.apps, found.selected, request, build=langs.build, facts=facts)
+        made = planner.make(config, found.apps, found.selected, request, build=reader.build, facts=facts)
         return msgspec.structs.replace(made, warnings=found.warnings)
 
     return await anyio.to_thread.run_sync(make)
