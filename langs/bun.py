@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, documents, indexes, nodeentry, nodeworkspace, packagejson, procfile, scripts, versions, yarnrc
+from langs import base, documents, indexes, nodeentry, nodeworkspace, npmrc, packagejson, procfile, scripts, versions
 from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
 from langs.packagejson import PackageJson
@@ -63,7 +63,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """
     said = packagejson.read(files)
     package = said or PackageJson()
-    yarnrc.refuse_credentials(files)
+    npmrc.refuse_credentials(files, package)
     local = packagejson.local_dependencies(package)
     version, warnings = _version(files, settings, package)
     lock = files.first(*_LOCKS)
@@ -83,6 +83,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     kept = _kept(package, command, sources_first=sources_first, generated=generated)
     if kept:
         warnings += (f"devDependencies stay in the image: {kept}",)
+    serving = nodeentry.development_server(command)
+    if serving:
+        warnings += (f"the start command runs {serving}, which is a server for development",)
     if package.install_scripts:
         run = ", ".join(package.install_scripts)
         warnings += (f"every change of source installs again: package.json runs {run} at installation",)

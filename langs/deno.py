@@ -7,7 +7,7 @@ addresses stay in `DENO_DIR`, which is a part of the image. Both are copied apar
 import re
 from typing import Final
 
-from langs import base, denoconfig, indexes, nodeentry, packagejson, procfile, versions, yarnrc
+from langs import base, denoconfig, indexes, nodeentry, npmrc, packagejson, procfile, versions
 from langs.denoconfig import DenoConfig
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
@@ -73,7 +73,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """
     config = denoconfig.read(files)
     package = packagejson.read(files)
-    yarnrc.refuse_credentials(files)
+    npmrc.refuse_credentials(files, package or PackageJson())
     local = packagejson.local_dependencies(package) if package else ()
     version, warnings = _version(files, settings)
     main = files.first(*_SCRIPTS) or _bare(files)

@@ -5,7 +5,7 @@ Node.js and Bun read the same package.json and start the same things; they diffe
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from langs import base, commands, packagejson, procfile
@@ -31,6 +31,12 @@ _WATCHERS: Final = frozenset(
 """What a `start` script runs while somebody works on a library, or what starts on a desk or a phone."""
 _DEVELOPERS: Final = frozenset({"nest", "nodemon", "ts-node-dev"})
 """Programs of a `start` script that compile and watch; `start:prod` beside them is what production runs."""
+_DEVELOPMENT_SERVERS: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(("nodemon", "parcel", "react-scripts", "ts-node-dev", "vite", "webpack-dev-server"), frozenset()),
+    **dict.fromkeys(("astro", "next", "nuxi", "nuxt"), frozenset({"dev"})),
+    **dict.fromkeys(("ng", "webpack"), frozenset({"serve"})),
+}
+"""Servers for development, with the words of which one makes them that; none, where they are nothing else."""
 _GENERATORS: Final = frozenset({"prisma", "@prisma/client"})
 _BELOW: Final = ("server", "index", "app", "main")
 """Names of entry points in `src`, without what they end in."""
@@ -98,6 +104,15 @@ def development_tool(package: PackageJson, command: str) -> str | None:
     name = commands.program(command)
     alone = name in package.dev_dependencies and name not in package.dependencies
     return name if alone else None
+
+
+def development_server(command: str) -> str | None:
+    """The server for development that a command starts: one that compiles while it runs."""
+    name = commands.program(command)
+    words = _DEVELOPMENT_SERVERS.get(name)
+    if words is None or (words and words.isdisjoint(command.split())):
+        return None
+    return None if name == "vite" and "preview" in command.split() else name
 
 
 def generates(package: PackageJson) -> bool:

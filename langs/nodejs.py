@@ -15,6 +15,7 @@ from langs import (
     nodeentry,
     nodemanagers,
     nodeworkspace,
+    npmrc,
     packagejson,
     procfile,
     scripts,
@@ -78,7 +79,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     package = said or PackageJson()
     chosen = _chosen(files, said)
     manager = chosen.manager
-    yarnrc.refuse_credentials(files)
+    npmrc.refuse_credentials(files, package)
     local = packagejson.local_dependencies(package)
     version, warnings = _version(files, settings, package)
     tool, more = nodemanagers.version(files, settings, package, chosen) if said else (None, ())
@@ -95,6 +96,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         warnings += (f"there is no {manager.locks[0]}: the versions installed may differ from build to build",)
     kept = _kept(files, package, chosen, tool, command)
     warnings += (f"devDependencies stay in the image: {kept}",) if kept else ()
+    serving = nodeentry.development_server(command)
+    if serving:
+        warnings += (f"the start command runs {serving}, which is a server for development",)
     if package.install_scripts:
         names = ", ".join(package.install_scripts)
         warnings += (f"every change of source installs again: package.json runs {names} at installation",)

@@ -6,7 +6,7 @@ import msgspec
 
 from langs import packagejson, yamltext
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.packagejson import PackageJson
 
 FILE: Final = "pnpm-workspace.yaml"
@@ -25,6 +25,7 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it holds settings that only pnpm 10 and later read."""
 
 
+@once
 def read(files: AppFiles) -> Workspace | None:
     """pnpm-workspace.yaml, or None without one.
 

@@ -178,6 +178,9 @@ def test_prismas_schema_stands_where_package_json_says(write: Write) -> None:
         (".yarnrc", '"//registry.example/:_authToken" npm_abc\n'),
         (".yarnrc.yml", "npmAuthToken: npm_abc\n"),
         (".yarnrc.yml", "npmScopes:\n  acme:\n    npmAuthIdent: 'me:pw'\n"),
+        (".npmrc", "registry=https://me:npm_abc@registry.example/\n"),
+        ("bunfig.toml", '[install.scopes]\nacme = { token = "npm_abc", url = "https://registry.example/" }\n'),
+        ("bunfig.toml", '[install]\nregistry = "https://me:npm_abc@registry.example/"\n'),
     ],
 )
 def test_a_credential_in_plain_text_is_refused_and_never_told(write: Write, file: str, text: str) -> None:
@@ -185,7 +188,7 @@ def test_a_credential_in_plain_text_is_refused_and_never_told(write: Write, file
         built(write, {**LOCKS["yarn"], file: text})
 
     assert caught.value.file == file
-    assert "${NPM_TOKEN}" in caught.value.hint
+    assert "NPM_TOKEN" in caught.value.hint
     assert "npm_abc" not in caught.value.message + caught.value.hint
 
 
@@ -195,10 +198,36 @@ def test_a_credential_in_plain_text_is_refused_and_never_told(write: Write, file
         (".npmrc", "//registry.example/:_authToken=${NPM_TOKEN}\n# _auth=x\nalways-auth=true\n"),
         (".yarnrc", '"//registry.example/:_authToken" "${NPM_TOKEN}"\nregistry "https://registry.npmjs.org"\n'),
         (".yarnrc.yml", 'nodeLinker: node-modules\nnpmAuthToken: "${NPM_TOKEN:-}"\n'),
+        ("bunfig.toml", '[install.scopes]\nacme = { token = "$NPM_TOKEN", url = "https://registry.example/" }\n'),
     ],
 )
 def test_a_variable_stands_for_a_credential(write: Write, file: str, text: str) -> None:
     assert built(write, {**LOCKS["yarn"], file: text}).package_manager == "yarn"
+
+
+def test_an_address_of_a_dependency_with_a_password_is_refused(write: Write) -> None:
+    with pytest.raises(LangError, match="password") as caught:
+        built(write, LOCKS["npm"], dependencies={"a": "git+https://me:hunter2@git.example/a.git"})
+
+    assert "hunter2" not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("start", "served"),
+    [
+        ("react-scripts start", "react-scripts"),
+        ("vite --host", "vite"),
+        ("next dev -p $PORT", "next"),
+        ("vite preview --host", None),
+        ("next start", None),
+        ("node next dev", None),
+    ],
+)
+def test_a_server_for_development_is_a_warning(write: Write, start: str, served: str | None) -> None:
+    app = built(write, LOCKS["npm"], scripts={"start": start})
+
+    said = [warning for warning in app.warnings if "for development" in warning]
+    assert [f"runs {served}," in warning for warning in said] == ([True] if served else [])
 
 
 def test_with_plug_and_play_node_js_loads_what_finds_its_packages(write: Write) -> None:
