@@ -7,7 +7,7 @@ import click
 
 from orchestrator import app as application
 from orchestrator.cli import errors, output
-from orchestrator.config import environment, load
+from orchestrator.config import environment, load, parse_environment
 from orchestrator.config.repository import FILE
 from orchestrator.errors import EXIT_USAGE, ConfigError, FleetpacksError
 
@@ -21,11 +21,12 @@ def detect(*, as_json: bool, directories: tuple[str, ...]) -> int:
     Ends with 0 when all of them were looked at, recognised or not.
     """
     variables = environment.read()
+    parsed = parse_environment(variables)
     code = 0
     rows: list[tuple[str, ...]] = []
     for directory in directories:
         try:
-            config = load(Path(directory), variables)
+            config = load(Path(directory), variables, parsed=parsed)
             detection, build = application.detect_directory(
                 config, Path(directory).as_posix(), alone=len(directories) == 1
             )

@@ -14,20 +14,36 @@ from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import Mirror, Registry, SecretSource
 
 
-def load(root: Path | None, variables: Mapping[str, str], flags: Flags | None = None) -> Config:
+def parse_environment(variables: Mapping[str, str]) -> Environment:
+    """What the environment says, once for many roots.
+
+    Raises:
+        ConfigError: a variable has a value that it cannot have.
+    """
+    return environments.parse(variables, version_variables=VERSION_VARIABLES)
+
+
+def load(
+    root: Path | None,
+    variables: Mapping[str, str],
+    flags: Flags | None = None,
+    *,
+    parsed: Environment | None = None,
+) -> Config:
     """Read both files and the environment.
 
     Args:
         root: the source; None for commands that look at none, such as `tag`.
         variables: the environment, as `environment.read()` gives it.
         flags: what the command line said.
+        parsed: what `parse_environment` made of `variables`, if it was asked already.
 
     Raises:
         ConfigError: a file or a variable is wrong.
         UsageError: the root is no directory, or flags contradict.
     """
     flags = flags or Flags()
-    environment = environments.parse(variables, version_variables=VERSION_VARIABLES)
+    environment = parsed or parse_environment(variables)
     source = _existing(root) if root is not None else None
     at_root = repository.read_root(source) if source is not None else None
     table, document = at_root or (repository.RootTable(), None)
