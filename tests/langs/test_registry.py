@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 import langs
 from langs import registry
-from langs.model import Settings
 from tests.langs import splitter
+from tests.langs.test_apps import settings_of
 
 ROOT = Path(__file__).parents[2]
 APPS = [app for app in sorted((ROOT / "tests/apps").glob("*/app")) if not (app / "Dockerfile").exists()]
@@ -67,8 +68,9 @@ def test_what_a_language_is_called_is_found_where_it_stands() -> None:
 
 @pytest.mark.parametrize("app", APPS, ids=lambda app: app.parent.name)
 def test_every_base_image_has_a_name_that_settings_may_replace(app: Path) -> None:
-    plain = langs.build(app, Settings())
-    replaced = Settings(images={name: f"mirror.example/{name}" for name in registry.IMAGES})
+    said = settings_of(app.parent.name)
+    plain = langs.build(app, said)
+    replaced = msgspec.structs.replace(said, images={name: f"mirror.example/{name}" for name in registry.IMAGES})
 
     text = langs.build(app, replaced).dockerfile
 
