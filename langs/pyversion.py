@@ -30,7 +30,8 @@ def resolve(files: AppFiles, settings: Settings, project: Project | None) -> tup
     stated = [specifiers.pep440(forced.value, source=forced.source)] if forced else []
     lines = [line.partition("#")[0].strip() for line in (files.read_text(".python-version") or "").split("\n")]
     text = next((line for line in lines if line), None)
-    if text:
+    # `system` leaves the choice to the machine: it states nothing.
+    if text and text != "system":
         plain = text.removeprefix("cpython-")
         stated.append(specifiers.pep440(plain, source=".python-version", file=".python-version"))
     text = (files.read_text("runtime.txt") or "").strip()

@@ -151,6 +151,7 @@ def test_poetry_installs_the_project_itself_when_it_has_something_to_install(
         ({"mise.toml": '[tools]\npython = "3.11.4"\n'}, "3.11.4", "mise.toml"),
         ({".python-version": "3.11.4", "runtime.txt": "python-3.11.5", "Pipfile": ""}, "3.11.4", ".python-version"),
         ({"runtime.txt": "python-3.11.5", "Pipfile": '[requires]\npython_version = "3.11"'}, "3.11.5", "runtime.txt"),
+        ({".python-version": "system\n"}, "3.12.8", "default"),
         ({}, "3.12.8", "default"),
     ],
 )
