@@ -7,6 +7,7 @@ same. Where none runs it, there is nothing to offer.
 from collections.abc import Mapping
 from typing import Final
 
+REGISTRY: Final = "dhi.io"
 USER: Final = "nonroot"
 
 _NAMES: Final[Mapping[str, str]] = {

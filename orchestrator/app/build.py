@@ -15,6 +15,7 @@ from typing import TextIO
 import anyio
 import msgspec
 
+from langs import hardened
 from langs.errors import LangError
 from langs.indexes import INDEXES, content
 from orchestrator.app import builder
@@ -35,7 +36,7 @@ from orchestrator.model import AppPlan, Mirror, Plan, SecretSource
 from orchestrator.plan.outputs import Placed
 from orchestrator.registry import hosts
 from orchestrator.registry.client import RegistryClient
-from orchestrator.registry.credentials import Credentials
+from orchestrator.registry.credentials import Credential, Credentials
 from orchestrator.registry.reference import parse
 from orchestrator.registry.tokens import RegistryTokens
 from orchestrator.schedule.slots import SharedKeys
@@ -159,9 +160,19 @@ async def run_tag(
 
 @asynccontextmanager
 async def _registry(config: Config) -> AsyncGenerator[tuple[RegistryClient, Credentials]]:
-    credentials = Credentials(config.docker_config / "config.json")
+    credentials = Credentials(config.docker_config / "config.json", _given(config))
     async with RegistryClient(credentials, config.registries) as client:
         yield client, credentials
+
+
+def _given(config: Config) -> Mapping[str, Credential]:
+    """The login for hardened images that the environment gives: it is for the host they come from alone."""
+    variables = config.environment.variables
+    username, password = variables.get("DHI_USERNAME"), variables.get("DHI_PASSWORD")
+    if not username or not password:
+        return {}
+    host = (config.environment.dhi_mirror or hardened.REGISTRY).partition("/")[0]
+    return {host: Credential(username=username, password=password)}
 
 
 @asynccontextmanager

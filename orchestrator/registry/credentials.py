@@ -10,6 +10,7 @@ Nothing read here ever stands in a message.
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,12 +63,13 @@ class Credentials:
 
     Args:
         file: Docker's `config.json`, or None for anonymous access everywhere. It need not exist.
+        given: credentials by host which somebody gave for this run; the file is not asked for these hosts.
     """
 
-    def __init__(self, file: Path | None) -> None:
+    def __init__(self, file: Path | None, given: Mapping[str, Credential] = {}) -> None:
         self._file = file
         self._content: _File | None = None
-        self._known: dict[str, Credential | None] = {}
+        self._known: dict[str, Credential | None] = {canonical(host): each for host, each in given.items()}
         self._lock = anyio.Lock()
 
     async def lookup(self, host: str) -> Credential | None:

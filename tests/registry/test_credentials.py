@@ -188,3 +188,15 @@ def test_any_json_is_credentials_or_a_configuration_error(tmp_path: Path, conten
 
     # Hypothesis runs synchronous functions.
     anyio.run(look)
+
+
+async def test_what_is_given_for_the_run_is_for_its_host_alone_and_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"auths": {"dhi.io": {"auth": PAIR}, "r.example": {"auth": PAIR}}}))
+    told = Credential(username="bob", password="x")
+
+    credentials = Credentials(file, {"dhi.io": told})
+
+    assert await credentials.lookup("dhi.io") == told
+    assert await credentials.lookup("r.example") == ALICE
+    assert await credentials.lookup("sub.dhi.io") is None
