@@ -39,7 +39,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     tools: tuple[Refreshed, ...]
     errors: tuple[FleetpacksError, ...]
-    """Of registries that could not be asked; an image that is not there is none."""
+    """One of each registry that could not be asked; an image that is not there is none."""
 
 
 async def refresh(config: Config, *, registry: str | None, today: dt.date) -> Outcome:
@@ -65,7 +65,8 @@ async def refresh(config: Config, *, registry: str | None, today: dt.date) -> Ou
         except ImageNotFoundError:
             tags = ()
         except FleetpacksError as error:
-            errors[name] = error
+            # One that cannot be asked cannot be asked for anything.
+            errors.setdefault(reference.host, error)
             return
         shipped = releases.tools()[name]
         tool = releases.of_tags(shipped, tags, source=reference.repository, read=today.isoformat())
@@ -94,7 +95,7 @@ async def refresh(config: Config, *, registry: str | None, today: dt.date) -> Ou
     return Outcome(
         file=str(config.environment.releases_file),
         tools=tuple(told[name] for name in asked if name in told),
-        errors=tuple(errors[name] for name in asked if name in errors),
+        errors=tuple(errors.values()),
     )
 
 

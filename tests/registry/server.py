@@ -148,7 +148,9 @@ class Server:
         return Answer(headers=(("content-type", media_type), ("docker-content-digest", sha256(body))), body=body)
 
     def _tags(self, path: str) -> Answer:
-        identifiers = [name.removeprefix(f"{path}/manifests/") for name in self.manifests if name.startswith(f"{path}/")]
+        identifiers = [
+            name.removeprefix(f"{path}/manifests/") for name in self.manifests if name.startswith(f"{path}/")
+        ]
         tags = [identifier for identifier in identifiers if not identifier.startswith("sha256:")]
         if not tags:
             return refusal(404, "NAME_UNKNOWN", "repository name not known to registry")
