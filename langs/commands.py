@@ -8,6 +8,7 @@ command only: before the whole list it would end the shell at the first one.
 import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -28,6 +29,7 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _EXPANSION: Final = re.compile(r"(?<!\\)(?:\\\\)*[$`]")
+_QUOTING: Final = frozenset("'\"\\")
 _SHELL_WORDS: Final = frozenset(
     {"!", "{", "}", "case", "do", "done", "elif", "else", "esac", "exec", "fi", "for", "if", "then", "until", "while"}
     | {".", ":", "alias", "break", "cd", "eval", "exit", "export", "read", "set", "shift", "source", "trap", "type"}
@@ -109,10 +111,10 @@ def without_shell(command: str, variables: Mapping[str, str]) -> tuple[str, ...]
 def program(command: str) -> str:
     """The name of the program a command starts, without its directory: `npm` of `FOO=1 exec npm start`."""
     command = command[:_MAX_LENGTH]
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        words = command.split()
+    words = command.split()
+    if _QUOTING.intersection(command):
+        with suppress(ValueError):
+            words = shlex.split(command)
     for word in words:
         if word not in {"exec", "env"} and not _ASSIGNMENT.fullmatch(word):
             return word.rpartition("/")[2]

@@ -55,6 +55,8 @@ SKIPPED: Final = frozenset(
 Kind: TypeAlias = Literal["file", "directory", "link", "other"]
 T = TypeVar("T")
 
+_DOTS: Final = frozenset({"", ".", ".."})
+"""Parts of a path that name no entry."""
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9._@+][A-Za-z0-9._@+ /-]*")
 
 
@@ -136,7 +138,10 @@ class AppFiles:
 
     def first(self, *paths: str) -> str | None:
         """The first of `paths` that exists."""
-        return next((path for path in paths if self.exists(path)), None)
+        for path in paths:
+            if self.exists(path):
+                return path
+        return None
 
     def has_directory(self, path: str) -> bool:
         """Whether `path` is a real directory of the app (a link to one is not)."""
@@ -150,7 +155,7 @@ class AppFiles:
     def glob(self, pattern: str) -> tuple[str, ...]:
         """The listed files whose whole path matches `pattern`; `*` stays within one directory."""
         *above, last = pattern.split("/")
-        directories = ("",)
+        directories: tuple[str, ...] = ("",)
         for part in above:
             directories = tuple(self._directories(directories, part))
         found: list[str] = []
@@ -234,21 +239,27 @@ class AppFiles:
 
     def _kind(self, path: str) -> Kind | None:
         """What `path` is; `link` when the system must be asked. Most questions are about what is not there."""
-        if "/" not in path:
-            inside = self._top
-            return "link" if inside is None or path in {"", ".", ".."} else inside.get(path)
+        inside = self._top
+        if inside is None:
+            return "link"
+        first = path.partition("/")[0]
+        kind = inside.get(first)
+        if kind is None:
+            return "link" if first in _DOTS else None
+        if first == path:
+            return kind
         directory = ""
         *above, name = path.split("/")
         for part in above:
             inside = self._inside(directory)
-            if inside is None or part in {"", ".", ".."}:
+            if inside is None or part in _DOTS:
                 return "link"
             kind = inside.get(part)
             if kind != "directory":
                 return "link" if kind == "link" else None
             directory = f"{directory}/{part}" if directory else part
         inside = self._inside(directory)
-        return "link" if inside is None or name in {"", ".", ".."} else inside.get(name)
+        return "link" if inside is None or name in _DOTS else inside.get(name)
 
     def _listed(self, directory: str, depth: int) -> tuple[str, ...]:
         found: list[str] = []

@@ -3,6 +3,7 @@
 Node.js and Bun read the same package.json and start the same things; they differ in the names of entry points.
 """
 
+import functools
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -77,10 +78,13 @@ def main_file(files: AppFiles, package: PackageJson | None, entries: Iterable[st
         if said and packagejson.beneath(said):
             named = posixpath.normpath(said)
             candidates += [named, f"{named}.js", posixpath.join(named, "index.js")]
-    entries = tuple(entries)
+    return files.first(*candidates, *_places(tuple(entries)))
+
+
+@functools.lru_cache(maxsize=8)  # as many as there are lists of entries
+def _places(entries: tuple[str, ...]) -> tuple[str, ...]:
     endings = dict.fromkeys(posixpath.splitext(entry)[1] for entry in entries)
-    below = [f"src/{name}{ending}" for ending in endings for name in _BELOW]
-    return files.first(*candidates, *entries, *below)
+    return (*entries, *(f"src/{name}{ending}" for ending in endings for name in _BELOW))
 
 
 def default_start(package: PackageJson, *, manager: str, run: str, main: str | None) -> str | None:
