@@ -198,12 +198,14 @@ def version(
     stated += [_stated(tool.version, "devEngines.packageManager") for tool in package.managers if _says(tool, manager)]
     volta: str | None = getattr(package.volta, manager.name)
     stated += [_stated(volta, "volta")] if volta else []
-    if manager is NPM:
-        if not stated:
-            return None, ()
+    engine = package.engines.get(manager.name) if manager is not NPM else None
+    wanted = _stated(engine, f"engines.{manager.name}") if engine else None
+    if stated:
+        stated += [wanted] if wanted else []
+    elif manager is NPM:
+        return None, ()
     else:
-        engine = package.engines.get(manager.name)
-        stated += _ranged(files, manager, _stated(engine, f"engines.{manager.name}") if engine else None)
+        stated = _ranged(files, manager, wanted)
     found, warnings = versions.resolve(stated, settings=settings, table=manager.name, default="", line=1)
     return found.value, warnings
 

@@ -76,6 +76,17 @@ def test_a_pin_decides_then_the_lockfile(
     assert (installed(app) is None) == (tool is None)
 
 
+def test_a_pin_is_held_against_engines_and_against_nothing_else(write: Write) -> None:
+    lock = {"pnpm-lock.yaml": "lockfileVersion: '6.0'\n"}
+
+    agreed = built(write, lock, packageManager="pnpm@12.1.0", engines={"pnpm": ">=12"})
+    contradicted = built(write, lock, packageManager="pnpm@12.1.0", engines={"pnpm": "<12"})
+
+    assert agreed.warnings == ()
+    assert len(contradicted.warnings) == 1
+    assert "engines.pnpm does not allow" in contradicted.warnings[0]
+
+
 @pytest.mark.parametrize(
     ("pin", "checked"),
     [
