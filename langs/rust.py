@@ -373,11 +373,11 @@ def _statement(text: str, *, source: str, file: str | None = None) -> versions.S
 
 
 def _toolchain(value: str) -> str:
-    """The value of $RUSTUP_TOOLCHAIN, which keeps rustup from fetching what a toolchain file names.
+    """A word for sh: the value of $RUSTUP_TOOLCHAIN, which keeps rustup from fetching what a toolchain file names.
 
     The images' own $RUST_VERSION is how they call the one that they have: `1.92.0` in `rust:1.92`.
     """
-    return f"${{RUST_VERSION:-{value}}}" if value[:1].isdigit() else value
+    return f'"${{RUST_VERSION:-{value}}}"' if value[:1].isdigit() else value
 
 
 def _tag(value: str) -> str:
