@@ -155,7 +155,9 @@ def _site(files: AppFiles, manifest: Composer | None) -> _Site:
     elif requires & _SYMFONY:
         framework = "Symfony"
     said = manifest.public if manifest else None
-    roots = _ROOTS if said is None or _leads_out(said) else (posixpath.normpath(said), *_ROOTS)
+    roots = (
+        _ROOTS if said is None or _leads_out(said) or not said.isprintable() else (posixpath.normpath(said), *_ROOTS)
+    )
     root = next((root for root in roots if files.exists(posixpath.normpath(f"{root}/index.php"))), None)
     return _Site(root=root, framework=framework)
 

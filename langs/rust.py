@@ -100,7 +100,11 @@ def detect(files: AppFiles) -> Detection | None:
     if above is not None:
         evidence.append(Evidence(file=cargo.FILE, reason=f"a member of the workspace of {above}"))
     programs = _programs(workspace)
-    evidence += [Evidence(file=binary.path, reason=f"the program {binary.name[:80]}") for _, binary in programs]
+    evidence += [
+        Evidence(file=binary.path, reason=f"the program {binary.name}")
+        for _, binary in programs
+        if _BINARY.fullmatch(binary.name) and binary.path.isprintable() and files.exists(binary.path)
+    ]
     return Detection(
         language=NAME, evidence=tuple(evidence), package_manager="cargo", is_app=bool(programs) and above is None
     )

@@ -234,6 +234,17 @@ def test_a_package_without_a_program_is_no_app(write: Write, files: Mapping[str,
     assert (detection.language, detection.is_app) == ("rust", is_app)
 
 
+def test_evidence_names_files_that_are_there_and_can_be_shown(write: Write) -> None:
+    bins = "".join(
+        f'[[bin]]\nname = "{name}"\npath = "{path}"\n' for name, path in [("b", "gone.rs"), ("c\\n", "x.rs")]
+    )
+
+    detection = langs.detect(write({**APP, "Cargo.toml": AXUM + bins, "x.rs": MAIN}), Settings())
+
+    assert detection is not None
+    assert [evidence.file for evidence in detection.evidence] == ["Cargo.toml", "Cargo.lock", "src/main.rs"]
+
+
 def test_another_target_is_added_and_looked_for_in_its_directory(write: Write) -> None:
     config = '[build]\ntarget = "x86_64-unknown-linux-musl"\n'
 
