@@ -3,8 +3,9 @@
 Evidence decides; the order decides only between languages that both show an app. Go and Rust stand first: nobody keeps
 a package main beside a web app for tooling. Of those that share Maven, Gradle or sbt, the ones that Java's files are
 found beside stand before Java. PHP, Elixir, Ruby and Python stand before what runs JavaScript: package.json is found in
-everything that has a front end. Deno and Bun, which ask for files of their own, stand before Node.js. A Compose file and a Dockerfile are what to fall back on, in this order: the first says more than the
-second, which it names. A page that a server could send shows the least, and stands last.
+everything that has a front end. Deno and Bun, which ask for files of their own, stand before Node.js. A Compose file
+and a Dockerfile are what to fall back on, in this order: the first says more than the second, which it names. A page
+that a server could send shows the least, and stands last.
 
 What others must know of all languages is collected here, so that nothing outside of `langs` names one. Importing this
 is cheap: whoever reads configuration does. jinja2 and packaging are imported by the first call that needs them.
@@ -58,8 +59,10 @@ LANGUAGES: Final[tuple[Language, ...]] = (
 NAMES: Final = tuple(language.NAME for language in LANGUAGES)
 
 VERSION_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
-    {variable: language.NAME for language in LANGUAGES for variable in language.VERSION_VARIABLES}
-    | elixir.RUNTIME_VARIABLES
+    {
+        **{variable: language.NAME for language in LANGUAGES for variable in language.VERSION_VARIABLES},
+        **elixir.RUNTIME_VARIABLES,
+    }
 )
 """Environment variable -> the language whose version it forces, or what a language runs on."""
 

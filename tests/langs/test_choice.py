@@ -270,3 +270,30 @@ def test_a_front_end_that_is_locked_for_bun_is_built_by_bun(write: Write) -> Non
     assert "AS assets" in built.dockerfile
     assert "bun install" in built.dockerfile
     assert any(evidence.reason == "a front end, built by bun" for evidence in built.evidence)
+
+
+@pytest.mark.parametrize(
+    ("procfile", "run", "processes"),
+    [
+        pytest.param(
+            "release: ./migrate\nweb-admin: ./admin\nworker: ./work\n",
+            None,
+            {"web": "a", "release": "./migrate", "web-admin": "./admin", "worker": "./work"},
+            id="release and web-admin are no web",
+        ),
+        pytest.param(
+            "web: ./serve\nrelease: ./migrate\nworker: ./work\n",
+            "./other",
+            {"web": "./other", "release": "./migrate", "worker": "./work"},
+            id="RUN_COMMAND hides nothing else",
+        ),
+        pytest.param("web: ./serve --port $PORT\n", None, {"web": "./serve --port $PORT"}, id="the Procfile's web"),
+    ],
+)
+def test_processes_are_kept_by_their_names(
+    write: Write, procfile: str, run: str | None, processes: Mapping[str, str]
+) -> None:
+    built = langs.build(write({**GO, "Procfile": procfile}), Settings(run_command=run))
+
+    assert {process.name: process.command for process in built.processes} == processes
+    assert built.start_command == processes["web"]
