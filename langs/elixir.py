@@ -31,7 +31,7 @@ _ATOM: Final = re.compile(r"[a-z][a-zA-Z0-9_]{0,127}", re.ASCII)
 """What Mix accepts as the name of a release, but for its upper bound."""
 _CHECKS_LOCK: Final = (1, 15)
 """Since this release `mix deps.get` has --check-locked."""
-_PLATFORMS: Final = {
+_PLATFORMS: Final[Mapping[tuple[int, ...], tuple[int, int]]] = {
     (1, 14): (23, 26),
     (1, 15): (24, 26),
     (1, 16): (24, 26),
