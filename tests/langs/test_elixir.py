@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
 
 import langs
 from langs.errors import LangError
 from langs.model import AppBuild, Settings, Version
+from tests.langs import test_untrusted as untrusted
 from tests.langs.conftest import Write
+from tests.langs.test_untrusted import NASTY
 
 LINES = ("def project do", "[app: :shop, deps: deps()]", "end", "def application, do: [mod: {Shop, []}]")
 MIX = "\n".join((*LINES, 'defp deps, do: [{:plug, "~> 1.0"}]\n'))
@@ -198,3 +201,15 @@ def test_hostile_and_unsupported_files_are_errors_with_a_hint(write: Write, file
         built(write, {**APP, **files})
 
     assert caught.value.hint
+
+
+@given(app=NASTY, name=NASTY, version=NASTY, path=NASTY)
+def test_whatever_mix_exs_says_the_instructions_stay(app: str, name: str, version: str, path: str) -> None:
+    text = f'[app: :{app}, elixir: "{version}", mod: {{A, []}}, releases: [{name}: []], deps: [{{:b, path: "{path}"}}]]'
+
+    made = untrusted.build({"mix.exs": text, ".elixir-version": version}, Settings(language="elixir"))
+
+    if made is not None:
+        found = untrusted.counts(made)
+        assert (found["FROM"], found["USER"], found["CMD"], found["EXPOSE"]) == (3, 1, 1, 1)
+        assert "evil" not in made.dockerfile

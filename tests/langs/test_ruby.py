@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
 
 import langs
 from langs.errors import LangError
 from langs.model import AppBuild, Settings, Version
+from tests.langs import test_untrusted as untrusted
 from tests.langs.conftest import Write
+from tests.langs.test_untrusted import NASTY
 
 RACK: Mapping[str, str] = {"Gemfile": 'gem "rack"\ngem "puma"\n', "config.ru": "run App\n"}
 LOCK = "GEM\n  specs:\n    puma (6.6.0)\n    rack (3.1.16)\n"
@@ -229,3 +232,22 @@ def test_hostile_files_are_errors_with_a_hint(write: Write, files: Mapping[str, 
         built(write, {**RACK, **files})
 
     assert caught.value.hint
+
+
+@given(ruby=NASTY, gem=NASTY, path=NASTY, locked=NASTY, bundler=NASTY)
+def test_whatever_bundlers_files_say_the_instructions_stay(
+    ruby: str, gem: str, path: str, locked: str, bundler: str
+) -> None:
+    files = {
+        ".ruby-version": ruby,
+        "Gemfile": f'ruby "{ruby}"\ngem "puma"\ngem "{gem}", path: "{path}"\n',
+        "Gemfile.lock": f"GEM\n  specs:\n    {locked} ({locked})\nBUNDLED WITH\n   {bundler}\n",
+        "config.ru": "",
+    }
+
+    app = untrusted.build(files, Settings(language="ruby"))
+
+    if app is not None:
+        found = untrusted.counts(app)
+        assert (found["FROM"], found["USER"], found["CMD"], found["EXPOSE"]) == (3, 1, 1, 1)
+        assert "evil" not in app.dockerfile
