@@ -82,7 +82,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "runtime": runtime,
             "mounts": plan.mounts,
             "manifests": plan.manifests,
-            "kind": launched.kind.value if launched else None,
+            # A command that names what the build wrote needs no copy of it.
+            "kind": None if launched is None or _names_output(start.command) else launched.kind.value,
             "script": launched.script if launched else None,
             "whole": own,
             "tool_options": jvm.TOOL_OPTIONS,
@@ -167,7 +168,7 @@ def _with_gradle(files: AppFiles, settings: Settings, build_: gradle.Build, laun
         title=project.name,
         values={
             "gradle": "sh ./gradlew" if build_.wrapped else "gradle",
-            "task": gradle.task(launched) if launched else "build",
+            "task": gradle.task(launched) if launched else "assemble",
             "project": f":{project.directory.replace('/', ':')}" if project.directory else "",
             "output": f"{project.directory}/build" if project.directory else "build",
         },
@@ -176,7 +177,11 @@ def _with_gradle(files: AppFiles, settings: Settings, build_: gradle.Build, laun
 
 def _starts_it(command: str) -> bool:
     """Whether a command starts a JVM, or something that lies where the build writes."""
-    return commands.program(command) in PROGRAMS or "target/" in command or "build/" in command
+    return commands.program(command) in PROGRAMS or _names_output(command)
+
+
+def _names_output(command: str) -> bool:
+    return "target/" in command or "build/" in command
 
 
 def _target(settings: Settings, declared: tuple[Process, ...], found: Found) -> Launch | None:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from langs import jvm, mainclass, pom, properties, versions
+from langs import jvm, mainclass, pom, versions
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.launch import Kind, Launch
@@ -246,13 +246,6 @@ def manifests(files: AppFiles, project: Project) -> tuple[tuple[str, tuple[str, 
     if files.has_directory(".mvn"):
         found.insert(1, ("./.mvn/", (".mvn",)))
     return tuple(found)
-
-
-def wrapper_version(files: AppFiles) -> str | None:
-    """The version of Maven that the wrapper fetches."""
-    url = properties.parse(files.read_text(WRAPPER) or "").get("distributionUrl", "")
-    match = re.search(r"apache-maven-([0-9][0-9.]*[0-9])", url, re.ASCII)
-    return match[1] if match else None
 
 
 def _pom(files: AppFiles, file: str, known: dict[str, Pom]) -> Pom | None:

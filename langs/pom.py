@@ -56,8 +56,6 @@ class Pom(msgspec.Struct, frozen=True, kw_only=True):
     modules: tuple[str, ...] = ()
     plugins: tuple[Plugin, ...] = ()
     managed: tuple[Plugin, ...] = ()
-    dependencies: frozenset[str] = frozenset()
-    """`group:artifact`, as written."""
 
 
 def parse(text: str, file: str) -> Pom:
@@ -93,11 +91,6 @@ def parse(text: str, file: str) -> Pom:
             _plugin(each)
             for section in sections
             for each in section.all("build", "pluginManagement", "plugins", "plugin")
-        ),
-        dependencies=frozenset(
-            f"{each.text_of('groupId')}:{each.text_of('artifactId')}"
-            for section in sections
-            for each in section.all("dependencies", "dependency")
         ),
     )
 
