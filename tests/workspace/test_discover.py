@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -22,9 +23,14 @@ _JS = "require('http').createServer().listen(process.env.PORT)\n"
 _GO_MAIN = "package main\n\nfunc main() {}\n"
 _SERVES = "from flask import Flask\napp = Flask(__name__)\napp.run()\n"
 
+_WEB = '<Project Sdk="Microsoft.NET.Sdk.Web" />'
+_LIBRARY = '<Project Sdk="Microsoft.NET.Sdk" />'
+_CARGO = '[workspace]\nmembers = ["api"]\n'
+_CRATE = '[package]\nname = "api"\n'
+
 
 def _discover(root: Path, named: tuple[str, ...] = (), variables: Mapping[str, str] | None = None) -> tuple[App, ...]:
-    return room.discover(walk(root), load(root, variables or {}), langs.detect, named)
+    return room.discover(walk(root), load(root, variables or {}), partial(langs.detect, within=root), named)
 
 
 def _paths(apps: tuple[App, ...]) -> list[str]:
@@ -53,6 +59,12 @@ def _paths(apps: tuple[App, ...]) -> list[str]:
         ({"pyproject.toml": "[tool.ruff]\n", "src/lib/main.py": _SERVES}, []),
         ({"a/go.mod": "module x\n", "a/cmd/b/main.go": _GO_MAIN, "a/cmd/c/main.go": _GO_MAIN}, ["a"]),
         ({"docs/index.md": ""}, []),
+        # Projects that are named after what they build; a solution that starts one of them is built as a whole.
+        ({"src/Api/Api.csproj": _WEB, "src/Web/Web.fsproj": _WEB}, ["src/Api", "src/Web"]),
+        ({"App.sln": "", "src/Api/Api.csproj": _WEB, "src/Core/Core.csproj": _LIBRARY}, ["."]),
+        ({"App.slnx": "", "src/Api/Api.csproj": _WEB, "src/Web/Web.csproj": _WEB}, ["src/Api", "src/Web"]),
+        # A Cargo workspace is one build, whose lockfile is at its root.
+        ({"Cargo.toml": _CARGO, "api/Cargo.toml": _CRATE, "api/src/main.rs": "fn main() {}\n"}, ["."]),
         ({}, []),
     ],
 )
@@ -375,7 +387,8 @@ def test_a_compose_file_that_is_asked_for_decides(plant: Plant, said: str) -> No
     ],
 )
 def test_a_service_that_cannot_be_built_is_an_error_that_names_it(plant: Plant, build: str, problem: str) -> None:
-    root = plant({"compose.yaml": f"services:\n  api:\n    build: {build}\n"})
+    said = 'compose = "compose.yaml"\n'
+    root = plant({"compose.yaml": f"services:\n  api:\n    build: {build}\n", "fleetpacks.toml": said})
 
     with pytest.raises(ConfigError) as caught:
         _discover(root)
