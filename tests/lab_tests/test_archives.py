@@ -155,11 +155,11 @@ async def test_a_package_of_npm_is_fetched_from_the_registry_that_npm_is_told(
         fetched = await archives.fetch(place, archive, unheard)
         with pytest.raises(LabError, match=r"fetching missing@1\.0\.0: .*404") as caught:
             await archives.fetch(place, replace(archive, npm="missing@1.0.0", sha256="1" * 64), unheard)
-        tasks.cancel_scope.cancel()
 
-    assert fetched.read_bytes() == content
-    assert asked[0] == b"GET /npm/@a/b/-/b-1.0.0.tgz HTTP/1.1"
-    assert "/npm/missing/-/missing-1.0.0.tgz" in caught.value.hint
+        assert await anyio.Path(fetched).read_bytes() == content
+        assert asked[0] == b"GET /npm/@a/b/-/b-1.0.0.tgz HTTP/1.1"
+        assert "/npm/missing/-/missing-1.0.0.tgz" in caught.value.hint
+        tasks.cancel_scope.cancel()
 
 
 def test_repacking_depends_on_nothing_but_the_files(tmp_path: Path) -> None:
