@@ -125,9 +125,9 @@ def _with_maven(files: AppFiles, settings: Settings, project: maven.Project, lau
     module = next((each for each in project.modules if launched and each.directory == launched.directory), project.root)
     java, warnings = jvm.java_version(files, settings, maven.java_release(module))
     part = ("-pl", module.directory, "-am") if module.directory else ()
-    mounts = (base.cache(settings, "maven", "/root/.m2/repository"),)
+    mounts = [base.cache(settings, "maven", "/root/.m2/repository")]
     if project.wrapped:
-        mounts += (base.cache(settings, "maven-wrapper", "/root/.m2/wrapper"),)
+        mounts.append(base.cache(settings, "maven-wrapper", "/root/.m2/wrapper"))
     copied: tuple[str, ...] = ()
     if launched and launched.kind is Kind.THIN:
         copied = (f"{_DEPENDENCY}:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=/out/lib")
@@ -137,7 +137,7 @@ def _with_maven(files: AppFiles, settings: Settings, project: maven.Project, lau
         java=java,
         warnings=warnings,
         builder=base.image(settings, "maven", f"3-eclipse-temurin-{java.value}"),
-        mounts=mounts,
+        mounts=tuple(mounts),
         manifests=maven.manifests(files, project),
         outputs=outputs,
         title=module.pom.artifact,
