@@ -13,7 +13,7 @@ The format: https://github.com/compose-spec/compose-spec/blob/main/build.md.
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias, cast
 
 import msgspec
@@ -82,14 +82,24 @@ class _File(msgspec.Struct):
 
 
 def detect(files: AppFiles) -> Detection | None:
-    """A Compose file of which some service is built."""
+    """A Compose file of which some service is built.
+
+    Nobody asked for it, and it may be there for somebody's desk: a service that cannot be built is left out, and told.
+    """
     file = files.first(*FILES)
     if file is None:
         return None
-    found = services(files, file)
-    if not found:
+    problems: list[LangError] = []
+    found = services(files, file, problems.append)
+    if not found and not problems:
         return None
-    return Detection(language=NAME, evidence=(_evidence(file, found),), services=found)
+    return Detection(
+        language=NAME,
+        evidence=(_evidence(file, found) if found else Evidence(file=file, reason=problems[0].message),),
+        is_app=bool(found),
+        services=found,
+        warnings=tuple(f"{file}: {problem.message}; this service is left out" for problem in problems),
+    )
 
 
 def named(files: AppFiles, file: str) -> Detection:
@@ -137,8 +147,13 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     )
 
 
-def services(files: AppFiles, file: str) -> tuple[Service, ...]:
+def services(files: AppFiles, file: str, left_out: Callable[[LangError], None] | None = None) -> tuple[Service, ...]:
     """The services of a Compose file that are built.
+
+    Args:
+        files: of the directory in which it is looked for.
+        file: the Compose file.
+        left_out: hears of services that cannot be built; None: they are errors.
 
     Raises:
         LangError: it is absent, cannot be understood, or asks for what cannot be.
@@ -152,17 +167,24 @@ def services(files: AppFiles, file: str) -> tuple[Service, ...]:
     variables = interpolation.read_env(files, posixpath.join(posixpath.dirname(file), ".env"))
     found: list[Service] = []
     for name, service in raw.items():
-        if service is None:
-            continue
-        if service.extends is not None and service.build is None:
-            # What it extends may be built.
-            raise _error(file, name, "`extends` is not supported yet", "Write `build` into the service itself.")
-        if service.build is not None:
-            found.append(_service(files, file, name, service, variables))
+        try:
+            each = _service(files, file, name, service or _Service(), variables)
+        except LangError as error:
+            if left_out is None:
+                raise
+            left_out(error)
+        else:
+            found += [] if each is None else [each]
     return tuple(found)
 
 
-def _service(files: AppFiles, file: str, name: str, raw: _Service, variables: Mapping[str, str]) -> Service:
+def _service(files: AppFiles, file: str, name: str, raw: _Service, variables: Mapping[str, str]) -> Service | None:
+    """The service `name`; None when it is not built."""
+    if raw.build is None:
+        if raw.extends is not None:
+            # What it extends may be built.
+            raise _error(file, name, "`extends` is not supported yet", "Write `build` into the service itself.")
+        return None
     if not _SERVICE.fullmatch(name):
         raise _error(file, name, "is not the name of a service", "Use letters, digits, `.`, `_` and `-`.")
     try:

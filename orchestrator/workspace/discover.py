@@ -193,7 +193,7 @@ def _services(
             name=service.name,
             path=f"{file}#{service.name}",
             directory=directory,
-            detection=Detection(language=detection.language, evidence=detection.evidence),
+            detection=Detection(language=detection.language, evidence=detection.evidence, warnings=detection.warnings),
             settings=msgspec.structs.replace(
                 settings,
                 service=service,

@@ -70,6 +70,27 @@ services:
     )
 
 
+def test_a_service_that_cannot_be_built_is_left_out_and_told_where_nobody_asked_for_the_file(write: Write) -> None:
+    text = json.dumps({"services": {"a": {"build": "."}, "b": {"build": {"network": "host"}}, "c": {"extends": "a"}}})
+    root = write({"compose.yaml": text, "Dockerfile": SCRATCH})
+
+    detection = langs.detect(root, Settings())
+
+    assert detection is not None
+    assert [service.name for service in detection.services] == ["a"]
+    assert [warning.partition(":")[0] for warning in detection.warnings] == ["compose.yaml", "compose.yaml"]
+    with pytest.raises(LangError, match="network"):
+        langs.detect(root, Settings(compose_file="compose.yaml"))
+
+
+def test_a_compose_file_of_which_nothing_can_be_built_is_no_app_and_says_why(write: Write) -> None:
+    detection = langs.detect(write({"compose.yaml": "services:\n  a:\n    extends: b\n"}), Settings())
+
+    assert detection is not None
+    assert not detection.is_app
+    assert "extends" in detection.evidence[0].reason
+
+
 @pytest.mark.parametrize("file", compose.FILES)
 def test_a_compose_file_that_builds_is_found_by_each_of_its_names(write: Write, file: str) -> None:
     detection = langs.detect(write({file: "services:\n  api:\n    build: .\n"}), Settings())
