@@ -76,7 +76,7 @@ ENTRY_POINTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """Language -> the names of sources that may be an app by themselves."""
 
-ASSETS: Final = (bun.NAME, nodejs.NAME)
+ASSETS: Final = (deno.NAME, bun.NAME, nodejs.NAME)
 """Languages that can make a part of an app in another one; the first that sees something of its own does."""
 
 IMAGES: Final = tuple(dict.fromkeys(name for language in LANGUAGES for name in language.IMAGES))

@@ -297,3 +297,17 @@ def test_processes_are_kept_by_their_names(
 
     assert {process.name: process.command for process in built.processes} == processes
     assert built.start_command == processes["web"]
+
+
+def test_what_runs_javascript_builds_its_own_front_end(write: Write) -> None:
+    root = write(
+        {
+            "deno.json": '{"tasks": {"start": "deno run -A main.ts"}}',
+            "main.ts": "Deno.serve(() => new Response());\n",
+            "package.json": FRONT_END,
+        }
+    )
+
+    built = langs.build(root, Settings(language="deno"))
+
+    assert "AS assets" not in built.dockerfile
