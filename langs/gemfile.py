@@ -8,6 +8,7 @@ The lockfile is Bundler's own and simple: sections at the margin, their items in
 import posixpath
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -109,6 +110,7 @@ def read_lock(files: AppFiles, gemfile: Gemfile) -> Lock | None:
     return None if text is None else parse_lock(text, file)
 
 
+@lru_cache(maxsize=4)  # an app is detected and then built: its files are parsed once
 def parse(text: str, file: str) -> Gemfile:
     """What the text of a Gemfile says by constants. Nothing in it is an error."""
     gems: dict[str, None] = {}

@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -110,6 +111,7 @@ def read(files: AppFiles) -> Project | None:
     return Project(root=root, children=tuple(children))
 
 
+@lru_cache(maxsize=8)  # an app is detected and then built: its files are parsed once
 def parse(text: str, directory: str = "") -> Mixfile:
     """What the text of a mix.exs says by constants. Nothing in it is an error."""
     tokens = tokenize(text, ELIXIR)

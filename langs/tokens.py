@@ -107,6 +107,9 @@ class _Scanner:
             start = self._position
             match = match_at(self._text, start)
             group = (match.lastgroup or "") if match else ""
+            if match and group == "space":
+                self._position = match.end()
+                continue
             found = match[0] if match else self._text[start]
             self._position = start + len(found)
             self._take(group, found, start)
@@ -116,7 +119,7 @@ class _Scanner:
     def _take(self, group: str, found: str, start: int) -> None:
         """Add the token, if any, of what `group` of the main pattern has found."""
         match group:
-            case "space" | "comment":
+            case "comment" | "joint":
                 pass
             case "name" | "key" | "symbol" | "number" | "character":
                 self._add(_KINDS[group], _bare(group, found))
@@ -334,7 +337,8 @@ def _patterns(syntax: Syntax) -> _Patterns:
         *([r"\?"] if syntax.percents or syntax.sigils else []),
     )
     parts = (
-        ("space", r"[ \t\r\f\v]++|\\\r?\n"),
+        ("space", r"[ \t\r\f\v]++"),
+        ("joint", r"\\\r?\n"),
         ("newline", r"[\n;]"),
         ("comment", rf"{syntax.comments}[^\n]*+"),
         *((f"block{number}", opening) for number, (opening, _) in enumerate(syntax.blocks)),
