@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from langs import documents, releases, spans, statements
+from langs import documents, ranges, releases, spans, statements
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import Releases, Settings, Version
@@ -145,12 +145,13 @@ def _bound(statement: Statement, line: int) -> str | None:
     span = max(bounded, key=lambda span: spans.key(span.lower or ()), default=None)
     if span is None or span.lower is None:
         return None
-    for length in range(line, len(span.lower)):
-        short = span.lower[:length]
+    whole = ranges.padded(span.lower)
+    for length in range(min(line, len(span.lower)), len(whole)):
+        short = whole[:length]
         # Nothing but zeros may be cut off, and all of the line must be inside.
-        if spans.key(short) == spans.key(span.lower) and _is_inside(spans.line(short), span):
+        if spans.key(short) == spans.key(whole) and _is_inside(spans.line(short), span):
             return spans.text(short)
-    return spans.text(span.lower)
+    return spans.text(whole)
 
 
 def _is_inside(line: Span, span: Span) -> bool:
