@@ -8,7 +8,7 @@ from benchmarks.result import Report, table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-PLACES = {"peers": ("README.md", "docs/figures.md")}
+PLACES = {"detect": ("docs/figures.md",), "peers": ("README.md", "docs/figures.md")}
 """Benchmark -> the documents that show its table."""
 
 
