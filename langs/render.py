@@ -108,6 +108,7 @@ def _environment() -> "jinja2.Environment":
     compiled = Path(__file__).parent / "templates" / "__pycache__"
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("langs"),
+        auto_reload=False,  # templates do not change while this runs
         bytecode_cache=_kept(compiled),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701  (Dockerfiles, not HTML: the filters below quote)
