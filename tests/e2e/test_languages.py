@@ -9,12 +9,15 @@ build is started: it came out of every cache there is.
 """
 
 import datetime as dt
+import fcntl
 import secrets
 import shutil
 import time
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import httpx
 import msgspec
 import pytest
@@ -95,15 +98,19 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(lab: Lab, build: Start, case: Case, tmp_path: Path) -> Bench:
-    """The app; a case whose base images the lab has not made is skipped."""
+async def bench(lab: Lab, build: Start, case: Case, tmp_path: Path) -> AsyncGenerator[Bench]:
+    """The app, alone on this lab, where mounts are counted; a case whose base images were not made is skipped."""
     async with httpx.AsyncClient(trust_env=False) as http:
         for name in case.bases():
             at = reference.parse(name)
             answer = await http.head(f"http://{lab.registry}/v2/{at.path}/manifests/{at.identifier}")
             if answer.is_error:
                 pytest.skip(f"the lab has no {name}: `python -m tests.lab up --languages`")
-    return Bench(lab, build, case, tmp_path / "source")
+    locks = lab.state / "tmp" / "cases"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / case.name).open("w") as lock:
+        await anyio.to_thread.run_sync(fcntl.flock, lock, fcntl.LOCK_EX)
+        yield Bench(lab, build, case, tmp_path / "source")
 
 
 @pytest.mark.real
