@@ -107,14 +107,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     def stand_ins(self) -> tuple[str, ...]:
         """The real tools in it that are not what they are called."""
-        held = [
-            f"{recipe.holds} as `{name}`"
-            for name in self.bases()
-            for recipe in load().images
-            if recipe.stands_in(name) and not name.endswith("-slim")
-        ]
+        held: dict[str, str] = {}
+        for name in self.bases():
+            for recipe in load().images:
+                if recipe.stands_in(name) and recipe.holds is not None:
+                    held.setdefault(recipe.holds, name)
         own = [self.real.stand_in] if self.real and self.real.stand_in else []
-        return tuple(dict.fromkeys((*own, *held)))
+        return (*own, *(f"{tool} as `{name}`" for tool, name in held.items()))
 
     @property
     def status(self) -> Status:
