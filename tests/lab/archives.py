@@ -121,8 +121,8 @@ def maven_url(artifact: str, repository: str = _CENTRAL) -> str:
 def _members(source: Path, archive: Archive) -> Generator[tuple[str, bool, int, IO[bytes]]]:
     """The files that go into the image: name, whether it is executable, size, content."""
     if archive.file is not None:
-        with source.open("rb") as data:
-            yield archive.file, False, source.stat().st_size, data
+        with source.open("rb") as file:
+            yield archive.file, False, source.stat().st_size, file
         return
     prefix = f"{archive.directory}/"
     if zipfile.is_zipfile(source):
@@ -137,8 +137,8 @@ def _members(source: Path, archive: Archive) -> Generator[tuple[str, bool, int, 
     with tarfile.open(source, "r:*") as package:
         for member in package:
             if member.name.startswith(prefix) and member.isfile():
-                data = package.extractfile(member) or io.BytesIO()
-                yield member.name.removeprefix(prefix), bool(member.mode & 0o111), member.size, data
+                content = package.extractfile(member) or io.BytesIO()
+                yield member.name.removeprefix(prefix), bool(member.mode & 0o111), member.size, content
 
 
 async def _fetch(archive: Archive, folder: Path) -> Path:
@@ -168,7 +168,7 @@ async def _file(url: str, archive: Archive, folder: Path) -> Path:
                 await target.write(data)
     except httpx.HTTPError as error:
         raise LabError(
-            f"fetching {archive.name}: {error or type(error).__name__}", hint=f"look whether {url} can be reached"
+            f"fetching {archive.name}: {str(error) or type(error).__name__}", hint=f"look whether {url} can be reached"
         ) from error
     return path
 

@@ -158,9 +158,7 @@ def test_evidence_decides(write: Write, files: Mapping[str, str], language: str,
     assert len({each.file for each in detection.evidence}) == len(detection.evidence)
 
 
-@pytest.mark.parametrize(
-    "files", [{}, {"README.md": "# x"}, {"data.json": "{}"}, {"x/package.json": "{}"}]
-)
+@pytest.mark.parametrize("files", [{}, {"README.md": "# x"}, {"data.json": "{}"}, {"x/package.json": "{}"}])
 def test_a_directory_that_shows_nothing_is_nothing(write: Write, files: Mapping[str, str]) -> None:
     root = write(files)
 
