@@ -28,18 +28,18 @@ def noisy(value: object, draw: st.DataObject) -> str:
     def noise() -> str:
         return draw.draw(NOISE)
 
-    def comma(content: object) -> str:
-        return "," if content and draw.draw(st.booleans()) else ""
+    def comma(*, after: bool) -> str:
+        return "," if after and draw.draw(st.booleans()) else ""
 
     if isinstance(value, list):
         inner = ",".join(noisy(each, draw) for each in cast("list[object]", value))
-        return f"{noise()}[{inner}{comma(value)}{noise()}]{noise()}"
+        return f"{noise()}[{inner}{comma(after=bool(value))}{noise()}]{noise()}"
     if isinstance(value, dict):
         inner = ",".join(
             f"{noise()}{json.dumps(key)}{noise()}:{noisy(each, draw)}"
             for key, each in cast("dict[str, object]", value).items()
         )
-        return f"{noise()}{{{inner}{comma(value)}{noise()}}}{noise()}"
+        return f"{noise()}{{{inner}{comma(after=bool(value))}{noise()}}}{noise()}"
     return f"{noise()}{json.dumps(value)}{noise()}"
 
 
