@@ -32,14 +32,13 @@ def noisy(value: object, draw: st.DataObject) -> str:
         return "," if after and draw.draw(st.booleans()) else ""
 
     if isinstance(value, list):
-        inner = ",".join(noisy(each, draw) for each in cast("list[object]", value))
-        return f"{noise()}[{inner}{comma(after=bool(value))}{noise()}]{noise()}"
+        values = cast("list[object]", value)
+        inner = ",".join(noisy(each, draw) for each in values)
+        return f"{noise()}[{inner}{comma(after=bool(values))}{noise()}]{noise()}"
     if isinstance(value, dict):
-        inner = ",".join(
-            f"{noise()}{json.dumps(key)}{noise()}:{noisy(each, draw)}"
-            for key, each in cast("dict[str, object]", value).items()
-        )
-        return f"{noise()}{{{inner}{comma(after=bool(value))}{noise()}}}{noise()}"
+        pairs = cast("dict[str, object]", value)
+        inner = ",".join(f"{noise()}{json.dumps(key)}{noise()}:{noisy(each, draw)}" for key, each in pairs.items())
+        return f"{noise()}{{{inner}{comma(after=bool(pairs))}{noise()}}}{noise()}"
     return f"{noise()}{json.dumps(value)}{noise()}"
 
 
