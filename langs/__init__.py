@@ -7,12 +7,17 @@ orchestrator. Importing it is cheap: languages and templates are loaded by the f
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langs.model import AppBuild, Detection, Settings
+import msgspec
+
+from langs.model import AppBuild, Detection, Look, Settings
 
 if TYPE_CHECKING:
     from langs.files import AppFiles
 
 __all__ = ["Reader", "build", "detect", "look"]
+
+_SOMETHING = "true"
+"""A command that any image has."""
 
 
 def detect(root: Path, settings: Settings, *, within: Path | None = None) -> Detection | None:
@@ -31,20 +36,36 @@ def detect(root: Path, settings: Settings, *, within: Path | None = None) -> Det
     return choice.detect(files.AppFiles(root, within), settings)
 
 
-def look(root: Path, settings: Settings) -> tuple[Detection | None, AppBuild | None]:
-    """What the app in `root` is and how it is built, its files being read once.
+def look(root: Path, settings: Settings) -> Look:
+    """What the app in `root` is and how it would be built, its files being read once.
 
-    Only what can be started is built: a library has no start command, and a Compose file is several apps.
+    What cannot be started has a version and a package manager all the same: it is planned as if it were told how. A
+    Compose file is several apps, and is not planned.
 
     Raises:
-        langs.errors.LangError: a file of the app cannot be understood.
+        langs.errors.LangError: it cannot be told what it is.
     """
     from langs import choice, files  # noqa: PLC0415  (as above)
+    from langs.errors import LangError  # noqa: PLC0415  (as above)
 
     app = files.AppFiles(root)
     detection = choice.detect(app, settings)
-    starts = detection is not None and detection.is_app and not detection.services
-    return detection, choice.build(app, settings, detection) if starts else None
+    if detection is None or detection.services:
+        return Look(detection=detection)
+    problem: LangError | None = None
+    if detection.is_app:
+        try:
+            return Look(detection=detection, build=choice.build(app, settings, detection))
+        except LangError as error:
+            problem = error
+    told = msgspec.structs.replace(settings, run_command=_SOMETHING, build_command=_SOMETHING)
+    try:
+        build = choice.build(app, told, detection)
+    except LangError:
+        return Look(detection=detection, problem=problem)
+    return Look(
+        detection=detection, build=msgspec.structs.replace(build, start_command=None, processes=()), problem=problem
+    )
 
 
 def build(

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import msgspec
 
 from langs import commands, hardened, indexes, procfile, render
-from langs.errors import LangError
+from langs.errors import LangError, UnsupportedError
 from langs.files import AppFiles
 from langs.model import AppBuild, CacheMount, Detection, Process, Settings, Version
 
@@ -264,4 +264,4 @@ def dockerignore(files: AppFiles, *extra: str) -> str:
 
 def unsupported(tool: str, file: str) -> LangError:
     """The error for a package manager that is recognised and not built yet."""
-    return LangError(f"{tool} is not supported yet", file=file, hint=DOCKERFILE_HINT)
+    return UnsupportedError(f"{tool} is not supported yet", file=file, hint=DOCKERFILE_HINT)

@@ -201,3 +201,13 @@ class AppBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     platforms: tuple[str, ...] = ()
     """For which the image is built; none: for the builder's own."""
     labels: Mapping[str, str] = {}
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What one directory is, for somebody who asks before anything is built."""
+
+    detection: Detection | None
+    build: AppBuild | None = None
+    """None when there is nothing to build, or no way to; without a start command when nothing in it is started."""
+    problem: Exception | None = None
+    """The `langs.errors.LangError` that a build would end with."""

@@ -29,7 +29,16 @@ class Discovered(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-def detect_directory(config: Config, name: str, *, alone: bool) -> tuple[Detection | None, AppBuild | None]:
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """What one directory is."""
+
+    detection: Detection | None
+    build: AppBuild | None
+    problem: ConfigError | None
+    """What a build of it would end with."""
+
+
+def detect_directory(config: Config, name: str, *, alone: bool) -> Looked:
     """Look at one directory, the root of `config`, by itself.
 
     Args:
@@ -42,7 +51,15 @@ def detect_directory(config: Config, name: str, *, alone: bool) -> tuple[Detecti
     """
     settings = config.settings_for(".", sole=alone)
     with errors_of(name):
-        return langs.look(config.root, settings)
+        look = langs.look(config.root, settings)
+    problem: ConfigError | None = None
+    try:
+        with errors_of(name):
+            if look.problem is not None:
+                raise look.problem
+    except ConfigError as error:
+        problem = error
+    return Looked(detection=look.detection, build=look.build, problem=problem)
 
 
 async def discover_apps(config: Config, words: Sequence[str] = (), reader: langs.Reader | None = None) -> Discovered:

@@ -27,13 +27,17 @@ def detect(*, as_json: bool, directories: tuple[str, ...]) -> int:
     for directory in directories:
         try:
             config = load(Path(directory), variables, parsed=parsed)
-            detection, build = application.detect_directory(
-                config, Path(directory).as_posix(), alone=len(directories) == 1
-            )
+            looked = application.detect_directory(config, Path(directory).as_posix(), alone=len(directories) == 1)
         except FleetpacksError as error:
             errors.show(_of(directory, error))
             code = EXIT_USAGE
             continue
+        detection, build, problem = looked.detection, looked.build, looked.problem
+        if problem is not None and build is not None:
+            # What it is was found out; only how it is built or started is not known.
+            errors.warn(f"{problem.message} (hint: {problem.hint})")
+        elif problem is not None:
+            code = errors.show(problem)
         if as_json:
             output.write_json(output.detected(directory, detection, build))
         elif detection is None:

@@ -37,6 +37,31 @@ def test_detect_answers_in_the_order_given_also_for_what_is_nothing(run: Run, mo
     )
 
 
+@pytest.mark.parametrize(
+    ("files", "expected", "said"),
+    [
+        ({"Gemfile": 'ruby "~> 3.3.0"\ngem "rack"\n', "config.ru": "run 1\n"}, (0, "ruby", "3.3"), "warning: "),
+        ({"package.json": '{"engines": {"node": "22.15.0"}}'}, (0, "nodejs", "22."), ""),
+        ({"package.json5": "{start: 1}"}, (2, "nodejs", ""), "error: "),
+        ({"go.mod": "module x\n\ngo 1.$(id)\n", "main.go": "package main\nfunc main() {}\n"}, (2, "go", ""), "error: "),
+    ],
+    ids=["no way to start it", "a library", "not supported", "a version that is none"],
+)
+def test_what_cannot_be_built_is_recognised_all_the_same(
+    run: Run, tmp_path: Path, files: dict[str, str], expected: tuple[int, str, str], said: str
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+
+    ran = run("detect", "--json", tmp_path)
+
+    [document] = _lines(ran.out)
+    version = (document["version"] or {"value": ""})["value"]
+    assert (ran.code, document["language"], version[:3]) == expected
+    assert document["start_command"] is None
+    assert (ran.err.partition(": ")[0] + ": " if said else ran.err) == said
+
+
 def test_plan_of_the_example_has_the_promised_fields(run: Run, monorepo: Path) -> None:
     ran = run(
         "plan",
