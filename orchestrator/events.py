@@ -8,6 +8,9 @@ from typing import Literal
 
 import msgspec
 
+INTERRUPTED = "the run was interrupted"
+"""What the last event and the result file say of a run that a signal has ended."""
+
 FORMAT = 1
 """Raised when a field vanishes or changes its meaning; new fields may appear at any time."""
 
@@ -146,7 +149,8 @@ class RunCompleted(_Event, frozen=True, kw_only=True, tag="run-completed"):
     failed: int
     cancelled: int
     error: str | None = None
-    """Why the run never began, where this is no app's fault: then this is the only event."""
+    """Why the run ended, where this is no app's fault: it was interrupted, or never began; then this is the only
+    event."""
 
 
 Event = (

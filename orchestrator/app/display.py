@@ -69,7 +69,7 @@ async def execute(
     with signals.handled_by(hurry):
         async with anyio.create_task_group() as displays:
             displays.start_soon(display)
-            with signals.handled_by(run.interrupt):
+            with signals.handled_by(lambda: run.interrupt(signals.exit_code)):
                 outcomes = await run.execute()
             if signals.exit_code:
                 hurry()

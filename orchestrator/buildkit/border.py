@@ -14,10 +14,11 @@ from google.protobuf.message import DecodeError
 
 from orchestrator.buildkit.details import STEP_FAILED, failed_step, step_failure
 from orchestrator.buildkit.grpc import ConnectionLostError, GrpcError, Status
-from orchestrator.buildkit.grpc.wire import HTTP1
+from orchestrator.buildkit.grpc.wire import HTTP1, NOT_HTTP
 from orchestrator.errors import (
     BuilderUnreachableError,
     BuildFailedError,
+    ContextError,
     DaemonLostError,
     DiskFullError,
     FailedStep,
@@ -96,6 +97,12 @@ _ROWS = (
         r"|^[A-Z]+ (must have|requires) ",
         BuildFailedError,
         "correct the Dockerfile",
+    ),
+    _row(
+        r"string field contains invalid UTF-8$",
+        ContextError,
+        "this daemon takes names of files in UTF-8 only: `find . | grep -axv '.*'` shows the others; rename them, or "
+        "leave them out by .dockerignore",
     ),
     _row(
         r"^syntax error in pattern$|^illegal exclusion pattern: ",
@@ -284,9 +291,10 @@ def lost_error(error: ConnectionLostError, *, address: str) -> FleetpacksError:
     """Say in our terms that a connection ended under us."""
     if REFUSED in str(error):
         return UsageError(f"{address}: {error}", hint="name one that it trusts with cert= and key= in its address")
-    if str(error).endswith(HTTP1):
-        return ProtocolError(
-            f"{address}: expected a buildkitd, but {HTTP1}",
+    foreign = next((what for what in (HTTP1, NOT_HTTP) if str(error).endswith(what)), None)
+    if foreign is not None:
+        return UsageError(
+            f"{address}: expected a buildkitd, but {foreign}",
             hint="is it a Docker Engine? Name it with docker:// then, in place of unix:// or tcp://",
         )
     return DaemonLostError(f"{address}: the connection to the daemon was lost: {error}", hint=_LOST)

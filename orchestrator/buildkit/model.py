@@ -55,8 +55,12 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exporters(self) -> tuple[Exporter, ...]:
-        """All of them, in the order by which the daemon numbers them."""
-        return (*([self.exporter] if self.exporter else []), *self.outputs)
+        """All of them, in the order by which the daemon numbers them.
+
+        `exporter` is the last: the daemon answers with one digest, the last exporter's, and an archive for Docker has
+        another one than the image that is pushed (solver/llbsolver/solver.go, v0.30.0).
+        """
+        return (*self.outputs, *([self.exporter] if self.exporter else []))
 
 
 class SolveResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,7 +47,10 @@ _UNREACHABLE = (
     r"(connect: |: no such host|server misbehaving|i/o timeout|TLS handshake timeout|connection reset by peer"
     r"|unexpected EOF|: EOF$|no route to host|network is unreachable|context deadline exceeded|Client\.Timeout)"
 )
-_BUSY = r"(HTTP status: 5\d\d|: 5\d\d [A-Z]|: 429 Too Many Requests|toomanyrequests: |unavailable: )"
+_BUSY = (
+    r"(HTTP status: 5\d\d|parsing HTTP (429|5\d\d) response body|: 5\d\d [A-Z]|: 429 Too Many Requests"
+    r"|toomanyrequests: |unavailable: )"
+)
 
 _ROWS = (
     _row(

@@ -100,7 +100,8 @@ def solve_request(
 def _image(plan: AppPlan, can: Capabilities, *, push: bool, insecure: bool) -> Mapping[str, str]:
     attrs = {"oci-mediatypes": "true"} if can.oci_media_types else {}
     if push and can.pushes:
-        attrs |= {"name": plan.repository, "push": "true", "push-by-digest": "true"}
+        # Not kept in an engine's or containerd's store, where it would have a name without a tag that nothing removes.
+        attrs |= {"name": plan.repository, "push": "true", "push-by-digest": "true", "store": "false"}
         if insecure:
             attrs["registry.insecure"] = "true"
     return attrs

@@ -27,6 +27,7 @@ from orchestrator.errors import (
     TransientError,
 )
 from orchestrator.events import (
+    INTERRUPTED,
     AppCancelled,
     AppCompleted,
     AppFailed,
@@ -107,13 +108,17 @@ class Run:
         self._warnings = warnings
         self._scope = anyio.CancelScope()
         self._telling = anyio.CancelScope()
-        self._interrupted = False
+        self._interrupted = 0
         self._reason: Literal["interrupted", "fail-fast"] = "interrupted"
         self._outcomes: dict[str, Outcome] = {}
 
-    def interrupt(self) -> None:
-        """Cancel what is running, and start nothing more. `execute` then returns soon."""
-        self._interrupted = True
+    def interrupt(self, exit_code: int) -> None:
+        """Cancel what is running, and start nothing more. `execute` then returns soon.
+
+        Args:
+            exit_code: what the process is going to end with, for the last event.
+        """
+        self._interrupted = exit_code
         self._scope.cancel()
         self._hurry()
 
@@ -149,11 +154,12 @@ class Run:
                 await self._emit(
                     RunCompleted(
                         time=time.time(),
-                        exit_code=exit_code(outcomes.values()),
+                        exit_code=self._interrupted or exit_code(outcomes.values()),
                         seconds=time.monotonic() - began,
                         succeeded=sum(isinstance(outcome, AppCompleted) for outcome in outcomes.values()),
                         failed=sum(isinstance(outcome, AppFailed) for outcome in outcomes.values()),
                         cancelled=sum(isinstance(outcome, AppCancelled) for outcome in outcomes.values()),
+                        error=INTERRUPTED if self._interrupted else None,
                     )
                 )
         return outcomes

@@ -15,7 +15,7 @@ import msgspec
 from langs.model import Addon, AppBuild, Formation, Process, Release, Script
 from orchestrator.config import credentials
 from orchestrator.errors import UsageError
-from orchestrator.events import AppCancelled, AppCompleted, AppFailed
+from orchestrator.events import INTERRUPTED, AppCancelled, AppCompleted, AppFailed
 from orchestrator.model import AppPlan, Plan
 from orchestrator.report import place
 from orchestrator.text import inert
@@ -140,7 +140,7 @@ def result(
     if error is not None:
         failures.insert(0, error)
     if exit_code != 0 and not failures:
-        failures.append("the run was interrupted")
+        failures.append(INTERRUPTED)
     alone = plan.apps[0].build if len(plan.apps) == 1 else None
     said = release(alone)
     return Result(

@@ -61,6 +61,13 @@ IN_A_STREAM = 0
         (
             PUSH,
             IN_A_STREAM,
+            'error parsing HTTP 429 response body: unexpected end of JSON input: ""',
+            RegistryUnavailableError,
+            "try again",
+        ),
+        (
+            PUSH,
+            IN_A_STREAM,
             "received unexpected HTTP status: 503 Service Unavailable",
             RegistryUnavailableError,
             "try again",

@@ -72,6 +72,10 @@ async def test_an_app_is_built_in_an_engine_published_and_answers(
         assert (await client.get(container.url)).text == token
     real_count.record("start")
     real_count.record("answer")
+    # Nothing stays under a name without a tag, which could not be removed by it.
+    async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(engine.socket))) as client:
+        images = (await client.get("http://engine/images/json")).raise_for_status().json()
+    assert image not in {name for each in images for name in each["RepoTags"] or ()}
 
 
 async def test_an_engine_that_pushes_by_itself_is_said_to_do_so_once(

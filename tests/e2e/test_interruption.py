@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.events import AppCancelled, Event, RunCompleted, StepLog
 from tests.buildkit.real import client, private_daemon
-from tests.e2e.conftest import Start
+from tests.e2e.conftest import Start, exit_code_of
 from tests.lab import Lab
 
 pytestmark = pytest.mark.real
@@ -70,6 +70,7 @@ async def test_a_signal_cancels_the_solves_and_leaves_nothing_behind(
     assert left == set()
     assert (ran.code, ran.left, ran.err) == (code, (), "")
     assert [type(event) for event in ran.events[-2:]] == [AppCancelled, RunCompleted]
+    assert exit_code_of(ran) == code
     assert processes(mark) == []
     assert mounts() == mounted
     assert '"status": "failed"' in document.read_text()

@@ -48,15 +48,18 @@ async def test_one_build_pushes_and_writes_what_was_asked_for(
 ) -> None:
     root, out = write_apps(tmp_path / "source", "api", "web"), tmp_path / "out"
     words = ["--push", "-o", f"type=oci,dest={out}/images/", "-o", f"type=local,dest={out}/trees/{{app}}"]
+    # Docker's archive has another digest than what is pushed.
+    words += ["-o", f"type=docker,dest={out}/archives/"]
 
     async with build(root, *words, image=f"{lab.registry}/outputs-{secrets.token_hex(4)}") as running:
         ran = await running.end()
 
     assert ran.code == 0
-    assert files_below(out) == {"images/api.tar", "images/web.tar", "trees/api/file", "trees/web/file"}
+    archives = {f"{kind}/{name}.tar" for kind in ("images", "archives") for name in ("api", "web")}
+    assert files_below(out) == {*archives, "trees/api/file", "trees/web/file"}
     assert (out / "trees/web/file").read_text() == "web"
     for name, event in ran.completed().items():
-        assert event.outputs == (f"{out}/images/{name}.tar", f"{out}/trees/{name}")
+        assert event.outputs == (f"{out}/images/{name}.tar", f"{out}/trees/{name}", f"{out}/archives/{name}.tar")
         assert event.digest == index_of(out / f"images/{name}.tar")
         assert len(event.tags) == 1
     real_count.record("build", times=2)

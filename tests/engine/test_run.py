@@ -266,7 +266,7 @@ async def test_an_interrupted_run_cancels_its_solves_and_leaves_no_app_unsaid() 
 
     async def interrupt(run: Run) -> None:
         await entered.wait()
-        run.interrupt()
+        run.interrupt(130)
 
     solver = ScriptedSolver(script)
     outcomes, events = await execute(plan_of("a", "b", "c"), solver, meanwhile=interrupt)
@@ -289,7 +289,7 @@ async def test_a_run_interrupted_before_it_began_builds_nothing() -> None:
         jobs=1,
         fail_fast=False,
     )
-    run.interrupt()
+    run.interrupt(130)
 
     outcomes = await run.execute()
 
@@ -340,7 +340,7 @@ async def test_a_display_that_nobody_reads_does_not_keep_an_interrupted_run() ->
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run.execute)
             await receive.receive()
-            run.interrupt()
+            run.interrupt(130)
             # Nobody reads, until every task waits for it: the run has given up telling what it could not tell.
             await anyio.wait_all_tasks_blocked()
             async with receive:

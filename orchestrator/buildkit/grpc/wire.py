@@ -49,6 +49,8 @@ _FRAME = struct.Struct(">HBBBL")
 _FRAME_SIZE = _FRAME.size
 HTTP1 = "it answers in HTTP/1"
 """Of the error that means: a server on this connection, but none for gRPC."""
+NOT_HTTP = "it does not speak HTTP/2"
+"""The same of a server for something else: its first bytes are no frame."""
 _HTTP1_SIZE = int.from_bytes(b"HTT")
 """The length that `HTTP/1.1 400` has as a frame's header."""
 _WINDOW_UPDATE = struct.Struct(">HBBBLL")
@@ -178,7 +180,8 @@ class Wire:
                 high, low, kind, flags, stream_id = _FRAME.unpack_from(view, offset)
                 size = high << 8 | low
                 if size > self._h2.max_inbound_frame_size:
-                    what = HTTP1 if size == _HTTP1_SIZE else f"a frame of {size} bytes"
+                    said = f"a frame of {size} bytes" if self.settled else NOT_HTTP
+                    what = HTTP1 if size == _HTTP1_SIZE else said
                     self._breach(FrameTooLargeError(what), ErrorCodes.FRAME_SIZE_ERROR)
                 stop = offset + _FRAME_SIZE + size
                 if stop > end:
