@@ -38,28 +38,34 @@ async def test_without_a_lab_real_tests_are_skipped_or_fail_where_they_are_requi
     assert "python -m tests.lab up" in output
 
 
-@pytest.mark.parametrize(("required", "status"), [(False, 0), (True, pytest.ExitCode.TESTS_FAILED)])
+@pytest.mark.parametrize(
+    ("mark", "required", "status"),
+    [("real", False, 0), ("real", True, pytest.ExitCode.TESTS_FAILED), ("anyio", True, 0)],
+    ids=["not required", "required", "none of its tests is real"],
+)
 async def test_a_session_in_which_nothing_really_happened_fails_where_it_is_required(
-    tmp_path: Path, *, required: bool, status: int
+    tmp_path: Path, *, mark: str, required: bool, status: int
 ) -> None:
-    unreal = "tests/lab_tests/test_mounts.py::test_mounts_below_a_directory_come_latest_first_and_nothing_else"
-
-    exit_status, output = await session(tmp_path, unreal, required=required)
+    exit_status, output = await own_session(
+        tmp_path, f"@pytest.mark.{mark}\ndef test_it(lab): pass\n", required=required
+    )
 
     assert "1 passed" in output
     assert "really happened: 0 builds, 0 starts, 0 HTTP answers" in output
     assert exit_status == status
 
 
-async def test_a_real_test_that_skips_itself_fails_where_it_is_required(tmp_path: Path) -> None:
-    # Beside the repository's conftest, whose hooks are what is tried here.
-    (tmp_path / "test_it.py").write_text(
-        "import pytest\n\n@pytest.fixture\ndef lab(): pass\n\n"
-        "@pytest.mark.real\ndef test_it(lab): pytest.skip('too tired')\n"
-    )
-    words = ("-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest", str(tmp_path))
+async def own_session(folder: Path, test: str, *, required: bool) -> tuple[int, str]:
+    """A session with one test beside the repository's conftest, whose hooks are what is tried here."""
+    (folder / "test_it.py").write_text(f"import pytest\n\n@pytest.fixture\ndef lab(): pass\n\n{test}")
+    words = ("-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest", str(folder))
+    return await session(folder, *words, required=required)
 
-    exit_status, output = await session(tmp_path, *words, required=True)
+
+async def test_a_real_test_that_skips_itself_fails_where_it_is_required(tmp_path: Path) -> None:
+    skipped = "@pytest.mark.real\ndef test_it(lab): pytest.skip('too tired')\n"
+
+    exit_status, output = await own_session(tmp_path, skipped, required=True)
 
     assert exit_status == pytest.ExitCode.TESTS_FAILED
     assert "this real test was skipped" in output
