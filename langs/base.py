@@ -126,6 +126,18 @@ def start(settings: Settings, declared: tuple[Process, ...], default: str | None
     return Start(command=command, processes=(Process(name=WEB, command=command), *others))
 
 
+def started(commands_by_name: Mapping[str, str]) -> Start:
+    """Processes whose commands were rewritten, by name; the app itself is among them."""
+    processes = tuple(Process(name=name, command=command) for name, command in commands_by_name.items())
+    return Start(command=commands_by_name[WEB], processes=processes)
+
+
+def restarted(start: Start, command: str) -> Start:
+    """The same processes, the app itself being started by another command."""
+    others = (each for each in start.processes if each.name != WEB)
+    return Start(command=command, processes=(Process(name=WEB, command=command), *others))
+
+
 def image(settings: Settings, name: str, tag: str, *, runs: bool | None = None) -> str:
     """The full reference of a base image.
 
@@ -260,6 +272,56 @@ def dockerignore(files: AppFiles, *extra: str) -> str:
     """
     own = files.read_text(".dockerignore")
     return "\n".join((*IGNORED, *extra, *([own.strip("\n")] if own else []))) + "\n"
+
+
+def generated(
+    files: AppFiles,
+    settings: Settings,
+    detection: Detection,
+    *,
+    version: Version | None,
+    package_manager: str | None,
+    dockerfile: str,
+    start: Start,
+    cache: tuple[CacheMount, ...] = (),
+    ignored: tuple[str, ...] = (),
+    warnings: tuple[str, ...] = (),
+    runtime_version: Version | None = None,
+) -> AppBuild:
+    """The end of a language's `build`: a generated Dockerfile with what is said of every app alike.
+
+    Args:
+        files: the app's.
+        settings: what configuration says of it.
+        detection: what it was recognised as.
+        version: the language's own.
+        package_manager: what installs, if anything does.
+        dockerfile: the text.
+        start: the app's processes.
+        cache: the mounts that stand in the text.
+        ignored: what else than `IGNORED` is left out of the context.
+        warnings: what the app's owner should know.
+        runtime_version: of what the language runs on, where that has a version of its own.
+
+    Raises:
+        LangError: the user's .dockerignore cannot be read.
+    """
+    return AppBuild(
+        language=detection.language,
+        version=version,
+        runtime_version=runtime_version,
+        package_manager=package_manager,
+        dockerfile=dockerfile,
+        dockerfile_path=None,
+        dockerignore=dockerignore(files, *ignored),
+        start_command=start.command,
+        processes=start.processes,
+        port=settings.port,
+        cache=cache,
+        evidence=detection.evidence,
+        considered=detection.considered,
+        warnings=warnings,
+    )
 
 
 def unsupported(tool: str, file: str) -> LangError:

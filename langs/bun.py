@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from langs import base, documents, indexes, nodeentry, nodeworkspace, npmrc, packagejson, procfile, scripts, versions
+from langs import base, documents, nodeentry, nodeworkspace, npmrc, packagejson, procfile, scripts, versions
 from langs.files import AppFiles
-from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
+from langs.model import AppBuild, Detection, Evidence, Settings, Version
 from langs.packagejson import PackageJson
 
 NAME: Final = "bun"
@@ -114,21 +114,16 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "title": base.title(package.name),
         },
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=version,
         package_manager=detection.package_manager,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files),
-        start_command=command,
-        processes=tuple(Process(name=name, command=command) for name, command in processes.items()),
-        port=settings.port,
+        start=base.started(processes),
         cache=(mount,) if said else (),
-        evidence=detection.evidence,
-        considered=detection.considered,
         warnings=warnings,
-        indexes=indexes.used(text, settings.indexes),
     )
 
 

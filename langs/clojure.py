@@ -16,7 +16,7 @@ from langs.depsedn import Alias, Deps
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.leiningen import Project
-from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
+from langs.model import AppBuild, Detection, Evidence, Settings, Version
 
 NAME: Final = "clojure"
 PROGRAMS: Final = frozenset({"lein", "clojure", "clj", "java"})
@@ -150,20 +150,17 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "title": base.title(plan.title),
         },
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=version,
         runtime_version=java,
         package_manager=plan.manager,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files, *_IGNORED),
-        start_command=command,
-        processes=(Process(name=base.WEB, command=command), *start.processes[1:]),
-        port=settings.port,
+        start=base.restarted(start, command),
         cache=tuple(caches),
-        evidence=detection.evidence,
-        considered=detection.considered,
+        ignored=_IGNORED,
         warnings=(*warnings, *more),
     )
 

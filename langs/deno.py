@@ -7,11 +7,11 @@ addresses stay in `DENO_DIR`, which is a part of the image. Both are copied apar
 import re
 from typing import Final
 
-from langs import base, denoconfig, indexes, nodeentry, npmrc, packagejson, procfile, versions
+from langs import base, denoconfig, nodeentry, npmrc, packagejson, procfile, versions
 from langs.denoconfig import DenoConfig
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
-from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
+from langs.model import AppBuild, Detection, Evidence, Settings, Version
 from langs.packagejson import PackageJson
 
 NAME: Final = "deno"
@@ -120,21 +120,16 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "title": base.title(package.name if package else None),
         },
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=version,
         package_manager=detection.package_manager,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files),
-        start_command=command,
-        processes=tuple(Process(name=name, command=command) for name, command in processes.items()),
-        port=settings.port,
+        start=base.started(processes),
         cache=(mount,) if linked else (),
-        evidence=detection.evidence,
-        considered=detection.considered,
         warnings=warnings,
-        indexes=indexes.used(text, settings.indexes),
     )
 
 

@@ -158,21 +158,16 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "title": base.title(project.assembly) if project else None,
         },
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=lines.version,
         package_manager=detection.package_manager,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files, "**/bin/Debug", "**/bin/Release", "**/obj"),
-        start_command=command,
-        processes=tuple(
-            Process(name=each.name, command=command) if each.name == base.WEB else each for each in start.processes
-        ),
-        port=settings.port,
+        start=base.restarted(start, command),
         cache=(cache,) if project else (),
-        evidence=detection.evidence,
-        considered=detection.considered,
+        ignored=("**/bin/Debug", "**/bin/Release", "**/obj"),
         warnings=warnings,
     )
 

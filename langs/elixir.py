@@ -116,20 +116,17 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         },
         asks=("hex", *(("npm",) if modules else ())),
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=version,
+        runtime_version=otp,
         package_manager=detection.package_manager,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files, *_IGNORED),
-        start_command=start.command,
-        processes=start.processes,
-        port=settings.port,
+        start=start,
         cache=(*((hex_cache,) if fetches else ()), *((npm,) if modules else ())),
-        evidence=detection.evidence,
-        runtime_version=otp,
-        considered=detection.considered,
+        ignored=_IGNORED,
         warnings=warnings,
     )
 

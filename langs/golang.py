@@ -97,19 +97,15 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "title": base.title(binary),
         },
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=version,
         package_manager=detection.package_manager,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files),
-        start_command=start.command,
-        processes=start.processes,
-        port=settings.port,
+        start=start,
         cache=(modules, compiled),
-        evidence=detection.evidence,
-        considered=detection.considered,
         warnings=warnings,
     )
 

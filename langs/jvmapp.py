@@ -91,19 +91,16 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         },
         asks=("maven",),
     )
-    return AppBuild(
-        language=detection.language,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=plan.java,
         package_manager=detection.package_manager or found.tool,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files, *plan.outputs),
-        start_command=start.command,
-        processes=start.processes,
-        port=settings.port,
+        start=start,
         cache=plan.mounts,
-        evidence=detection.evidence,
-        considered=detection.considered,
+        ignored=(*plan.outputs,),
         warnings=plan.warnings,
     )
 

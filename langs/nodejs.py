@@ -11,7 +11,6 @@ import msgspec
 
 from langs import (
     base,
-    indexes,
     nodeentry,
     nodemanagers,
     nodeworkspace,
@@ -24,7 +23,7 @@ from langs import (
 )
 from langs.errors import LangError
 from langs.files import AppFiles
-from langs.model import AppBuild, CacheMount, Detection, Evidence, Process, Settings, Version
+from langs.model import AppBuild, CacheMount, Detection, Evidence, Settings, Version
 from langs.nodemanagers import NPM, PLUG_AND_PLAY, Chosen, Manager
 from langs.packagejson import PackageJson
 
@@ -133,21 +132,16 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         },
     )
     mounts = ((npm,) if tool and manager is not NPM else ()) + (mount,)
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=version,
         package_manager=manager.name if said else None,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files),
-        start_command=command,
-        processes=tuple(Process(name=name, command=command) for name, command in processes.items()),
-        port=settings.port,
+        start=base.started(processes),
         cache=mounts if said else (),
-        evidence=detection.evidence,
-        considered=detection.considered,
         warnings=warnings,
-        indexes=indexes.used(text, settings.indexes),
     )
 
 

@@ -128,21 +128,16 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "title": base.title(manifest.name) if manifest else None,
         },
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=version,
         package_manager=detection.package_manager,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files, *_ignored(site, manifest)),
-        start_command=command,
-        processes=tuple(
-            Process(name=each.name, command=command) if each.name == base.WEB else each for each in start.processes
-        ),
-        port=settings.port,
+        start=base.restarted(start, command),
         cache=(cache,) if manifest else (),
-        evidence=detection.evidence,
-        considered=detection.considered,
+        ignored=(*_ignored(site, manifest),),
         warnings=warnings,
     )
 

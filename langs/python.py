@@ -127,19 +127,15 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "title": base.title(project.name if project else None),
         },
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=version,
         package_manager=found.manager,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files),
-        start_command=start.command,
-        processes=start.processes,
-        port=settings.port,
+        start=start,
         cache=(mount,) if found.manager else (),
-        evidence=detection.evidence,
-        considered=detection.considered,
         warnings=warnings,
     )
 

@@ -120,19 +120,16 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         },
         asks=("rubygems",),
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=version,
         package_manager=detection.package_manager,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files, *_IGNORED),
-        start_command=start.command,
-        processes=start.processes,
-        port=settings.port,
+        start=start,
         cache=(*((gems,) if bundle else ()), *apt),
-        evidence=detection.evidence,
-        considered=detection.considered,
+        ignored=_IGNORED,
         warnings=warnings,
     )
 

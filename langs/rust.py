@@ -176,19 +176,16 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "title": base.title(chosen.start.package),
         },
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=version,
         package_manager=detection.package_manager,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files, *_ignored(workspace)),
-        start_command=command,
-        processes=processes,
-        port=settings.port,
+        start=base.Start(command=command, processes=processes),
         cache=caches,
-        evidence=detection.evidence,
-        considered=detection.considered,
+        ignored=_ignored(workspace),
         warnings=warnings,
     )
 

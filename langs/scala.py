@@ -12,7 +12,7 @@ import msgspec
 from langs import base, commands, jvm, mill, procfile, sbt, sbtplan, scalamain, versions
 from langs.errors import LangError
 from langs.files import AppFiles
-from langs.model import AppBuild, Detection, Evidence, Process, Settings
+from langs.model import AppBuild, Detection, Evidence, Settings
 from langs.scalaplan import Plan
 
 NAME: Final = "scala"
@@ -99,20 +99,17 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "title": base.title(plan.title),
         },
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=version,
         runtime_version=java,
         package_manager=plan.manager,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files, *_IGNORED, *plan.ignored),
-        start_command=command,
-        processes=(Process(name=base.WEB, command=command), *start.processes[1:]),
-        port=settings.port,
+        start=base.restarted(start, command),
         cache=caches,
-        evidence=detection.evidence,
-        considered=detection.considered,
+        ignored=(*_IGNORED, *plan.ignored),
         warnings=(*warnings, *more),
     )
 

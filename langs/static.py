@@ -84,19 +84,15 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "missing": _MISSING,
         },
     )
-    return AppBuild(
-        language=NAME,
+    return base.generated(
+        files,
+        settings,
+        detection,
         version=None,
         package_manager=None,
         dockerfile=text,
-        dockerfile_path=None,
-        dockerignore=base.dockerignore(files, *_NOT_SERVED),
-        start_command=start.command,
-        processes=start.processes,
-        port=settings.port,
-        cache=(),
-        evidence=detection.evidence,
-        considered=detection.considered,
+        start=start,
+        ignored=_NOT_SERVED,
     )
 
 
