@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import msgspec
 
 from langs import commands, hardened, indexes, procfile, render
-from langs.errors import LangError, UnsupportedError
+from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, CacheMount, Detection, Process, Settings, Version
 
@@ -326,4 +326,4 @@ def generated(
 
 def unsupported(tool: str, file: str) -> LangError:
     """The error for a package manager that is recognised and not built yet."""
-    return UnsupportedError(f"{tool} is not supported yet", file=file, hint=DOCKERFILE_HINT)
+    return LangError(f"{tool} is not supported yet", file=file, hint=DOCKERFILE_HINT)

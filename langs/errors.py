@@ -17,7 +17,3 @@ class LangError(Exception):
         self.file = file
         self.line = line
         self.hint = hint
-
-
-class UnsupportedError(LangError):
-    """What is recognised, and not built yet."""

@@ -6,12 +6,12 @@ That push moves whole layers, and is told of as one more step of the build.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from orchestrator.buildkit import StatusUpdate, Vertex, VertexStatus
+from orchestrator.buildkit import OnStatus, StatusUpdate, Vertex, VertexStatus
 from orchestrator.errors import FleetpacksError
 from orchestrator.registry.manifest import Manifest
 from orchestrator.registry.reference import Reference, parse
@@ -19,7 +19,6 @@ from orchestrator.registry.reference import Reference, parse
 if TYPE_CHECKING:  # the package brings aiohttp, which only a run with an engine needs
     from orchestrator.docker import OnProgress, Progress
 
-OnStatus = Callable[[StatusUpdate], Awaitable[None]]
 _ENDED = ("Pushed", "Layer already exists", "Mounted from ")
 """What an engine says of a layer that needs nothing more (distribution/push_v2.go, v20.10.24)."""
 

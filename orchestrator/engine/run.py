@@ -6,7 +6,7 @@ whatever has no outcome by then is reported as cancelled: no app is ever left un
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
@@ -14,7 +14,14 @@ import anyio
 import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
-from orchestrator.buildkit import DirectoryDestination, FileDestination, SolveRequest, SolveResult, StatusUpdate
+from orchestrator.buildkit import (
+    DirectoryDestination,
+    FileDestination,
+    OnStatus,
+    SolveRequest,
+    SolveResult,
+    StatusUpdate,
+)
 from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import Published
 from orchestrator.errors import (
@@ -40,7 +47,6 @@ from orchestrator.events import (
 from orchestrator.model import AppPlan, Plan
 
 Outcome = AppCompleted | AppFailed | AppCancelled
-StatusHandler = Callable[[StatusUpdate], Awaitable[None]]
 Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
 _NO_IMAGES = frozenset({"local", "tar"})
 """Exporters of file trees."""
@@ -56,7 +62,7 @@ class Solver(Protocol):
         """Where it is, for people."""
         ...
 
-    async def solve(self, request: SolveRequest, *, on_status: StatusHandler) -> SolveResult:
+    async def solve(self, request: SolveRequest, *, on_status: OnStatus) -> SolveResult:
         """Build; raises a `FleetpacksError`. Cancelling it cancels the build on the daemon."""
         ...
 
@@ -65,7 +71,7 @@ class Publisher(Protocol):
     """A registry, as the engine sees it."""
 
     async def publish(
-        self, repository: str, digest: str, tags: Sequence[str], *, on_status: StatusHandler | None = None
+        self, repository: str, digest: str, tags: Sequence[str], *, on_status: OnStatus | None = None
     ) -> Published:
         """Put what the builder made under its tags. Raises a `FleetpacksError`."""
         ...

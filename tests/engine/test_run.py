@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from langs.model import AppBuild, Detection, Settings
-from orchestrator.buildkit import Log, SolveRequest, SolveResult, StatusUpdate, Vertex
+from orchestrator.buildkit import Log, OnStatus, SolveRequest, SolveResult, StatusUpdate, Vertex
 from orchestrator.engine.publish import Published
-from orchestrator.engine.run import Outcome, Run, StatusHandler
+from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import BuildFailedError, DaemonLostError
 from orchestrator.events import (
     AppCancelled,
@@ -101,7 +101,7 @@ class RecordingPublisher:
         digest: str,
         tags: Sequence[str],
         *,
-        on_status: StatusHandler | None = None,  # noqa: ARG002 -- the Protocol's
+        on_status: OnStatus | None = None,  # noqa: ARG002 -- the Protocol's
     ) -> Published:
         self.published.append((repository, digest))
         return Published(digest=digest, references=tuple(f"{repository}:{tag}" for tag in tags))
