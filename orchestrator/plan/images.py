@@ -1,0 +1,178 @@
+"""The images that a Dockerfile stands on, read from its text: what may change although no file does.
+
+Only as much of the syntax is understood as it takes to find them: directives, comments, continued lines,
+here-documents, `ARG` before the first `FROM`, `FROM`, `--from=` and `--mount=from=`. Too many is harmless (a stage that
+is not built), too few is not: what cannot be told is said.
+Facts: https://docs.docker.com/reference/dockerfile/, parser/directives.go and parser/parser.go of BuildKit v0.30.0.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
+_HEREDOC = re.compile(r"(?:^|[\s\d])<<-?(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?\s+")
+_MOUNT_FROM = re.compile(r"(?:^|,)from=([^,]*)")
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])([^{}]*))?\})")
+_WITH_DOCUMENTS = frozenset({"RUN", "COPY", "ADD"})
+_SCRATCH = "scratch"
+_MOST = 1000
+"""Substitutions in one word: defaults may hold variables."""
+
+
+class Images(msgspec.Struct, frozen=True, kw_only=True):
+    """What a Dockerfile stands on."""
+
+    names: tuple[str, ...]
+    """References as they are written, in the order in which they come."""
+    unknown: tuple[str, ...] = ()
+    """Words that name an image which cannot be told from the text."""
+
+
+def images(text: str, args: Mapping[str, str] | None = None, contexts: tuple[str, ...] = ()) -> Images:
+    """The images of a Dockerfile, its frontend's too where it names one.
+
+    Args:
+        text: the Dockerfile.
+        args: build arguments, which go before the defaults of `ARG`.
+        contexts: names of further build contexts, which stand for images of the same name.
+    """
+    escape, syntax, lines = _directives(text)
+    reading = _Reading(args or {}, contexts)
+    if syntax is not None:
+        reading.found[syntax.split()[0]] = None
+    for instruction, rest in _instructions(lines, escape):
+        rest, flags = _without_flags(rest)  # noqa: PLW2901 -- the rest of the rest
+        if instruction == "ARG":
+            reading.argument(rest)
+        elif instruction == "FROM":
+            reading.stage(rest.split())
+        elif instruction in _WITH_DOCUMENTS:
+            reading.sources(flags)
+    return Images(names=tuple(reading.found), unknown=tuple(reading.unknown))
+
+
+class _Reading:
+    """What is known at one line of a Dockerfile."""
+
+    def __init__(self, args: Mapping[str, str], contexts: tuple[str, ...]) -> None:
+        self.found: dict[str, None] = {}
+        self.unknown: dict[str, None] = {}
+        self._said = args
+        self._defaults: dict[str, str | None] = {}
+        self._names = {_SCRATCH, *(name.lower() for name in contexts)}
+        self._stages = 0
+
+    def argument(self, rest: str) -> None:
+        """`ARG`: those after the first `FROM` do not reach another one."""
+        for word in rest.split() if not self._stages else ():
+            name, stated, value = word.partition("=")
+            known = {**self._defaults, **self._said}
+            self._defaults[name] = self._said.get(name, _expanded(_unquoted(value), known) if stated else None)
+
+    def stage(self, words: list[str]) -> None:
+        """`FROM IMAGE [AS NAME]`."""
+        if words:
+            name = _expanded(_unquoted(words[0]), self._defaults)
+            if name is None:
+                self.unknown[words[0]] = None
+            else:
+                self._take(name)
+        self._stages += 1
+        if len(words) == 3 and words[1].lower() == "as":  # noqa: PLR2004 -- IMAGE AS NAME
+            self._names.add(words[2].lower())
+
+    def sources(self, flags: list[tuple[str, str]]) -> None:
+        """`--from=NAME` and `--mount=type=bind,from=NAME`."""
+        for flag, value in flags:
+            match = _MOUNT_FROM.search(_unquoted(value)) if flag == "mount" else None
+            source = _unquoted(value) if flag == "from" else match[1] if match else ""
+            if "$" in source:
+                self.unknown[source] = None
+            elif source and not (source.isdigit() and int(source) < self._stages):
+                self._take(source)
+
+    def _take(self, name: str) -> None:
+        if name.lower() not in self._names:
+            self.found[name] = None
+
+
+def _directives(text: str) -> tuple[str, str | None, list[str]]:
+    """The escape character, the frontend, and the lines; directives stand before everything else, comments too."""
+    lines = text.removeprefix("\ufeff").splitlines()
+    escape, syntax = "\\", None
+    for line in lines:
+        match = _DIRECTIVE.fullmatch(line.strip())
+        if match is None:
+            break
+        if match[1].lower() == "escape" and match[2] in {"\\", "`"}:
+            escape = match[2]
+        elif match[1].lower() == "syntax":
+            syntax = match[2]
+    return escape, syntax, lines
+
+
+def _instructions(lines: list[str], escape: str) -> Iterator[tuple[str, str]]:
+    """Each instruction in capitals with what follows it on its logical line."""
+    remaining = iter(lines)
+    for first in remaining:
+        logical = ""
+        line: str | None = first
+        while line is not None:
+            stripped = line.strip()
+            if stripped.startswith("#") or (logical and not stripped):
+                line = next(remaining, None)
+                continue
+            if not line.rstrip().endswith(escape):
+                logical += line
+                break
+            logical += line.rstrip()[:-1] + " "
+            line = next(remaining, None)
+        name, _, rest = logical.strip().partition(" ")
+        name, rest = (name.upper(), rest.strip()) if "\t" not in name else _tabbed(logical.strip())
+        if not name:
+            continue
+        if name in _WITH_DOCUMENTS:
+            for document in _HEREDOC.finditer(rest):
+                for line in remaining:
+                    if line.lstrip("\t") == document[2] or line == document[2]:
+                        break
+        yield name, rest
+
+
+def _tabbed(logical: str) -> tuple[str, str]:
+    name, rest = re.split(r"\s+", logical, maxsplit=1)
+    return name.upper(), rest.strip()
+
+
+def _without_flags(rest: str) -> tuple[str, list[tuple[str, str]]]:
+    flags: list[tuple[str, str]] = []
+    while match := _FLAG.match(rest):
+        flags.append((match[1], match[2] or ""))
+        rest = rest[match.end() :]
+    return rest, flags
+
+
+def _unquoted(word: str) -> str:
+    return word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "\"'" else word
+
+
+def _expanded(word: str, known: Mapping[str, str | None]) -> str | None:
+    """A word with its variables' values; None when one has none, or it is more than a plain substitution."""
+    for _ in range(_MOST):
+        match = _VARIABLE.search(word)
+        if match is None:
+            return None if "$" in word or "\\" in word else word or None
+        name, operator, alternative = match[1] or match[2], match[3], match[4]
+        value = known.get(name)
+        there = value is not None if operator in {"-", "+"} else bool(value)
+        if operator and operator.endswith("-"):
+            value = value if there else alternative
+        elif operator:
+            value = alternative if there else ""
+        if value is None:
+            return None
+        word = word[: match.start()] + value + word[match.end() :]
+    return None
