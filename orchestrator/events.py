@@ -27,6 +27,8 @@ class RunStarted(_Event, frozen=True, kw_only=True, tag="run-started"):
     apps: tuple[str, ...]
     builder: str
     """The address of the builder."""
+    jobs: int = 0
+    """Builds at once; 0 when nobody said."""
 
 
 class AppStarted(_Event, frozen=True, kw_only=True, tag="app-started"):
@@ -71,6 +73,14 @@ class StepCompleted(_Event, frozen=True, kw_only=True, tag="step-completed"):
     cached: bool
     seconds: float
     error: str | None = None
+    started: float | None = None
+    """By the builder's clock, seconds since the epoch: it may differ from ours."""
+    inputs: tuple[str, ...] = ()
+    """The vertex digests of the steps that it needed."""
+    moved_bytes: int = 0
+    """Bytes of its transfers, counted as in `step-progress`."""
+    push_seconds: float = 0.0
+    """The part of `seconds` in which it pushed to a registry."""
 
 
 class StepLog(_Event, frozen=True, kw_only=True, tag="step-log"):

@@ -112,6 +112,9 @@ class VertexStatus(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     """Bytes in all; 0 when nobody knows."""
     completed: bool
+    began: float | None = None
+    ended: float | None = None
+    """None until it is completed."""
 
 
 class BuildWarning(msgspec.Struct, frozen=True, kw_only=True):

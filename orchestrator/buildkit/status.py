@@ -42,6 +42,8 @@ def _status(status: control_pb2.VertexStatus) -> VertexStatus:
         current=status.current,
         total=status.total,
         completed=status.HasField("completed"),
+        began=_seconds(status.started) if status.HasField("started") else None,
+        ended=_seconds(status.completed) if status.HasField("completed") else None,
     )
 
 

@@ -78,6 +78,7 @@ class Progress:
         if vertex.completed is not None and vertex.digest not in self._completed:
             for key in [key for key in self._partial if key[0] == vertex.digest]:
                 yield self._log(vertex.digest, self._partial.pop(key))
+            moved, pushed = self._transfers.sums(vertex.digest)
             told = self._transfers.end(vertex.digest, name=vertex.name)
             if told is not None:
                 yield told
@@ -92,6 +93,10 @@ class Progress:
                 cached=vertex.cached,
                 seconds=max(0.0, vertex.completed - (vertex.started or vertex.completed)),
                 error=vertex.error,
+                started=vertex.started,
+                inputs=vertex.inputs,
+                moved_bytes=moved,
+                push_seconds=pushed,
             )
 
     def _tell(self, digest: str) -> Iterator[StepProgress]:

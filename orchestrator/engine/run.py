@@ -91,6 +91,7 @@ class Run:
         jobs: int,
         fail_fast: bool,
         warnings: Sequence[str] = (),
+        record: Callable[[Event], None] | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -103,6 +104,7 @@ class Run:
             jobs: builds at once, at least 1.
             fail_fast: whether the first failure cancels the rest.
             warnings: what is to be said of the whole run, once.
+            record: hears of every event at once, whoever reads `events`; must not wait.
         """
         self._plan = plan
         self._solver = solver
@@ -112,6 +114,7 @@ class Run:
         self._jobs = jobs
         self._fail_fast = fail_fast
         self._warnings = warnings
+        self._record = record
         self._scope = anyio.CancelScope()
         self._telling = anyio.CancelScope()
         self._interrupted = 0
@@ -137,7 +140,7 @@ class Run:
         began = time.monotonic()
         names = tuple(app.app.name for app in self._plan.apps)
         async with self._events:
-            await self._emit(RunStarted(time=time.time(), apps=names, builder=self._solver.address))
+            await self._emit(RunStarted(time=time.time(), apps=names, builder=self._solver.address, jobs=self._jobs))
             for warning in self._warnings:
                 await self._emit(AppWarning(time=time.time(), app=None, message=warning))
             queue = iter(self._plan.apps)
@@ -154,20 +157,21 @@ class Run:
             outcomes = {name: self._outcomes[name] for name in names}
             if self._interrupted:
                 self._hurry()
+            completed = RunCompleted(
+                time=time.time(),
+                exit_code=self._interrupted or exit_code(outcomes.values()),
+                seconds=time.monotonic() - began,
+                succeeded=sum(isinstance(outcome, AppCompleted) for outcome in outcomes.values()),
+                failed=sum(isinstance(outcome, AppFailed) for outcome in outcomes.values()),
+                cancelled=sum(isinstance(outcome, AppCancelled) for outcome in outcomes.values()),
+                error=INTERRUPTED if self._interrupted else None,
+            )
+            # Recorded before any is told: nobody may be reading.
+            for event in (*cancelled.values(), completed):
+                self._note(event)
             with self._telling:
-                for outcome in cancelled.values():
-                    await self._emit(outcome)
-                await self._emit(
-                    RunCompleted(
-                        time=time.time(),
-                        exit_code=self._interrupted or exit_code(outcomes.values()),
-                        seconds=time.monotonic() - began,
-                        succeeded=sum(isinstance(outcome, AppCompleted) for outcome in outcomes.values()),
-                        failed=sum(isinstance(outcome, AppFailed) for outcome in outcomes.values()),
-                        cancelled=sum(isinstance(outcome, AppCancelled) for outcome in outcomes.values()),
-                        error=INTERRUPTED if self._interrupted else None,
-                    )
-                )
+                for event in (*cancelled.values(), completed):
+                    await self._tell(event)
         return outcomes
 
     def _hurry(self) -> None:
@@ -254,6 +258,14 @@ class Run:
             await self._emit(outcome)
 
     async def _emit(self, event: Event) -> None:
+        self._note(event)
+        await self._tell(event)
+
+    def _note(self, event: Event) -> None:
+        if self._record is not None:
+            self._record(event)
+
+    async def _tell(self, event: Event) -> None:
         try:
             self._events.send_nowait(event)
         except anyio.WouldBlock:

@@ -16,6 +16,9 @@ _INTERVAL = 0.25
 _WORTH_TELLING = 1024 * 1024
 """Bytes: a step that has moved fewer is told of only in a build that runs something."""
 
+_PUSHING = "pushing "
+"""How BuildKit's exporters begin what they do with a registry: `pushing layers`, `pushing manifest for ...`."""
+
 _State = tuple[str, int, int]
 """Activity, bytes so far, bytes in all."""
 
@@ -28,6 +31,7 @@ class _Step:
         self.told: _State | None = None
         self.told_at = 0.0
         self.told_of = {""}
+        self.pushes: dict[str, tuple[float, float]] = {}
 
     def take(self, status: VertexStatus) -> None:
         if status.completed:
@@ -36,6 +40,8 @@ class _Step:
             self.activities[status.id] = None
         if status.current > 0 or status.total > 0:
             self.transfers[status.id] = (max(0, status.current), max(0, status.total))
+        if status.id.startswith(_PUSHING) and status.began is not None and status.ended is not None:
+            self.pushes[status.id] = (status.began, status.ended)
 
     def state(self) -> _State:
         counts = self.transfers.values()
@@ -80,6 +86,18 @@ class Transfers:
         if activity in step.told_of and (step.told is None or self._clock() - step.told_at < _INTERVAL):
             return None
         return self._tell(vertex, name, step, state)
+
+    def sums(self, vertex: str) -> tuple[int, float]:
+        """What a step's transfers came to: bytes, and seconds in which it pushed. Asked before its `end`."""
+        step = self._steps.get(vertex)
+        if step is None:
+            return 0, 0.0
+        pushed, reached = 0.0, float("-inf")
+        for began, ended in sorted(step.pushes.values()):
+            # Several platforms are pushed at once.
+            pushed += max(0.0, ended - max(began, reached))
+            reached = max(reached, ended)
+        return step.state()[1], pushed
 
     def end(self, vertex: str, *, name: str) -> StepProgress | None:
         """What is left to tell of a step that has ended and was told of before."""

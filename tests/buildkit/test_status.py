@@ -85,8 +85,8 @@ def test_a_status_says_how_far_a_part_of_a_step_has_come() -> None:
     update = decode_status(message.SerializeToString())
 
     assert update.statuses == (
-        VertexStatus(vertex="v", id="sha256:l", current=5, total=9, completed=False),
-        VertexStatus(vertex="v", id="pushing layers", current=0, total=0, completed=True),
+        VertexStatus(vertex="v", id="sha256:l", current=5, total=9, completed=False, began=1.0),
+        VertexStatus(vertex="v", id="pushing layers", current=0, total=0, completed=True, ended=2.0),
     )
 
 
