@@ -50,6 +50,8 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     """The other languages that had something to say for themselves."""
     services: tuple["Service", ...] = ()
     """The apps of a Compose file, which are built one by one: the directory itself is none then."""
+    packages: tuple[str, ...] = ()
+    """Directories outside of the app that its build reads: POSIX paths from the monorepo's root."""
     warnings: tuple[str, ...] = ()
 
 
@@ -201,6 +203,8 @@ class AppBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     platforms: tuple[str, ...] = ()
     """For which the image is built; none: for the builder's own."""
     labels: Mapping[str, str] = {}
+    contexts: Mapping[str, str] = {}
+    """Named build contexts of a user's Dockerfile: what stands after FROM -> `docker-image://...`."""
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):

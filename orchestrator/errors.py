@@ -96,6 +96,12 @@ class ImageNotFoundError(FleetpacksError):
     kind = "image"
 
 
+class NeededAppError(FleetpacksError):
+    """An app was not built, because one whose image its build needs has none."""
+
+    kind = "needed"
+
+
 class RegistryError(FleetpacksError):
     """A registry refused a request for good: denied, unknown repository, bad answer."""
 

@@ -1,5 +1,6 @@
 """The values that pass between discovery, plan, engine and report. All frozen."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,11 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     detection: Detection
     settings: Settings
     depends_on: tuple[str, ...] = ()
+    """Names of the apps that it uses: their sources or their images."""
+    packages: tuple[str, ...] = ()
+    """Directories outside of its own that it uses and that are no apps: POSIX paths relative to the root."""
+    contexts: Mapping[str, str] = {}
+    """Named contexts of its Dockerfile that are images of other apps: the name after FROM -> the app's path."""
 
 
 class AppPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +36,7 @@ class AppPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The image's name without tag: `registry.example/team/api`; registry host always explicit."""
     tags: tuple[str, ...]
     reason: str
-    """Why this app is built: `requested`, `discovered`."""
+    """Why this app is built: `requested`, `discovered`, `needed by web`."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,3 +73,12 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     insecure: bool = False
     """Plain HTTP. Loopback hosts are tried over plain HTTP too, as Docker does."""
+
+
+class Runs(msgspec.Struct, frozen=True, kw_only=True):
+    """Where records of runs lie, and how many stay."""
+
+    directory: Path
+    keep: int
+    """0: none is made."""
+    days: int

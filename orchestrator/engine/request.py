@@ -72,6 +72,10 @@ def solve_request(
         attrs = {"filename": build.dockerfile_path}
     attrs |= {f"build-arg:{name}": value for name, value in build.args.items()}
     attrs |= {f"label:{name}": value for name, value in build.labels.items()}
+    if build.contexts:
+        # What a frontend that knows no named contexts must refuse, instead of looking for an image of that name.
+        attrs["frontend.caps"] = "moby.buildkit.frontend.contexts+forward"
+        attrs |= {f"context:{name}": place for name, place in build.contexts.items()}
     if build.target is not None:
         attrs["target"] = build.target
     if build.platforms:

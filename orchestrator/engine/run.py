@@ -1,12 +1,13 @@
 """One run: every app of a plan, built at once under a limit, published, each failing alone.
 
-`jobs` workers take apps in the plan's order. An app's failure is an outcome, not an exception; an exception out of
+`jobs` workers take apps in the plan's order, but for those that need the image of another: they wait until it is
+published, and fail at once when it has failed. An app's failure is an outcome, not an exception; an exception out of
 here is a defect of ours. Interruption and `--fail-fast` cancel one scope, which cancels the solves on the daemon, and
 whatever has no outcome by then is reported as cancelled: no app is ever left unsaid.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
@@ -30,6 +31,7 @@ from orchestrator.errors import (
     EXIT_TRANSIENT,
     FailedStep,
     FleetpacksError,
+    NeededAppError,
     ProtocolError,
     TransientError,
 )
@@ -45,6 +47,7 @@ from orchestrator.events import (
     RunStarted,
 )
 from orchestrator.model import AppPlan, Plan
+from orchestrator.schedule.order import GiveUp, Start, decide
 
 Outcome = AppCompleted | AppFailed | AppCancelled
 Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
@@ -120,6 +123,14 @@ class Run:
         self._interrupted = 0
         self._reason: Literal["interrupted", "fail-fast"] = "interrupted"
         self._outcomes: dict[str, Outcome] = {}
+        self._plans = {app.app.name: app for app in plan.apps}
+        self._images = _images(plan)
+        self._needs = {name: tuple(contexts.values()) for name, contexts in self._images.items()}
+        self._waiting = dict.fromkeys(self._plans)
+        self._running: set[str] = set()
+        self._succeeded: set[str] = set()
+        self._failed: set[str] = set()
+        self._ended = anyio.Event()
 
     def interrupt(self, exit_code: int) -> None:
         """Cancel what is running, and start nothing more. `execute` then returns soon.
@@ -143,11 +154,10 @@ class Run:
             await self._emit(RunStarted(time=time.time(), apps=names, builder=self._solver.address, jobs=self._jobs))
             for warning in self._warnings:
                 await self._emit(AppWarning(time=time.time(), app=None, message=warning))
-            queue = iter(self._plan.apps)
             with self._scope:
                 async with anyio.create_task_group() as workers:
                     for _ in range(min(self._jobs, len(names))):
-                        workers.start_soon(self._work, queue)
+                        workers.start_soon(self._work)
             cancelled = {
                 name: AppCancelled(time=time.time(), app=name, reason=self._reason)
                 for name in names
@@ -166,27 +176,70 @@ class Run:
                 cancelled=sum(isinstance(outcome, AppCancelled) for outcome in outcomes.values()),
                 error=INTERRUPTED if self._interrupted else None,
             )
+            last: tuple[Event, ...] = (*cancelled.values(), completed)
             # Recorded before any is told: nobody may be reading.
-            for event in (*cancelled.values(), completed):
+            for event in last:
                 self._note(event)
             with self._telling:
-                for event in (*cancelled.values(), completed):
+                for event in last:
                     await self._tell(event)
         return outcomes
 
     def _hurry(self) -> None:
         self._telling.deadline = anyio.current_time() + _TELLING_SECONDS
 
-    async def _work(self, queue: Iterator[AppPlan]) -> None:
-        for plan in queue:
-            # An event that finds room takes no turn: a cancellation would not be noticed before the next solve.
-            if self._scope.cancel_called:
-                return
-            outcome = await self._build(plan)
+    async def _work(self) -> None:
+        # An event that finds room takes no turn: a cancellation would not be noticed before the next solve.
+        while self._waiting and not self._scope.cancel_called:
+            told = self._decide()
+            if told is None:
+                await self._ended.wait()
+                continue
+            del self._waiting[told.app]
+            if isinstance(told, GiveUp):
+                outcome: AppCompleted | AppFailed = self._given_up(told)
+            else:
+                self._running.add(told.app)
+                try:
+                    outcome = await self._build(self._with_images(self._plans[told.app]))
+                finally:
+                    self._running.discard(told.app)
             await self._settle(outcome)
             if isinstance(outcome, AppFailed) and self._fail_fast and not self._scope.cancel_called:
                 self._reason = "fail-fast"
                 self._scope.cancel()
+
+    def _decide(self) -> Start | GiveUp | None:
+        return decide(self._waiting, self._needs, running=self._running, succeeded=self._succeeded, failed=self._failed)
+
+    def _given_up(self, told: GiveUp) -> AppFailed:
+        because = self._outcomes[told.because]
+        failed = isinstance(because, AppFailed) and because.kind != NeededAppError.kind
+        error = NeededAppError(
+            f"not built: it needs {told.because}, which {'failed' if failed else 'was not built'}",
+            hint=f"See why {told.because} has no image.",
+        )
+        return AppFailed(
+            time=time.time(),
+            app=told.app,
+            kind=error.kind,
+            message=error.message,
+            hint=error.hint,
+            transient=isinstance(because, AppFailed) and because.transient,
+            seconds=0.0,
+        )
+
+    def _with_images(self, plan: AppPlan) -> AppPlan:
+        """The plan with the images that it needs, by their digests."""
+        images = {
+            context: f"docker-image://{self._plans[app].repository}@{outcome.digest}"
+            for context, app in self._images.get(plan.app.name, {}).items()
+            if isinstance(outcome := self._outcomes[app], AppCompleted)
+        }
+        if not images:
+            return plan
+        build = msgspec.structs.replace(plan.build, contexts={**plan.build.contexts, **images})
+        return msgspec.structs.replace(plan, build=build)
 
     async def _build(self, plan: AppPlan) -> AppCompleted | AppFailed:
         began = time.monotonic()
@@ -254,6 +307,9 @@ class Run:
     async def _settle(self, outcome: Outcome) -> None:
         # Recorded before it is told: an outcome is a fact even when the telling is cancelled.
         self._outcomes[outcome.app] = outcome
+        (self._succeeded if isinstance(outcome, AppCompleted) else self._failed).add(outcome.app)
+        self._ended.set()
+        self._ended = anyio.Event()
         with anyio.move_on_after(_TELLING_SECONDS, shield=True):
             await self._emit(outcome)
 
@@ -270,6 +326,16 @@ class Run:
             self._events.send_nowait(event)
         except anyio.WouldBlock:
             await self._events.send(event)
+
+
+def _images(plan: Plan) -> Mapping[str, Mapping[str, str]]:
+    """App -> the named contexts of its build -> the apps whose images they are."""
+    names = {app.app.path: app.app.name for app in plan.apps}
+    return {
+        app.app.name: {context: names[path] for context, path in app.app.contexts.items()}
+        for app in plan.apps
+        if app.app.contexts
+    }
 
 
 def _makes_image(request: SolveRequest) -> bool:

@@ -136,3 +136,14 @@ def test_a_service_is_built_with_its_arguments_labels_target_and_platforms() -> 
     assert attrs["build-arg:MODE"] == "fast"
     assert attrs["label:team"] == "shop"
     assert (attrs["target"], attrs["platform"]) == ("web", "linux/amd64,linux/arm64")
+
+
+def test_named_contexts_are_asked_of_a_frontend_that_knows_them() -> None:
+    place = "docker-image://registry.example/base@sha256:" + "0" * 64
+    standing = msgspec.structs.replace(_OWN, build=msgspec.structs.replace(_OWN.build, contexts={"base": place}))
+
+    attrs = request_of(standing).attrs
+
+    assert attrs["context:base"] == place
+    assert attrs["frontend.caps"] == "moby.buildkit.frontend.contexts+forward"
+    assert "frontend.caps" not in request_of(_OWN).attrs
