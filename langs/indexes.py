@@ -101,7 +101,7 @@ _ALL: Final = (
     Index(
         name="pypi",
         content=_plain,
-        variables=dict.fromkeys(("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "PIPENV_PYPI_MIRROR")),
+        variables=dict.fromkeys(("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "PIPENV_PYPI_MIRROR", "PDM_PYPI_URL")),
     ),
     Index(name="go", content=_plain, variables={"GOPROXY": None}),
     Index(name="maven", content=_maven, variables={"MAVEN_ARGS": f"--settings=/run/secrets/{_PREFIX}maven"}),

@@ -24,6 +24,8 @@ class Installer(msgspec.Struct, frozen=True, kw_only=True):
     """One package manager."""
 
     name: str
+    extra: str = ""
+    """The part of its own distribution that is installed with it: `[locked]`."""
     version: str
     """The release that installs, where the lockfile names no other."""
     manifests: tuple[str, ...]
@@ -37,8 +39,11 @@ class Installer(msgspec.Struct, frozen=True, kw_only=True):
     """Installs them without one."""
     project: str
     """Installs the project itself, after its dependencies."""
+    ignored: tuple[str, ...] = ()
+    """What it leaves in a directory that nobody else needs."""
 
 
+_PDM: Final = "pdm install --check --frozen-lockfile --prod --no-editable"
 _UV: Final = 'uv sync --frozen --no-dev --python "$(command -v python)"'
 
 INSTALLERS: Final[Mapping[str, Installer]] = {
@@ -63,6 +68,23 @@ INSTALLERS: Final[Mapping[str, Installer]] = {
             locked="poetry install --only main --no-root",
             unlocked="poetry install --only main --no-root",
             project="poetry install --only-root",
+        ),
+        Installer(
+            name="pdm",
+            # Without it, a newer release of something that PDM depends on may break it.
+            extra="[locked]",
+            version="2.29.3",
+            manifests=("pdm.lock", "pyproject.toml", "pdm.toml"),
+            cache="/root/.cache/pdm",
+            environment=(
+                f"VIRTUAL_ENV={ENVIRONMENT}",
+                *("PDM_CHECK_UPDATE=false", "PDM_IGNORE_SAVED_PYTHON=true", "PDM_USE_VENV=true"),
+            ),
+            # Hooks are the app's own commands: they may read what is not there yet.
+            locked=f"{_PDM} --no-self --skip=:all",
+            unlocked=f"{_PDM} --no-self --skip=:all",
+            project=_PDM,
+            ignored=("**/.pdm-build", "**/.pdm-python", "**/__pypackages__"),
         ),
         Installer(
             name="pipenv",

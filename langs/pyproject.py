@@ -1,6 +1,7 @@
 """pyproject.toml: the parts of it that decide something, checked."""
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import Final, cast
 
@@ -11,6 +12,7 @@ from langs.files import AppFiles, once
 from langs.requirements import beneath, canonical
 
 FILE: Final = "pyproject.toml"
+_BESIDE: Final = r"@\s*file:///\$\{PROJECT_ROOT\}/([^\s;#]*)"
 
 
 class _Table(msgspec.Struct, rename="kebab"):
@@ -38,7 +40,13 @@ class _Poetry(msgspec.Struct, rename="kebab"):
     package_mode: bool = True
 
 
+class _Pdm(msgspec.Struct, rename="kebab"):
+    distribution: bool | None = None
+    scripts: dict[str, object] = {}
+
+
 class _Tool(msgspec.Struct):
+    pdm: _Pdm = msgspec.field(default_factory=_Pdm)
     uv: _Uv = msgspec.field(default_factory=_Uv)
     poetry: _Poetry = msgspec.field(default_factory=_Poetry)
 
@@ -62,6 +70,10 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     names: frozenset[str] = frozenset()
     """Canonical names of the packages required, those in Poetry's table included."""
     scripts: Mapping[str, str] = {}
+    commands: Mapping[str, str] = {}
+    """The command lines that `pdm run NAME` stands for."""
+    distribution: bool | None = None
+    """Whether PDM installs the project itself, where it says so."""
     package: bool = False
     """Whether the project itself is installed: it has a build system, and uv is not told otherwise."""
     workspace: bool = False
@@ -93,11 +105,11 @@ def read(files: AppFiles) -> Project | None:
     raw = documents.toml_as(content, _Raw, FILE)
     project = raw.project or _Table()
     named = requirements.named(project.dependencies, file=FILE, key="project.dependencies")
-    uv, poetry = raw.tool.uv, raw.tool.poetry
+    uv, poetry, pdm = raw.tool.uv, raw.tool.poetry, raw.tool.pdm
     wanted = poetry.dependencies or {}
     sources = [entry for value in uv.sources.values() for entry in (value if isinstance(value, list) else [value])]
     paths = [beneath(FILE, entry.path) for entry in sources if entry.path is not None]
-    paths += [beneath(FILE, path) for path in _paths(wanted)]
+    paths += [beneath(FILE, path) for path in (*_paths(wanted), *_beside(project.dependencies))]
     return Project(
         name=project.name or (poetry.name if isinstance(poetry.name, str) else None),
         requires_python=project.requires_python,
@@ -105,6 +117,8 @@ def read(files: AppFiles) -> Project | None:
         dependencies=tuple(project.dependencies),
         names=named | _poetry_names(wanted),
         scripts={**dict.fromkeys(poetry.scripts, ""), **project.scripts},
+        commands={name: command for name, said in pdm.scripts.items() if (command := _command(said)) is not None},
+        distribution=pdm.distribution,
         package=raw.build_system is not None and uv.package is not False,
         workspace=uv.workspace is not None,
         local=bool(paths) or uv.workspace is not None or any(entry.workspace for entry in sources),
@@ -127,6 +141,17 @@ def _poetry_names(wanted: Mapping[str, object]) -> frozenset[str]:
     if isinstance(extras, list) and any(extra in requirements.BUNDLES for extra in cast("list[object]", extras)):
         found.add("uvicorn")
     return frozenset(found)
+
+
+def _beside(dependencies: list[str]) -> list[str]:
+    """Where the projects lie that are named relative to this one: `money @ file:///${PROJECT_ROOT}/money`."""
+    return [found[1] for text in dependencies if (found := re.search(_BESIDE, text))]
+
+
+def _command(said: object) -> str | None:
+    """The command line of a script of PDM: the text itself, or that under `cmd` or `shell`."""
+    text = _key(said, "cmd") or _key(said, "shell") or said
+    return text if isinstance(text, str) else None
 
 
 def _paths(wanted: Mapping[str, object]) -> list[str]:

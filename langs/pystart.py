@@ -2,13 +2,14 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from langs import base, wsgi
+from langs import base, commands, wsgi
 from langs.model import Process
-from langs.pyproject import Project
+from langs.pyproject import FILE, Project
 from langs.requirements import Requirements
 
 _SERVER_NAMES: Final = frozenset({"serve", "server", "start", "web"})
@@ -71,13 +72,17 @@ def default(found: Found) -> Start:
     return Start(command=script(found.project) if found.project and found.package else None)
 
 
-def direct(start: base.Start) -> base.Start:
+def direct(start: base.Start, scripts: Mapping[str, str]) -> base.Start:
     """The same start with programs in place of `poetry run PROGRAM` and its like.
 
     Package managers stay in the build image; the environment's programs are on PATH in the runtime image.
+
+    Args:
+        start: as it was said.
+        scripts: the command lines which names behind `run` stand for.
     """
-    processes = tuple(Process(name=each.name, command=_direct(each.command)) for each in start.processes)
-    return base.Start(command=_direct(start.command), processes=processes)
+    processes = tuple(Process(name=each.name, command=_direct(each.command, scripts)) for each in start.processes)
+    return base.Start(command=_direct(start.command, scripts), processes=processes)
 
 
 def script(project: Project) -> str | None:
@@ -85,9 +90,11 @@ def script(project: Project) -> str | None:
     return next((name for name in project.scripts if name in _SERVER_NAMES), None)
 
 
-def _direct(command: str) -> str:
+def _direct(command: str, scripts: Mapping[str, str]) -> str:
     def replaced(match: re.Match[str]) -> str:
         program = match["program"]
+        if program in scripts:
+            return match["before"] + commands.check(scripts[program], key=f"tool.pdm.scripts.{program}", file=FILE)
         return match["before"] + (f"python {program}" if program.endswith(".py") else program)
 
     return re.sub(_RUN, replaced, command) if " run " in command else command

@@ -9,6 +9,7 @@ from typing import Final
 from langs import (
     base,
     commands,
+    django,
     pipfile,
     procfile,
     pyinstall,
@@ -73,11 +74,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """A build image that installs, a slim runtime image with the environment and the sources.
 
     Raises:
-        LangError: PDM, which is not supported, files outside of the app, no start command.
+        LangError: files outside of the app, no start command.
     """
     found = _find(files)
-    if found.manager == "pdm":
-        raise base.unsupported(found.manager, found.manager_file)
     if found.manager_file == pyproject.FILE and found.project and found.project.sources:
         # An index may know another package by the same name, and anybody may publish one.
         raise LangError(
@@ -88,7 +87,10 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         )
     version, warnings = pyversion.resolve(files, settings, found.project)
     default = pystart.default(found)
-    start = pystart.direct(base.start(settings, procfile.read(files), default.command))
+    scripted = found.project if found.manager == "pdm" else None
+    start = pystart.direct(
+        base.start(settings, procfile.read(files), default.command), scripted.commands if scripted else {}
+    )
     if default.warning and start.command == default.command:
         warnings += (default.warning,)
     ignored = next((file for _, file in _LOCKS if found.manager == "pip" and files.exists(file)), None)
@@ -99,6 +101,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         warnings += () if pinned else ("there is no lockfile: the versions installed may differ from build to build",)
     builder = base.image(settings, "python", version.value)
     runtime = base.image(settings, "python", f"{version.value}-slim")
+    wsgi_file = found.application.file if found.application else None
+    static = django.static(files, settings, wsgi_file) if found.django else django.Static()
+    warnings += (static.warning,) if static.warning else ()
     installer = pyinstall.INSTALLERS.get(found.manager or "")
     mount = _mount(settings, installer)
     project, application = found.project, found.application
@@ -121,6 +126,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "sources_first": found.local,
             "in_place": found.local or found.package,
             "mount": mount,
+            "static": static,
             "streamlit": "streamlit" in found.names,
             "gunicorn": "gunicorn" in found.names or commands.program(start.command) == "gunicorn",
             "source_directory": application.directory if application else "",
@@ -136,6 +142,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         dockerfile=text,
         start=start,
         cache=(mount,) if found.manager else (),
+        ignored=installer.ignored if installer else (),
         warnings=warnings,
     )
 
@@ -190,6 +197,8 @@ def _is_package(files: AppFiles, project: Project | None, manager: str | None, m
     if manager == "poetry":
         # A flat project is importable where it stands, and Poetry refuses to install one without a package.
         return project.poetry_package and bool(project.scripts or files.has_directory("src"))
+    if manager == "pdm" and project.distribution is not None:
+        return project.distribution
     return project.package
 
 

@@ -126,14 +126,14 @@ def _application(tree: ast.Module, file: str, module: str, directory: str) -> Ap
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             name = target.id if isinstance(target, ast.Name) else None
-            made = _called(node.value)
+            made = called(node.value)
         if name and name.isascii() and made in _ASGI | _WSGI:
             return Application(
                 file=file, module=module, name=name, directory=directory, asgi=made in _ASGI, factory=False
             )
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name in _FACTORIES and _needs_nothing(node):
-            calls = {_called(inner) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
+            calls = {called(inner) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
             if calls & (_ASGI | _WSGI):
                 asgi = not calls & _WSGI
                 return Application(
@@ -142,7 +142,8 @@ def _application(tree: ast.Module, file: str, module: str, directory: str) -> Ap
     return None
 
 
-def _called(call: ast.Call) -> str:
+def called(call: ast.Call) -> str:
+    """The last part of the name of what is called; nothing where that has none."""
     function = call.func
     return (
         function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
