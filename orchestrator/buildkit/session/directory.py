@@ -130,7 +130,17 @@ def _entry(item: os.DirEntry[str], directory: int, prefix: str) -> Entry | None:
     size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
     several = status.st_nlink > 1 and stat.S_ISREG(status.st_mode)
     inode = (status.st_dev, status.st_ino) if several else None
-    return Entry(item.name, mode, size, status.st_mtime_ns, link, device, inode, _xattrs(item.name, directory, prefix))
+    return Entry(
+        item.name,
+        mode,
+        size,
+        status.st_mtime_ns,
+        link,
+        device,
+        inode,
+        _xattrs(item.name, directory, prefix),
+        (status.st_dev, status.st_ino, status.st_ctime_ns),
+    )
 
 
 def _xattrs(name: str, directory: int, prefix: str) -> Mapping[str, bytes]:

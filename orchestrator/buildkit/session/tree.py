@@ -64,6 +64,9 @@ class Entry(NamedTuple):
     inode: tuple[int, int] | None = None
     """Device and inode number of a file that has more names than this one."""
     xattrs: Mapping[str, bytes] = NO_XATTRS
+    identity: tuple[int, int, int] = (0, 0, 0)
+    """Device, inode number and time of the last change of either content or attributes, in nanoseconds: of a file of
+    this machine, for whoever keeps what he has read. Nobody is sent it."""
 
 
 class File(Protocol):

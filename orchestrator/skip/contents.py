@@ -1,0 +1,157 @@
+"""The content of a build context as one digest, without reading again what has not changed.
+
+What was read is kept by path with device, inode, size, and both times: when all of these are the same, so is the
+content. Only what was at rest when it was read is kept: a file changed in the same tick of the clock as it was read
+would have the same times with another content (git calls this racy). A kept file that is damaged or of another format
+counts as none.
+
+What is hashed is what BuildKit compares: type, permissions, content, targets of links, extended attributes. Times and
+owners are not; a context's files belong to root for the daemon.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from orchestrator import atomic
+from orchestrator.buildkit.context import Context, Entry, is_file
+
+_FORMAT = 1
+_PIECE = 1 << 20
+_REST_NS = 2_000_000_000
+"""Longer than a tick of any file system's clock: FAT's is 2 s."""
+_KEPT_SECONDS = 30 * 86_400
+
+Stamp = tuple[int, int, int, int, int]
+"""Device, inode, size, modification and change time (both in nanoseconds)."""
+
+
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """A context at one moment."""
+
+    digest: str
+    """Of what a build sees of it: 64 hexadecimal digits."""
+    state: bytes
+    """Of all stamps: another one means that something was touched."""
+    files: int
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    root: str
+    files: dict[bytes, tuple[int, int, int, int, int, bytes]]
+
+
+class Contents:
+    """Reads contexts, and keeps what it has read in a directory.
+
+    Synchronous, for worker threads; two of them may read different contexts at the same time.
+
+    Args:
+        directory: the operator's cache. What lies in it is trusted: it decides what is built.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def read(self, root: Path, ignore: str) -> Read:
+        """Hash a context.
+
+        Args:
+            root: its directory.
+            ignore: the text of the `.dockerignore` that counts.
+
+        Raises:
+            ContextError: something that is sent cannot be read.
+        """
+        kept = self._load(root)
+        files: dict[bytes, tuple[int, int, int, int, int, bytes]] = {}
+        whole, state = hashlib.sha256(), hashlib.sha256()
+        count = 0
+        with Context(root, ignore) as context:
+            for path, entry in context.entries():
+                name = os.fsencode(path)
+                stamp = _stamp(entry)
+                content = b""
+                if is_file(entry):
+                    count += 1
+                    before = kept.get(name)
+                    if before is not None and before[:5] == stamp:
+                        content = before[5]
+                        files[name] = before
+                    else:
+                        began = time.time_ns()
+                        content = _hash(context, path, entry)
+                        if max(entry.mtime, entry.identity[2]) + _REST_NS < began:
+                            files[name] = (*stamp, content)
+                whole.update(_line(name, entry, content))
+                state.update(repr((name, entry.mode, entry.link, stamp)).encode())
+        if files != kept:
+            self._save(root, files)
+        return Read(digest=whole.hexdigest(), state=state.digest(), files=count)
+
+    def state(self, root: Path, ignore: str) -> bytes:
+        """What `read` would call the state now, without reading any file.
+
+        Raises:
+            ContextError: something that is sent cannot be seen.
+        """
+        state = hashlib.sha256()
+        with Context(root, ignore) as context:
+            for path, entry in context.entries():
+                state.update(repr((os.fsencode(path), entry.mode, entry.link, _stamp(entry))).encode())
+        return state.digest()
+
+    def sweep(self) -> None:
+        """Remove what has not been used for 30 days."""
+        with suppress(OSError), os.scandir(self._directory) as found:
+            for item in found:
+                with suppress(OSError):
+                    if item.stat(follow_symlinks=False).st_mtime < time.time() - _KEPT_SECONDS:
+                        os.unlink(item.path)  # noqa: PTH108 -- as it comes from scandir
+
+    def _file(self, root: Path) -> Path:
+        return self._directory / hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
+
+    def _load(self, root: Path) -> Mapping[bytes, tuple[int, int, int, int, int, bytes]]:
+        try:
+            kept = msgspec.msgpack.decode(self._file(root).read_bytes(), type=_Kept)
+        except (OSError, msgspec.DecodeError):
+            return {}
+        return kept.files if kept.format == _FORMAT and kept.root == _name(root) else {}
+
+    def _save(self, root: Path, files: dict[bytes, tuple[int, int, int, int, int, bytes]]) -> None:
+        # Where nothing can be kept, nothing is.
+        with suppress(OSError):
+            atomic.write(self._file(root), msgspec.msgpack.encode(_Kept(_FORMAT, _name(root), files)))
+
+
+def _name(root: Path) -> str:
+    return os.fsencode(root).decode("utf-8", "backslashreplace")
+
+
+def _stamp(entry: Entry) -> Stamp:
+    device, inode, changed = entry.identity
+    return device, inode, entry.size, entry.mtime, changed
+
+
+def _hash(context: Context, path: str, entry: Entry) -> bytes:
+    digest = hashlib.sha256()
+    file = context.open(path, entry.size)
+    try:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    finally:
+        file.close()
+    return digest.digest()
+
+
+def _line(name: bytes, entry: Entry, content: bytes) -> bytes:
+    xattrs = sorted(entry.xattrs.items())
+    # Every part is of a type whose text says where it ends.
+    return repr((name, entry.mode, os.fsencode(entry.link), entry.device, xattrs, content)).encode()

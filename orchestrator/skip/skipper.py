@@ -1,0 +1,171 @@
+"""Skipping: the record of an app's inputs is a tag on its image, `<repository>:fp-<digest>`.
+
+Found, the same manifest is put under the app's tags: two requests, no build, and nothing added to the image. A record
+vouches within one trust scope only: a pull request's builds can never satisfy those of the main branch, which reads no
+scope but its own. Whatever cannot be told means a build, and is said.
+"""
+
+import time
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from orchestrator.engine.publish import Published
+from orchestrator.engine.skipping import Changed, Unchanged
+from orchestrator.errors import FleetpacksError, ImageNotFoundError
+from orchestrator.model import AppPlan
+from orchestrator.plan.images import images
+from orchestrator.registry.manifest import Manifest
+from orchestrator.registry.reference import Reference, parse
+from orchestrator.skip.bases import BaseImages, UnknownBaseError
+from orchestrator.skip.contents import Contents, Read
+from orchestrator.skip.inputs import Inputs, inputs, window
+from orchestrator.skip.memory import Memory, Remembered
+
+_HASHED_AT_ONCE = 4
+_MOST_NAMED = 3
+
+
+class Store(Protocol):
+    """The part of a registry client that this needs."""
+
+    async def get_manifest(self, reference: Reference) -> Manifest:
+        """Fetch a manifest, its digest verified."""
+        ...
+
+    async def put_manifest(self, reference: Reference, manifest: Manifest) -> None:
+        """Store a manifest under a tag."""
+        ...
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose records count, and how long."""
+
+    scope: str
+    """The run's own, under which it records."""
+    trusted: tuple[str, ...] = ()
+    """Further scopes whose records count."""
+    max_age: float
+    """In seconds."""
+    platform: str
+    """The builder's own."""
+    revision: str | None = None
+    """The source's, for whoever reads the next run's reasons."""
+
+
+class RegistrySkipper:
+    """Skips what a registry has.
+
+    Args:
+        store: the registry.
+        bases: knows the digests of base images.
+        contents: hashes files.
+        memory: what was built last, for reasons.
+        policy: whose records count.
+    """
+
+    def __init__(self, store: Store, *, bases: BaseImages, contents: Contents, memory: Memory, policy: Policy) -> None:
+        self._store = store
+        self._bases = bases
+        self._contents = contents
+        self._memory = memory
+        self._policy = policy
+        self._hashing = anyio.CapacityLimiter(_HASHED_AT_ONCE)
+        self._looked: dict[str, tuple[Read, Inputs]] = {}
+
+    async def look(self, plan: AppPlan) -> Unchanged | Changed:
+        """Whether an app has to be built; if not, it is published when this returns."""
+        path = plan.app.path
+        try:
+            parts = await self._parts(plan)
+        except (FleetpacksError, UnknownBaseError) as error:
+            return Changed(reason=error.message if isinstance(error, FleetpacksError) else str(error))
+        own, *trusted = parts
+        self._looked[path] = own
+        before = self._memory.recall(path)
+        for _, each in (own, *trusted):
+            reference = parse(f"{plan.repository}:{each.tag}")
+            try:
+                manifest = await self._store.get_manifest(reference)
+                references = tuple(parse(f"{plan.repository}:{tag}") for tag in plan.tags)
+                for target in references:
+                    await self._store.put_manifest(target, manifest)
+            except ImageNotFoundError:
+                continue
+            except FleetpacksError as error:
+                return Changed(reason=f"its record cannot be used: {error.message}", record=own[1].tag)
+            known = before is not None and before.digest == manifest.digest
+            return Unchanged(
+                published=Published(digest=manifest.digest, references=tuple(map(str, references))),
+                revision=before.revision if before and known else None,
+            )
+        return Changed(reason=_reason(own[1], before), record=own[1].tag)
+
+    async def built(self, plan: AppPlan, published: Published) -> None:
+        """Remember what was built."""
+        looked = self._looked.get(plan.app.path)
+        if looked is not None:
+            self._memory.remember(
+                plan.app.path,
+                Remembered(parts=looked[1].parts, digest=published.digest, revision=self._policy.revision),
+            )
+
+    async def is_as_it_was(self, plan: AppPlan) -> bool:
+        """Whether the files are the ones that were looked at."""
+        looked = self._looked.get(plan.app.path)
+        if looked is None:
+            return False
+        try:
+            state = await anyio.to_thread.run_sync(
+                lambda: self._contents.state(plan.app.directory, _ignore(plan)), limiter=self._hashing
+            )
+        except FleetpacksError:
+            return False
+        return state == looked[0].state
+
+    async def _parts(self, plan: AppPlan) -> tuple[tuple[Read, Inputs], ...]:
+        """What the app is made of, in the run's own scope and in those that it trusts."""
+        stands_on = images(plan.build.dockerfile, plan.build.args)
+        if stands_on.unknown:
+            raise UnknownBaseError(f"its Dockerfile's {stands_on.unknown[0]!r} is known to the builder alone")
+        read = await anyio.to_thread.run_sync(
+            lambda: self._contents.read(plan.app.directory, _ignore(plan)), limiter=self._hashing
+        )
+        bases = await self._bases.digests(stands_on.names)
+        number = window(plan.app.path, now=time.time(), longest=self._policy.max_age)
+        return tuple(
+            (
+                read,
+                inputs(
+                    plan, files=read.digest, bases=bases, platform=self._policy.platform, scope=scope, window=number
+                ),
+            )
+            for scope in (self._policy.scope, *self._policy.trusted)
+        )
+
+
+def _ignore(plan: AppPlan) -> str:
+    """The text of the `.dockerignore` that counts, in the order in which the daemon looks for it."""
+    if plan.build.dockerignore is not None:
+        return plan.build.dockerignore
+    names = [f"{plan.build.dockerfile_path}.dockerignore"] if plan.build.dockerfile_path else []
+    for name in (*names, ".dockerignore"):
+        file = Path(plan.app.directory, name)
+        if file.is_file() and file.resolve().is_relative_to(plan.app.directory.resolve()):
+            return file.read_text(encoding="utf-8", errors="surrogateescape")
+    return ""
+
+
+def _reason(now: Inputs, before: Remembered | None) -> str:
+    if before is None:
+        return "no image of these inputs is recorded"
+    changed = now.changed(before.parts)
+    if not changed:
+        return "its record is gone"
+    if changed == ("age",):
+        return "its image has reached the age at which it is built anew"
+    more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+    return f"changed: {', '.join(changed[:_MOST_NAMED])}{more}"
