@@ -95,6 +95,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._apps: dict[tuple[Path, Path | None], AppFiles] = {}
+        self._known: dict[Path | None, dict[str, AppFiles]] = {}
 
     def detect(self, root: Path, settings: Settings, *, within: Path | None = None) -> Detection | None:
         """See `detect`. What an app's directory holds is kept for `build`.
@@ -104,7 +105,7 @@ class Reader:
         """
         from langs import choice, files  # noqa: PLC0415  (as above)
 
-        app = files.AppFiles(root, within)
+        app = files.opened(root, within, self._neighbours(within))
         detection = choice.detect(app, settings)
         if detection is not None and detection.is_app:
             self._apps[root, within] = app
@@ -120,5 +121,9 @@ class Reader:
         """
         from langs import choice, files  # noqa: PLC0415  (as above)
 
-        app = self._apps.get((root, within)) or files.AppFiles(root, within)
+        app = self._apps.get((root, within)) or files.opened(root, within, self._neighbours(within))
         return choice.build(app, settings, detection)
+
+    def _neighbours(self, within: Path | None) -> "dict[str, AppFiles] | None":
+        """The directories of one monorepo that were looked at: a workspace's manifests are read for all its apps."""
+        return None if within is None else self._known.setdefault(within, {})

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from langs import commands, hardened, indexes, procfile, render
+from langs import commands, hardened, indexes, procfile, render, workspace
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, CacheMount, Detection, Process, Settings, Version
@@ -264,13 +264,15 @@ def common(settings: Settings, asks: tuple[str, ...]) -> Mapping[str, object]:
     }
 
 
-def dockerignore(files: AppFiles, *extra: str) -> str:
+def dockerignore(files: AppFiles, *extra: str, place: workspace.Place | None = None) -> str:
     """The ignore rules of a generated build: ours, then the user's own, which may take ours back.
 
     Raises:
         LangError: the user's file cannot be read.
     """
     own = files.read_text(".dockerignore")
+    if place is not None:
+        return "\n".join(workspace.ignore_rules(place, (*IGNORED, *extra), own)) + "\n"
     return "\n".join((*IGNORED, *extra, *([own.strip("\n")] if own else []))) + "\n"
 
 
@@ -287,6 +289,7 @@ def generated(
     ignored: tuple[str, ...] = (),
     warnings: tuple[str, ...] = (),
     runtime_version: Version | None = None,
+    place: workspace.Place | None = None,
 ) -> AppBuild:
     """The end of a language's `build`: a generated Dockerfile with what is said of every app alike.
 
@@ -302,6 +305,7 @@ def generated(
         ignored: what else than `IGNORED` is left out of the context.
         warnings: what the app's owner should know.
         runtime_version: of what the language runs on, where that has a version of its own.
+        place: where the app stands in what is built together with it; None when that is the app alone.
 
     Raises:
         LangError: the user's .dockerignore cannot be read.
@@ -313,7 +317,8 @@ def generated(
         package_manager=package_manager,
         dockerfile=dockerfile,
         dockerfile_path=None,
-        dockerignore=dockerignore(files, *ignored),
+        dockerignore=dockerignore(files, *ignored, place=place),
+        context=place.context if place else ".",
         start_command=start.command,
         processes=start.processes,
         port=settings.port,

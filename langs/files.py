@@ -66,15 +66,18 @@ class AppFiles:
     Args:
         root: the app's directory. A symlink to it is resolved: the caller chose it.
         within: the monorepo's root, where it is known: what lies between it and the app can be asked, too.
+        known: those of the monorepo's directories that were asked for before, by their paths; `near` adds to it.
 
     Raises:
         LangError: `root` is not a directory that can be read.
     """
 
-    def __init__(self, root: Path, within: Path | None = None) -> None:
+    def __init__(self, root: Path, within: Path | None = None, *, known: "dict[str, AppFiles] | None" = None) -> None:
         self._root = os.path.realpath(root)
         self.root = Path(self._root)
         self._within = self.root if within is None else Path(os.path.realpath(within))
+        self._known: dict[str, AppFiles] = {} if known is None else known
+        self._known.setdefault(self._root, self)
         self._entries: dict[str, Mapping[str, Kind] | None] = {}
         self._texts: dict[str, str | None] = {}
         self._made: dict[object, object] = {}
@@ -87,10 +90,19 @@ class AppFiles:
         if not self.root.is_relative_to(self._within):
             return ()
         depth = len(self.root.relative_to(self._within).parts)
-        return tuple(AppFiles(directory) for directory in self.root.parents[:depth])
+        return tuple(self._of(str(directory)) for directory in self.root.parents[:depth])
+
+    @cached_property
+    def path(self) -> str:
+        """The app's directory as a POSIX path from the monorepo's root; `.` where that is not known, or is this."""
+        return self.root.relative_to(self._within).as_posix() if self.root.is_relative_to(self._within) else "."
+
+    def _of(self, directory: str) -> "AppFiles":
+        """The files of a resolved directory of the monorepo, which are the same for all who ask."""
+        return self._known.get(directory) or AppFiles(Path(directory), self._within, known=self._known)
 
     def at(self, path: str) -> "AppFiles":
-        """The files of a directory beside or above the app, inside of the monorepo.
+        """The files of a directory below, beside or above the app, inside of the monorepo.
 
         Args:
             path: relative to the app's directory; `..` may stand in it.
@@ -98,12 +110,16 @@ class AppFiles:
         Raises:
             LangError: it leaves the monorepo, or is no directory that can be read.
         """
-        directory = Path(os.path.realpath(self.root / path))
-        if not directory.is_relative_to(self._within):
+        directory = os.path.realpath(f"{self._root}/{path}")
+        if not Path(directory).is_relative_to(self._within):
             raise LangError(
                 "leads out of the repository", file=path, hint="Links are followed within the repository only."
             )
-        return AppFiles(directory, self._within)
+        return self._of(directory)
+
+    def below_at(self, path: str) -> "AppFiles":
+        """The files of one of `directories`: real ones, through no link."""
+        return self._of(f"{self._root}/{path}")
 
     @cached_property
     def listing(self) -> tuple[str, ...]:
@@ -178,6 +194,23 @@ class AppFiles:
             else:
                 below = self._scan(directory, MAX_ENTRIES)[1]
                 yield from (path for path in below if fnmatch.fnmatchcase(path.rpartition("/")[2], pattern))
+
+    def directories(self, pattern: str) -> tuple[str, ...]:
+        """The directories whose whole path matches `pattern`; `*` stays within one name, `**` is any number of them."""
+        found: tuple[str, ...] = ("",)
+        for part in pattern.split("/"):
+            if part in _DOTS:
+                continue
+            found = tuple(self._all_below(found) if part == "**" else self._directories(found, part))
+            if len(found) > MAX_ENTRIES:
+                break
+        return tuple(path for path in dict.fromkeys(found[:MAX_ENTRIES]) if path)
+
+    def _all_below(self, above: Iterable[str]) -> Iterator[str]:
+        level = list(above)
+        for _ in range(MAX_DEPTH):
+            yield from level
+            level = [path for each in level for path in self._scan(each, MAX_ENTRIES)[1]]
 
     def below(self, directory: str) -> tuple[str, ...]:
         """The regular files below `directory`, as in `listing`, but deeper: Java's packages are directories."""
@@ -322,6 +355,16 @@ class AppFiles:
                 file=path,
                 hint="It must be a regular file that this user may read.",
             ) from error
+
+
+def opened(root: Path, within: Path | None, known: dict[str, AppFiles] | None) -> AppFiles:
+    """The files of an app: those that a neighbour has asked for already, or new ones.
+
+    Raises:
+        LangError: as `AppFiles`.
+    """
+    found = known.get(os.path.realpath(root)) if known else None
+    return found or AppFiles(root, within, known=known)
 
 
 def once(make: Callable[[AppFiles], T]) -> Callable[[AppFiles], T]:

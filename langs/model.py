@@ -186,6 +186,8 @@ class AppBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     port: int
     cache: tuple[CacheMount, ...]
     evidence: tuple[Evidence, ...]
+    context: str = "."
+    """The directory that the build sees, from the app's: `../..` for the root of a workspace."""
     runtime_version: Version | None = None
     """What the language itself runs on, where that has a version of its own: Java's for Kotlin, OTP's for Elixir."""
     considered: tuple[str, ...] = ()

@@ -19,8 +19,8 @@ _DOCKERFILE = "Dockerfile"
 
 
 def filters(plan: AppPlan) -> str:
-    """What decides which of the app's files are sent: one half of its shared key."""
-    return f"{plan.build.dockerfile_path or ''}\n{plan.build.dockerignore or ''}"
+    """What decides which files are sent, and from where: one half of an app's shared key."""
+    return f"{plan.build.dockerfile_path or ''}\n{plan.build.context}\n{plan.build.dockerignore or ''}"
 
 
 def solve_request(
@@ -59,7 +59,7 @@ def solve_request(
         outputs: what else is made of the result.
     """
     build = plan.build
-    context = DirectorySource(name="context", root=plan.app.directory)
+    context = DirectorySource(name="context", root=plan.app.directory / build.context)
     if build.dockerfile_path is None:
         # `<name>.dockerignore` beside the Dockerfile wins over the context's own file, for every daemon since 18.09.
         files = {_DOCKERFILE: build.dockerfile.encode()}
