@@ -22,6 +22,7 @@ from orchestrator.app import builder
 from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
 from orchestrator.app.outputs import Outputs, outputs
+from orchestrator.app.recording import Recording, recording
 from orchestrator.app.signals import Signals
 from orchestrator.buildkit import SecretReader, SolveRequest
 from orchestrator.buildkit.capabilities import Capabilities
@@ -88,6 +89,7 @@ async def run_build(
     try:
         async with (
             signals.watched(),
+            recording(config, plan, signals) as record,
             _registry(config) as (registry, credentials),
             builder.opened(address) as (client, can),
             outputs(config, address, can, options.placed, load=options.load) as make,
@@ -99,11 +101,18 @@ async def run_build(
                 plan,
                 solver=client,
                 publisher=publisher,
-                prepare=_preparer(config, plan, can, partial(RegistryTokens, registry, credentials), make),
+                prepare=_preparer(
+                    config, plan, can, partial(RegistryTokens, registry, credentials), make, record=record
+                ),
                 events=send,
                 jobs=_jobs(config),
                 fail_fast=not options.keep_going,
-                warnings=[*plan.warnings, *(message(each, address=str(address)) for each in differences)],
+                warnings=[
+                    *plan.warnings,
+                    *(message(each, address=str(address)) for each in differences),
+                    *record.warnings,
+                ],
+                record=record.note,
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
@@ -208,10 +217,17 @@ def _asked(config: Config, plan: Plan, can: Capabilities, options: BuildOptions)
 
 
 def _preparer(
-    config: Config, plan: Plan, can: Capabilities, tokens: Callable[..., RegistryTokens], make: Outputs
+    config: Config,
+    plan: Plan,
+    can: Capabilities,
+    tokens: Callable[..., RegistryTokens],
+    make: Outputs,
+    *,
+    record: Recording,
 ) -> Prepare:
     keys = SharedKeys(f"{os.uname().nodename}:{plan.root}")
-    readers = {name: _reader(config, source) for name, source in config.secrets.items()}
+    readers = {name: record.learning(_reader(config, source)) for name, source in config.secrets.items()}
+    mirrors = {name: record.learning(_mirror_reader(config, mirror)) for name, mirror in config.mirrors.items()}
     run = secrets.token_hex(8)
 
     @contextmanager
@@ -230,7 +246,7 @@ def _preparer(
                 insecure=insecure,
                 no_cache=config.no_cache,
                 secrets={name: readers[name] for name in app.app.settings.secrets}
-                | {INDEXES[name].secret: _mirror_reader(config, config.mirrors[name]) for name in app.build.indexes},
+                | {INDEXES[name].secret: mirrors[name] for name in app.build.indexes},
                 tokens=tokens(writable=repository),
                 registries=(host,),
                 ssh={name: Path(socket) for name in app.app.settings.ssh if (socket := config.ssh[name])},

@@ -1,4 +1,4 @@
-"""What looks like a credential, and therefore never becomes a variable of an image.
+"""What looks like a credential, and therefore never becomes a variable of an image, and is masked in records.
 
 Variables of `[env]` and `--env` are written into a Dockerfile, and so into layers and image history. A known shape of
 a value beats everything; a public prefix of the name, which says that the value is served to browsers anyway, beats
@@ -19,6 +19,18 @@ _SHAPES = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\."), "a JSON web token"),
     (re.compile(r"\b[a-z][a-z0-9+.-]*://[^/@\s:]*:[^/@\s]+@", re.IGNORECASE), "a URL with a password"),
 )
+MASK = "***"
+_REST = r"[A-Za-z0-9_.~+/=-]*"
+"""What may follow the part of a token by which it is known."""
+_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+_LOGIN = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^/@\s]*:[^/@\s]+@", re.IGNORECASE)
+_TOKEN = re.compile(
+    "|".join(
+        f"(?:{shape.pattern}){_REST}"
+        for shape, what in _SHAPES
+        if what not in {"a private key", "a URL with a password"}
+    )
+)
 _PUBLIC = ("VITE_", "NEXT_PUBLIC_", "NUXT_PUBLIC_", "REACT_APP_", "GATSBY_", "PUBLIC_", "EXPO_PUBLIC_", "STORYBOOK_")
 _SETTINGS = frozenset({"CACHE_KEY"})
 _PREFIXES = ("AWS_", "DHI_", "KUBERNETES_", "SSH_")
@@ -37,3 +49,8 @@ def reason(name: str, value: str) -> str | None:
     if named or any(upper == suffix or upper.endswith(f"_{suffix}") for suffix in _SUFFIXES):
         return "its name is one of a credential"
     return None
+
+
+def masked(text: str) -> str:
+    """A text with a mask in place of all that has the shape of a credential."""
+    return _TOKEN.sub(MASK, _LOGIN.sub(rf"\1{MASK}@", _KEY.sub(MASK, text)))

@@ -56,6 +56,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Where hardened images are mirrored: a registry with a path, without a scheme."""
     releases_file: Path
     """The operator's table of releases, which `versions refresh` writes."""
+    state_directory: Path
+    """Where the records of runs lie, when the operator's file names no other place."""
     fleetpacks_config: str | None
     no_color: bool
     """Whether nothing may be coloured (https://no-color.org)."""
@@ -160,7 +162,8 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         docker_config=configured,
         use_dhi=_flag(variables, "USE_DHI"),
         dhi_mirror=_mirror(get("DHI_MIRROR")),
-        releases_file=_cache(get("XDG_CACHE_HOME"), home) / "fleetpacks/releases.toml",
+        releases_file=_base(get("XDG_CACHE_HOME"), home / ".cache") / "fleetpacks/releases.toml",
+        state_directory=_base(get("XDG_STATE_HOME"), home / ".local/state") / "fleetpacks",
         fleetpacks_config=get("FLEETPACKS_CONFIG"),
         no_color=get("NO_COLOR") is not None,
         dumb_terminal=get("TERM") in {"dumb", "unknown"},
@@ -192,9 +195,9 @@ def _docker_certificates(verify: str | None, folder: str | None, configured: Pat
     return None if verify is None else Path(folder) if folder else configured
 
 
-def _cache(text: str | None, home: Path) -> Path:
+def _base(text: str | None, default: Path) -> Path:
     # Relative paths are to be passed over: XDG Base Directory Specification 0.8.
-    return Path(text) if text and Path(text).is_absolute() else home / ".cache"
+    return Path(text) if text and Path(text).is_absolute() else default
 
 
 def _port(text: str | None) -> int | None:

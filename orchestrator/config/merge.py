@@ -11,7 +11,7 @@ from orchestrator.config.environment import Environment
 from orchestrator.config.repository import Stated
 from orchestrator.config.settings import DOCKER_HOST, Config, Flags, Host, Image
 from orchestrator.errors import ConfigError, UsageError
-from orchestrator.model import Mirror, Registry, SecretSource
+from orchestrator.model import Mirror, Registry, Runs, SecretSource
 
 
 def parse_environment(variables: Mapping[str, str]) -> Environment:
@@ -81,6 +81,11 @@ def load(
         },
         shared=Stated(table=table, document=document) if document else None,
         env=_env(flags, variables),
+        runs=Runs(
+            directory=Path(operated.runs.directory or environment.state_directory / "runs"),
+            keep=operated.runs.keep,
+            days=operated.runs.days,
+        ),
         # Where no app is looked at, no range is resolved; and a table that is broken can be written anew.
         releases={} if source is None else releases.read(environment.releases_file),
     )

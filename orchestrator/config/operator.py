@@ -66,6 +66,14 @@ class SshTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ) = None
 
 
+class RunsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The records of runs."""
+
+    directory: Annotated[str, Meta(min_length=1, description="Where they are kept: an absolute path.")] | None = None
+    keep: Annotated[int, Meta(ge=0, le=100_000, description="How many are kept; 0 records none.")] = 100
+    days: Annotated[int, Meta(ge=1, le=36_500, description="How long they are kept.")] = 30
+
+
 class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The operator's file."""
 
@@ -80,6 +88,7 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = {}
     ssh: Annotated[Mapping[str, SshTable], Meta(description="SSH agents that builds may ask, by id.")] = {}
     jobs: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds at once.")] | None = None
+    runs: Annotated[RunsTable, Meta(description="The records of runs.")] = RunsTable()
 
 
 def read(
@@ -138,6 +147,8 @@ def _check(table: OperatorTable, document: Document) -> None:
             )
         if source.file is not None and not Path(source.file).is_absolute():
             raise document.error(("secrets", name, "file"), "expected an absolute path", hint="Begin it with /.")
+    if table.runs.directory is not None and not Path(table.runs.directory).is_absolute():
+        raise document.error(("runs", "directory"), "expected an absolute path", hint="Begin it with /.")
     _check_mirrors(table, document)
     _check_ssh(table, document)
 

@@ -12,7 +12,7 @@ from orchestrator.config import repository
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import AppTable, Stated
 from orchestrator.errors import ConfigError
-from orchestrator.model import Mirror, Registry, SecretSource
+from orchestrator.model import Mirror, Registry, Runs, SecretSource
 
 DOCKER_HOST = "$DOCKER_HOST"
 """The `source` of a builder that this variable named."""
@@ -80,6 +80,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The root's file."""
     env: Mapping[str, str]
     """From flags, for every selected app."""
+    runs: Runs
     releases: Mapping[str, Releases]
     """Refreshed tables of releases, by tool."""
 

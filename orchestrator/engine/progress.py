@@ -1,14 +1,17 @@
 """From a daemon's status updates to our events, for one build.
 
 A daemon repeats a vertex each time something about it changes, sends log output cut at any byte, and may start a
-vertex more than once; our events say each thing once.
+vertex more than once; our events say each thing once. But for exports: they are done before their push begins, under
+the same vertex (buildkitd 0.30; 0.13 pushes within the export). That push is a step of its own here, since it may last.
 """
 
 import re
 import time
 from collections.abc import Iterator
 
-from orchestrator.buildkit import StatusUpdate, Vertex
+import msgspec
+
+from orchestrator.buildkit import StatusUpdate, Vertex, VertexStatus
 from orchestrator.engine.transfers import Transfers
 from orchestrator.events import AppWarning, StepCompleted, StepLog, StepProgress, StepStarted
 
@@ -16,6 +19,8 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 _STEP = re.compile(r"\[(?:[^\]]+ )?\d+/\d+\] (?!FROM )")
 """How BuildKit names a Dockerfile's instructions. Its own work (`[internal] load build context`, `exporting to image`)
 and base images are no steps that could be cached."""
+_EXPORT = "exporting to "
+_PUSH = "pushing "
 _LONGEST_LINE = 16 * 1024
 """Bytes kept of output that never ends its line."""
 
@@ -30,6 +35,7 @@ class Progress:
         self._steps: dict[str, bool] = {}
         self._partial: dict[tuple[str, int], bytes] = {}
         self._transfers = Transfers(app)
+        self._exports: dict[str, float] = {}
 
     @property
     def steps(self) -> int:
@@ -43,10 +49,12 @@ class Progress:
 
     def feed(self, update: StatusUpdate) -> Iterator[StepStarted | StepProgress | StepCompleted | StepLog | AppWarning]:
         """The events that an update means."""
-        statuses = [status for status in update.statuses if status.vertex not in self._completed]
+        vertexes = [self._told_apart(vertex) for vertex in update.vertexes]
+        statuses = [self._moved_apart(status) for status in update.statuses]
+        statuses = [status for status in statuses if status.vertex not in self._completed]
         for status in statuses:
             self._transfers.take(status)
-        for vertex in update.vertexes:
+        for vertex in vertexes:
             yield from self._vertex(vertex)
         for digest in dict.fromkeys(status.vertex for status in statuses):
             if digest in self._started and digest not in self._completed:
@@ -99,6 +107,21 @@ class Progress:
                 push_seconds=pushed,
             )
 
+    def _told_apart(self, vertex: Vertex) -> Vertex:
+        if vertex.started is None or not vertex.name.startswith(_EXPORT):
+            return vertex
+        first = self._exports.setdefault(vertex.digest, vertex.started)
+        if vertex.started <= first:
+            return vertex
+        pushed = vertex.name.removeprefix(_EXPORT)
+        return msgspec.structs.replace(vertex, digest=_push_of(vertex.digest), name=_PUSH + pushed)
+
+    def _moved_apart(self, status: VertexStatus) -> VertexStatus:
+        # Until the export is done, its own pushes belong to it.
+        if status.vertex not in self._completed or not status.id.startswith(_PUSH):
+            return status
+        return msgspec.structs.replace(status, vertex=_push_of(status.vertex))
+
     def _tell(self, digest: str) -> Iterator[StepProgress]:
         told = self._transfers.tell(digest, name=self._started[digest], running=self.cached < self.steps)
         if told is not None:
@@ -106,6 +129,10 @@ class Progress:
 
     def _log(self, step: str, line: bytes) -> StepLog:
         return StepLog(time=time.time(), app=self._app, step=step, text=line.decode(errors="replace"))
+
+
+def _push_of(export: str) -> str:
+    return f"push {export}"
 
 
 def is_step(name: str) -> bool:

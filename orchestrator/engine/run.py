@@ -25,6 +25,7 @@ from orchestrator.buildkit import (
 )
 from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import Published
+from orchestrator.engine.skipping import Changed, Skipper
 from orchestrator.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -53,6 +54,8 @@ Outcome = AppCompleted | AppFailed | AppCancelled
 Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
 _NO_IMAGES = frozenset({"local", "tar"})
 """Exporters of file trees."""
+_LOOKS_AT_ONCE = 16
+"""Looks for what need not be built: requests to a registry, for the most part."""
 _TELLING_SECONDS = 2.0
 """How long an outcome waits, in an interrupted run, for a display that nobody reads."""
 
@@ -74,9 +77,15 @@ class Publisher(Protocol):
     """A registry, as the engine sees it."""
 
     async def publish(
-        self, repository: str, digest: str, tags: Sequence[str], *, on_status: OnStatus | None = None
+        self,
+        repository: str,
+        digest: str,
+        tags: Sequence[str],
+        *,
+        record: str | None = None,
+        on_status: OnStatus | None = None,
     ) -> Published:
-        """Put what the builder made under its tags. Raises a `FleetpacksError`."""
+        """Put what the builder made under its tags, and under its record's. Raises a `FleetpacksError`."""
         ...
 
 
@@ -95,6 +104,7 @@ class Run:
         fail_fast: bool,
         warnings: Sequence[str] = (),
         record: Callable[[Event], None] | None = None,
+        skipper: Skipper | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -108,6 +118,7 @@ class Run:
             fail_fast: whether the first failure cancels the rest.
             warnings: what is to be said of the whole run, once.
             record: hears of every event at once, whoever reads `events`; must not wait.
+            skipper: knows what need not be built; None: everything is.
         """
         self._plan = plan
         self._solver = solver
@@ -126,6 +137,8 @@ class Run:
         self._plans = {app.app.name: app for app in plan.apps}
         self._images = _images(plan)
         self._needs = {name: tuple(contexts.values()) for name, contexts in self._images.items()}
+        self._skipper = skipper
+        self._changed: dict[str, Changed] = {}
         self._waiting = dict.fromkeys(self._plans)
         self._running: set[str] = set()
         self._succeeded: set[str] = set()
@@ -155,6 +168,7 @@ class Run:
             for warning in self._warnings:
                 await self._emit(AppWarning(time=time.time(), app=None, message=warning))
             with self._scope:
+                await self._look_at_all()
                 async with anyio.create_task_group() as workers:
                     for _ in range(min(self._jobs, len(names))):
                         workers.start_soon(self._work)
@@ -172,6 +186,7 @@ class Run:
                 exit_code=self._interrupted or exit_code(outcomes.values()),
                 seconds=time.monotonic() - began,
                 succeeded=sum(isinstance(outcome, AppCompleted) for outcome in outcomes.values()),
+                skipped=sum(isinstance(outcome, AppCompleted) and outcome.skipped for outcome in outcomes.values()),
                 failed=sum(isinstance(outcome, AppFailed) for outcome in outcomes.values()),
                 cancelled=sum(isinstance(outcome, AppCancelled) for outcome in outcomes.values()),
                 error=INTERRUPTED if self._interrupted else None,
@@ -188,6 +203,47 @@ class Run:
     def _hurry(self) -> None:
         self._telling.deadline = anyio.current_time() + _TELLING_SECONDS
 
+    async def _look_at_all(self) -> None:
+        """Look at the apps that stand on no other one's image: what is skipped takes no builder's slot."""
+        if self._skipper is None:
+            return
+        limiter = anyio.CapacityLimiter(_LOOKS_AT_ONCE)
+
+        async def look(plan: AppPlan) -> None:
+            async with limiter:
+                skipped = await self._look_at(plan)
+            if skipped is not None:
+                del self._waiting[plan.app.name]
+                await self._settle(skipped)
+
+        async with anyio.create_task_group() as looks:
+            for name, plan in self._plans.items():
+                if name not in self._images:
+                    looks.start_soon(look, plan)
+
+    async def _look_at(self, plan: AppPlan) -> AppCompleted | None:
+        """The outcome of an app that need not be built."""
+        if self._skipper is None or plan.app.name in self._changed:
+            return None
+        began = time.monotonic()
+        look = await self._skipper.look(plan)
+        if isinstance(look, Changed):
+            self._changed[plan.app.name] = look
+            return None
+        return AppCompleted(
+            time=time.time(),
+            app=plan.app.name,
+            image=plan.repository,
+            tags=look.published.references,
+            digest=look.published.digest,
+            seconds=time.monotonic() - began,
+            steps=0,
+            cached=0,
+            sent_bytes=0,
+            skipped=True,
+            revision=look.revision,
+        )
+
     async def _work(self) -> None:
         # An event that finds room takes no turn: a cancellation would not be noticed before the next solve.
         while self._waiting and not self._scope.cancel_called:
@@ -201,7 +257,8 @@ class Run:
             else:
                 self._running.add(told.app)
                 try:
-                    outcome = await self._build(self._with_images(self._plans[told.app]))
+                    plan = self._with_images(self._plans[told.app])
+                    outcome = await self._look_at(plan) or await self._build(plan)
                 finally:
                     self._running.discard(told.app)
             await self._settle(outcome)
@@ -250,6 +307,7 @@ class Run:
             for event in progress.feed(update):
                 await self._emit(event)
 
+        changed = self._changed.get(name)
         await self._emit(
             AppStarted(
                 time=time.time(),
@@ -257,6 +315,7 @@ class Run:
                 host=self._solver.address,
                 image=plan.repository,
                 language=plan.build.language,
+                reason=changed.reason if changed else "",
             )
         )
         for warning in plan.build.warnings:
@@ -274,8 +333,12 @@ class Run:
             digest = result.digest
             tags: tuple[str, ...] = ()
             if self._plan.push and digest is not None:
-                published = await self._publisher.publish(plan.repository, digest, plan.tags, on_status=on_status)
+                record = await self._record_of(plan)
+                published = await self._publisher.publish(
+                    plan.repository, digest, plan.tags, record=record, on_status=on_status
+                )
                 digest, tags = published.digest, published.references
+                await self._recorded(plan, published, record)
         except FleetpacksError as error:
             for event in progress.close():
                 await self._emit(event)
@@ -303,6 +366,20 @@ class Run:
             cached=progress.cached,
             sent_bytes=result.sent_bytes,
         )
+
+    async def _record_of(self, plan: AppPlan) -> str | None:
+        """The tag that vouches for what was built: none when a file was changed since it was looked at."""
+        changed = self._changed.get(plan.app.name)
+        if self._skipper is None or changed is None or changed.record is None:
+            return None
+        return changed.record if await self._skipper.is_as_it_was(plan) else None
+
+    async def _recorded(self, plan: AppPlan, published: Published, record: str | None) -> None:
+        if published.unrecorded is not None:
+            message = f"it will be built again although nothing changes: its record cannot be put: {published.unrecorded}"
+            await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
+        elif record is not None and self._skipper is not None:
+            self._skipper.built(plan, published)
 
     async def _settle(self, outcome: Outcome) -> None:
         # Recorded before it is told: an outcome is a fact even when the telling is cancelled.

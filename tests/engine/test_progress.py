@@ -2,10 +2,11 @@
 
 import itertools
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.buildkit import Log, StatusUpdate, Vertex
+from orchestrator.buildkit import Log, StatusUpdate, Vertex, VertexStatus
 from orchestrator.engine.progress import Progress
 from orchestrator.events import StepCompleted, StepLog, StepStarted
 
@@ -50,6 +51,44 @@ def test_only_instructions_of_the_dockerfile_are_counted_as_steps() -> None:
     list(progress.feed(StatusUpdate(vertexes=tuple(vertex(name, cached="COPY" in name) for name in names))))
 
     assert (progress.steps, progress.cached) == (2, 1)
+
+
+def test_a_push_that_begins_when_the_export_is_done_is_a_step_of_its_own() -> None:
+    progress = Progress("api")
+    export = vertex("exporting to image")
+    again = msgspec.structs.replace(export, started=3.5, completed=None)
+    pushing = VertexStatus(
+        vertex=export.digest, id="pushing layers", current=0, total=0, completed=True, began=3.5, ended=5.0
+    )
+
+    events = [
+        *progress.feed(StatusUpdate(vertexes=(export,))),
+        *progress.feed(StatusUpdate(vertexes=(again,), statuses=(pushing,))),
+        *progress.feed(StatusUpdate(vertexes=(export,))),
+        *progress.feed(StatusUpdate(vertexes=(msgspec.structs.replace(again, completed=5.0),))),
+    ]
+
+    done = [event for event in events if isinstance(event, StepCompleted)]
+    assert [(event.name, event.started, event.seconds, event.push_seconds) for event in done] == [
+        ("exporting to image", 1.0, 2.5, 0.0),
+        ("pushing image", 3.5, 1.5, 1.5),
+    ]
+    assert done[0].step != done[1].step
+    assert sum(isinstance(event, StepStarted) for event in events) == 2
+
+
+def test_a_push_within_the_export_is_a_part_of_it() -> None:
+    progress = Progress("api")
+    export = vertex("exporting to image")
+    pushes = tuple(
+        VertexStatus(vertex=export.digest, id=name, current=0, total=0, completed=True, began=began, ended=ended)
+        for name, began, ended in [("pushing layers", 2.0, 3.0), ("pushing manifest for x", 2.5, 3.25)]
+    )
+
+    events = list(progress.feed(StatusUpdate(vertexes=(export,), statuses=pushes)))
+
+    [done] = [event for event in events if isinstance(event, StepCompleted)]
+    assert (done.seconds, done.push_seconds) == (2.5, 1.25)
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=8))
