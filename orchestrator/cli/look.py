@@ -63,14 +63,19 @@ def apps(*, as_json: bool, root: str | None) -> int:
     """List the apps of the monorepo at ROOT ($SOURCE_DIR, else the current directory)."""
     variables = environment.read()
     config = load(environment.source(root, variables), variables)
-    found = anyio.run(application.discover_apps, config)
-    for warning in found.warnings:
-        errors.warn(warning)
-    if as_json:
-        for each in found.apps:
-            output.write_json(output.found(each))
-    else:
-        output.write_table((each.path, each.name, each.detection.language) for each in found.apps)
+
+    async def run() -> None:
+        # Nothing is returned, for the reason that `plan` gives.
+        found = await application.discover_apps(config)
+        for warning in found.warnings:
+            errors.warn(warning)
+        if as_json:
+            for each in found.apps:
+                output.write_json(output.found(each))
+        else:
+            output.write_table((each.path, each.name, each.detection.language) for each in found.apps)
+
+    anyio.run(run)
     return 0
 
 

@@ -7,7 +7,7 @@ import click
 
 from orchestrator import app as application
 from orchestrator.cli import errors, output
-from orchestrator.config import Flags, environment, load
+from orchestrator.config import Config, Flags, environment, load
 from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan, Plan
 from orchestrator.plan.planner import Request
@@ -36,21 +36,31 @@ def plan(
     """
     variables = environment.read()
     config = load(environment.source(source, variables), variables, Flags(image=image))
-    made = anyio.run(application.make_plan, config, Request(named=paths, tags=tags))
-    for warning in made.warnings:
-        errors.warn(warning)
-    if directory is not None:
-        _write_dockerfiles(made, Path(directory))
+    request = Request(named=paths, tags=tags)
+
+    async def run() -> None:
+        # Nothing is returned: asyncio, when it takes its signal handler back, formats all that its task returned.
+        made = await application.make_plan(config, request)
+        for warning in made.warnings:
+            errors.warn(warning)
+        if directory is not None:
+            _write_dockerfiles(made, Path(directory))
+        _show(made, config, as_json=as_json)
+
+    anyio.run(run)
+    return 0
+
+
+def _show(made: Plan, config: Config, *, as_json: bool) -> None:
     if as_json:
         host = config.hosts[0].url if config.hosts else None
         for each in made.apps:
             output.write_json(output.planned(each, host=host))
-    else:
-        output.write_table(_row(each) for each in made.apps)
-        for each in made.apps:
-            for warning in each.build.warnings:
-                errors.warn(f"{each.app.path}: {warning}")
-    return 0
+        return
+    output.write_table(_row(each) for each in made.apps)
+    for each in made.apps:
+        for warning in each.build.warnings:
+            errors.warn(f"{each.app.path}: {warning}")
 
 
 def _row(each: AppPlan) -> tuple[str, ...]:
