@@ -1,7 +1,8 @@
 """What a language is, and what all of them share: settings checked once, base images, processes, ignore rules."""
 
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -198,6 +199,31 @@ def cache(settings: Settings, tool: str, target: str) -> CacheMount:
 def forced(settings: Settings, language: str) -> Version | None:
     """The version that configuration or environment forces, if any."""
     return settings.versions.get(language)
+
+
+def told(settings: Settings, names: Iterable[str]) -> Mapping[str, str]:
+    """What the builder's environment says under these names, where `env` does not say it."""
+    return {name: settings.variables[name] for name in names if name in settings.variables and name not in settings.env}
+
+
+def with_variables(settings: Settings, names: Iterable[str]) -> Settings:
+    """The same settings with what the builder's environment says under these names as a part of `env`."""
+    return msgspec.structs.replace(settings, env={**told(settings, names), **settings.env})
+
+
+def flag(settings: Settings, name: str) -> bool:
+    """Whether a variable of the builder's environment says yes."""
+    return settings.variables.get(name, "").lower() in {"1", "true", "yes", "on"}
+
+
+def words(settings: Settings, name: str) -> tuple[str, ...]:
+    """The words of a variable of the builder's environment, to be quoted by whoever writes them into a step.
+
+    Raises:
+        LangError: it is no command line.
+    """
+    text = settings.variables.get(name, "")
+    return tuple(shlex.split(commands.check(text, key=f"${name}"))) if text.strip() else ()
 
 
 def title(text: object) -> str | None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, commands, depsedn, jvm, leiningen, procfile, versions
+from langs import base, commands, depsedn, jvm, leiningen, procfile, render, versions
 from langs.depsedn import Alias, Deps
 from langs.errors import LangError
 from langs.files import AppFiles
@@ -21,6 +21,7 @@ from langs.model import AppBuild, Detection, Evidence, Settings, Version
 NAME: Final = "clojure"
 PROGRAMS: Final = frozenset({"lein", "clojure", "clj", "java"})
 VERSION_VARIABLES: Final = ()
+VARIABLES: Final = ("LEIN_BUILD_TASK", "LEIN_JVM_OPTS", "LEIN_SNAPSHOTS_IN_RELEASE")
 MANIFESTS: Final = (leiningen.FILE, depsedn.FILE, "build.boot")
 ENTRY_POINTS: Final = ()
 IMAGES: Final = ("clojure", "eclipse-temurin")
@@ -114,7 +115,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     wanted = settings.run_command or next((each.command for each in declared if each.name == base.WEB), None)
     project, deps = leiningen.read(files), depsedn.read(files)
     if project is not None:
-        plan = _leiningen(files, project, wanted)
+        plan = _leiningen(files, project, wanted, base.words(settings, "LEIN_BUILD_TASK"))
     elif deps is not None:
         plan = _tools_deps(files, deps, wanted)
     else:
@@ -146,6 +147,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "compile": plan.compile,
             "jar": plan.jar,
             "path": plan.path,
+            "tools": base.told(settings, VARIABLES[1:]) if project is not None else {},
             "options": jvm.TOOL_OPTIONS,
             "title": base.title(plan.title),
         },
@@ -165,7 +167,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     )
 
 
-def _leiningen(files: AppFiles, project: Project, wanted: str | None) -> _Plan:
+def _leiningen(files: AppFiles, project: Project, wanted: str | None, task: tuple[str, ...]) -> _Plan:
     clojure = (_stated(project.clojure, leiningen.FILE),) if project.clojure else ()
     only = " with-profile uberjar" if "uberjar" in project.profiles else ""
     return _Plan(
@@ -175,7 +177,7 @@ def _leiningen(files: AppFiles, project: Project, wanted: str | None) -> _Plan:
         manifests=tuple(file for file in (leiningen.FILE, "profiles.clj") if files.exists(file)),
         sources_first=project.reads_sources or files.has_directory("checkouts"),
         install=f"lein{only} deps",
-        compile="lein ring uberjar" if project.ring else "lein uberjar",
+        compile=f"lein {render.words(task)}" if task else "lein ring uberjar" if project.ring else "lein uberjar",
         jar=_plain(project.uberjar_name, leiningen.FILE) if project.uberjar_name else None,
         start=_lein_start(files, project, wanted),
         title=project.name,

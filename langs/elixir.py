@@ -16,7 +16,8 @@ from langs.model import AppBuild, Detection, Evidence, Process, Settings, Versio
 NAME: Final = "elixir"
 PROGRAMS: Final = frozenset({"elixir", "iex", "mix"})
 VERSION_VARIABLES: Final = ("ELIXIR_VERSION",)
-RUNTIME_VARIABLES: Final[Mapping[str, str]] = {"ERLANG_VERSION": "erlang"}
+RUNTIME_VARIABLES: Final[Mapping[str, str]] = {"ERLANG_VERSION": "erlang", "OTP_VERSION": "erlang"}
+VARIABLES: Final = ("MIX_ENV",)
 MANIFESTS: Final = (mixfile.FILE,)
 ENTRY_POINTS: Final = ()
 IMAGES: Final = ("elixir", "node")
@@ -72,6 +73,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     Raises:
         LangError: no mix.exs, a dependency outside of the app, several releases, no start command.
     """
+    settings = base.with_variables(settings, VARIABLES)
     project = mixfile.read(files)
     if project is None:
         raise LangError("there is no mix.exs", hint="Run `mix new`, or set `language` for this app.")
@@ -110,7 +112,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             # A release that is made of the app as it is goes by no name.
             "listed": bool(project.root.releases),
             "cookie": any(each.cookie for each in project.all),
-            "built_path": release is not None and any("_build/" in each.command for each in start.processes),
+            "built_path": _built_path(start) if release is not None else None,
             "phoenix": "phoenix" in project.names,
             "title": base.title(project.root.app),
         },
@@ -129,6 +131,12 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         ignored=_IGNORED,
         warnings=warnings,
     )
+
+
+def _built_path(start: base.Start) -> str | None:
+    """Where in `_build` a process starts the release from: the name of Mix's environment."""
+    found = (re.search(r"\b_build/([a-z][a-z0-9_]*)/rel/", each.command) for each in start.processes)
+    return next((match[1] for match in found if match), None)
 
 
 def _release(project: Project, settings: Settings, declared: tuple[Process, ...]) -> str | None:

@@ -13,6 +13,7 @@ from langs.model import AppBuild, Detection, Evidence, Process, Settings, Versio
 NAME: Final = "go"
 PROGRAMS: Final = frozenset({"go"})
 VERSION_VARIABLES: Final = ("GO_VERSION",)
+VARIABLES: Final = ("GO_LINKER_SYMBOL", "GO_LINKER_VALUE", "GO_INSTALL_TOOLS_IN_IMAGE")
 MANIFESTS: Final = ("go.mod", "go.work")
 ENTRY_POINTS: Final = ("main.go",)
 IMAGES: Final = ("golang", "debian")
@@ -29,6 +30,7 @@ _CLAUSE: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*.*?\*/)*+package\s+main\b", r
 """A source's package clause, behind comments; possessive, so that no source makes it slow."""
 _MAIN: Final = re.compile(r"^func[ \t]+main[ \t]*\(", re.MULTILINE)
 _IGNORED: Final = re.compile(r"^//[ \t]*(?:go:build|\+build)[ \t]+ignore\b", re.MULTILINE)
+_SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/~-]*\.[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _HINT: Final = f"Set {base.RUN_SETTING} to the name of the one to start, or add `web: NAME` to a Procfile."
 _VERSION_HINT: Final = "Write a Go version, such as 1.25 or 1.25.3."
 
@@ -89,6 +91,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "modules": modules,
             "compiled": compiled,
             "binary": binary,
+            "linked": _linked(settings),
+            "toolchain": base.flag(settings, "GO_INSTALL_TOOLS_IN_IMAGE"),
             "package": package,
             "beside": settings.build_command is None and start.command.split()[0] in {f"./{binary}", f"/app/{binary}"},
             # What a front end's build makes is known only where it was built.
@@ -170,6 +174,20 @@ def _version(
 
 def _statement(text: str, *, source: str, file: str | None = None) -> versions.Statement:
     return versions.exact(text.strip().removeprefix("go"), source=source, file=file, hint=_VERSION_HINT)
+
+
+def _linked(settings: Settings) -> str | None:
+    """The linker's flags where a symbol gets a value, as `cmd/go` splits them: quotes around a word, and no escapes."""
+    symbol, value = (settings.variables.get(name, "") for name in VARIABLES[:2])
+    if not symbol:
+        return None
+    if not _SYMBOL.fullmatch(symbol):
+        hint = "As in GO_LINKER_SYMBOL=main.version."
+        raise LangError(f"$GO_LINKER_SYMBOL: {symbol[:80]!r} is not the name of a variable", hint=hint)
+    quote = "'" if "'" not in value else '"'
+    if quote in value:
+        raise LangError("$GO_LINKER_VALUE holds both kinds of quotes", hint="The linker can be given one kind only.")
+    return f"-s -w -X {quote}{symbol}={value}{quote}"
 
 
 def _target(files: AppFiles, settings: Settings, declared: tuple[Process, ...], module: gomod.GoMod) -> tuple[str, str]:

@@ -103,6 +103,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Replaced base images: by the well-known name (one of `langs.registry.IMAGES`) -> full reference."""
     env: Mapping[str, str] = {}
     """Variables of the build steps and the image, from `[env]`."""
+    variables: Mapping[str, str] = {}
+    """What the builder's environment says to tools of languages, by names of `langs.registry.TOOL_VARIABLES`: each
+    language takes its own, and `env` comes before."""
     secrets: tuple[str, ...] = ()
     """Names of the secrets that install and build steps read: files at /run/secrets/<name>, mounted and exported as
     variables of the same names in these steps only."""

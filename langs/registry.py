@@ -66,6 +66,15 @@ VERSION_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Environment variable -> the language whose version it forces, or what a language runs on."""
 
+TOOL_VARIABLES: Final = (
+    *golang.VARIABLES,
+    *scala.VARIABLES,
+    *clojure.VARIABLES,
+    *elixir.VARIABLES,
+    *ruby.VARIABLES,
+)
+"""Environment variables that speak to the tools of one language."""
+
 MANIFESTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {language.NAME: language.MANIFESTS for language in LANGUAGES}
 )

@@ -80,6 +80,15 @@ def shell(word: str) -> str:
     return shlex.quote(word)
 
 
+def words(said: Sequence[str]) -> str:
+    """Words for sh, each quoted where it must be.
+
+    Raises:
+        LangError: as `shell`.
+    """
+    return " ".join(map(shell, said))
+
+
 def mount_options(mounts: Sequence[CacheMount], secrets: Sequence[str], indexes: Sequence[Index]) -> str:
     """The options of a RUN that sees `mounts`, the secrets by these names and the mirrors of these indexes.
 

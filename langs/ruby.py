@@ -15,6 +15,7 @@ from langs.model import AppBuild, Detection, Evidence, Settings, Version
 NAME: Final = "ruby"
 PROGRAMS: Final = rack.PROGRAMS
 VERSION_VARIABLES: Final = ("RUBY_VERSION",)
+VARIABLES: Final = ("BUNDLE_WITHOUT",)
 MANIFESTS: Final = ("Gemfile", "gems.rb")
 ENTRY_POINTS: Final = rack.ENTRY_POINTS
 IMAGES: Final = ("ruby",)
@@ -72,6 +73,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     Raises:
         LangError: another Ruby than the reference one, a gem outside of the app, no start command.
     """
+    settings = base.with_variables(settings, VARIABLES)
     bundle = gemfile.bundle(files)
     names = bundle.names if bundle else frozenset[str]()
     version, warnings = _version(files, settings, bundle)

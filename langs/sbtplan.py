@@ -4,11 +4,15 @@ import re
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from langs import base, jvm, sbt, scalamain, scalaplan
+from langs import base, jvm, render, sbt, scalamain, scalaplan
 from langs.errors import LangError
 from langs.files import AppFiles
+from langs.model import Settings
 from langs.sbt import Build
 from langs.scalaplan import Plan
+
+VARIABLES: Final = ("SBT_PROJECT", "SBT_CLEAN", "SBT_PRE_TASKS", "SBT_TASKS")
+"""Of the builder's environment: whose tasks are run, and which."""
 
 _WORD: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _SOURCES: Final = ("src/main/scala", "src/main/scala-3", "src/main/scala-2.13", "jvm/src/main/scala")
@@ -23,14 +27,14 @@ _PLAY_SERVER: Final = "java -Duser.dir=/app -Dhttp.port=$PORT -cp 'lib/*' play.c
 _HINT: Final = f"Set {base.BUILD_SETTING} and {base.RUN_SETTING}, or `web: DIRECTORY/target/...` in a Procfile."
 
 
-def plan(files: AppFiles, said: Build, wanted: str | None, *, shell: bool) -> Plan:
+def plan(files: AppFiles, said: Build, settings: Settings, wanted: str | None) -> Plan:
     """How the build is packaged.
 
     Args:
         files: the app.
         said: its build.
+        settings: what configuration says of the app.
         wanted: the start command that somebody asks for.
-        shell: whether the image that runs has one, which start scripts need.
 
     Raises:
         LangError: there is nothing to start, or more than one thing.
@@ -43,12 +47,13 @@ def plan(files: AppFiles, said: Build, wanted: str | None, *, shell: bool) -> Pl
         names = tuple(each.name for each in said.projects if each.stage)
     else:
         names = tuple(each.name for each in said.projects if any(_inside(each.directory, file) for file, _ in found))
-    prefix, directory = _project(said, wanted, names)
+    prefix, directory = _project(said, wanted, names, settings.variables.get(VARIABLES[0]))
     mains = [name for file, name in found if _inside(directory, file)]
     where = f"{directory}/" if directory else ""
     start = export = None
     match kind:
-        case "stage" if shell:
+        # Start scripts need a shell.
+        case "stage" if not settings.hardened:
             start = "bin/start -Dhttp.port=$PORT" if said.play else "bin/start"
         case "stage":
             main = None if said.play else scalaplan.main_class(said.main, mains, sbt.FILE, needed=needed)
@@ -67,7 +72,7 @@ def plan(files: AppFiles, said: Build, wanted: str | None, *, shell: bool) -> Pl
         manager="sbt",
         manifests=_manifests(files, said),
         install="sbt update",
-        compile=None if export else f"sbt {prefix}{kind}",
+        compile=_tasks(settings, None if export else f"{prefix}{kind}"),
         kind=kind,
         directory=f"{where}target/universal/stage" if kind == "stage" else f"{where}target",
         export=export,
@@ -99,8 +104,23 @@ def _kind(said: Build, wanted: str | None) -> Literal["stage", "assembly", "clas
     return "assembly" if said.assembles else "classpath"
 
 
-def _project(said: Build, wanted: str | None, names: tuple[str, ...]) -> tuple[str, str]:
+def _tasks(settings: Settings, packaging: str | None) -> str | None:
+    """The command that is run before what it made is copied, as `$SBT_TASKS` and its like say."""
+    clean = ("clean",) if base.flag(settings, "SBT_CLEAN") else ()
+    tasks = base.words(settings, "SBT_TASKS") or ((packaging,) if packaging else ())
+    said = (*clean, *base.words(settings, "SBT_PRE_TASKS"), *tasks)
+    return f"sbt {render.words(said)}" if said else None
+
+
+def _project(said: Build, wanted: str | None, names: tuple[str, ...], chosen: str | None) -> tuple[str, str]:
     """The prefix of the tasks and the directory of the project that is packaged."""
+    if chosen is not None and chosen not in names:
+        raise LangError(
+            f"$SBT_PROJECT: {chosen[:80]!r} is no project that can be packaged",
+            file=sbt.FILE,
+            hint=f"Choose one of: {', '.join(sorted(names))[:200]}." if names else _HINT,
+        )
+    names = (chosen,) if chosen is not None else names
     candidates = [each for each in said.projects if each.name in names and scalaplan.is_path(each.directory or "x")]
     named = [each for each in candidates if each.directory and f"{each.directory}/target/" in (wanted or "")]
     candidates = named or [each for each in candidates if not each.directory] or candidates

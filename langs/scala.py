@@ -18,6 +18,7 @@ from langs.scalaplan import Plan
 NAME: Final = "scala"
 PROGRAMS: Final = frozenset({"sbt", "scala", "mill", "scala-cli", "java"})
 VERSION_VARIABLES: Final = ()
+VARIABLES: Final = ("SBT_OPTS", *sbtplan.VARIABLES)
 MANIFESTS: Final = (sbt.FILE, *mill.FILES)
 ENTRY_POINTS: Final = ()
 IMAGES: Final = ("sbtscala/scala-sbt", "eclipse-temurin")
@@ -95,6 +96,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "runtime": jvm.runtime_image(settings, java),
             "mounts": caches,
             "plan": plan,
+            "tools": base.told(settings, VARIABLES[:1]),
             "options": f"{jvm.TOOL_OPTIONS} {plan.options}".rstrip(),
             "title": base.title(plan.title),
         },
@@ -126,7 +128,7 @@ def _detection(manager: str, evidence: Evidence, mains: tuple[tuple[str, str], .
 def _plan(files: AppFiles, settings: Settings, wanted: str | None) -> Plan:
     said = sbt.read(files)
     if said is not None:
-        return sbtplan.plan(files, said, wanted, shell=not settings.hardened)
+        return sbtplan.plan(files, said, settings, wanted)
     with_mill = mill.read(files)
     if with_mill is not None:
         return mill.plan(files, with_mill, wanted)

@@ -65,8 +65,6 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the terminal cannot move its cursor."""
     in_ci: bool
     """Whether nobody watches the run while it lasts."""
-    versions: Mapping[str, str]
-    """Language -> what `$<LANG>_VERSION` says."""
     ci: "Platform"
 
     @property
@@ -169,7 +167,6 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         dumb_terminal=get("TERM") in {"dumb", "unknown"},
         # Platforms of all kinds set it, to `true` or to their name.
         in_ci=variables.get("CI", "").strip().lower() not in _FALSE,
-        versions={lang: variables[name] for name, lang in version_variables.items() if variables.get(name)},
         ci=_platform(variables),
     )
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from langs.registry import VERSION_VARIABLES
+from langs.registry import TOOL_VARIABLES, VERSION_VARIABLES
 from orchestrator.config import credentials, operator, releases, repository
 from orchestrator.config import environment as environments
 from orchestrator.config.environment import Environment
@@ -81,6 +81,7 @@ def load(
         },
         shared=Stated(table=table, document=document) if document else None,
         env=_env(flags, variables),
+        tools=_tools(variables),
         runs=Runs(
             directory=Path(operated.runs.directory or environment.state_directory / "runs"),
             keep=operated.runs.keep,
@@ -165,6 +166,17 @@ def _project(environment: Environment) -> str | None:
             hint="Give it relative to the source, without `..`.",
         )
     return path
+
+
+def _tools(variables: Mapping[str, str]) -> dict[str, str]:
+    said = {name: variables[name] for name in TOOL_VARIABLES if variables.get(name)}
+    for name, value in said.items():
+        if why := credentials.reason(name, value):
+            raise ConfigError(
+                f"${name}: {why}, and it ends up in the image's history",
+                hint=f"Unset {name}, and declare what is secret in it as a secret of the app.",
+            )
+    return said
 
 
 def _env(flags: Flags, variables: Mapping[str, str]) -> dict[str, str]:

@@ -80,6 +80,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The root's file."""
     env: Mapping[str, str]
     """From flags, for every selected app."""
+    tools: Mapping[str, str]
+    """What the environment says to the tools of single languages."""
     runs: Runs
     releases: Mapping[str, Releases]
     """Refreshed tables of releases, by tool."""
@@ -138,9 +140,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             secrets |= dict.fromkeys(table.secrets)
             ssh |= dict.fromkeys(table.ssh)
             images |= table.images
+        forced: dict[str, Version] = {}
         for variable, language in VERSION_VARIABLES.items():
-            if language in said.versions:
-                versions[language] = Version(value=said.versions[language], source=f"${variable}")
+            if text := said.variables.get(variable):
+                forced.setdefault(language, Version(value=text, source=f"${variable}"))
+        versions |= forced
         merged |= {"port": said.port} if said.port is not None else {}
         merged |= {"cache_key": said.cache_key} if said.cache_key is not None else {}
         if said.use_dhi:
@@ -152,6 +156,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         merged |= {
             "versions": versions,
             "env": env | dict(self.env),
+            "variables": self.tools,
             "secrets": tuple(secrets),
             "ssh": tuple(ssh),
             "images": images,

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from langs.model import Version
 from langs.registry import LANGUAGES, VERSION_VARIABLES
 from orchestrator.config import Flags, environment, load, schema
 from orchestrator.errors import ConfigError, FleetpacksError, UsageError
@@ -250,6 +251,23 @@ def test_every_variable_of_a_version_speaks_of_one_language() -> None:
 
     # Erlang is no language of an app: Elixir runs on it.
     assert set(VERSION_VARIABLES.values()) == languages | {"erlang"}
+
+
+def test_the_first_of_two_variables_of_one_language_counts(root: Path) -> None:
+    both = load(root, {"OTP_VERSION": "26", "ERLANG_VERSION": "27"}).settings_for(".")
+    one = load(root, {"OTP_VERSION": "26"}).settings_for(".")
+
+    assert both.versions == {"erlang": Version(value="27", source="$ERLANG_VERSION")}
+    assert one.versions == {"erlang": Version(value="26", source="$OTP_VERSION")}
+
+
+def test_what_is_said_to_a_languages_tools_arrives_and_a_credential_in_it_does_not(root: Path) -> None:
+    settings = load(root, {"MIX_ENV": "staging", "SBT_OPTS": "", "LEIN_PASSWORD": "x"}).settings_for(".")
+    with pytest.raises(ConfigError, match=r"\$SBT_OPTS") as caught:
+        load(root, {"SBT_OPTS": "-Drepository=https://me:hunter2@repository.example/"})
+
+    assert settings.variables == {"MIX_ENV": "staging"}
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_environment_is_a_copy() -> None:

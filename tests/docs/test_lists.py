@@ -10,7 +10,7 @@ import click
 import msgspec
 import pytest
 
-from langs.registry import IMAGES, VERSION_VARIABLES
+from langs.registry import IMAGES, TOOL_VARIABLES, VERSION_VARIABLES
 from orchestrator.cli.program import fleetpacks
 from orchestrator.config import environment
 from orchestrator.config.operator import OperatorTable
@@ -88,7 +88,7 @@ def test_the_variables_that_are_read_are_listed_all_of_them_and_no_other() -> No
             return default
 
     # A login is read where it is used, and kept nowhere.
-    asked: set[str] = {"SOURCE_DIR", "DHI_USERNAME", "DHI_PASSWORD", *VERSION_VARIABLES}
+    asked: set[str] = {"SOURCE_DIR", "DHI_USERNAME", "DHI_PASSWORD", *VERSION_VARIABLES, *TOOL_VARIABLES}
     environment.parse(Recording(), version_variables=VERSION_VARIABLES)
 
     documented = set(listed(section("docs/configuration.md", "## Environment")))
