@@ -39,8 +39,10 @@ _SECRET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_SERVICES: Final = 200
+_CONTEXT: Final = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
+_SERVICES_IMAGE: Final = "service:"
+_IMAGE: Final = re.compile(r"docker-image://[A-Za-z0-9][A-Za-z0-9._/:@-]*", re.ASCII)
 _NOT_BUILT: Final = (
-    "additional_contexts",
     "entitlements",
     "extra_hosts",
     "isolation",
@@ -69,6 +71,7 @@ class _Build(msgspec.Struct):
     labels: _Scalars | None = None
     secrets: list[str | _Secret] | None = None
     ssh: _Scalars | str | None = None
+    additional_contexts: _Scalars | None = None
 
 
 class _Service(msgspec.Struct):
@@ -143,6 +146,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         target=service.target,
         platforms=service.platforms,
         labels=service.labels,
+        contexts=service.contexts,
         warnings=(*service.warnings, *built.warnings),
     )
 
@@ -175,7 +179,22 @@ def services(files: AppFiles, file: str, left_out: Callable[[LangError], None] |
             left_out(error)
         else:
             found += [] if each is None else [each]
-    return tuple(found)
+    return _standing(file, found, left_out)
+
+
+def _standing(file: str, found: list[Service], left_out: Callable[[LangError], None] | None) -> tuple[Service, ...]:
+    """The services whose images stand on those of services that are built, too."""
+    while True:
+        names = {each.name for each in found}
+        lost = {each.name: need for each in found for need in each.needs.values() if need not in names}
+        for name, need in lost.items():
+            error = _error(file, name, f"it stands on {need!r}, which is no service that is built here", "Correct it.")
+            if left_out is None:
+                raise error
+            left_out(error)
+        if not lost:
+            return tuple(found)
+        found = [each for each in found if each.name not in lost]
 
 
 def _service(files: AppFiles, file: str, name: str, raw: _Service, variables: Mapping[str, str]) -> Service | None:
@@ -207,6 +226,7 @@ def _service(files: AppFiles, file: str, name: str, raw: _Service, variables: Ma
     secrets = tuple(each if isinstance(each, str) else each.source for each in build.secrets or ())
     ssh = tuple(word.partition("=")[0] for word in _list(build.ssh))
     _check_words(file, name, platforms, (*secrets, *ssh))
+    needs, contexts = _contexts(file, name, build.additional_contexts)
     return Service(
         name=name,
         file=file,
@@ -219,6 +239,8 @@ def _service(files: AppFiles, file: str, name: str, raw: _Service, variables: Ma
         labels=dict(_pairs(file, name, "labels", build.labels, variables)),
         secrets=secrets,
         ssh=ssh,
+        needs=needs,
+        contexts=contexts,
         warnings=tuple(f"{file}: services.{name}.build.{key} has no effect" for key in _NO_MATTER if key in keys),
     )
 
@@ -230,6 +252,24 @@ def _check_words(file: str, name: str, platforms: tuple[str, ...], secrets: tupl
     for secret in secrets:
         if not _SECRET.fullmatch(secret):
             raise _error(file, name, f"{secret[:80]!r} is not the name of a secret", "Use letters, digits and `_`.")
+
+
+def _contexts(file: str, name: str, said: _Scalars | None) -> tuple[dict[str, str], dict[str, str]]:
+    """The named contexts that are images of services, and those that are other images."""
+    needs: dict[str, str] = {}
+    contexts: dict[str, str] = {}
+    pairs = said.items() if isinstance(said, dict) else (each.partition("=")[::2] for each in said or ())
+    for context, place in pairs:
+        if not _CONTEXT.fullmatch(context):
+            raise _error(file, name, f"{context[:80]!r} is nothing that FROM can name", "Use lower-case letters.")
+        if place is not None and place.startswith(_SERVICES_IMAGE):
+            needs[context] = place.removeprefix(_SERVICES_IMAGE)
+        elif place is not None and _IMAGE.fullmatch(place):
+            contexts[context] = place
+        else:
+            problem = f"the additional context {context!r} is neither `service:` nor `docker-image://`"
+            raise _error(file, name, problem, "Copy what it holds in a Dockerfile, whose image is another service.")
+    return needs, contexts
 
 
 def _context(files: AppFiles, file: str, name: str, said: str) -> str:

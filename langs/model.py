@@ -73,6 +73,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     secrets: tuple[str, ...] = ()
     ssh: tuple[str, ...] = ()
+    needs: Mapping[str, str] = {}
+    """Named build contexts that are images of other services: what stands after FROM -> the service."""
+    contexts: Mapping[str, str] = {}
+    """Other named build contexts, as `AppBuild.contexts`."""
     warnings: tuple[str, ...] = ()
 
 

@@ -4,7 +4,7 @@ Each command is one function here. Heavy libraries are imported where a command 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -17,16 +17,26 @@ from orchestrator.config import Config
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App, Plan
 from orchestrator.plan import naming, planner
-from orchestrator.workspace import discover, files, git
+from orchestrator.workspace import discover, files, git, selection
 from orchestrator.workspace.border import errors_of
+from orchestrator.workspace.graph import ordered
+from orchestrator.workspace.links import link
 
 
 class Discovered(msgspec.Struct, frozen=True, kw_only=True):
-    """The apps of the monorepo, and those of them that the command line selects."""
+    """The apps of the monorepo, and those of them that the command is about."""
 
     apps: tuple[App, ...]
-    selected: tuple[App, ...]
+    reasons: Mapping[str, str]
+    """Path of a selected app -> why it is."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def selected(self) -> tuple[App, ...]:
+        """The selected apps, each behind those whose images it needs."""
+        images = {app.path: tuple(app.contexts.values()) for app in self.apps if app.contexts}
+        apps = {app.path: app for app in self.apps if app.path in self.reasons}
+        return tuple(apps[path] for path in ordered(apps, images))
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,42 +72,68 @@ def detect_directory(config: Config, name: str, *, alone: bool) -> Looked:
     return Looked(detection=look.detection, build=look.build, problem=problem)
 
 
-async def discover_apps(config: Config, words: Sequence[str] = (), reader: langs.Reader | None = None) -> Discovered:
+async def discover_apps(
+    config: Config, request: planner.Request | None = None, reader: langs.Reader | None = None
+) -> Discovered:
     """Find the apps.
 
     Args:
         config: what was said.
-        words: paths of the command line; none selects all apps.
+        request: which of them the command is about; None: all.
         reader: keeps what is read of apps that are going to be planned.
 
     Raises:
-        UsageError: a path names no app.
+        UsageError: what selects apps names none.
         ConfigError: a configuration file, or an app's own file, is wrong.
         ContextError: the source cannot be read.
     """
+    request = request or planner.Request()
     _check_part(config)
-    named = discover.named_paths(config.root, tuple(words))
+    named = discover.named_paths(config.root, request.named)
+    filters = tuple(selection.parse(text) for text in request.filters)
     warnings: list[str] = []
     listed = await files.list_files(config.root, config.environment.for_git(), warnings.append)
     detect = partial(reader.detect if reader else langs.detect, within=config.root)
-    said = config.environment
-    apps: tuple[App, ...] = ()
-    if said.compose_file is None:
-        apps = await anyio.to_thread.run_sync(discover.discover, listed, config, detect, named)
-    selected = discover.select(apps, named) if apps or said.compose_file is None else ()
-    if not apps and said.sole_app_variables:
+
+    def find() -> tuple[tuple[App, ...], dict[str, str]]:
+        said = config.environment
+        apps: tuple[App, ...] = ()
+        if said.compose_file is None:
+            apps = link(config, discover.discover(listed, config, detect, named))
+            discover.select(apps, named)
+        if apps or not said.sole_app_variables:
+            return _told(config, apps, _chosen(config, apps, named, filters), detect)
         # As in migetpacks: told what it is, the source itself is the app.
-        path = config.project_path or "."
-        apps = await anyio.to_thread.run_sync(discover.told, config, path, detect)
-        return Discovered(apps=apps, selected=discover.select(apps, named), warnings=tuple(warnings))
-    alone = planner.sole(config, selected)
-    if alone is not None and alone.settings.service is None:
-        told = await anyio.to_thread.run_sync(discover.told, config, alone.path, detect)
-        if len(told) == 1:
-            told = (msgspec.structs.replace(told[0], name=alone.name),)
-        apps = tuple(each for app in apps for each in (told if app.path == alone.path else (app,)))
-        selected = told
-    return Discovered(apps=apps, selected=selected, warnings=tuple(warnings))
+        apps = link(config, discover.told(config, config.project_path or ".", detect))
+        return apps, _chosen(config, apps, named, filters)
+
+    apps, chosen = await anyio.to_thread.run_sync(find)
+    return Discovered(apps=apps, reasons=selection.needed(apps, chosen), warnings=tuple(warnings))
+
+
+def _chosen(
+    config: Config, apps: tuple[App, ...], named: tuple[str, ...], filters: tuple[selection.Filter, ...]
+) -> dict[str, str]:
+    """What paths and filters select."""
+    if filters:
+        chosen = dict.fromkeys((app.path for app in discover.select(apps, named)), "requested") if named else {}
+        return selection.filtered(apps, filters, chosen)
+    reason = "requested" if named or config.project_path else "discovered"
+    return dict.fromkeys((app.path for app in discover.select(apps, named)), reason)
+
+
+def _told(
+    config: Config, apps: tuple[App, ...], chosen: dict[str, str], detect: discover.Detect
+) -> tuple[tuple[App, ...], dict[str, str]]:
+    """The apps, the only chosen one of them as the environment tells it."""
+    alone = planner.sole(config, [app for app in apps if app.path in chosen])
+    if alone is None or alone.settings.service is not None:
+        return apps, chosen
+    told = discover.told(config, alone.path, detect)
+    if len(told) == 1:
+        told = (msgspec.structs.replace(told[0], name=alone.name),)
+    apps = tuple(each for app in apps for each in (told if app.path == alone.path else (app,)))
+    return link(config, apps), {app.path: chosen[alone.path] for app in told}
 
 
 async def make_plan(config: Config, request: planner.Request) -> Plan:
@@ -109,8 +145,8 @@ async def make_plan(config: Config, request: planner.Request) -> Plan:
         ContextError: the source cannot be read.
     """
     reader = langs.Reader()
-    found = await discover_apps(config, request.named, reader)
-    if not found.selected:
+    found = await discover_apps(config, request, reader)
+    if not found.apps:
         raise UsageError(
             f"no app was found in {config.root / (config.project_path or '')}",
             hint='Run `fleetpacks detect DIR` for a directory, or declare it: [apps."path"] in fleetpacks.toml.',
@@ -118,7 +154,10 @@ async def make_plan(config: Config, request: planner.Request) -> Plan:
     facts = await _facts(config, request)
 
     def make() -> Plan:
-        made = planner.make(config, found.apps, found.selected, request, build=reader.build, facts=facts)
+        selected = found.selected
+        made = planner.make(
+            config, found.apps, selected, request, build=reader.build, facts=facts, reasons=found.reasons
+        )
         return msgspec.structs.replace(made, warnings=found.warnings)
 
     return await anyio.to_thread.run_sync(make)

@@ -28,6 +28,10 @@ _NAME = r"^[a-z0-9]+([._-][a-z0-9]+)*$(?!\n)"
 """`$` alone lets a line break stand at the end in Python, but `\\Z` means nothing in a JSON schema."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SSH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_CONTEXT = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
+"""What FROM may name, as BuildKit reads it: an image's name, which a tag may follow."""
+APP = "app:"
+"""How the value of a context begins that is the image of an app."""
 
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
@@ -57,6 +61,21 @@ class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = ()
     images: Annotated[Mapping[str, NonEmpty], Meta(description="Replaced base images, by well-known name.")] = {}
 
+    depends_on: Annotated[
+        tuple[NonEmpty, ...], Meta(description="Apps, and directories from the root, that the app uses.")
+    ] = ()
+    contexts: Annotated[
+        Mapping[str, NonEmpty], Meta(description="Images of other apps for your Dockerfile: FROM name -> app:NAME.")
+    ] = {}
+
+
+class SkipTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When an image whose inputs have not changed is not built again."""
+
+    enabled: Annotated[bool, Meta(description="Whether apps are skipped at all.")] = True
+    max_age: Annotated[
+        str, Meta(pattern=r"^[0-9]{1,6}[smhd]$(?!\n)", description="How old an image may become: 90m, 168h, 7d.")
+    ] = "7d"
 
 class RootTable(AppTable, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The root's `fleetpacks.toml`."""
@@ -160,6 +179,15 @@ def _check_declared(stated: Stated) -> None:
 
 def _check_names(stated: Stated) -> None:
     """The names that `langs` publishes."""
+    for name, value in stated.table.contexts.items():
+        if not _CONTEXT.fullmatch(name):
+            raise stated.error(
+                ("contexts", name), "expected what FROM can name", hint='As in contexts = { base = "app:base" }.'
+            )
+        if not value.removeprefix(APP) or not value.startswith(APP):
+            raise stated.error(
+                ("contexts", name), f"expected the image of an app, got {value!r}", hint=f'Write it as "{APP}NAME".'
+            )
     table = stated.table
     named: list[tuple[Key, str, str, tuple[str, ...]]] = [
         *((("versions", name), name, "language", NAMES) for name in table.versions),

@@ -29,6 +29,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     named: tuple[str, ...] = ()
     """Directories named on the command line, as paths from the root."""
+    filters: tuple[str, ...] = ()
+    """What else selects apps: `orchestrator.workspace.selection`."""
     push: bool | None = None
     """None: push when a person or a file gave the image's name."""
     tags: tuple[str, ...] = ()
@@ -38,7 +40,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make(
-    config: Config, discovered: Sequence[App], selected: Sequence[App], request: Request, *, build: Build, facts: Facts
+    config: Config,
+    discovered: Sequence[App],
+    selected: Sequence[App],
+    request: Request,
+    *,
+    build: Build,
+    facts: Facts,
+    reasons: Mapping[str, str],
 ) -> Plan:
     """Plan the selected apps.
 
@@ -49,9 +58,10 @@ def make(
         request: what the command asks.
         build: makes an app's Dockerfile (`langs.build`).
         facts: what placeholders mean.
+        reasons: why an app is selected, by its path.
 
     Raises:
-        UsageError: names cannot be, or there is nowhere to push to.
+        UsageError: names cannot be, there is nowhere to push to, or an image that another app needs is not pushed.
         ConfigError: an app's files are wrong, or a secret has no source.
     """
     names = name_all(discovered, config.image, facts, tags=request.tags, tag_latest=config.tag_latest)
@@ -59,15 +69,16 @@ def make(
     if request.secrets_needed:
         _check_secrets(config, selected)
         _check_agents(config, selected)
+        _check_images(selected, push=push)
     plans: list[AppPlan] = []
     problems = Problems()
-    reason = "requested" if request.named or config.project_path else "discovered"
     for app in selected:
         repository, tags = names[app.path].repository, names[app.path].tags
         place = app.path if app.settings.service is None else app.directory.relative_to(config.root).as_posix()
         with problems.collected(app.path, declared=config.is_declared(app.path)), errors_of(place):
             built = build(app.directory, app.settings, within=config.root, detection=app.detection)
-            plans.append(AppPlan(app=app, build=built, repository=repository, tags=tags, reason=reason))
+            _check_contexts(app, built)
+            plans.append(AppPlan(app=app, build=built, repository=repository, tags=tags, reason=reasons[app.path]))
     problems.raise_all(among=len(discovered), otherwise="name the paths of those that are to be built")
     return Plan(root=config.root, apps=tuple(plans), push=push)
 
@@ -132,3 +143,22 @@ def _check_agents(config: Config, selected: Sequence[App]) -> None:
                     f"{where}: ssh.{name}: it has no socket, and $SSH_AUTH_SOCK is not set",
                     hint="Start an agent (`eval $(ssh-agent)`), or name its socket there.",
                 )
+
+
+def _check_contexts(app: App, built: AppBuild) -> None:
+    generated = built.dockerfile_path is None and app.settings.service is None
+    if app.contexts and generated:
+        raise ConfigError(
+            f"{app.path}: `contexts` is for a Dockerfile of the app's own, and this one's is generated",
+            hint="Name it: dockerfile = ..., or declare what the app uses as depends_on.",
+        )
+
+
+def _check_images(selected: Sequence[App], *, push: bool) -> None:
+    for app in selected:
+        for name in app.contexts if not push else ():
+            raise UsageError(
+                f"{app.name}: its Dockerfile stands on {name!r}, the image of another app, which the builder gets from "
+                "a registry, and nothing is pushed",
+                hint="Add --push, and --image registry.example/team/{app} where no image is named.",
+            )

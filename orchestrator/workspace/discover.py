@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from langs import compose, dockerfile, procfile, static
-from langs.model import Detection, Settings
+from langs.model import Detection, Service, Settings
 from langs.registry import ENTRY_POINTS, MANIFESTS
 from orchestrator.config import Config, credentials
 from orchestrator.config.repository import FILE
@@ -127,7 +127,7 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
         path = candidate.path
         if not candidate.marked and _part_of_something(candidate, apps, governed):
             continue
-        directory = _inside(config, path)
+        directory = inside(config, path)
         declared = config.is_declared(path)
         with problems.collected(path, declared=declared), errors_of(path):
             settings = config.settings_for(path)
@@ -174,11 +174,17 @@ def _services(
     for service in detection.services:
         file = _joined(path, service.file)
         context = _joined(path, service.context)
+    replaced: dict[str, str] = {}
+    built: list[tuple[Service, str, str]] = []
         recipe = posixpath.dirname(_joined(context, service.dockerfile or dockerfile.FILE)) or "."
-        if any(place in apps and apps[place][0].language != dockerfile.NAME for place in (context, recipe)):
-            continue
+        better = next((each for each in (context, recipe) if each in apps and _is_better(apps[each][0])), None)
+        if better is None:
+            built.append((service, file, context))
+        else:
+            replaced[service.name] = better
+    for service, file, context in built:
         where = f"{printable(file)}: services.{service.name}"
-        directory = _inside(config, context)
+        directory = inside(config, context)
         if directory is None:
             raise ConfigError(
                 f"{where}: {printable(context)!r} is no directory of the source", hint="Correct `build.context`."
@@ -197,6 +203,7 @@ def _services(
             settings=msgspec.structs.replace(
                 settings,
                 service=service,
+            contexts={name: replaced.get(need, f"{file}#{need}") for name, need in service.needs.items()},
                 secrets=tuple(dict.fromkeys((*settings.secrets, *service.secrets))),
                 ssh=tuple(dict.fromkeys((*settings.ssh, *service.ssh))),
             ),
@@ -206,13 +213,17 @@ def _services(
 def told(config: Config, path: str, detect: Detect) -> tuple[App, ...]:
     """The app at `path` as the environment tells it: `$LANGUAGE`, `$RUN_COMMAND` and their like speak of it alone.
 
+def _is_better(detection: Detection) -> bool:
+    return detection.language != dockerfile.NAME
+
+
     Of a Compose file these are all its services.
 
     Raises:
         ConfigError: nothing is recognised there all the same, or its files cannot be understood.
     """
     settings = config.settings_for(path, sole=True)
-    directory = _inside(config, path)
+    directory = inside(config, path)
     with errors_of(path):
         detection = detect(directory, settings) if directory is not None else None
     if detection is None:
@@ -305,8 +316,8 @@ def _part_of_something(candidate: Candidate, apps: Iterable[str], governed: dict
     return not above.isdisjoint(apps) or all(not above.isdisjoint(governed[name]) for name in candidate.languages)
 
 
-def _inside(config: Config, path: str) -> Path | None:
-    """The directory, unless it does not exist or is reached by leaving the root."""
+def inside(config: Config, path: str) -> Path | None:
+    """The directory at `path`, unless it does not exist or is reached by leaving the root."""
     directory = config.root / path
     try:
         inside = directory.resolve(strict=True).is_relative_to(config.root)

@@ -134,7 +134,12 @@ def test_the_environment_of_whoever_builds_is_not_asked(write: Write, monkeypatc
         ({"privileged": "true"}, "is not supported"),
         ({"network": "host"}, "is not supported"),
         ({"entitlements": ["security.insecure"]}, "is not supported"),
-        ({"additional_contexts": {"a": "/etc"}}, "is not supported"),
+        ({"additional_contexts": {"a": "/etc"}}, "neither `service:` nor `docker-image://`"),
+        ({"additional_contexts": ["a=oci-layout:///x"]}, "neither `service:` nor"),
+        ({"additional_contexts": ["a=docker-image://x y"]}, "neither `service:` nor"),
+        ({"additional_contexts": {"a": None}}, "neither `service:` nor"),
+        ({"additional_contexts": {"A,b": "service:api"}}, "nothing that FROM can name"),
+        ({"additional_contexts": {"a": "service:none"}}, "stands on 'none', which is no service that is built"),
         ({"context": "${NONE:?gone}"}, "NONE"),
         ({"context": "$(id)"}, "begins no variable"),
     ],
@@ -257,3 +262,35 @@ def test_any_build_is_understood_or_an_error(build: object) -> None:
             for character in text
             if ord(character) < 128
         )
+
+
+def test_contexts_are_images_of_services_and_of_registries(write: Write) -> None:
+    said = {"base": "service:base", "tools:1": "docker-image://registry.example/tools:1"}
+    file = {"services": {"web": {"build": {"additional_contexts": said}}, "base": {"build": "."}}}
+    root = write({"compose.yaml": json.dumps(file), "Dockerfile": "FROM base\n"})
+
+    web, base = services(root)
+    settings = Settings(service=web)
+    build = langs.build(root, settings, detection=langs.detect(root, settings))
+
+    assert (web.needs, base.needs) == ({"base": "base"}, {})
+    assert build.contexts == {"tools:1": "docker-image://registry.example/tools:1"}
+
+
+def test_what_stands_on_a_service_that_is_left_out_is_left_out_too(write: Write) -> None:
+    needs = {"additional_contexts": {"x": "service:base"}}
+    file = {
+        "services": {
+            "admin": {"build": {"additional_contexts": {"x": "service:web"}}},
+            "web": {"build": needs},
+            "base": {"build": {"privileged": True}},
+            "other": {"build": "."},
+        }
+    }
+    root = write({"compose.yaml": json.dumps(file), "Dockerfile": "FROM x\n"})
+
+    detection = langs.detect(root, Settings())
+
+    assert detection is not None
+    assert [service.name for service in detection.services] == ["other"]
+    assert len(detection.warnings) == 3

@@ -1,8 +1,10 @@
 """Plans: push or not, secrets, reasons, errors of several apps."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from langs.errors import LangError
@@ -14,6 +16,7 @@ from orchestrator.plan import planner
 from orchestrator.plan.naming import Facts
 
 _FACTS = Facts(root_name="shop")
+_REASONS = defaultdict[str, str](lambda: "requested")
 
 
 def _build(
@@ -32,6 +35,11 @@ def _build(
         cache=(),
         evidence=(),
     )
+
+
+def _own(root: Path, settings: Settings, *, within: Path | None = None, detection: Detection | None = None) -> AppBuild:
+    built = _build(root, settings, within=within, detection=detection)
+    return msgspec.structs.replace(built, dockerfile_path="Dockerfile")
 
 
 def _config(tmp_path: Path, variables: Mapping[str, str] | None = None, flags: Flags | None = None) -> Config:
@@ -74,7 +82,9 @@ def test_names_depend_on_what_was_discovered_never_on_what_is_selected(
     apps = (make_app("a"), make_app("b"))
     config = _config(tmp_path, flags=Flags(image="r.example/x"))
 
-    plan = planner.make(config, apps, apps[:1], planner.Request(named=("a",)), build=_build, facts=_FACTS)
+    plan = planner.make(
+        config, apps, apps[:1], planner.Request(named=("a",)), build=_build, facts=_FACTS, reasons=_REASONS
+    )
 
     assert [(app.repository, app.tags, app.reason) for app in plan.apps] == [
         ("r.example/x/a", ("latest",), "requested")
@@ -89,9 +99,11 @@ def test_a_secret_without_a_source_names_the_operators_file(tmp_path: Path, make
     config = load(tmp_path / "source", {"FLEETPACKS_CONFIG": str(operator)})
     apps = (make_app("a", secrets=("NPM_TOKEN", "PIP_TOKEN")),)
 
-    planned = planner.make(config, apps, apps, planner.Request(), build=_build, facts=_FACTS)
+    planned = planner.make(config, apps, apps, planner.Request(), build=_build, facts=_FACTS, reasons=_REASONS)
     with pytest.raises(ConfigError) as caught:
-        planner.make(config, apps, apps, planner.Request(secrets_needed=True), build=_build, facts=_FACTS)
+        planner.make(
+            config, apps, apps, planner.Request(secrets_needed=True), build=_build, facts=_FACTS, reasons=_REASONS
+        )
 
     assert len(planned.apps) == 1
     assert caught.value.message.startswith(f"{operator}: secrets.PIP_TOKEN: 'a' declares this secret")
@@ -109,7 +121,7 @@ def test_what_is_wrong_with_several_apps_is_told_at_once(tmp_path: Path, make_ap
     apps = (make_app("x/a"), make_app("b"), make_app("c"))
 
     with pytest.raises(ConfigError) as caught:
-        planner.make(_config(tmp_path), apps, apps, planner.Request(), build=build, facts=_FACTS)
+        planner.make(_config(tmp_path), apps, apps, planner.Request(), build=build, facts=_FACTS, reasons=_REASONS)
 
     assert caught.value.message.splitlines() == ["2 problems", "x/a/go.mod:3: is broken", "c/go.mod:3: is broken"]
     first, second = caught.value.hint.splitlines()
@@ -151,8 +163,33 @@ def test_an_agent_must_be_declared_by_both_sides(
     told: str | None = None
 
     try:
-        planner.make(config, apps, apps, request, build=_build, facts=_FACTS)
+        planner.make(config, apps, apps, request, build=_build, facts=_FACTS, reasons=_REASONS)
     except ConfigError as error:
         told = error.message.removeprefix(f"{operator}: ")
 
     assert told == message
+
+
+@pytest.mark.parametrize(("built", "push"), [(False, False), (False, True), (True, True)])
+def test_an_image_that_another_app_needs_must_be_pushed_where_it_is_built(
+    tmp_path: Path, make_app: Callable[..., App], *, built: bool, push: bool
+) -> None:
+    apps = (make_app("base"), msgspec.structs.replace(make_app("web"), contexts={"x": "base"}))
+    config = _config(tmp_path, flags=Flags(image="r.example/x"))
+    request = planner.Request(push=push, secrets_needed=built)
+
+    plan = planner.make(config, apps, apps, request, build=_own, facts=_FACTS, reasons=_REASONS)
+    unpushed = planner.Request(push=False, secrets_needed=True)
+    with pytest.raises(UsageError) as caught:
+        planner.make(config, apps, apps, unpushed, build=_own, facts=_FACTS, reasons=_REASONS)
+
+    assert [app.app.name for app in plan.apps] == ["base", "web"]
+    assert caught.value.message.startswith("web: its Dockerfile stands on 'x'")
+    assert "--push" in caught.value.hint
+
+
+def test_a_generated_dockerfile_stands_on_nobodys_image(tmp_path: Path, make_app: Callable[..., App]) -> None:
+    apps = (make_app("base"), msgspec.structs.replace(make_app("web"), contexts={"x": "base"}))
+
+    with pytest.raises(ConfigError, match="web: `contexts` is for a Dockerfile of the app's own"):
+        planner.make(_config(tmp_path), apps, apps, planner.Request(), build=_build, facts=_FACTS, reasons=_REASONS)
