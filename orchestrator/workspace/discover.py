@@ -6,9 +6,10 @@ file (`main.py`) is a weaker sign: it counts only where no manifest of its langu
 the entry points of an app's packages have the same names.
 
 Not looked at, anywhere below the root: hidden directories, and those whose names say that they hold other people's
-code (`node_modules`), output (`dist`), or examples and tests (`testdata`). A directory called `docker` or the like that
-only has a Dockerfile or a Compose file is a recipe of its parent. The root's file overrules all of this:
-`[apps."path"]` declares an app, `ignore` takes one away; and a directory named on the command line is always looked at.
+code (`node_modules`), output (`dist`), or examples and tests (`testdata`); `places` knows them. A directory called
+`docker` or the like that only has a Dockerfile or a Compose file is a recipe of its parent. The root's file overrules
+all of this: `[apps."path"]` declares an app, `ignore` takes one away; and a directory named on the command line is
+always looked at.
 
 A Compose file is several apps, one for each service that is built: `deploy/compose.yaml#api`. Where the directory of a
 service is an app by itself, that is built, unless the Compose file was asked for or says more than a Dockerfile there.
@@ -27,6 +28,7 @@ from orchestrator.config import Config, credentials
 from orchestrator.config.repository import FILE
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App
+from orchestrator.workspace import places
 from orchestrator.workspace.border import Problems, errors_of
 from orchestrator.workspace.files import ignore_spec, printable
 from orchestrator.workspace.names import assign
@@ -37,25 +39,9 @@ MARKERS = frozenset({*(name for names in MANIFESTS.values() for name in names), 
 MARKED_ENDINGS = tuple(name[1:] for name in MARKERS if name.startswith("*."))
 """Of manifests that are named after what they build."""
 
-FOREIGN = frozenset({"node_modules", "bower_components", "vendor", "third_party", "site-packages", "venv"})
-OUTPUT = frozenset({"__pycache__", "dist", "target"})
-TRIALS = frozenset(
-    {
-        "test",
-        "tests",
-        "__tests__",
-        "testdata",
-        "fixtures",
-        "__fixtures__",
-        "spec",
-        "e2e",
-        "example",
-        "examples",
-        "samples",
-    }
-)
-NOT_LOOKED_AT = FOREIGN | OUTPUT | TRIALS
 RECIPE = frozenset({dockerfile.FILE, *compose.FILES})
+SURE = frozenset({procfile.FILE, FILE, *RECIPE})
+"""Markers of an app in whatever language."""
 RECIPES = frozenset({"docker", "dockerfiles", "build", "ci", "deploy", "deployment", "infra"})
 
 
@@ -65,6 +51,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     marked: bool
     """It holds a marker, is declared, or was named; else only a bare source file."""
+    sure: bool = False
+    """The same, but for manifests: these mark an app of their own language alone."""
     languages: frozenset[str] = frozenset()
     """Of its bare source files."""
 
@@ -80,7 +68,10 @@ def candidates(files: Iterable[str], config: Config, named: tuple[str, ...] = ()
     found: dict[str, set[str]] = {}
     for file in files:
         directory, _, name = file.rpartition("/")
-        if _is_marker(name) or any(name in names for names in ENTRY_POINTS.values()):
+        marks = _is_marker(name)
+        if marks or any(name in names for names in ENTRY_POINTS.values()):
+            above, _, last = directory.rpartition("/")
+            directory = above if last == places.ROOT_BELOW and not marks else directory
             found.setdefault(directory or ".", set()).add(name)
     ignored = ignore_spec(config.ignore)
     project = config.project_path or "."
@@ -88,14 +79,16 @@ def candidates(files: Iterable[str], config: Config, named: tuple[str, ...] = ()
     for path, names in found.items():
         markers = set(filter(_is_marker, names))
         recipe = markers <= RECIPE and bool(markers) and path.rpartition("/")[2] in RECIPES
-        looked_at = path == project or not (recipe or NOT_LOOKED_AT.intersection(_parts(path, project)))
+        looked_at = path == project or (not recipe and places.is_looked_at(_parts(path, project)))
         if looked_at and _below(path, project) and not _hidden(path) and not ignored.match_file(f"{path}/"):
             languages = frozenset(language for language, sources in ENTRY_POINTS.items() if names.intersection(sources))
-            kept[path] = Candidate(path=path, marked=bool(markers), languages=languages)
+            if markers or languages - {static.NAME} or places.holds_pages(_parts(path, project)):
+                sure = not markers.isdisjoint(SURE)
+                kept[path] = Candidate(path=path, marked=bool(markers), sure=sure, languages=languages)
     declared = [path for path in (*config.tables, ".") if config.is_declared(path) and _below(path, project)]
     for path in (*declared, *named):
         if path not in kept or not kept[path].marked:
-            kept[path] = Candidate(path=path, marked=True)
+            kept[path] = Candidate(path=path, marked=True, sure=True)
     return tuple(sorted(kept.values(), key=lambda each: (each.path != ".", each.path.split("/"))))
 
 
@@ -134,6 +127,9 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
             detection = detect(directory, settings) if directory is not None else None
             if detection is None and declared:
                 raise _no_app(config, path, directory)
+            if detection is not None and not candidate.sure and _is_bare(detection):
+                bare = msgspec.structs.replace(candidate, languages=frozenset({detection.language}))
+                detection = None if _part_of_something(bare, apps, governed) else detection
             if detection is not None and (detection.is_app or declared or path in named):
                 (several if detection.services else apps)[path] = (detection, settings)
     services: list[App] = []
@@ -142,12 +138,20 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
             asked_for = detection.language == settings.language or settings.compose_file is not None
             services += _services(config, path, detection, settings, {} if asked_for else apps)
     problems.raise_all(among=len(looked_at))
-    replaced = {app.directory for app in services}
+    replaced = {app.directory for app in services} | set(_recipes(services))
     found = [
         App(name=path, path=path, directory=config.root / path, detection=detection, settings=settings)
         for path, (detection, settings) in apps.items()
     ]
     return _named(config, [*(app for app in found if app.directory not in replaced), *services])
+
+
+def _recipes(services: Iterable[App]) -> Iterator[Path]:
+    """Directories whose Dockerfiles services are built by, from contexts of their own."""
+    for app in services:
+        service = app.settings.service
+        if service is not None and service.dockerfile and posixpath.basename(service.dockerfile) == dockerfile.FILE:
+            yield Path(posixpath.normpath(app.directory / service.dockerfile)).parent
 
 
 def _named(config: Config, apps: Iterable[App]) -> tuple[App, ...]:
@@ -309,6 +313,11 @@ def _ancestors(path: str) -> Iterator[str]:
     while path != ".":
         path = path.rpartition("/")[0] or "."
         yield path
+
+
+def _is_bare(detection: Detection) -> bool:
+    """Whether no manifest speaks for it: what marked its directory is of another language."""
+    return not any(_is_marker(posixpath.basename(each.file)) for each in detection.evidence)
 
 
 def _part_of_something(candidate: Candidate, apps: Iterable[str], governed: dict[str, set[str]]) -> bool:

@@ -65,6 +65,24 @@ def _paths(apps: tuple[App, ...]) -> list[str]:
         ({"App.slnx": "", "src/Api/Api.csproj": _WEB, "src/Web/Web.csproj": _WEB}, ["src/Api", "src/Web"]),
         # A Cargo workspace is one build, whose lockfile is at its root.
         ({"Cargo.toml": _CARGO, "api/Cargo.toml": _CRATE, "api/src/main.rs": "fn main() {}\n"}, ["."]),
+        # Names in any case, also as the last of several words; what is to be copied; what another platform runs.
+        ({f"{path}/main.py": _SERVES for path in ("Tests", "api-e2e", "_examples", "Api.Tests", "testing/mocks")}, []),
+        ({"benchmarks/go.mod": "module x\n", "benchmarks/main.go": _GO_MAIN, "templates/a/package.json": _NODE}, []),
+        ({"{{cookiecutter.slug}}/main.py": _SERVES, "files/__name__/main.py": _SERVES}, []),
+        ({"supabase/functions/a/deno.json": "{}", "supabase/functions/a/index.ts": "Deno.serve(() => 1)\n"}, []),
+        ({"load-test/main.py": _SERVES, "templating/main.py": _SERVES}, ["load-test", "templating"]),
+        # A manifest of one language marks no app of another one.
+        (
+            {"index.php": "<?php\n", "themes/a/package.json": "{}", "themes/a/index.php": "<?php\n"},
+            ["."],
+        ),
+        ({"a/package.json": "{}", "a/main.py": _SERVES}, ["a"]),
+        ({"requirements.txt": "x\n", "a/Dockerfile": "FROM x\n", "a/main.py": _SERVES}, ["a"]),
+        # A front controller needs what lies beside its directory.
+        ({"a/public/index.php": "<?php\n", "a/src/x.php": "<?php\n"}, ["a"]),
+        ({"public/package.json": _NODE, "public/server.js": _JS}, ["public"]),
+        # What a generator of sites makes pages of.
+        ({"themes/a/layouts/index.html": "{{ .Title }}", "site/_includes/index.html": "{{ content }}"}, []),
         ({}, []),
     ],
 )
@@ -361,6 +379,13 @@ def test_a_service_whose_directory_is_an_app_of_a_language_is_that_app(plant: Pl
     )
 
     assert _paths(_discover(root)) == ["api", "compose.yaml#web"]
+
+
+def test_a_dockerfile_that_a_service_is_built_by_is_no_app_of_its_own(plant: Plant) -> None:
+    compose = "services:\n  jobs:\n    build:\n      context: .\n      dockerfile: jobs/Dockerfile\n"
+    root = plant({"compose.yaml": compose, "jobs/Dockerfile": "FROM x\n", "other/Dockerfile": "FROM x\n"})
+
+    assert _paths(_discover(root)) == ["other", "compose.yaml#jobs"]
 
 
 @pytest.mark.parametrize("said", ['language = "compose"\n', 'compose = "compose.yaml"\n'])
