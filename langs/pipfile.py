@@ -49,6 +49,6 @@ def read(files: AppFiles) -> Pipfile | None:
         requirements.beneath(FILE, path)
     return Pipfile(
         python=raw.requires.python_full_version or raw.requires.python_version,
-        names=frozenset(map(requirements.canonical, raw.packages)),
+        names=requirements.keys(raw.packages),
         local=bool(paths),
     )

@@ -115,7 +115,7 @@ def read(files: AppFiles) -> Project | None:
         requires_python=project.requires_python,
         poetry_python=_poetry_python(wanted.get("python")),
         dependencies=tuple(project.dependencies),
-        names=named | _poetry_names(wanted),
+        names=named | (requirements.keys(wanted) - {"python"}),
         scripts={**dict.fromkeys(poetry.scripts, ""), **project.scripts},
         commands={name: command for name, said in pdm.scripts.items() if (command := _command(said)) is not None},
         distribution=pdm.distribution,
@@ -133,14 +133,6 @@ def _poetry_python(said: object) -> str | None:
     """Poetry's word on Python, as a string or with other keys beside it."""
     version = _key(said, "version") or said
     return version if isinstance(version, str) else None
-
-
-def _poetry_names(wanted: Mapping[str, object]) -> frozenset[str]:
-    found = {canonical(name) for name in wanted} - {"python"}
-    extras = _key(wanted.get("fastapi"), "extras")
-    if isinstance(extras, list) and any(extra in requirements.BUNDLES for extra in cast("list[object]", extras)):
-        found.add("uvicorn")
-    return frozenset(found)
 
 
 def _beside(dependencies: list[str]) -> list[str]:

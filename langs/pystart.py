@@ -12,6 +12,8 @@ from langs.model import Process
 from langs.pyproject import FILE, Project
 from langs.requirements import Requirements
 
+_GRADIO: Final = "GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=$PORT "
+"""Gradio listens for this machine alone, and on a port of its own, where nobody says otherwise."""
 _SERVER_NAMES: Final = frozenset({"serve", "server", "start", "web"})
 # Text, because start-up counts: `re` compiles it when it is first needed.
 _RUN: Final = (
@@ -38,6 +40,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     django: bool
     """Whether it is a Django project."""
     entry: str | None
+    program: str | None
+    """What starts the entry point."""
     look: wsgi.Look | None
     """What the entry point shows; one that only defines an application ends at once."""
 
@@ -67,8 +71,8 @@ def default(found: Found) -> Start:
             command=f"flask --app {found.application.module} run --host 0.0.0.0 --port $PORT",
             warning="Flask's own server is for development: add gunicorn to the dependencies",
         )
-    if found.entry is not None and not idle:
-        return Start(command=f"python {found.entry}")
+    if found.program is not None and not idle:
+        return Start(command=f"{_GRADIO}{found.program}" if "gradio" in found.names else found.program)
     return Start(command=script(found.project) if found.project and found.package else None)
 
 
@@ -102,11 +106,14 @@ def _direct(command: str, scripts: Mapping[str, str]) -> str:
 
 def _served(application: wsgi.Application, names: frozenset[str]) -> str | None:
     """The command of the first server among the dependencies that can load the application."""
+    # Quart serves itself by Hypercorn, which it brings along.
+    names |= frozenset({"hypercorn"} if "quart" in names else ())
     target = f"{application.module}:{application.name}"
     called = shlex.quote(f"{target}()") if application.factory else target
     factory, call = (" --factory", " --call") if application.factory else ("", "")
     servers = (
         (True, "uvicorn", f"uvicorn{factory} --host 0.0.0.0 --port $PORT {target}"),
+        (True, "sanic", f"sanic{factory} --host 0.0.0.0 --port $PORT {target}"),
         (True, "hypercorn", f"hypercorn --bind 0.0.0.0:$PORT {called}"),
         (False, "gunicorn", f"gunicorn --bind 0.0.0.0:$PORT {called}"),
         (False, "waitress", f"waitress-serve{call} --listen=0.0.0.0:$PORT {target}"),

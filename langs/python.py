@@ -12,6 +12,7 @@ from langs import (
     django,
     pipfile,
     procfile,
+    pyentry,
     pyinstall,
     pyproject,
     pystart,
@@ -38,9 +39,7 @@ MANIFESTS: Final = (
     *(pyproject.FILE, requirements.FILE, "Pipfile", setuptools.PROGRAM, setuptools.FILE),
     *("uv.lock", "poetry.lock", "pdm.lock"),
 )
-ENTRY_POINTS: Final = (
-    *("main.py", "app.py", "server.py", "bot.py", "run.py", "wsgi.py", "streamlit_app.py", "__main__.py"),
-)
+ENTRY_POINTS: Final = pyentry.NAMES
 IMAGES: Final = ("python",)
 
 _LOCKS: Final = (("poetry", "poetry.lock"), ("pdm", "pdm.lock"), ("pipenv", "Pipfile.lock"), ("pipenv", "Pipfile"))
@@ -52,7 +51,7 @@ def detect(files: AppFiles) -> Detection | None:
     """A manifest, a lockfile or a bare entry point; an app when something there can be started."""
     manager, manager_file = _manager(files)
     project = pyproject.read(files)
-    entry = files.first(*ENTRY_POINTS)
+    entry = pyentry.find(files, manifest=manager is not None)
     evidence: list[Evidence] = []
     if manager:
         evidence.append(Evidence(file=manager_file, reason=f"dependencies for {manager}"))
@@ -173,7 +172,7 @@ def _find(files: AppFiles) -> Found:
     required = requirements.read(files) if manager_file == requirements.FILE else None
     pipenv = pipfile.read(files) if manager == "pipenv" else None
     names = (required or pipenv or project or Project()).names
-    entry = files.first(*ENTRY_POINTS)
+    entry = pyentry.find(files, manifest=manager is not None)
     return Found(
         project=project,
         requirements=required,
@@ -186,6 +185,7 @@ def _find(files: AppFiles) -> Found:
         application=wsgi.find(files),
         django=_is_django(files),
         entry=entry,
+        program=pyentry.command(files, entry) if entry else None,
         look=wsgi.look(files, entry) if entry else None,
     )
 

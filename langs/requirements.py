@@ -2,8 +2,8 @@
 
 import posixpath
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
@@ -21,8 +21,9 @@ _CREDENTIAL: Final = re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@")
 """A URL with a password that no variable stands for."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _MAX_INCLUDED: Final = 50
-BUNDLES: Final = frozenset({"all", "standard"})
-"""FastAPI's extras that bring uvicorn."""
+_BUNDLES: Final = frozenset({"all", "standard"})
+_BUNDLED: Final = frozenset({"fastapi", "litestar"})
+"""Packages of which these extras bring uvicorn."""
 
 
 class Requirements(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,13 +91,13 @@ def _read_lines(text: str, file: str, top: str) -> _Lines:
         elif name:
             required.add(canonical(name[0]))
             extras = re.match(r"\s*\[([^\]]*)\]", line[name.end() :])
-            if extras and BUNDLES & {extra.strip() for extra in extras[1].split(",")} and name[0].lower() == "fastapi":
+            if extras and _bundles(name[0], (extra.strip() for extra in extras[1].split(","))):
                 required.add("uvicorn")
     return _Lines(includes=tuple(includes), names=frozenset(required), local=local)
 
 
 def named(texts: Iterable[str], *, file: str, key: str) -> frozenset[str]:
-    """The canonical names in a list of requirements, extras of FastAPI's bundle included.
+    """The canonical names in a list of requirements, those that extras bring included.
 
     Args:
         texts: what stands there.
@@ -110,9 +111,24 @@ def named(texts: Iterable[str], *, file: str, key: str) -> frozenset[str]:
     for text in texts:
         requirement = _requirement(text, file=file, key=key)
         found.add(canonical(requirement.name))
-        if requirement.name.lower() == "fastapi" and requirement.extras & BUNDLES:
+        if _bundles(requirement.name, requirement.extras):
             found.add("uvicorn")
     return frozenset(found)
+
+
+def keys(wanted: Mapping[str, object]) -> frozenset[str]:
+    """The canonical names in a table of Poetry or Pipenv, those that extras bring included."""
+    found = {canonical(name) for name in wanted}
+    for name, said in wanted.items():
+        extras = cast("dict[str, object]", said).get("extras") if isinstance(said, dict) else None
+        if isinstance(extras, list) and _bundles(name, map(str, cast("list[object]", extras))):
+            found.add("uvicorn")
+    return frozenset(found)
+
+
+def _bundles(name: str, extras: Iterable[str]) -> bool:
+    """Whether a package brings uvicorn by its extras."""
+    return canonical(name) in _BUNDLED and not _BUNDLES.isdisjoint(extras)
 
 
 def canonical(name: str) -> str:

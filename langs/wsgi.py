@@ -2,9 +2,11 @@
 
 import ast
 import functools
+import itertools
 import keyword
 import posixpath
 import warnings
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -13,11 +15,22 @@ from langs.errors import LangError
 from langs.files import AppFiles, once
 
 _ASGI: Final = frozenset({"FastAPI", "Litestar", "Quart", "Sanic", "Starlette", "get_asgi_application"})
-_WSGI: Final = frozenset({"Flask", "Falcon", "Bottle", "get_wsgi_application"})
-_FACTORIES: Final = frozenset({"create_app", "make_app"})
+_WSGI: Final = frozenset({"Flask", "Bottle", "get_wsgi_application"})
+_FALCON: Final = {"falcon.App": False, "falcon.asgi.App": True}
+"""What Falcon calls its applications, and whether they are asynchronous: `App` alone could be anything."""
+_FALCON_APP: Final = "App"
+_DASH: Final = "Dash"
+_SERVER: Final = "server"
+"""The attribute of Dash's application that is the one which servers load."""
+_TRACES: Final = tuple(f"{name}(" for name in sorted(_ASGI | _WSGI | _FALCON.keys() | {_DASH}))
+_FACTORIES: Final = frozenset({"create_app", "make_app", "get_app", "build_app", "create_application"})
+_OBJECTS: Final = frozenset({"app", "application", "api", "asgi", "server", "wsgi"})
+"""Names of objects that a factory of any name may have made."""
 _MODULES: Final = ("main", "app", "wsgi", "asgi", "server", "api", "application", "run", "web", "__init__")
-_TRIALS: Final = frozenset({"doc", "docs", "example", "examples", "sample", "samples", "test", "tests"})
+TRIALS: Final = frozenset({"doc", "docs", "example", "examples", "sample", "samples", "test", "tests"})
 """Directories whose applications show or try something else."""
+_MANIFESTS: Final = ("requirements.txt", "pyproject.toml", "setup.py", "Pipfile", "Dockerfile", "Procfile")
+"""Files that make a directory below something of its own."""
 _MAX_SOURCE: Final = 1 << 18
 _MAX_CANDIDATES: Final = 200
 _SERVERS: Final = frozenset(
@@ -55,21 +68,72 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 @functools.lru_cache(maxsize=4)  # as of `parse`
 @once
 def find(files: AppFiles) -> Application | None:
-    """The most likely application object: root first, then `src`, then packages one level down."""
-    candidates: list[tuple[str, str]] = [("", f"{name}.py") for name in _MODULES]
-    candidates += [("src", f"src/{name}.py") for name in _MODULES]
-    nested = [("", path) for path in files.glob("*/*.py") if path.partition("/")[0] not in _TRIALS | {"src"}]
-    nested += [("src", path) for path in files.glob("src/*/*.py")]
-    order = {name: index for index, name in enumerate(_MODULES)}
-    known = [pair for pair in nested if posixpath.basename(pair[1])[:-3] in order]
-    candidates += sorted(known, key=lambda pair: (pair[1].count("/"), order[posixpath.basename(pair[1])[:-3]], pair[1]))
-    for directory, file in candidates[:_MAX_CANDIDATES]:
+    """The most likely application object: root first, then `src`, then packages one level down, then two."""
+    known = [f"{name}.py" for name in _MODULES]
+    others = (file for file in files.glob("*.py") if file not in known and _is_traced(files, file))
+    for file in itertools.chain(known, (f"src/{file}" for file in known), others, _nested(files)):
+        tree = parse(files, file)
+        directory = import_root(files, file, tree) if tree else ""
         module = _module(file, directory)
-        tree = parse(files, file) if module else None
-        application = _application(tree, file, module, directory) if tree and module else None
+        application = _application(files, tree, file, module, directory) if tree and module else None
         if application is not None:
             return application
     return None
+
+
+def _is_traced(files: AppFiles, file: str) -> bool:
+    """Whether a source of any name may define one: most do not, and are not parsed."""
+    try:
+        text = files.read_text(file) or ""
+    except LangError:
+        return False
+    return any(trace in text for trace in _TRACES)
+
+
+def _nested(files: AppFiles) -> Iterator[str]:
+    """Sources below which could hold it, the likeliest first; those of a directory that is something of its own not."""
+    order = {f"{name}.py": index for index, name in enumerate(_MODULES)}
+    for pattern in ("*/*.py", "*/*/*.py"):
+        found = [file for file in files.glob(pattern) if posixpath.basename(file) in order]
+        found = [file for file in found if is_part(files, posixpath.dirname(file))]
+        yield from sorted(found, key=lambda file: (order[posixpath.basename(file)], file))[:_MAX_CANDIDATES]
+
+
+def is_part(files: AppFiles, directory: str) -> bool:
+    """Whether the sources in a directory below belong to the app itself."""
+    parts = directory.split("/")
+    above = ("/".join(parts[: index + 1]) for index in range(len(parts)))
+    return TRIALS.isdisjoint(parts) and not any(
+        files.first(*(f"{each}/{name}" for name in _MANIFESTS)) for each in above
+    )
+
+
+def import_root(files: AppFiles, file: str, tree: ast.Module) -> str:
+    """Where the imports of a source begin: around its package, in `src`, or beside it where it names its neighbours."""
+    directory = posixpath.dirname(file)
+    if not directory:
+        return ""
+    if files.exists(f"{directory}/__init__.py"):
+        while directory and files.exists(f"{directory}/__init__.py"):
+            directory = posixpath.dirname(directory)
+        return directory
+    first = file.partition("/")[0]
+    for name in _imported(tree):
+        near = f"{directory}/{name}"
+        if name == first:
+            return ""
+        if files.exists(f"{near}.py") or files.has_directory(near):
+            return directory
+    return first if first == "src" else ""
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """The first parts of what a source imports by absolute names."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
 
 
 def look(files: AppFiles, file: str) -> Look:
@@ -87,6 +151,11 @@ def look(files: AppFiles, file: str) -> Look:
         ):
             main = True
     return Look(serves=bool(imported & _SERVERS), main=main, streamlit="streamlit" in imported)
+
+
+def mentions_server(text: str) -> bool:
+    """Whether a text has the name of anything that serves in it."""
+    return any(name in text for name in _SERVERS)
 
 
 def _asks_for_main(test: ast.expr) -> bool:
@@ -119,27 +188,83 @@ def _module(file: str, directory: str) -> str | None:
     return ".".join(parts) if legal else None
 
 
-def _application(tree: ast.Module, file: str, module: str, directory: str) -> Application | None:
+def _application(files: AppFiles, tree: ast.Module, file: str, module: str, directory: str) -> Application | None:
+    """The first object that is one; else the first function that makes one."""
     for node in tree.body:
-        name: str | None = None
-        made = ""
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
-            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            name = target.id if isinstance(target, ast.Name) else None
-            made = called(node.value)
-        if name and name.isascii() and made in _ASGI | _WSGI:
-            return Application(
-                file=file, module=module, name=name, directory=directory, asgi=made in _ASGI, factory=False
-            )
+        asgi = _object(files, tree, file, directory, node)
+        if asgi is not None:
+            name = str(_assigned(node)[0])
+            return Application(file=file, module=module, name=name, directory=directory, asgi=asgi, factory=False)
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name in _FACTORIES and _needs_nothing(node):
-            calls = {called(inner) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
-            if calls & (_ASGI | _WSGI):
-                asgi = not calls & _WSGI
+            asgi = _asgi_of(node)
+            if asgi is not None:
                 return Application(
                     file=file, module=module, name=node.name, directory=directory, asgi=asgi, factory=True
                 )
     return None
+
+
+def _object(files: AppFiles, tree: ast.Module, file: str, directory: str, node: ast.stmt) -> bool | None:
+    """Whether the application to which a statement gives a name is asynchronous; None when it is none."""
+    name, value = _assigned(node)
+    if name is None or not name.isascii():
+        return None
+    if isinstance(value, ast.Attribute) and value.attr == _SERVER:
+        return False if _DASH in _callees(tree.body) else None
+    if not isinstance(value, ast.Call):
+        return None
+    asgi = _makes(value)
+    if asgi is None and name in _OBJECTS and isinstance(value.func, ast.Name):
+        return _made_by(files, tree, posixpath.dirname(file), directory, value.func.id)
+    return asgi
+
+
+def _assigned(node: ast.stmt) -> tuple[str | None, ast.expr | None]:
+    """The name to which a statement assigns, and what."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign):
+        return None, None
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    return (target.id if isinstance(target, ast.Name) else None), node.value
+
+
+def _makes(call: ast.Call) -> bool | None:
+    """Whether the application that a call makes is asynchronous; None when it makes none."""
+    name = called(call)
+    if name in _ASGI | _WSGI:
+        return name in _ASGI
+    return _FALCON.get(ast.unparse(call.func)) if name == _FALCON_APP else None
+
+
+def _asgi_of(function: ast.FunctionDef) -> bool | None:
+    """The same of the application that a function makes."""
+    made = {_makes(inner) for inner in ast.walk(function) if isinstance(inner, ast.Call)} - {None}
+    return None if not made else False not in made
+
+
+def _made_by(files: AppFiles, tree: ast.Module, beside: str, root: str, name: str) -> bool | None:
+    """The same of a function of the app by its name in a module, which may have imported it."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return _asgi_of(node)
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        original = next((alias.name for alias in node.names if name in {alias.asname, alias.name}), None)
+        if original is None:
+            continue
+        above = posixpath.normpath(posixpath.join(beside, *[".."] * (node.level - 1))) if node.level else root
+        path = posixpath.normpath(posixpath.join(above, *(node.module or "").split(".")))
+        for file in (f"{path}.py", f"{path}/__init__.py"):
+            source = parse(files, file) if not path.startswith("..") else None
+            for each in source.body if source else ():
+                if isinstance(each, ast.FunctionDef) and each.name == original:
+                    return _asgi_of(each)
+    return None
+
+
+def _callees(body: list[ast.stmt]) -> frozenset[str]:
+    values = (_assigned(node)[1] for node in body)
+    return frozenset(called(value) for value in values if isinstance(value, ast.Call))
 
 
 def called(call: ast.Call) -> str:
