@@ -57,6 +57,7 @@ class Bench:
         self._lab, self._build, self._case = lab, build, case
         # Ends with what no name of a case holds, so that none is another's beginning.
         self._key = f"case.{case.name}."
+        self._counts: dict[str, int] = {}
         shutil.copytree(case.app, self.app, symlinks=True)
 
     def change_source(self) -> None:
@@ -95,10 +96,16 @@ class Bench:
         return built.ran.completed()[self._case.name].digest
 
     async def _mounts(self) -> Mapping[str, int]:
-        """How often each of the app's package caches was mounted; one that the daemon needed the space of is gone."""
+        """How often each of the app's package caches was mounted.
+
+        The daemon hides a cache while anybody has it measured, and collects it when it needs the space. No count falls,
+        so what was seen of it stays; and the first look has measured what the second one counts.
+        """
         async with client(self._lab.buildkitd) as builder:
-            records = await builder.disk_usage(filters=[f'type==exec.cachemount,description~="id ./*{self._key}"'])
-        return {each.id: each.usage_count for each in records}
+            for _ in range(2):
+                records = await builder.disk_usage(filters=[f'type==exec.cachemount,description~="id ./*{self._key}"'])
+                self._counts |= {each.id: max(each.usage_count, self._counts.get(each.id, 0)) for each in records}
+        return dict(self._counts)
 
 
 @pytest.fixture
