@@ -17,6 +17,7 @@ _COMMANDS = {
     "plan": ("orchestrator.cli.plan:plan", "Show what would be built, and why."),
     "apps": ("orchestrator.cli.look:apps", "List the apps of the monorepo."),
     "detect": ("orchestrator.cli.look:detect", "Show what directories are recognised as."),
+    "report": ("orchestrator.cli.report:report", "Show what a run did, and where its time went."),
     "cache": ("orchestrator.cli.cache:cache", "See what lies on a builder's disk, and prune it."),
     "versions": ("orchestrator.cli.versions:versions", "Know the releases that ranges of versions mean."),
     "tag": ("orchestrator.cli.tag:tag", "Put more tags on what was published."),

@@ -33,6 +33,8 @@ _TOKEN = re.compile(
 )
 _PUBLIC = ("VITE_", "NEXT_PUBLIC_", "NUXT_PUBLIC_", "REACT_APP_", "GATSBY_", "PUBLIC_", "EXPO_PUBLIC_", "STORYBOOK_")
 _SETTINGS = frozenset({"CACHE_KEY"})
+_PLACES = frozenset({"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "DHI_MIRROR", "DOCKER_CONFIG", "SSH_AUTH_SOCK"})
+"""Variables of credentials that say where or as whom, in words that are found everywhere."""
 _PREFIXES = ("AWS_", "DHI_", "KUBERNETES_", "SSH_")
 _SUFFIXES = ("TOKEN", "PASSWORD", "PASSWD", "SECRET", "KEY", "CREDENTIALS")
 
@@ -49,6 +51,15 @@ def reason(name: str, value: str) -> str | None:
     if named or any(upper == suffix or upper.endswith(f"_{suffix}") for suffix in _SUFFIXES):
         return "its name is one of a credential"
     return None
+
+
+def is_masked(name: str, value: str) -> bool:
+    """Whether the value of a variable that looks like a credential must not be read in a record.
+
+    What only says where credentials are is in too many harmless texts, and tells nobody anything.
+    """
+    upper = name.upper()
+    return not (upper in _PLACES or upper.startswith("KUBERNETES_SERVICE") or value.startswith("/etc/"))
 
 
 def masked(text: str) -> str:

@@ -76,4 +76,8 @@ class Redactor:
 
 def of_environment(variables: Mapping[str, str]) -> Redactor:
     """What the environment holds under the name, or in the shape, of a credential."""
-    return Redactor(value for name, value in variables.items() if credentials.reason(name, value))
+    return Redactor(
+        value
+        for name, value in variables.items()
+        if credentials.reason(name, value) and credentials.is_masked(name, value)
+    )

@@ -201,12 +201,10 @@ def test_a_record_grows_no_further_than_it_may_but_tells_how_all_ended(tmp_path:
     assert read.events[-2:] == (failed("a"), _ENDED)
 
 
-def test_a_disk_that_is_full_costs_the_record_and_nothing_else(
-    tmp_path: Path, device: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_is_full_costs_the_record_and_nothing_else(tmp_path: Path, device: Callable[[str], Path]) -> None:
     recorder = Recorder(tmp_path / "runs", header(), Redactor(), ended=lambda: None)
     full = os.open(device("full"), os.O_WRONLY)
-    os.dup2(full, recorder._handle)
+    os.dup2(full, _handle_of(recorder.path))
     os.close(full)
 
     recorder.record(_ENDED)
@@ -215,6 +213,10 @@ def test_a_disk_that_is_full_costs_the_record_and_nothing_else(
 
     assert recorder.failure is not None
     assert recorder.failure.strerror == "No space left on device"
+
+
+def _handle_of(path: Path) -> int:
+    return next(int(each.name) for each in Path("/proc/self/fd").iterdir() if each.readlink() == path)
 
 
 _KILLED = """

@@ -1,0 +1,365 @@
+"""From a record to a report: where the time went, what held the run up, and what was different the last time. Pure.
+
+The *critical path* is followed backwards from the run's end: the step that ended last, what it waited for, and before
+an app's beginning the app whose end made room for it. Its parts follow one another without a gap, so that they add up
+to the run's time: what is not on it cost nothing.
+
+*Client-caused idle* is the time in which a slot was free and an app could have begun, and did not: nobody but us was
+the reason.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+
+from orchestrator.events import AppCompleted, AppFailed
+from orchestrator.report.kinds import KINDS, Kind
+from orchestrator.report.record import Record
+from orchestrator.report.timeline import Status, Step, TimedApp, Timeline, timeline
+
+RunStatus = Literal["succeeded", "failed", "cancelled", "unfinished", "running"]
+"""`unfinished`: its process is gone, and did not end it."""
+_NOTHING: tuple[Kind, ...] = ("other",)
+_SLOWEST = 10
+"""Steps that a report names."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the critical path."""
+
+    app: str | None
+    """None: no app was being built."""
+    name: str
+    """The step's, or what there was instead of one."""
+    kind: str
+    """A kind of steps, or `waiting`."""
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it was."""
+        return self.end - self.start
+
+
+class Slow(msgspec.Struct, frozen=True, kw_only=True):
+    """A step that took long."""
+
+    app: str
+    name: str
+    kind: Kind
+    seconds: float
+    moved_bytes: int
+
+
+class AppReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one app."""
+
+    name: str
+    path: str
+    language: str
+    version: str | None
+    reason: str
+    status: Status
+    host: str | None
+    image: str | None
+    tags: tuple[str, ...]
+    digest: str | None
+    revision: str | None
+    """What its source was, where it was built."""
+    waited: float
+    """Seconds for a slot, since it could have begun."""
+    seconds: float | None
+    """None when it was never begun."""
+    cached: int
+    steps: int
+    sent_bytes: int
+    kinds: Mapping[Kind, float]
+    """Seconds by what they were spent on; they add up to `seconds`."""
+    running: tuple[str, ...]
+    """The steps that it was at when the record ends, of a run that goes on or was killed."""
+    failure: AppFailed | None
+    warnings: tuple[str, ...]
+
+
+class AppChange(msgspec.Struct, frozen=True, kw_only=True):
+    """An app that is in both runs and was built in both."""
+
+    name: str
+    seconds_before: float
+    seconds: float
+    cached_before: int
+    steps_before: int
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """The run of the same source before this one."""
+
+    run: str
+    seconds: float
+    cached: int
+    steps: int
+    apps: tuple[AppChange, ...]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The document."""
+
+    run: str
+    version: str
+    """Of fleetpacks."""
+    source: str
+    branch: str | None
+    revision: str | None
+    status: RunStatus
+    exit_code: int | None
+    """None when the run has not ended by itself."""
+    error: str | None
+    began: float
+    """Seconds since the epoch."""
+    seconds: float
+    builder: str | None
+    jobs: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    cached: int
+    steps: int
+    sent_bytes: int
+    client_idle: float | None
+    """Seconds; None when nobody said how many builds may run at once."""
+    kinds: Mapping[Kind, float]
+    """Of all apps: they are built at the same time, so that it may be more than `seconds`."""
+    waited: float
+    critical_path: tuple[Part, ...]
+    slowest: tuple[Slow, ...]
+    apps: tuple[AppReport, ...]
+    previous: Comparison | None
+    warnings: tuple[str, ...]
+    incomplete: bool
+    """Whether a part of the record was not understood, or its end is missing."""
+
+
+def report(record: Record, *, now: float | None = None, before: Record | None = None) -> Report:
+    """All there is to say of a run.
+
+    Args:
+        record: the run's.
+        now: seconds since the epoch, of a run that goes on.
+        before: the run of the same source before it.
+    """
+    timed = timeline(record, now=now)
+    header, completed = record.header, timed.completed
+    apps = tuple(_app(each, header.revision) for each in timed.apps)
+    return Report(
+        run=header.run,
+        version=header.version,
+        source=header.source,
+        branch=header.branch,
+        revision=header.revision,
+        status=_status(timed, running=now is not None),
+        exit_code=completed.exit_code if completed else None,
+        error=completed.error if completed else None,
+        began=timed.began,
+        seconds=timed.seconds,
+        builder=timed.builder,
+        jobs=timed.jobs,
+        succeeded=sum(each.status == "succeeded" for each in apps),
+        failed=sum(each.status == "failed" for each in apps),
+        cancelled=sum(each.status == "cancelled" for each in apps),
+        cached=sum(each.cached for each in apps),
+        steps=sum(each.steps for each in apps),
+        sent_bytes=sum(each.sent_bytes for each in apps),
+        client_idle=client_idle(timed) if timed.jobs else None,
+        kinds={kind: sum(each.kinds.get(kind, 0.0) for each in apps) for kind in KINDS},
+        waited=sum(each.waited for each in apps),
+        critical_path=critical_path(timed),
+        slowest=_slowest(timed.apps),
+        apps=apps,
+        previous=_comparison(timed, before) if before else None,
+        warnings=timed.warnings,
+        incomplete=record.unknown > 0 or (record.torn and now is None),
+    )
+
+
+def client_idle(timed: Timeline) -> float:
+    """Seconds in which a slot was free and an app could have begun, and did not."""
+    changes: list[tuple[float, int, int]] = []
+    for app in timed.apps:
+        begins = app.end if app.start is None else app.start
+        changes += [(app.ready, 0, 1), (begins, 0, -1)]
+        if app.start is not None:
+            changes += [(app.start, 1, 0), (app.end, -1, 0)]
+    changes.sort()
+    idle, building, waiting = 0.0, 0, 0
+    for (now, built, waited), (then, _, _) in pairwise(changes):
+        building, waiting = building + built, waiting + waited
+        if building < timed.jobs and waiting > 0:
+            idle += then - now
+    return idle
+
+
+def seconds_by_kind(app: TimedApp) -> dict[Kind, float]:
+    """What an app's time was spent on; what happens at the same time shares it."""
+    if app.start is None:
+        return {}
+    spans = list(_spans(app))
+    edges = sorted({app.start, app.end, *(edge for _, start, end in spans for edge in (start, end))})
+    spent: dict[Kind, float] = {}
+    for low, high in pairwise(edges):
+        active: list[Kind] = [kind for kind, start, end in spans if start <= low and high <= end]
+        for kind in active or _NOTHING:
+            spent[kind] = spent.get(kind, 0.0) + (high - low) / (len(active) or 1)
+    return spent
+
+
+def critical_path(timed: Timeline) -> tuple[Part, ...]:
+    """What the run's time was made of, from its beginning to its end."""
+    begun = [app for app in timed.apps if app.start is not None]
+    parts: list[Part] = []
+    end = timed.seconds
+    app = max(begun, key=lambda each: each.end, default=None)
+    while app is not None and app.start is not None:
+        begun.remove(app)
+        if end > app.end:
+            kind = "waiting" if parts else "other"
+            parts.append(Part(app=parts[-1].app if parts else None, name="", kind=kind, start=app.end, end=end))
+        parts += _backwards(app, app.start)
+        end = app.start
+        # A slot became free, or what it depends on was done; else it was there from the run's beginning.
+        causes = [each for each in begun if app.ready <= each.end <= app.start]
+        app = max(causes, key=lambda each: each.end, default=None) if end > 0 else None
+    if end > 0:
+        parts.append(Part(app=parts[-1].app if parts else None, name="", kind="waiting", start=0.0, end=end))
+    return tuple(part for part in reversed(parts) if part.end > part.start)
+
+
+def _backwards(app: TimedApp, start: float) -> Iterator[Part]:
+    by_digest = {step.step: step for step in app.steps}
+    left = [step for step in app.steps if step.end > step.start]
+    now = app.end
+    current: Step | None = None
+    while left := [step for step in left if step.start < now]:
+        needed = _needed(current, by_digest) if current else set[str]()
+        chosen = _last([step for step in left if step.step in needed] or left, now)
+        end = min(chosen.end, now)
+        if now > end:
+            yield _gap(app, end, now, last=current is None)
+        middle = max(chosen.start, end - chosen.pushed)
+        yield Part(app=app.name, name=chosen.name, kind="push", start=middle, end=end)
+        yield Part(app=app.name, name=chosen.name, kind=chosen.kind, start=chosen.start, end=middle)
+        now, current = chosen.start, chosen
+    if now > start:
+        yield _gap(app, start, now, last=current is None)
+
+
+def _last(steps: Iterable[Step], now: float) -> Step:
+    return max(steps, key=lambda step: (min(step.end, now), step.start))
+
+
+def _gap(app: TimedApp, start: float, end: float, *, last: bool) -> Part:
+    return Part(app=app.name, name="", kind="push" if last and app.tags else "other", start=start, end=end)
+
+
+def _needed(step: Step, by_digest: Mapping[str, Step]) -> set[str]:
+    """All that a step needed, also by way of steps that took no time."""
+    found: set[str] = set()
+    ahead = list(step.inputs)
+    while ahead:
+        digest = ahead.pop()
+        if digest not in found:
+            found.add(digest)
+            ahead += by_digest[digest].inputs if digest in by_digest else ()
+    return found
+
+
+def _spans(app: TimedApp) -> Iterator[tuple[Kind, float, float]]:
+    for step in app.steps:
+        middle = step.end - step.pushed
+        yield step.kind, step.start, middle
+        if step.pushed:
+            yield "push", middle, step.end
+    last = max((step.end for step in app.steps), default=None)
+    if app.tags and last is not None:
+        # Tags are put when all steps are done.
+        yield "push", last, app.end
+
+
+def _app(app: TimedApp, revision: str | None) -> AppReport:
+    begins = app.end if app.start is None else app.start
+    return AppReport(
+        name=app.name,
+        path=app.path,
+        language=app.language,
+        version=app.version,
+        reason=app.reason,
+        status=app.status,
+        host=app.host,
+        image=app.image,
+        tags=app.tags,
+        digest=app.digest,
+        revision=revision if app.start is not None else None,
+        waited=begins - app.ready,
+        seconds=app.seconds,
+        cached=app.cached,
+        steps=app.total,
+        sent_bytes=app.sent_bytes,
+        kinds=seconds_by_kind(app),
+        running=tuple(step.name for step in app.steps if not step.ended),
+        failure=app.failure,
+        warnings=app.warnings,
+    )
+
+
+def _status(timed: Timeline, *, running: bool) -> RunStatus:
+    completed = timed.completed
+    if completed is None:
+        return "running" if running else "unfinished"
+    if completed.exit_code == 0:
+        return "succeeded"
+    return "cancelled" if completed.cancelled and not completed.failed else "failed"
+
+
+def _slowest(apps: Iterable[TimedApp]) -> tuple[Slow, ...]:
+    steps = [(step.end - step.start, app.name, step) for app in apps for step in app.steps if not step.cached]
+    steps.sort(key=lambda each: -each[0])
+    return tuple(
+        Slow(app=app, name=step.name, kind=step.kind, seconds=seconds, moved_bytes=step.moved_bytes)
+        for seconds, app, step in steps[:_SLOWEST]
+        if seconds > 0
+    )
+
+
+def _comparison(timed: Timeline, before: Record) -> Comparison:
+    earlier = timeline(before)
+    known = {app.name: app for app in earlier.apps if app.status == "succeeded" and app.seconds is not None}
+    changes = [
+        AppChange(
+            name=app.name,
+            seconds_before=known[app.name].seconds or 0.0,
+            seconds=app.seconds,
+            cached_before=known[app.name].cached,
+            steps_before=known[app.name].total,
+        )
+        for app in timed.apps
+        if app.seconds is not None and app.status == "succeeded" and app.name in known
+    ]
+    return Comparison(
+        run=before.header.run,
+        seconds=earlier.seconds,
+        cached=sum(app.cached for app in earlier.apps),
+        steps=sum(app.total for app in earlier.apps),
+        apps=tuple(changes),
+    )
+
+
+def previous(record: Record, earlier: Iterable[Record]) -> Record | None:
+    """The newest of earlier runs, newest first, that built something of the same source."""
+    names = {app.name for app in record.header.apps}
+    for each in earlier:
+        same = each.header.source == record.header.source and names & {app.name for app in each.header.apps}
+        if same and any(isinstance(event, AppCompleted) for event in each.events):
+            return each
+    return None

@@ -1,0 +1,174 @@
+"""A report for people, as lines. Names and logs are foreign: whoever prints a line makes it fit for where it goes."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+
+from orchestrator.report.analysis import AppReport, Comparison, Report
+from orchestrator.report.kinds import KINDS, MEANINGS
+from orchestrator.text import inline, size
+
+_LONGEST = 90
+"""Characters of a step's name."""
+_PARTS = 12
+"""Parts of the critical path that are shown: the longest ones, in their order."""
+_CHANGED = 10
+"""Apps whose change is shown."""
+_REVISION = 12
+_DIGEST = len("sha256:") + 12
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The whole report."""
+    yield from _head(report)
+    if report.apps:
+        yield ""
+        yield from _table(
+            ("app", "language", "result", "waited", "time", "cached", "sent", "digest"), map(_row, report.apps)
+        )
+    if any(app.seconds for app in report.apps):
+        yield from _spent(report)
+        yield from _path(report)
+    if report.slowest:
+        yield from _slowest(report)
+    if report.previous is not None:
+        yield from _compared(report, report.previous)
+    for app in report.apps:
+        if app.running:
+            yield ""
+            yield f"{app.name} {'is' if report.status == 'running' else 'was'} at"
+            yield from (f"  {inline(name, _LONGEST)}" for name in app.running)
+        if app.failure is not None:
+            yield from _failure(app)
+
+
+def moment(seconds: float) -> str:
+    """A time of day, in UTC."""
+    return f"{dt.datetime.fromtimestamp(seconds, tz=dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def label(name: str, kind: str) -> str:
+    """What a part of the critical path is called, that may have no step."""
+    return name or {"waiting": "(waiting for a slot)", "push": "(putting tags)"}.get(kind, "(no step)")
+
+
+def _head(report: Report) -> Iterator[str]:
+    revision = f" at {report.revision[:_REVISION]}" if report.revision else ""
+    branch = f" ({report.branch})" if report.branch else ""
+    yield f"run {report.run}, {moment(report.began)}"
+    yield f"{report.source}{revision}{branch}, by fleetpacks {report.version}"
+    counts = f"{report.succeeded} succeeded, {report.failed} failed, {report.cancelled} cancelled"
+    code = "" if report.exit_code is None else f", exit code {report.exit_code}"
+    yield f"{report.status}{code}: {counts} in {report.seconds:.1f}s"
+    if report.builder is not None:
+        yield f"built on {report.builder}, {report.jobs} at once"
+    if report.error is not None:
+        yield f"error: {inline(report.error, 1000)}"
+    if report.incomplete:
+        yield "a part of the record is missing or was not understood"
+    for warning in report.warnings:
+        yield f"warning: {inline(warning, 1000)}"
+    yield f"{report.cached} of {report.steps} steps cached, {size(report.sent_bytes)} sent"
+    if report.client_idle is not None:
+        share = 100 * report.client_idle / report.seconds if report.seconds else 0.0
+        yield f"client-caused idle: {report.client_idle:.1f}s ({share:.1f} % of the run)"
+
+
+def _row(app: AppReport) -> tuple[str, ...]:
+    built = app.seconds is not None
+    return (
+        app.name,
+        app.language,
+        app.status,
+        f"{app.waited:.1f}s",
+        f"{app.seconds:.1f}s" if app.seconds is not None else "",
+        f"{app.cached}/{app.steps}" if built else "",
+        size(app.sent_bytes) if app.sent_bytes else "",
+        (app.digest or "")[:_DIGEST],
+    )
+
+
+def _spent(report: Report) -> Iterator[str]:
+    total = sum(report.kinds.values()) + report.waited
+    rows = [("waiting for a slot", report.waited), *((MEANINGS[kind], report.kinds.get(kind, 0.0)) for kind in KINDS)]
+    yield ""
+    yield "what the time of all apps was spent on"
+    yield from _table(
+        (), ((f"  {name}", f"{spent:.1f}s", f"{100 * spent / total:.0f} %") for name, spent in rows if spent)
+    )
+
+
+def _path(report: Report) -> Iterator[str]:
+    parts = report.critical_path
+    longest = sorted(range(len(parts)), key=lambda number: -parts[number].seconds)[:_PARTS]
+    shown = sum(parts[number].seconds for number in longest)
+    yield ""
+    yield f"critical path: {len(parts)} parts, {report.seconds:.1f}s; the longest of them, {shown:.1f}s, in their order"
+    yield from _table(
+        (),
+        (
+            (
+                f"  {part.seconds:.1f}s",
+                part.app or "",
+                part.kind,
+                inline(label(part.name, part.kind), _LONGEST),
+            )
+            for part in (parts[number] for number in sorted(longest))
+        ),
+    )
+
+
+def _slowest(report: Report) -> Iterator[str]:
+    yield ""
+    yield "slowest steps"
+    yield from _table(
+        (),
+        (
+            (
+                f"  {each.seconds:.1f}s",
+                each.app,
+                each.kind,
+                inline(each.name, _LONGEST) + (f" ({size(each.moved_bytes)})" if each.moved_bytes else ""),
+            )
+            for each in report.slowest
+        ),
+    )
+
+
+def _compared(report: Report, before: Comparison) -> Iterator[str]:
+    yield ""
+    yield f"the run before, {before.run}: {before.seconds:.1f}s, {before.cached} of {before.steps} steps cached"
+    now = {app.name: app for app in report.apps}
+    most = sorted(before.apps, key=lambda each: -abs(each.seconds - each.seconds_before))[:_CHANGED]
+    yield from _table(
+        (),
+        (
+            (
+                f"  {each.name}",
+                f"{each.seconds_before:.1f}s -> {each.seconds:.1f}s",
+                f"{each.cached_before}/{each.steps_before} -> {now[each.name].cached}/{now[each.name].steps} cached",
+            )
+            for each in most
+        ),
+    )
+
+
+def _failure(app: AppReport) -> Iterator[str]:
+    failure = app.failure
+    if failure is None:
+        return
+    yield ""
+    first, *more = failure.message.splitlines() or [""]
+    yield f"{app.name} failed: {first}"
+    yield from (f"  {line}" for line in more)
+    for number, text in enumerate(failure.source, failure.line or 1):
+        yield f"  {failure.file}:{number} | {text}"
+    yield from (f"  | {line}" for line in failure.log)
+    yield f"  hint: {inline(failure.hint, 1000)}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Columns as wide as their widest cell."""
+    cells = [[inline(cell, 200) for cell in row] for row in ((head, *rows) if head else rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
