@@ -38,6 +38,8 @@ class AppStarted(_Event, frozen=True, kw_only=True, tag="app-started"):
     host: str
     image: str
     language: str = ""
+    reason: str = ""
+    """Why it is built and not skipped; empty where nothing could have been skipped."""
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
@@ -117,6 +119,10 @@ class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     """Bytes of context and metadata sent for this build."""
     outputs: tuple[str, ...] = ()
     """Files and directories that were written, as they were named."""
+    skipped: bool = False
+    """Nothing was built: the image of the same inputs was in the registry."""
+    revision: str | None = None
+    """The source's revision that a skipped image was built from, where that is known."""
 
 
 class AppFailed(_Event, frozen=True, kw_only=True, tag="app-failed"):
@@ -156,6 +162,8 @@ class RunCompleted(_Event, frozen=True, kw_only=True, tag="run-completed"):
     exit_code: int
     seconds: float
     succeeded: int
+    """Apps with an image, those that were skipped among them."""
+    skipped: int = 0
     failed: int
     cancelled: int
     error: str | None = None

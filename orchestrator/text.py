@@ -14,6 +14,8 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _ROUNDS_UP = 999.95
 _MINUTE = 60
 _HOUR = 3600
+_SECONDS = {"s": 1, "m": _MINUTE, "h": _HOUR, "d": 24 * _HOUR}
+_LONGEST_AMOUNT = 9
 
 
 def printable(text: str) -> str:
@@ -60,6 +62,14 @@ def size(count: int) -> str:
     while amount >= _ROUNDS_UP and (larger := next(units, None)):
         amount, unit = amount / 1000, larger
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def parse_duration(text: str) -> float | None:
+    """`90m`, `168h`, `7d`, `0s` in seconds; None when it is nothing of the kind."""
+    amount, unit = text[:-1], text[-1:]
+    if unit not in _SECONDS or not (amount.isascii() and amount.isdigit()) or len(amount) > _LONGEST_AMOUNT:
+        return None
+    return float(int(amount) * _SECONDS[unit])
 
 
 def duration(seconds: float) -> str:

@@ -24,6 +24,7 @@ from orchestrator.app.ending import Ending
 from orchestrator.app.outputs import Outputs, outputs
 from orchestrator.app.recording import Recording, recording
 from orchestrator.app.signals import Signals
+from orchestrator.app.skipping import skipping
 from orchestrator.buildkit import SecretReader, SolveRequest
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
@@ -94,6 +95,7 @@ async def run_build(
             builder.opened(address) as (client, can),
             outputs(config, address, can, options.placed, load=options.load) as make,
             _publisher(plan, address, can, registry, credentials) as publisher,
+            skipping(config, plan, can, registry, credentials, images=not _files(options)) as skip,
         ):
             differences = shortfalls(can, _asked(config, plan, can, options), address=str(address))
             send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
@@ -111,8 +113,10 @@ async def run_build(
                     *plan.warnings,
                     *(message(each, address=str(address)) for each in differences),
                     *record.warnings,
+                    *skip.warnings,
                 ],
                 record=record.note,
+                skipper=skip.skipper,
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
@@ -202,6 +206,10 @@ async def _publisher(
 
     async with Engine(address, logins=credentials) as engine:
         yield EnginePublisher(engine, tagger)
+
+
+def _files(options: BuildOptions) -> bool:
+    return options.load or any(options.placed.values())
 
 
 def _asked(config: Config, plan: Plan, can: Capabilities, options: BuildOptions) -> tuple[str, ...]:

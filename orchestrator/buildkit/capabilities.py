@@ -37,6 +37,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether images may have OCI's media types; else they have Docker's."""
     exporters: frozenset[str]
     """The types of all exporters that it has."""
+    platform: str = ""
+    """The builder's own: `linux/amd64`."""
     several_exporters: bool = True
     """Whether one build may have several of them; that depends on the daemon's version, whatever its kind."""
 
@@ -79,7 +81,8 @@ def recognise(workers: Sequence[Worker], *, version: str | None) -> Capabilities
         workers: as it lists them.
         version: of its BuildKit; None when it cannot say, which only the old ones cannot.
     """
-    return msgspec.structs.replace(TABLE[_kind(workers)], several_exporters=_several(version))
+    own = next((worker.platforms[0] for worker in workers if worker.platforms), "")
+    return msgspec.structs.replace(TABLE[_kind(workers)], several_exporters=_several(version), platform=own)
 
 
 def _kind(workers: Sequence[Worker]) -> Kind:

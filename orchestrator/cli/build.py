@@ -36,6 +36,7 @@ from orchestrator.plan.planner import Request
 )
 @click.option("--no-color", is_flag=True, help="No colours, as with $NO_COLOR.")
 @click.option("--no-cache", is_flag=True, help="Execute every step again.")
+@click.option("--force", is_flag=True, help="Build apps that have not changed, too.")
 @click.option("--env", metavar="NAME[=VALUE]", multiple=True, help="A variable of builds and images. Repeatable.")
 @click.option("--result-file", metavar="FILE", type=click.Path(path_type=Path), help="Write the result as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; progress goes to standard error.")
@@ -54,6 +55,7 @@ def build(
     progress: Literal["auto", "tty", "plain", "json"],
     no_color: bool,
     no_cache: bool,
+    force: bool,
     env: tuple[str, ...],
     result_file: Path | None,
     as_json: bool,
@@ -66,7 +68,7 @@ def build(
     """
     began = time.monotonic()
     variables = environment.read()
-    flags = Flags(image=image, hosts=hosts, jobs=jobs, no_cache=no_cache, result_file=result_file, env=env)
+    flags = Flags(image=image, hosts=hosts, jobs=jobs, no_cache=no_cache, force=force, result_file=result_file, env=env)
     root = environment.source(source, variables)
     document = sys.stdout if as_json else None
 

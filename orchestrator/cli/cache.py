@@ -1,6 +1,5 @@
 """`fleetpacks cache`: what lies on a builder's disk."""
 
-import re
 import time
 from functools import partial
 
@@ -10,19 +9,18 @@ import msgspec
 
 from orchestrator.cli import output
 from orchestrator.config import Config, Flags, environment, load
+from orchestrator.text import parse_duration
 
-_AGE = re.compile(r"([0-9]{1,9})([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DEFAULT_AGE = "168h"
 _LONGEST_DESCRIPTION = 100
 
 
 def _age(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
     """`168h`, `7d`, `90m`, `0s`: to seconds."""
-    match = _AGE.fullmatch(value)
-    if match is None:
+    age = parse_duration(value)
+    if age is None:
         raise click.BadParameter(f"{value!r}: expected a number and one of s, m, h, d, such as {_DEFAULT_AGE}")
-    return float(int(match[1]) * _SECONDS[match[2]])
+    return age
 
 
 _host = click.option("--host", "hosts", metavar="URL", multiple=True, help="The builder; default: as for `build`.")

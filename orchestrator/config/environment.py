@@ -6,7 +6,7 @@ error that names the variable. Variables of a CI platform speak only where nothi
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -52,10 +52,16 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     docker_config: Path
     use_dhi: bool
     """Whether apps are built on hardened images."""
+    registry_mirror: str | None
+    """Where Docker Hub is mirrored: a registry, perhaps with a path, without a scheme."""
+    trust_scopes: tuple[str, ...]
+    """Whose records let a build be skipped: the run's own scope first, then those that it trusts."""
     dhi_mirror: str | None
     """Where hardened images are mirrored: a registry with a path, without a scheme."""
     releases_file: Path
     """The operator's table of releases, which `versions refresh` writes."""
+    cache_directory: Path
+    """Where what can be made again is kept."""
     state_directory: Path
     """Where the records of runs lie, when the operator's file names no other place."""
     fleetpacks_config: str | None
@@ -101,6 +107,8 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     revision: str | None = None
     summary: Path | None = None
     """Where a job's summary is appended, in Markdown."""
+    scopes: tuple[str, ...] = ()
+    """Who asks for this run, so that a pull request cannot speak for a branch: its own scope, then those it trusts."""
 
     @property
     def annotates(self) -> bool:
@@ -159,8 +167,11 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         docker_certificates=_docker_certificates(get("DOCKER_TLS_VERIFY"), get("DOCKER_CERT_PATH"), configured),
         docker_config=configured,
         use_dhi=_flag(variables, "USE_DHI"),
+        registry_mirror=_mirror(get("REGISTRY_MIRROR")),
+        trust_scopes=_scopes(get("FLEETPACKS_TRUST_SCOPE")),
         dhi_mirror=_mirror(get("DHI_MIRROR")),
         releases_file=_base(get("XDG_CACHE_HOME"), home / ".cache") / "fleetpacks/releases.toml",
+        cache_directory=_base(get("XDG_CACHE_HOME"), home / ".cache") / "fleetpacks",
         state_directory=_base(get("XDG_STATE_HOME"), home / ".local/state") / "fleetpacks",
         fleetpacks_config=get("FLEETPACKS_CONFIG"),
         no_color=get("NO_COLOR") is not None,
@@ -185,6 +196,10 @@ def _flag(variables: Mapping[str, str], name: str) -> bool:
 def _mirror(text: str | None) -> str | None:
     """A registry as images are named after it: migetpacks writes it as a URL."""
     return re.sub(r"^https?://", "", text).rstrip("/") if text else None
+
+
+def _scopes(text: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
 
 
 def _docker_certificates(verify: str | None, folder: str | None, configured: Path) -> Path | None:
@@ -221,6 +236,9 @@ def _platform(variables: Mapping[str, str]) -> Platform:
             branch=get("GITHUB_HEAD_REF", "GITHUB_REF_NAME"),
             revision=get("GITHUB_SHA"),
             summary=Path(summary) if summary else None,
+            scopes=_given(
+                get("GITHUB_REF"), f"refs/heads/{get('GITHUB_BASE_REF')}" if get("GITHUB_BASE_REF") else None
+            ),
         )
     if variables.get("GITLAB_CI") == "true":
         return Platform(
@@ -228,5 +246,20 @@ def _platform(variables: Mapping[str, str]) -> Platform:
             image=get("CI_REGISTRY_IMAGE"),
             branch=get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_COMMIT_REF_NAME"),
             revision=get("CI_COMMIT_SHA"),
+            scopes=_gitlab_scopes(get),
         )
     return Platform()
+
+
+def _gitlab_scopes(get: Callable[..., str | None]) -> tuple[str, ...]:
+    request = get("CI_MERGE_REQUEST_IID")
+    kind = "tags" if get("CI_COMMIT_TAG") else "heads"
+    ref = get("CI_COMMIT_REF_NAME")
+    own = f"refs/merge-requests/{request}" if request else f"refs/{kind}/{ref}" if ref else None
+    target = get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME") if request else get("CI_DEFAULT_BRANCH")
+    return _given(own, f"refs/heads/{target}" if target else None)
+
+
+def _given(own: str | None, trusted: str | None) -> tuple[str, ...]:
+    """The run's own scope first; without one, it has none to record under, and none is trusted."""
+    return tuple(dict.fromkeys(scope for scope in (own, trusted) if scope)) if own else ()

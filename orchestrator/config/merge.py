@@ -12,6 +12,7 @@ from orchestrator.config.repository import Stated
 from orchestrator.config.settings import DOCKER_HOST, Config, Flags, Host, Image
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import Mirror, Registry, Runs, SecretSource
+from orchestrator.text import parse_duration
 
 
 def parse_environment(variables: Mapping[str, str]) -> Environment:
@@ -67,6 +68,7 @@ def load(
         ssh={name: agent.socket or environment.ssh_auth_sock for name, agent in operated.ssh.items()},
         jobs=flags.jobs if flags.jobs is not None else operated.jobs,
         no_cache=flags.no_cache or environment.no_cache,
+        skip_age=None if flags.force or not table.skip.enabled else parse_duration(table.skip.max_age),
         tag_latest=environment.tag_latest,
         result_file=flags.result_file or (Path(environment.result_file) if environment.result_file else None),
         docker_config=_docker_config(environment, source),

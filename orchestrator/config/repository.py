@@ -17,6 +17,7 @@ from langs.registry import IMAGES, NAMES
 from orchestrator.config import credentials, decode
 from orchestrator.config.decode import Document, Key, did_you_mean
 from orchestrator.errors import ConfigError
+from orchestrator.text import parse_duration
 
 FILE = "fleetpacks.toml"
 
@@ -27,11 +28,11 @@ _OPERATOR_HINT = "This is the operator's to say: put it into ~/.config/fleetpack
 _NAME = r"^[a-z0-9]+([._-][a-z0-9]+)*$(?!\n)"
 """`$` alone lets a line break stand at the end in Python, but `\\Z` means nothing in a JSON schema."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-SSH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CONTEXT = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
 """What FROM may name, as BuildKit reads it: an image's name, which a tag may follow."""
 APP = "app:"
 """How the value of a context begins that is the image of an app."""
+SSH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
@@ -60,7 +61,6 @@ class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[NonEmpty, ...], Meta(description="Ids of the SSH agents that your Dockerfile's steps ask.")
     ] = ()
     images: Annotated[Mapping[str, NonEmpty], Meta(description="Replaced base images, by well-known name.")] = {}
-
     depends_on: Annotated[
         tuple[NonEmpty, ...], Meta(description="Apps, and directories from the root, that the app uses.")
     ] = ()
@@ -77,11 +77,13 @@ class SkipTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         str, Meta(pattern=r"^[0-9]{1,6}[smhd]$(?!\n)", description="How old an image may become: 90m, 168h, 7d.")
     ] = "7d"
 
+
 class RootTable(AppTable, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The root's `fleetpacks.toml`."""
 
     ignore: Annotated[tuple[NonEmpty, ...], Meta(description="Where no apps are, as .gitignore patterns.")] = ()
     apps: Annotated[Mapping[str, AppTable], Meta(description="Apps by their directory, from the root.")] = {}
+    skip: Annotated[SkipTable, Meta(description="When an unchanged app is not built.")] = SkipTable()
 
 
 class Stated(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +114,8 @@ def read_root(root: Path) -> tuple[RootTable, Document] | None:
             hint = f"Write [apps.{decode.quoted(normal)}]." if normal else "Name a directory below the root, or `.`."
             raise document.error(("apps", path), "expected a relative path without `..` and `./`", hint=hint)
         check(Stated(table=table.apps[path], document=document, key=("apps", path)))
+    if not parse_duration(table.skip.max_age):
+        raise document.error(("skip", "max_age"), "expected more than nothing", hint="Never skip: enabled = false.")
     check(Stated(table=table, document=document))
     return table, document
 
@@ -175,10 +179,6 @@ def _check_declared(stated: Stated) -> None:
             raise stated.error(
                 ("ssh", index), f"expected the id of an agent, got {name!r}", hint='As in ssh = ["default"].'
             )
-
-
-def _check_names(stated: Stated) -> None:
-    """The names that `langs` publishes."""
     for name, value in stated.table.contexts.items():
         if not _CONTEXT.fullmatch(name):
             raise stated.error(
@@ -188,6 +188,10 @@ def _check_names(stated: Stated) -> None:
             raise stated.error(
                 ("contexts", name), f"expected the image of an app, got {value!r}", hint=f'Write it as "{APP}NAME".'
             )
+
+
+def _check_names(stated: Stated) -> None:
+    """The names that `langs` publishes."""
     table = stated.table
     named: list[tuple[Key, str, str, tuple[str, ...]]] = [
         *((("versions", name), name, "language", NAMES) for name in table.versions),

@@ -25,6 +25,7 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     jobs: int | None = None
     no_cache: bool = False
+    force: bool = False
     result_file: Path | None = None
     env: tuple[str, ...] = ()
     """`NAME=VALUE`, or `NAME` for the value which the environment has."""
@@ -65,6 +66,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Agents' sockets by id; None where there is none: the operator relies on `$SSH_AUTH_SOCK`, and it is not set."""
     jobs: int | None
     no_cache: bool
+    skip_age: float | None
+    """How old an image may become before an unchanged app is built again, in seconds; None: every app is built."""
     tag_latest: bool
     result_file: Path | None
     docker_config: Path

@@ -130,7 +130,8 @@ def failure(event: AppFailed) -> str:
 
 def counts(event: RunCompleted) -> str:
     """The run's last line."""
-    text = f"{event.succeeded} succeeded, {event.failed} failed, {event.cancelled} cancelled"
+    skipped = f" ({event.skipped} skipped)" if event.skipped else ""
+    text = f"{event.succeeded} succeeded{skipped}, {event.failed} failed, {event.cancelled} cancelled"
     return f"{text} in {event.seconds:.1f}s\n"
 
 
@@ -151,11 +152,14 @@ def _step_text(event: _StepEvent) -> str:
 def _app_text(event: _AppEvent) -> str:
     match event:
         case AppStarted():
-            return f"building {event.image}"
+            return f"building {event.image}" + (f" ({event.reason})" if event.reason else "")
         case AppWarning():
             return f"warning: {event.message}" + (f" (hint: {event.hint})" if event.hint else "")
         case AppCompleted():
             where = " ".join((*event.tags, *event.outputs)) or event.image
+            if event.skipped:
+                since = f" since {event.revision[:12]}" if event.revision else ""
+                return f"skipped, unchanged{since}: {where} {event.digest}"
             steps = f"{event.cached} of {event.steps} steps cached"
             return f"done in {event.seconds:.1f}s ({steps}): {where}" + (f" {event.digest}" if event.digest else "")
         case AppFailed():

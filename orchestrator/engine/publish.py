@@ -54,6 +54,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     """Of the manifest or index."""
     references: tuple[str, ...]
     """In the order of the tags."""
+    unrecorded: str | None = None
+    """Why there is no record of it, when one was asked for."""
 
 
 class RegistryPublisher:
@@ -68,6 +70,7 @@ class RegistryPublisher:
         digest: str,
         tags: Sequence[str],
         *,
+        record: str | None = None,
         on_status: OnStatus | None = None,  # noqa: ARG002 -- the Protocol's
     ) -> Published:
         """Put what was pushed by digest under its tags.
@@ -76,6 +79,7 @@ class RegistryPublisher:
             repository: the image's name without a tag.
             digest: of the manifest or index, as the builder reported it.
             tags: at least one.
+            record: one more tag, which may fail: it only saves a later build.
             on_status: hears nothing: there is nothing to move but a manifest.
 
         Raises:
@@ -85,7 +89,15 @@ class RegistryPublisher:
         references = tuple(parse(f"{repository}:{tag}") for tag in tags)
         for reference in references:
             await self._store.put_manifest(reference, manifest)
-        return Published(digest=digest, references=tuple(str(reference) for reference in references))
+        unrecorded: str | None = None
+        if record is not None:
+            try:
+                await self._store.put_manifest(parse(f"{repository}:{record}"), manifest)
+            except FleetpacksError as error:
+                unrecorded = error.message
+        return Published(
+            digest=digest, references=tuple(str(reference) for reference in references), unrecorded=unrecorded
+        )
 
 
 class EnginePublisher:
@@ -101,7 +113,13 @@ class EnginePublisher:
         self._registry = registry
 
     async def publish(
-        self, repository: str, digest: str, tags: Sequence[str], *, on_status: OnStatus | None = None
+        self,
+        repository: str,
+        digest: str,
+        tags: Sequence[str],
+        *,
+        record: str | None = None,
+        on_status: OnStatus | None = None,
     ) -> Published:
         """Push an image, then put its manifest under the other tags; the engine keeps it under the first one.
 
@@ -109,6 +127,7 @@ class EnginePublisher:
             repository: the image's name without a tag.
             digest: the image's id on the engine.
             tags: at least one.
+            record: one more tag, which may fail.
             on_status: hears of the push as of a step of the build.
 
         Raises:
@@ -118,8 +137,10 @@ class EnginePublisher:
         reference = str(parse(f"{repository}:{first}"))
         await self._engine.tag(digest, reference)
         pushed = await (self._engine.push(reference) if on_status is None else self._told(reference, on_status))
-        rest = await self._registry.publish(repository, pushed, others) if others else None
-        return Published(digest=pushed, references=(reference, *(rest.references if rest else ())))
+        if not others and record is None:
+            return Published(digest=pushed, references=(reference,))
+        rest = await self._registry.publish(repository, pushed, others, record=record)
+        return msgspec.structs.replace(rest, references=(reference, *rest.references))
 
     async def _told(self, reference: str, on_status: OnStatus) -> str:
         began = time.time()

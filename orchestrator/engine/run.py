@@ -376,7 +376,7 @@ class Run:
 
     async def _recorded(self, plan: AppPlan, published: Published, record: str | None) -> None:
         if published.unrecorded is not None:
-            message = f"it will be built again although nothing changes: its record cannot be put: {published.unrecorded}"
+            message = f"its record cannot be put, so it will be built again: {published.unrecorded}"
             await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
         elif record is not None and self._skipper is not None:
             self._skipper.built(plan, published)

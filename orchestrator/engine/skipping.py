@@ -32,7 +32,7 @@ class Skipper(Protocol):
         """Whether an app has to be built; if not, it is published when this returns. Raises nothing of its own."""
         ...
 
-    async def built(self, plan: AppPlan, published: Published) -> None:
+    def built(self, plan: AppPlan, published: Published) -> None:
         """Hears that an app was built from what was looked at, and published with its record."""
         ...
 

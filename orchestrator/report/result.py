@@ -87,6 +87,10 @@ class AppResult(msgspec.Struct, frozen=True, kw_only=True):
     steps: int | None
     cached: int | None
     error: AppError | None
+    skipped: bool = False
+    """Nothing was built: the image of the same inputs was in the registry."""
+    revision: str | None = None
+    """The source's revision that a skipped image was built from, where that is known."""
 
 
 class _Format(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,6 +233,8 @@ def _app(plan: AppPlan, outcome: Outcome | None) -> AppResult:
         steps=completed.steps if completed else None,
         cached=completed.cached if completed else None,
         error=_error(failed) if failed else None,
+        skipped=bool(completed and completed.skipped),
+        revision=completed.revision if completed else None,
     )
 
 

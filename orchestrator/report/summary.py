@@ -55,7 +55,12 @@ def append(path: Path, text: str) -> None:
 def _cells(outcome: Outcome | None, repository: str) -> tuple[str, str, str, str]:
     match outcome:
         case AppCompleted():
-            return "done", " ".join(outcome.tags) or repository, outcome.digest or "", f"{outcome.seconds:.1f} s"
+            return (
+                "skipped, unchanged" if outcome.skipped else "done",
+                " ".join(outcome.tags) or repository,
+                outcome.digest or "",
+                f"{outcome.seconds:.1f} s",
+            )
         case AppFailed():
             return f"failed: {outcome.message}", repository, "", f"{outcome.seconds:.1f} s"
         case AppCancelled():

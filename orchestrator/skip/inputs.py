@@ -60,6 +60,8 @@ def inputs(
         "build arguments": _digest(sorted(build.args.items())),
         "stage": build.target or "",
         "labels": _digest(sorted(build.labels.items())),
+        # Of apps that it stands on, by their digests.
+        "images of other apps": _digest(sorted(build.contexts.items())) if build.contexts else "",
         "platform": ",".join(build.platforms) or platform,
         "secrets": _digest([plan.app.settings.secrets, plan.app.settings.ssh, build.indexes]),
         "age": str(window),

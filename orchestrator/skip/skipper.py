@@ -104,7 +104,7 @@ class RegistrySkipper:
             )
         return Changed(reason=_reason(own[1], before), record=own[1].tag)
 
-    async def built(self, plan: AppPlan, published: Published) -> None:
+    def built(self, plan: AppPlan, published: Published) -> None:
         """Remember what was built."""
         looked = self._looked.get(plan.app.path)
         if looked is not None:
@@ -120,7 +120,8 @@ class RegistrySkipper:
             return False
         try:
             state = await anyio.to_thread.run_sync(
-                lambda: self._contents.state(plan.app.directory, _ignore(plan)), limiter=self._hashing
+                lambda: self._contents.state(plan.app.directory / plan.build.context, _ignore(plan)),
+                limiter=self._hashing,
             )
         except FleetpacksError:
             return False
@@ -128,11 +129,11 @@ class RegistrySkipper:
 
     async def _parts(self, plan: AppPlan) -> tuple[tuple[Read, Inputs], ...]:
         """What the app is made of, in the run's own scope and in those that it trusts."""
-        stands_on = images(plan.build.dockerfile, plan.build.args)
+        stands_on = images(plan.build.dockerfile, plan.build.args, tuple(plan.build.contexts))
         if stands_on.unknown:
             raise UnknownBaseError(f"its Dockerfile's {stands_on.unknown[0]!r} is known to the builder alone")
         read = await anyio.to_thread.run_sync(
-            lambda: self._contents.read(plan.app.directory, _ignore(plan)), limiter=self._hashing
+            lambda: self._contents.read(plan.app.directory / plan.build.context, _ignore(plan)), limiter=self._hashing
         )
         bases = await self._bases.digests(stands_on.names)
         number = window(plan.app.path, now=time.time(), longest=self._policy.max_age)
@@ -140,7 +141,12 @@ class RegistrySkipper:
             (
                 read,
                 inputs(
-                    plan, files=read.digest, bases=bases, platform=self._policy.platform, scope=scope, window=number
+                    plan,
+                    files=read.digest,
+                    bases=bases,
+                    platform=self._policy.platform,
+                    scope=scope,
+                    window=number,
                 ),
             )
             for scope in (self._policy.scope, *self._policy.trusted)

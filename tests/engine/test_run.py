@@ -94,6 +94,7 @@ class ScriptedSolver:
 class RecordingPublisher:
     def __init__(self) -> None:
         self.published: list[tuple[str, str]] = []
+        self.records: list[str | None] = []
 
     async def publish(
         self,
@@ -101,9 +102,11 @@ class RecordingPublisher:
         digest: str,
         tags: Sequence[str],
         *,
+        record: str | None = None,
         on_status: OnStatus | None = None,  # noqa: ARG002 -- the Protocol's
     ) -> Published:
         self.published.append((repository, digest))
+        self.records.append(record)
         return Published(digest=digest, references=tuple(f"{repository}:{tag}" for tag in tags))
 
 

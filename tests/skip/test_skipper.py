@@ -95,7 +95,7 @@ async def test_what_is_not_recorded_is_built_and_the_reason_named(
 ) -> None:
     built = skipper(registry, tmp_path)
     first = await built.look(app)
-    await built.built(app, Published(digest=_DIGEST, references=()))
+    built.built(app, Published(digest=_DIGEST, references=()))
     (app.app.directory / "main.go").write_text("package other")
 
     second = await built.look(app)
@@ -113,7 +113,7 @@ async def test_a_revision_is_remembered(registry: Registry, tmp_path: Path, app:
     built = skipper(registry, tmp_path)
     first = await built.look(app)
     assert isinstance(first, Changed)
-    await built.built(app, Published(digest=_DIGEST, references=()))
+    built.built(app, Published(digest=_DIGEST, references=()))
     registry.keep(f"r.example/api:{first.record}")
 
     again = await built.look(app)
@@ -210,7 +210,7 @@ async def test_a_memory_outlives_the_run(registry: Registry, tmp_path: Path, app
         policy=Policy(scope="main", max_age=1e6, platform="linux/amd64"),
     )
     await built.look(app)
-    await built.built(app, Published(digest=_DIGEST, references=()))
+    built.built(app, Published(digest=_DIGEST, references=()))
     memory.save()
     (app.app.directory / "main.go").write_text("package other")
 

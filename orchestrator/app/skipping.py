@@ -1,0 +1,77 @@
+"""The wiring of skipping: whose records count, and where what is remembered lies."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+import msgspec
+
+from orchestrator.buildkit.capabilities import Capabilities
+from orchestrator.config import Config
+from orchestrator.model import Plan
+from orchestrator.registry.backoff import Patience
+from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.credentials import Credentials
+from orchestrator.skip.bases import BaseImages
+from orchestrator.skip.contents import Contents
+from orchestrator.skip.memory import Memory
+from orchestrator.skip.skipper import Policy, RegistrySkipper
+
+_PATIENCE = Patience(attempts=2, total=5.0)
+"""For the digests of base images: without them apps are built, which is no error."""
+_LOCAL = ("local",)
+"""The scope of builds that are nobody's but their user's."""
+
+
+class Skipping(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run knows of what need not be built."""
+
+    skipper: RegistrySkipper | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@asynccontextmanager
+async def skipping(
+    config: Config, plan: Plan, can: Capabilities, registry: RegistryClient, credentials: Credentials, *, images: bool
+) -> AsyncGenerator[Skipping]:
+    """Skip what has not changed, where images are pushed and nothing was said against it.
+
+    Args:
+        config: what was said.
+        plan: what is to be built.
+        can: what the builder is.
+        registry: has the records.
+        credentials: for the registries of base images.
+        images: whether images are all that is asked for.
+    """
+    if config.skip_age is None or config.no_cache or not plan.push or not images:
+        yield Skipping()
+        return
+    said = config.environment
+    scopes = said.trust_scopes or said.ci.scopes or (() if said.in_ci else _LOCAL)
+    if not scopes:
+        problem = "all apps are built: which builds may vouch for which is not known here (set $FLEETPACKS_TRUST_SCOPE)"
+        yield Skipping(warnings=(problem,))
+        return
+    memory = Memory(said.cache_directory / "built", config.root)
+    contents = Contents(said.cache_directory / "contents")
+    async with RegistryClient(credentials, config.registries, patience=_PATIENCE) as bases:
+        skipper = RegistrySkipper(
+            registry,
+            bases=BaseImages(bases, mirror=said.registry_mirror),
+            contents=contents,
+            memory=memory,
+            policy=Policy(
+                scope=scopes[0],
+                trusted=scopes[1:],
+                max_age=config.skip_age,
+                platform=can.platform,
+                revision=config.revision,
+            ),
+        )
+        try:
+            yield Skipping(skipper=skipper)
+        finally:
+            # Short, and worth more than the moment it takes: also of an interrupted run.
+            await anyio.to_thread.run_sync(memory.save)
+            await anyio.to_thread.run_sync(contents.sweep)
