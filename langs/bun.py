@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, documents, nodeentry, nodeworkspace, npmrc, packagejson, procfile, scripts, versions
+from langs import base, documents, nodeentry, nodeworkspace, npmrc, packagejson, procfile, scripts, sites, versions
 from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Evidence, Settings, Version
 from langs.packagejson import PackageJson
@@ -74,7 +74,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     start = base.start(
         settings,
         procfile.read(files),
-        nodeentry.default_start(package, manager="bun", run="bun", main=main),
+        nodeentry.default_start(files, package, manager="bun", run="bun", main=main),
     )
     processes = {process.name: scripts.expand(package, process.command) for process in start.processes}
     command = processes[base.WEB]
@@ -83,7 +83,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     kept = _kept(package, command, sources_first=sources_first, generated=generated)
     if kept:
         warnings += (f"devDependencies stay in the image: {kept}",)
-    serving = nodeentry.development_server(command)
+    serving = sites.development_server(command)
     if serving:
         warnings += (f"the start command runs {serving}, which is a server for development",)
     if package.install_scripts:

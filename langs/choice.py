@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from langs import appjson, assets, base, commands, compose, dockerfile, indexes, packagejson, procfile
+from langs import appjson, assets, base, commands, compose, dockerfile, indexes, packagejson, procfile, static
 from langs.base import Language
 from langs.errors import LangError
 from langs.files import AppFiles
@@ -161,13 +161,22 @@ def _ranked(files: AppFiles, found: Iterable[Detection]) -> list[Detection]:
         web = ""
     program = commands.program(web)
 
-    def rank(detection: Detection) -> tuple[bool, bool, bool]:
+    def rank(detection: Detection) -> tuple[bool, bool, bool, int]:
         # A command is a wish; files that it could run are a fact.
         wished = all(evidence.file == procfile.FILE for evidence in detection.evidence)
-        return not detection.is_app, wished, program not in _by_name(detection.language).PROGRAMS
+        wanted = program in _by_name(detection.language).PROGRAMS
+        return not detection.is_app, wished, not wanted, _last_resort(detection)
 
     # Sorting is stable: among equals the registry's order stands.
     return sorted(found, key=rank)
+
+
+def _last_resort(detection: Detection) -> int:
+    """How late it is used: a site that is built is an app like others, a mere page is less than a Dockerfile."""
+    if detection.language in {compose.NAME, dockerfile.NAME}:
+        return 1
+    built = any(evidence.file == packagejson.FILE for evidence in detection.evidence)
+    return 2 if detection.language == static.NAME and not built else 0
 
 
 def _assets(files: AppFiles, settings: Settings, primary: Language) -> Assets | None:

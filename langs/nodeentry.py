@@ -6,10 +6,10 @@ Node.js and Bun read the same package.json and start the same things; they diffe
 import functools
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from langs import base, commands, packagejson, procfile
+from langs import base, commands, packagejson, procfile, sites
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 from langs.model import Evidence
@@ -32,13 +32,12 @@ _WATCHERS: Final = frozenset(
 """What a `start` script runs while somebody works on a library, or what starts on a desk or a phone."""
 _DEVELOPERS: Final = frozenset({"nest", "nodemon", "ts-node-dev"})
 """Programs of a `start` script that compile and watch; `start:prod` beside them is what production runs."""
-_DEVELOPMENT_SERVERS: Final[Mapping[str, frozenset[str]]] = {
-    **dict.fromkeys(("nodemon", "parcel", "react-scripts", "ts-node-dev", "vite", "webpack-dev-server"), frozenset()),
-    **dict.fromkeys(("astro", "next", "nuxi", "nuxt"), frozenset({"dev"})),
-    **dict.fromkeys(("ng", "webpack"), frozenset({"serve"})),
-}
-"""Servers for development, with the words of which one makes them that; none, where they are nothing else."""
 _GENERATORS: Final = frozenset({"prisma", "@prisma/client"})
+_PRODUCTION: Final = ("start:prod", "start:production")
+_BUILT: Final = (".js", ".mjs", ".cjs")
+_SOURCES: Final = ("server.ts", "index.ts", "app.ts", "main.ts")
+"""Entry points that a loader runs."""
+_ACTIONS: Final = ("action.yml", "action.yaml")
 _BELOW: Final = ("server", "index", "app", "main")
 """Names of entry points in `src`, without what they end in."""
 
@@ -55,14 +54,15 @@ def starts(
         programs: what the Procfile's `web` runs when it speaks for the runtime.
         runtime: what it is called.
     """
-    script = package.scripts.get("start") if package else None
-    if package and script and commands.program(script) not in _WATCHERS and _runs_something(files, package, script):
-        return Evidence(file=packagejson.FILE, reason="scripts.start")
+    said = _said(files, package) if package else None
+    if said:
+        return Evidence(file=packagejson.FILE, reason=said)
     web = [process for process in procfile.read(files) if process.name == base.WEB]
     if web and commands.program(web[0].command) in programs:
         return Evidence(file=procfile.FILE, reason=f"web runs {runtime}")
     main = main_file(files, package, entries)
-    if main is None:
+    # The workflows of GitHub run such a package: what it bundles serves nothing.
+    if main is None or files.first(*_ACTIONS):
         return None
     if package and not package.library and SERVER_FRAMEWORKS & package.dependencies.keys():
         return Evidence(file=main, reason="the entry of a package that depends on a server framework")
@@ -78,7 +78,12 @@ def main_file(files: AppFiles, package: PackageJson | None, entries: Iterable[st
         if said and packagejson.beneath(said):
             named = posixpath.normpath(said)
             candidates += [named, f"{named}.js", posixpath.join(named, "index.js")]
-    return files.first(*candidates, *_places(tuple(entries)))
+    found = files.first(*candidates, *_places(tuple(entries)))
+    if found is not None or package is None or package.library or not SERVER_FRAMEWORKS & package.dependencies.keys():
+        return found
+    if candidates and "build" in package.scripts and candidates[0].endswith(_BUILT):
+        return candidates[0]
+    return files.first(*_places(_SOURCES)) if _loader(package) else None
 
 
 @functools.lru_cache(maxsize=8)  # as many as there are lists of entries
@@ -87,20 +92,41 @@ def _places(entries: tuple[str, ...]) -> tuple[str, ...]:
     return (*entries, *(f"src/{name}{ending}" for ending in endings for name in _BELOW))
 
 
-def default_start(package: PackageJson, *, manager: str, run: str, main: str | None) -> str | None:
-    """What starts the app where nobody said it: the `start` script, or the entry point.
+def default_start(files: AppFiles, package: PackageJson, *, manager: str, run: str, main: str | None) -> str | None:
+    """What starts the app where nobody said it: the `start` script, the server that a build makes, or the entry point.
 
     Args:
+        files: the app's.
         package: the app's package.json.
         manager: the program that runs scripts; what it stands for is put in its place later.
         run: the program that runs the entry point.
         main: the entry point.
     """
-    if "start:prod" in package.scripts and commands.program(package.scripts.get("start", "")) in _DEVELOPERS:
-        return f"{manager} run start:prod"
-    if "start" in package.scripts:
-        return f"{manager} run start"
-    return None if main is None else f"{run} {require_plain_name(main).replace(' ', chr(92) + ' ')}"
+    script = _script(package)
+    server = sites.server(files, package)
+    if script is not None and not (server and sites.development_server(package.scripts[script])):
+        return f"{manager} run {script}"
+    if server is not None or main is None:
+        return server
+    program = (_loader(package) or run) if run == "node" and main.endswith(".ts") else run
+    return f"{program} {require_plain_name(main).replace(' ', chr(92) + ' ')}"
+
+
+def _script(package: PackageJson) -> str | None:
+    """The name of the script that starts the app in production."""
+    start = package.scripts.get("start", "")
+    production = next((name for name in _PRODUCTION if name in package.scripts), None)
+    if production and (not start or commands.program(start) in _DEVELOPERS):
+        return production
+    rendered = sites.server_script(package)
+    if rendered and (not start or sites.development_server(start)):
+        return rendered
+    return "start" if start else None
+
+
+def _loader(package: PackageJson) -> str | None:
+    """The program that runs sources in TypeScript as they are."""
+    return next((name for name in ("tsx", "ts-node") if name in package.everything), None)
 
 
 def development_tool(package: PackageJson, command: str) -> str | None:
@@ -108,15 +134,6 @@ def development_tool(package: PackageJson, command: str) -> str | None:
     name = commands.program(command)
     alone = name in package.dev_dependencies and name not in package.dependencies
     return name if alone else None
-
-
-def development_server(command: str) -> str | None:
-    """The server for development that a command starts: one that compiles while it runs."""
-    name = commands.program(command)
-    words = _DEVELOPMENT_SERVERS.get(name)
-    if words is None or (words and words.isdisjoint(command.split())):
-        return None
-    return None if name == "vite" and "preview" in command.split() else name
 
 
 def generates(package: PackageJson) -> bool:
@@ -156,6 +173,16 @@ def groups(files: AppFiles, names: Iterable[str | None], directories: Iterable[s
         if files.has_directory(directory):
             found[f"./{directory}/"] = [directory]
     return tuple((target, tuple(sources)) for target, sources in found.items())
+
+
+def _said(files: AppFiles, package: PackageJson) -> str | None:
+    """What of a package.json says that something is started."""
+    name = _script(package)
+    script = package.scripts.get(name or "", "")
+    starts = script and commands.program(script) not in _WATCHERS and _runs_something(files, package, script)
+    if starts and not sites.maker(files, package):
+        return f"scripts.{name}"
+    return "its build makes a server" if not script and sites.server(files, package) else None
 
 
 def _runs_something(files: AppFiles, package: PackageJson, script: str) -> bool:

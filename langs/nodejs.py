@@ -18,6 +18,7 @@ from langs import (
     packagejson,
     procfile,
     scripts,
+    sites,
     versions,
     yarnrc,
 )
@@ -84,7 +85,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     tool, more = nodemanagers.version(files, settings, package, chosen) if said else (None, ())
     warnings += more
     main = nodeentry.main_file(files, package, ENTRY_POINTS)
-    default = nodeentry.default_start(package, manager=manager.name, run="node", main=main)
+    default = nodeentry.default_start(files, package, manager=manager.name, run="node", main=main)
     processes = _processes(base.start(settings, procfile.read(files), default), package)
     plug_and_play = manager is PLUG_AND_PLAY
     if plug_and_play:
@@ -95,7 +96,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         warnings += (f"there is no {manager.locks[0]}: the versions installed may differ from build to build",)
     kept = _kept(files, package, chosen, tool, command)
     warnings += (f"devDependencies stay in the image: {kept}",) if kept else ()
-    serving = nodeentry.development_server(command)
+    serving = sites.development_server(command)
     if serving:
         warnings += (f"the start command runs {serving}, which is a server for development",)
     if package.install_scripts:

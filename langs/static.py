@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from langs import base, packagejson, procfile
+from langs import base, packagejson, procfile, sites
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 from langs.model import AppBuild, Detection, Evidence, Settings
@@ -40,17 +40,20 @@ _NOT_SERVED: Final = ("/Staticfile", "/Procfile", "/app.json")
 
 
 def detect(files: AppFiles) -> Detection | None:
-    """A Staticfile, or an index.html at the root or in public/; beside a package.json only where that builds a site."""
+    """A Staticfile, a package.json that builds a site, or an index.html; beside a package.json where that builds."""
     evidence = [Evidence(file=FILE, reason="says what is served")] if files.exists(FILE) else []
     page = files.first("index.html", "public/index.html")
     if page is not None:
         evidence.append(Evidence(file=page, reason="a page"))
+    package = packagejson.read(files)
+    maker = sites.maker(files, package) if package else None
+    # A library has a page to try it out.
+    builds = package is not None and sites.BUILD in package.scripts and not package.library
+    if maker or (evidence and builds):
+        evidence.append(Evidence(file=packagejson.FILE, reason=f"{maker or 'its build script'} makes a site"))
     if not evidence:
         return None
-    package = packagejson.read(files)
-    # A library has a page to try it out.
-    built = package is None or ("build" in package.scripts and not package.library)
-    return Detection(language=NAME, evidence=tuple(evidence), is_app=built or files.exists(FILE))
+    return Detection(language=NAME, evidence=tuple(evidence), is_app=package is None or builds or files.exists(FILE))
 
 
 def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild:
@@ -76,7 +79,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             if settings.hardened
             else base.image(settings, "debian", "bookworm-slim"),
             "root": root,
-            "roots": _ROOTS,
+            "roots": (*_own_roots(files), *_ROOTS),
             "head": _HEAD,
             "fallback": _FALLBACK if pushed in _YES or (pushed is None and built) else (),
             # A build may make the page that says otherwise.
@@ -109,6 +112,11 @@ def _root(files: AppFiles, said: Mapping[str, str], *, built: bool) -> str | Non
     if built:
         return None
     return "public" if not files.exists("index.html") and files.exists("public/index.html") else "."
+
+
+def _own_roots(files: AppFiles) -> tuple[str, ...]:
+    package = packagejson.read(files)
+    return sites.outputs(files, package) if package else ()
 
 
 def _said(files: AppFiles) -> Mapping[str, str]:

@@ -1,0 +1,188 @@
+"""What the templates of front-end frameworks become: a site of files, or the server that their build makes."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+import langs
+from langs import sites
+from langs.model import Settings
+from tests.langs.conftest import Write
+
+CADDY = "caddy run --config /etc/caddy/Caddyfile"
+EXPRESS = "import express from 'express'\nexpress().listen(process.env.PORT)\n"
+
+
+def manifest(scripts: Mapping[str, str], *dependencies: str, **more: object) -> str:
+    return json.dumps({"scripts": scripts, "dependencies": dict.fromkeys(dependencies, "*"), **more})
+
+
+@pytest.mark.parametrize(
+    ("scripts", "dependencies"),
+    [
+        ({"start": "ng serve", "build": "ng build"}, ("@angular/core",)),
+        ({"start": "react-scripts start", "build": "react-scripts build"}, ("react", "react-scripts")),
+        ({"start": "craco start", "build": "craco build"}, ("react-scripts",)),
+        ({"dev": "astro dev", "build": "astro build", "preview": "astro preview"}, ("astro",)),
+        ({"start": "astro dev", "build": "astro build"}, ("astro",)),
+        ({"start": "docusaurus start", "build": "docusaurus build"}, ("@docusaurus/core",)),
+        ({"start": "npx @11ty/eleventy --serve", "build": "npx @11ty/eleventy"}, ("@11ty/eleventy",)),
+        ({"start": "gatsby develop", "build": "gatsby build"}, ("gatsby",)),
+        ({"dev": "vite dev", "build": "vite build"}, ("@sveltejs/kit", "@sveltejs/adapter-static")),
+        ({"serve": "vue-cli-service serve", "build": "vue-cli-service build"}, ("@vue/cli-service",)),
+    ],
+)
+def test_a_build_that_makes_files_is_a_site(
+    write: Write, scripts: Mapping[str, str], dependencies: tuple[str, ...]
+) -> None:
+    root = write({"package.json": manifest(scripts, *dependencies)})
+
+    built = langs.build(root, Settings())
+
+    assert (built.language, built.start_command) == ("static", CADDY)
+    assert any(each.file == "package.json" for each in built.evidence)
+    assert "AS assets" in built.dockerfile
+
+
+@pytest.mark.parametrize(
+    ("build", "package", "roots"),
+    [
+        ("ng build", "@angular/core", "dist/*/browser dist/* dist build"),
+        ("vitepress build docs", "vitepress", "docs/.vitepress/dist .vitepress/dist dist build"),
+        ("astro build", "astro", "dist build"),
+    ],
+)
+def test_a_site_is_taken_from_where_its_tool_puts_it(write: Write, build: str, package: str, roots: str) -> None:
+    root = write({"package.json": manifest({"build": build}, package)})
+
+    assert f"for root in {roots} out _site public .;" in langs.build(root, Settings()).dockerfile
+
+
+def test_an_app_of_next_that_is_exported_is_a_site(write: Write) -> None:
+    package = manifest({"build": "next build", "start": "next start"}, "next")
+    root = write({"package.json": package, "next.config.mjs": "export default { output: 'export' }\n"})
+
+    assert langs.build(root, Settings()).language == "static"
+
+
+def test_a_site_that_is_built_comes_before_a_dockerfile(write: Write) -> None:
+    package = manifest({"dev": "vite", "build": "vite build"}, "vite")
+    root = write({"package.json": package, "index.html": "<div>", "Dockerfile": "FROM nginx\n"})
+
+    detection = langs.detect(root, Settings())
+
+    assert detection is not None
+    assert (detection.language, detection.considered[:1]) == ("static", ("dockerfile",))
+
+
+@pytest.mark.parametrize(
+    ("files", "start"),
+    [
+        pytest.param(
+            {"package.json": manifest({"build": "nuxt build", "dev": "nuxt dev"}, "nuxt")},
+            "node .output/server/index.mjs",
+            id="Nuxt",
+        ),
+        pytest.param(
+            {"package.json": manifest({"build": "vite build"}, "@sveltejs/kit", "@sveltejs/adapter-node")},
+            "node build",
+            id="SvelteKit",
+        ),
+        pytest.param(
+            {"package.json": manifest({"start": "astro dev", "build": "astro build"}, "astro", "@astrojs/node")},
+            "HOST=0.0.0.0 node ./dist/server/entry.mjs",
+            id="Astro",
+        ),
+        pytest.param(
+            {
+                "package.json": manifest(
+                    {"start": "ng serve", "build": "ng build", "serve:ssr:shop": "node dist/shop/server/server.mjs"},
+                    "@angular/core",
+                    "express",
+                )
+            },
+            "node dist/shop/server/server.mjs",
+            id="Angular",
+        ),
+        pytest.param(
+            {"package.json": manifest({"build": "nest build", "start:prod": "node dist/main"}, "@nestjs/core")},
+            "node dist/main",
+            id="Nest",
+        ),
+        pytest.param(
+            {"package.json": manifest({"start": "serve -s build", "build": "react-scripts build"}, "react-scripts")},
+            "serve -s build",
+            id="a server that somebody chose",
+        ),
+        pytest.param(
+            {
+                "package.json": manifest({"build": "tsc"}, "express", main="dist/index.js"),
+                "source/index.ts": EXPRESS,
+            },
+            "node dist/index.js",
+            id="an entry that the build makes",
+        ),
+        pytest.param(
+            {
+                "package.json": manifest({"dev": "tsx watch src/index.ts"}, "express", devDependencies={"tsx": "4"}),
+                "src/index.ts": EXPRESS,
+            },
+            "tsx src/index.ts",
+            id="an entry that a loader runs",
+        ),
+    ],
+)
+def test_a_build_that_makes_a_server_is_started(write: Write, files: Mapping[str, str], start: str) -> None:
+    built = langs.build(write(files), Settings())
+
+    assert (built.language, built.start_command) == ("nodejs", start)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param(
+            {"package.json": manifest({"build": "astro build"}, "astro", peerDependencies={"astro": "5"})},
+            id="an integration of Astro",
+        ),
+        pytest.param({"package.json": manifest({"lint": "ng lint"}, "@angular/core")}, id="nothing is built"),
+        pytest.param(
+            {"package.json": manifest({"build": "tsc"}, "express", main="dist/i.js", types="dist/i.d.ts")},
+            id="a library that is built",
+        ),
+        pytest.param(
+            {
+                "package.json": manifest({"build": "ncc build"}, "@actions/core", main="dist/index.js"),
+                "action.yml": "runs: {using: node20, main: dist/index.js}\n",
+                "dist/index.js": "require('http').createServer()\n",
+            },
+            id="an action of GitHub",
+        ),
+    ],
+)
+def test_what_is_built_for_others_is_no_app(write: Write, files: Mapping[str, str]) -> None:
+    detection = langs.detect(write(files), Settings())
+
+    assert detection is not None
+    assert not detection.is_app
+
+
+@pytest.mark.parametrize(
+    ("command", "server"),
+    [
+        ("vite", "vite"),
+        ("vite preview --host", None),
+        ("vite build", "vite"),
+        ("PORT=3000 react-scripts start", "react-scripts"),
+        ("next start", None),
+        ("next dev", "next"),
+        ("npx @11ty/eleventy", None),
+        ("npx @11ty/eleventy --serve", "@11ty/eleventy"),
+        ("gatsby serve", None),
+        ("npx", None),
+        ("", None),
+    ],
+)
+def test_servers_for_development_are_known(command: str, server: str | None) -> None:
+    assert sites.development_server(command) == server
