@@ -172,7 +172,9 @@ def _find(files: AppFiles) -> Found:
     required = requirements.read(files) if manager_file == requirements.FILE else None
     pipenv = pipfile.read(files) if manager == "pipenv" else None
     names = (required or pipenv or project or Project()).names
-    entry = pyentry.find(files, manifest=manager is not None)
+    # A script that says what it is comes before a source that looks like it.
+    scripted = project is not None and pystart.script(project) is not None
+    entry = pyentry.find(files, manifest=manager is not None and not scripted)
     return Found(
         project=project,
         requirements=required,
