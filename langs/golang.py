@@ -24,6 +24,15 @@ _ASSETS: Final = ("assets", "migrations", "public", "static", "templates", "view
 """Directories that programs read beside their binary when they do not embed them."""
 _MADE: Final = ("build", "dist", "out")
 """Directories that builds of front ends write, besides those."""
+_ASIDE: Final = frozenset(
+    {"bench", "benchmark", "benchmarks", "build", "contrib", "demo", "docs", "e2e", "example", "examples", "gen"}
+    | {"generator", "hack", "internal", "samples", "script", "scripts", "test", "testdata", "tests", "tool", "tools"}
+)
+"""Directories of a module whose main packages are not what it is for."""
+_OWN: Final = ("go.mod", "Dockerfile", "Procfile")
+"""Files that make a directory below something of its own."""
+_PLACES: Final = frozenset({"app", "cmd", "main", "server", "src"})
+"""Names of directories that say nothing of the program in them."""
 _MODULE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~/-]*", re.ASCII)
 _MAX_SOURCES: Final = 2000
 _CLAUSE: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*.*?\*/)*+package\s+main\b", re.DOTALL)
@@ -36,7 +45,7 @@ _VERSION_HINT: Final = "Write a Go version, such as 1.25 or 1.25.3."
 
 
 def detect(files: AppFiles) -> Detection | None:
-    """go.mod, go.work or Go sources; an app when there is a main package in the root or in cmd/."""
+    """go.mod, go.work or Go sources; an app when there is a main package."""
     evidence = [
         Evidence(file=file, reason=reason)
         for file, reason in (("go.mod", "a Go module"), ("go.work", "a Go workspace"))
@@ -50,7 +59,7 @@ def detect(files: AppFiles) -> Detection | None:
         language=NAME,
         evidence=tuple(evidence) or (Evidence(file=files.glob("*.go")[0], reason="Go source"),),
         package_manager="go" if files.first("go.mod", "go.work") else None,
-        is_app=bool(mains),
+        is_app=bool(mains) and not _is_within_module(files),
     )
 
 
@@ -114,11 +123,34 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     )
 
 
+def _is_within_module(files: AppFiles) -> bool:
+    """Whether the sources belong to a module above, without which they cannot be compiled."""
+    return not files.first("go.mod", "go.work") and any(above.exists("go.mod") for above in files.enclosing)
+
+
 @once
 def main_packages(files: AppFiles) -> Mapping[str, str]:
-    """The directories of main packages, as Go names them (`.`, `./cmd/api`), each with the file that shows it."""
+    """The directories of main packages, as Go names them (`.`, `./cmd/api`), each with the file that shows it.
+
+    Where a module has none at its root and in cmd/, those at most two directories down count.
+    """
+    found = _mains(files, (*files.glob("*.go"), *files.glob("cmd/*.go"), *files.glob("cmd/*/*.go")))
+    if found or not files.exists("go.mod"):
+        return found
+    below = (*files.glob("*/*.go"), *files.glob("*/*/*.go"))
+    return _mains(files, tuple(file for file in below if _is_part(files, posixpath.dirname(file))))
+
+
+def _is_part(files: AppFiles, directory: str) -> bool:
+    """Whether the module's own program may be there, and not what makes, tries or shows something, or another app."""
+    parts = directory.split("/")
+    named = _ASIDE.isdisjoint(parts) and not any(part.startswith(("_", ".")) for part in parts)
+    above = ["/".join(parts[: index + 1]) for index in range(len(parts))]
+    return named and not any(files.exists(f"{each}/{name}") for each in above for name in _OWN)
+
+
+def _mains(files: AppFiles, sources: tuple[str, ...]) -> Mapping[str, str]:
     found: dict[str, str] = {}
-    sources = (*files.glob("*.go"), *files.glob("cmd/*.go"), *files.glob("cmd/*/*.go"))
     for file in sources[:_MAX_SOURCES]:
         directory = posixpath.dirname(file)
         package = f"./{directory}" if directory else "."
@@ -214,7 +246,8 @@ def _target(files: AppFiles, settings: Settings, declared: tuple[Process, ...], 
     if len(mains) > 1:
         raise LangError(f"several main packages were found: {', '.join(sorted(mains))}", file="go.mod", hint=_HINT)
     binary, package = next(iter(choices.items()))
-    return _importable(package), name if binary == "cmd" else binary
+    nameless = binary == "cmd" or (binary in _PLACES and not package.startswith("./cmd/"))
+    return _importable(package), name if nameless else binary
 
 
 def _importable(package: str) -> str:

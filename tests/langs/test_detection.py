@@ -147,6 +147,24 @@ TOOL_PYPROJECT = "[tool.ruff]\nline-length = 100\n"
             id="a generator",
         ),
         pytest.param({"go.mod": "module a\n", "main_test.go": MAIN_GO}, "go", False, id="tests only"),
+        pytest.param({"go.mod": "module a\n", "src/main.go": MAIN_GO}, "go", True, id="main in src"),
+        pytest.param({"go.mod": "module a\n", "services/api/main.go": MAIN_GO}, "go", True, id="main two down"),
+        pytest.param(
+            {
+                "go.mod": "module a\n",
+                "a.go": "package a\n",
+                **dict.fromkeys(
+                    ("examples/x/main.go", "_x/main.go", "tools/gen/main.go", "internal/x/main.go"), MAIN_GO
+                ),
+                "other/go.mod": "module b\n",
+                "other/main.go": MAIN_GO,
+                "service/Dockerfile": "FROM golang\n",
+                "service/main.go": MAIN_GO,
+            },
+            "go",
+            False,
+            id="a Go library with examples, tools and another module",
+        ),
     ],
 )
 def test_evidence_decides(write: Write, files: Mapping[str, str], language: str, *, is_app: bool) -> None:
@@ -320,6 +338,22 @@ def test_one_of_several_main_packages_is_chosen_by_its_name(write: Write) -> Non
 
     assert "-o /out/bin/b ./cmd/b" in built.dockerfile
     assert built.start_command == "b"
+
+
+@pytest.mark.parametrize(
+    ("file", "built"),
+    [
+        ("src/main.go", "-o /out/bin/shop ./src"),
+        ("gateway/main.go", "-o /out/bin/gateway ./gateway"),
+        ("cmd/server/main.go", "-o /out/bin/server ./cmd/server"),
+    ],
+)
+def test_a_main_package_elsewhere_is_built_under_a_name_that_says_something(
+    write: Write, file: str, built: str
+) -> None:
+    root = write({"go.mod": "module example.com/shop\n", file: MAIN_GO})
+
+    assert built in langs.build(root, Settings()).dockerfile
 
 
 def test_a_dockerfile_outside_of_the_app_is_refused(write: Write, tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ def _paths(apps: tuple[App, ...]) -> list[str]:
         ),
         ({"a/package.json": "{}", "a/main.py": _SERVES}, ["a"]),
         ({"requirements.txt": "x\n", "a/Dockerfile": "FROM x\n", "a/main.py": _SERVES}, ["a"]),
+        # What belongs to a module above is not compiled without it.
+        ({"go.mod": "module x\n", "x.go": "package x\n", "a/Dockerfile": "FROM x\n", "a/main.go": _GO_MAIN}, ["a"]),
         # A front controller needs what lies beside its directory.
         ({"a/public/index.php": "<?php\n", "a/src/x.php": "<?php\n"}, ["a"]),
         ({"public/package.json": _NODE, "public/server.js": _JS}, ["public"]),
@@ -379,6 +381,12 @@ def test_a_service_whose_directory_is_an_app_of_a_language_is_that_app(plant: Pl
     )
 
     assert _paths(_discover(root)) == ["api", "compose.yaml#web"]
+
+
+def test_sources_of_a_module_above_are_built_by_their_dockerfile(plant: Plant) -> None:
+    root = plant({"go.mod": "module x\n", "a/Dockerfile": "FROM x\n", "a/main.go": _GO_MAIN})
+
+    assert [app.detection.language for app in _discover(root)] == ["dockerfile"]
 
 
 def test_a_dockerfile_that_a_service_is_built_by_is_no_app_of_its_own(plant: Plant) -> None:
