@@ -68,7 +68,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     version, warnings = _version(files, settings, package)
     lock = files.first(*_LOCKS)
     if said and lock is None:
-        nodeworkspace.refuse_member(files, _LOCKS[0])
+        if nodeworkspace.member_of(files):
+            raise base.unsupported("a workspace of Bun", packagejson.FILE)
         warnings += (f"there is no {_LOCKS[0]}: the versions installed may differ from build to build",)
     main = nodeentry.main_file(files, package, _SCRIPTS)
     start = base.start(

@@ -427,13 +427,18 @@ def _decode(data: bytes, path: str) -> str:
     return text.replace("\r\n", "\n")
 
 
+def is_plain_name(path: str) -> bool:
+    """Whether `path` can stand in a Dockerfile's COPY without being read as a pattern, a variable or an option."""
+    return _PLAIN_NAME.fullmatch(path) is not None and ".." not in path.split("/")
+
+
 def require_plain_name(path: str) -> str:
     """`path`, when it can stand in a Dockerfile's COPY without being read as a pattern, a variable or an option.
 
     Raises:
         LangError: it holds other characters, or leaves the app's directory.
     """
-    if not _PLAIN_NAME.fullmatch(path) or ".." in path.split("/"):
+    if not is_plain_name(path):
         raise LangError(
             f"the name {path[:200]!r} cannot be used in a generated Dockerfile",
             hint="Use letters, digits, spaces and . _ @ + - in names of manifests and entry points.",

@@ -5,6 +5,7 @@ image only. Where nothing ties the installed tree to the sources, `node_modules`
 that a change of source neither prunes again nor pushes the tree again.
 """
 
+import posixpath
 from typing import Final
 
 import msgspec
@@ -20,12 +21,14 @@ from langs import (
     scripts,
     sites,
     versions,
+    workspace,
     yarnrc,
 )
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, CacheMount, Detection, Evidence, Settings, Version
 from langs.nodemanagers import NPM, PLUG_AND_PLAY, Chosen, Manager
+from langs.nodeworkspace import Member
 from langs.packagejson import PackageJson
 
 NAME: Final = "nodejs"
@@ -45,12 +48,14 @@ def detect(files: AppFiles) -> Detection | None:
     package = packagejson.read(files)
     evidence: list[Evidence] = []
     manager: str | None = None
+    member = nodeworkspace.member_of(files) if package is not None else None
     if package is not None:
-        chosen = nodemanagers.choose(files, package)
+        chosen = nodemanagers.choose_for(files, package, member)
         manager = chosen.manager.name if chosen else "bun"
         evidence.append(Evidence(file=packagejson.FILE, reason="a Node.js package"))
         if chosen and chosen.file != packagejson.FILE:
-            evidence.append(Evidence(file=chosen.file, reason=f"locked by {manager}"))
+            file = posixpath.join(member.context, chosen.file) if member else chosen.file
+            evidence.append(Evidence(file=file, reason=f"locked by {manager}"))
     elif files.exists(_JSON5):
         manager = "pnpm"
         evidence.append(Evidence(file=_JSON5, reason="a Node.js package"))
@@ -63,6 +68,7 @@ def detect(files: AppFiles) -> Detection | None:
         language=NAME,
         evidence=tuple(evidence),
         package_manager=manager,
+        packages=workspace.from_root(member.root, member.needed) if member else (),
         is_app=not nodeworkspace.is_root(files, package)
         and (started is not None or (package is None and manager is not None)),
     )
@@ -72,37 +78,45 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """A build image with all dependencies, a slim runtime image with those of production.
 
     Raises:
-        LangError: a package manager that is not built, a dependency outside of the app, a credential in a file, no
-            start command.
+        LangError: a package manager that is not built, a dependency outside of the app and its workspace, a credential
+            in a file, no start command.
     """
     said = packagejson.read(files)
     package = said or PackageJson()
-    chosen = _chosen(files, said)
+    member = nodeworkspace.member_of(files) if said else None
+    root = member.root if member else files
+    chosen = _chosen(files, said, member)
     manager = chosen.manager
     npmrc.refuse_credentials(files, package)
-    local = packagejson.local_dependencies(package)
-    version, warnings = _version(files, settings, package)
-    tool, more = nodemanagers.version(files, settings, package, chosen) if said else (None, ())
+    local = packagejson.local_dependencies(package, member.path if member else ".")
+    if member is not None:
+        npmrc.refuse_credentials(root, member.manifest)
+        member.check()
+    version, warnings = _version(files, root, settings, package)
+    manifest = member.manifest if member else package
+    tool, more = nodemanagers.version(root, settings, manifest, chosen) if said else (None, ())
     warnings += more
     main = nodeentry.main_file(files, package, ENTRY_POINTS)
     default = nodeentry.default_start(files, package, manager=manager.name, run="node", main=main)
     processes = _processes(base.start(settings, procfile.read(files), default), package)
     plug_and_play = manager is PLUG_AND_PLAY
     if plug_and_play:
-        processes = {name: yarnrc.with_loader(package, command) for name, command in processes.items()}
+        place = member.context if member else "."
+        processes = {name: yarnrc.with_loader(package, command, place) for name, command in processes.items()}
     command = processes[base.WEB]
     if said and chosen.lock is None:
-        nodeworkspace.refuse_member(files, manager.locks[0])
         warnings += (f"there is no {manager.locks[0]}: the versions installed may differ from build to build",)
-    kept = _kept(files, package, chosen, tool, command)
+    kept = _kept(root, package, chosen, tool, command)
     warnings += (f"devDependencies stay in the image: {kept}",) if kept else ()
     serving = sites.development_server(command)
     if serving:
         warnings += (f"the start command runs {serving}, which is a server for development",)
-    if package.install_scripts:
-        names = ", ".join(package.install_scripts)
+    installing = (*package.install_scripts, *(member.scripts if member else ()))
+    if installing:
+        names = ", ".join(dict.fromkeys(installing))
         warnings += (f"every change of source installs again: package.json runs {names} at installation",)
-    sources_first = bool(package.workspaces or package.install_scripts or local)
+    sources_first = bool(package.workspaces or installing or local)
+    manifests = _manifests(files, package, chosen, member)
     builder = base.image(settings, "node", version.value)
     runtime = base.image(settings, "node", f"{version.value}-slim")
     npm = base.cache(settings, NPM.mount, NPM.cache)
@@ -115,19 +129,20 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         values={
             "builder": builder,
             "runtime": runtime,
-            "manifests": _manifests(files, package, chosen),
+            "manifests": manifests,
             "manager": manager,
             "tool": tool,
             "tool_hash": chosen.hash,
             "tool_runs": manager is not NPM and manager.name in scripts.runs_managers(*processes.values()),
             "tool_mount": npm,
-            "install_command": manager.install if chosen.lock else manager.unlocked,
+            "install_command": nodemanagers.install(manager, member, locked=chosen.lock is not None),
             "overrides_mode": "NODE_ENV" in settings.env,
             "has_manifest": said is not None,
             "has_build": "build" in package.scripts,
-            "prune": bool(package.dev_dependencies) and not kept,
+            "prune": nodemanagers.prune(manager, member, keeps=bool(kept) or not (member or package.dev_dependencies)),
             "sources_first": sources_first,
             "in_place": sources_first or plug_and_play or nodeentry.generates(package),
+            "member": member,
             "mount": mount,
             "title": base.title(package.name),
         },
@@ -143,13 +158,14 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         start=base.started(processes),
         cache=mounts if said else (),
         warnings=warnings,
+        place=member.place(path for _, paths in manifests for path in paths) if member else None,
     )
 
 
-def _chosen(files: AppFiles, package: PackageJson | None) -> Chosen:
+def _chosen(files: AppFiles, package: PackageJson | None, member: Member | None) -> Chosen:
     if package is None and files.exists(_JSON5):
         raise base.unsupported(_JSON5, _JSON5)
-    chosen = nodemanagers.choose(files, package)
+    chosen = nodemanagers.choose_for(files, package, member)
     if chosen is None:
         raise LangError(
             "the dependencies are locked or pinned for Bun, which is a runtime of its own",
@@ -180,18 +196,33 @@ def _kept(files: AppFiles, package: PackageJson, chosen: Chosen, tool: str | Non
     return None
 
 
-def _manifests(files: AppFiles, package: PackageJson, chosen: Chosen) -> nodeentry.Groups:
+def _manifests(files: AppFiles, package: PackageJson, chosen: Chosen, member: Member | None) -> nodeentry.Groups:
     """What an installation reads, grouped by the directory it goes to."""
     manager = chosen.manager
-    said = nodeworkspace.read(files) if manager.name == "pnpm" else None
-    patches = (*package.patches, *(said.patches if said else ()))
-    names = (packagejson.FILE, chosen.lock, *manager.reads, *nodeentry.schemas(files, package), *patches)
-    return nodeentry.groups(files, names, manager.directories)
+    root, manifest = (member.root, member.manifest) if member else (files, package)
+    said = nodeworkspace.read(root) if manager.name == "pnpm" else None
+    patches = (*manifest.patches, *(said.patches if said else ()))
+    names = (packagejson.FILE, chosen.lock, *manager.reads, *nodeentry.schemas(root, manifest), *patches)
+    directories = manager.directories
+    if member is not None:
+        more, places = member.reads(files, package, everyone=bool(manager.focus))
+        names, directories = (*names, *more), (*directories, *places)
+    return nodeentry.groups(root, names, directories)
 
 
-def _version(files: AppFiles, settings: Settings, package: PackageJson) -> tuple[Version, tuple[str, ...]]:
+def _version(
+    files: AppFiles, root: AppFiles, settings: Settings, package: PackageJson
+) -> tuple[Version, tuple[str, ...]]:
     forced = base.forced(settings, NAME)
     stated = [versions.npm(forced.value, source=forced.source)] if forced else []
+    stated += _stated(files, package)
+    if not stated and root is not files:
+        stated += _stated(root, packagejson.read(root) or PackageJson())
+    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
+
+
+def _stated(files: AppFiles, package: PackageJson) -> list[versions.Statement]:
+    stated: list[versions.Statement] = []
     for file in (".node-version", ".nvmrc"):
         lines = [line.partition("#")[0].strip() for line in (files.read_text(file) or "").split("\n")]
         text = next((line for line in lines if line), None)
@@ -201,5 +232,4 @@ def _version(files: AppFiles, settings: Settings, package: PackageJson) -> tuple
         versions.npm(text, source=f"{packagejson.FILE} {key}", file=packagejson.FILE)
         for key, text in package.node_versions
     ]
-    stated += versions.tool_files(files, ("nodejs", "node"), versions.npm)
-    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
+    return [*stated, *versions.tool_files(files, ("nodejs", "node"), versions.npm)]

@@ -6,6 +6,7 @@ pin's hash is checked as Corepack would: of the package's archive, or for later 
 """
 
 import re
+import shlex
 from typing import Final
 
 import msgspec
@@ -50,6 +51,12 @@ class Manager(msgspec.Struct, frozen=True, kw_only=True):
     build: str
     prune: str
     """Removes what only development needs; nothing of the app runs."""
+    prune_member: str = ""
+    """The same in a workspace whose other members are gone: what only they need goes with them."""
+    tidy: str = ""
+    """What it leaves behind then."""
+    focus: str = ""
+    """Installs what the app needs and what it is made of, run in its directory: where no member may be missing."""
     default: str = ""
     """The range whose newest release is taken where nothing is said."""
 
@@ -66,6 +73,7 @@ NPM: Final = Manager(
     unlocked="npm install --no-audit --no-fund",
     build="npm run build",
     prune="npm prune --omit=dev --no-audit --no-fund",
+    prune_member="npm prune --omit=dev --no-audit --no-fund",
 )
 YARN: Final = Manager(
     name="yarn",
@@ -82,6 +90,7 @@ YARN: Final = Manager(
     unlocked="yarn install --non-interactive --no-progress",
     build="yarn run build",
     prune="yarn install --production --frozen-lockfile --ignore-scripts --prefer-offline --non-interactive",
+    prune_member="yarn install --production --frozen-lockfile --ignore-scripts --prefer-offline --non-interactive",
     default=">=1 <2",
 )
 BERRY: Final = Manager(
@@ -103,6 +112,7 @@ BERRY: Final = Manager(
     unlocked="yarn install --no-immutable",
     build="yarn run build",
     prune="yarn workspaces focus --all --production",
+    focus="yarn workspaces focus",
     default=">=4 <5",
 )
 PLUG_AND_PLAY: Final = msgspec.structs.replace(
@@ -110,7 +120,7 @@ PLUG_AND_PLAY: Final = msgspec.structs.replace(
     # Packages are read where the cache has them: it is kept beside the app, filled from the one that is mounted.
     environment=(*BERRY.environment[:-1], ("YARN_ENABLE_GLOBAL_CACHE", "false")),
     # Yarn leaves in its cache, which the app runs from, what nothing refers to any more.
-    prune=f'{BERRY.prune} && for file in .yarn/cache/*.zip; do grep -qF "${{file##*/}}" .pnp.cjs || rm "$file"; done',
+    tidy='for file in .yarn/cache/*.zip; do grep -qF "${file##*/}" .pnp.cjs || rm "$file"; done',
 )
 PNPM: Final = Manager(
     name="pnpm",
@@ -124,6 +134,9 @@ PNPM: Final = Manager(
     unlocked=f"{_NO_TTY}pnpm install --no-frozen-lockfile --store-dir /root/.local/share/pnpm/store",
     build="pnpm run build",
     prune=f"{_NO_TTY}pnpm prune --prod --ignore-scripts",
+    # `pnpm prune` knows no workspaces. Not frozen, it forgets the members that are gone; whatever stays is as locked.
+    prune_member=f"{_NO_TTY}pnpm install --prod --no-frozen-lockfile --prefer-offline --ignore-scripts"
+    " --config.modules-cache-max-age=0 --store-dir /root/.local/share/pnpm/store",
     default=">=10 <11",
 )
 MANAGERS: Final = (NPM, YARN, PNPM)
@@ -185,6 +198,15 @@ def choose(files: AppFiles, package: PackageJson | None) -> Chosen | None:
     return None if files.first("bun.lock", "bun.lockb") else _chosen(files, NPM, packagejson.FILE)
 
 
+def choose_for(files: AppFiles, package: PackageJson | None, member: nodeworkspace.Member | None) -> Chosen | None:
+    """The package manager of an app, which is its workspace's where it is a member of one.
+
+    Raises:
+        LangError: as `choose`.
+    """
+    return choose(files, package) if member is None else choose(member.root, member.manifest)
+
+
 def version(
     files: AppFiles, settings: Settings, package: PackageJson, chosen: Chosen
 ) -> tuple[str | None, tuple[str, ...]]:
@@ -208,6 +230,34 @@ def version(
         stated = _ranged(files, manager, wanted)
     found, warnings = versions.resolve(stated, settings=settings, table=manager.name, default="", line=1)
     return found.value, warnings
+
+
+def prune(manager: Manager, member: nodeworkspace.Member | None, *, keeps: bool) -> str | None:
+    """What removes whatever only development needs, run in the app's directory, or in the workspace's.
+
+    Args:
+        manager: whose installation it is.
+        member: the app in its workspace; the other members go, and what only they need.
+        keeps: whether devDependencies stay.
+    """
+    tidy = (manager.tidy,) if manager.tidy else ()
+    if member is None:
+        return None if keeps else " && ".join((manager.prune, *tidy))
+    gone = (f"rm -rf {' '.join(map(shlex.quote, member.gone))}",) if member.gone else ()
+    if keeps:
+        steps = gone
+    elif manager.focus:
+        steps = (f"cd {shlex.quote(member.path)}", f"{manager.focus} --production", "cd /app", *tidy, *gone)
+    else:
+        steps = (*gone, manager.prune_member)
+    return " && ".join(steps) or None
+
+
+def install(manager: Manager, member: nodeworkspace.Member | None, *, locked: bool) -> str:
+    """What installs everything, run in the app's directory, or in the workspace's."""
+    if member is not None and member.unfit and manager.focus:
+        return f"cd {shlex.quote(member.path)} && {manager.focus} && cd /app"
+    return manager.install if locked else manager.unlocked
 
 
 def is_berry(manager: Manager) -> bool:

@@ -1,18 +1,57 @@
-"""Workspaces: what pnpm-workspace.yaml says, which directory is the root of one, and who is a member."""
+"""Workspaces: what pnpm-workspace.yaml says, which directory is the root of one, who is a member, and what it needs.
 
+An app that is a member is built from the workspace's root. Its build gets the sources of the members that it depends on
+and of nobody else, and all that an installation reads: the root's manifest and lockfile, and the manifests of all
+members. So the lockfile is obeyed, a neighbour's name is never asked of a registry, and the apps of one workspace have
+their installation in common. A member whose own scripts run at installation, and would miss the sources, is left out
+of it where nobody needs it.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
 
-from langs import packagejson, yamltext
+from langs import nodeentry, packagejson, workspace, yamltext
 from langs.errors import LangError
-from langs.files import AppFiles, once
+from langs.files import AppFiles, is_plain_name, once
 from langs.packagejson import PackageJson
 
 FILE: Final = "pnpm-workspace.yaml"
+LOCKS: Final = (
+    "package-lock.json",
+    "npm-shrinkwrap.json",
+    "yarn.lock",
+    "pnpm-lock.yaml",
+    "bun.lock",
+    "bun.lockb",
+)
+"""Whoever has one of its own is installed alone."""
+CONFIGURATION: Final = (
+    "*.config.[cm]js",
+    "*.config.js",
+    "*.config.json",
+    "*.config.ts",
+    ".babelrc*",
+    ".browserslistrc",
+    ".swcrc",
+    "jsconfig*.json",
+    "lerna.json",
+    "nx.json",
+    "tsconfig*.json",
+    "turbo.json",
+)
+"""What members read of the root when they are built: the files that theirs extend."""
 
 _OLD: Final = frozenset({"packages", "catalog", "catalogs"})
 """What pnpm 9 knows in pnpm-workspace.yaml; whoever writes more uses a later one."""
+
+
+_BRACES: Final = re.compile(r"\{([^{}]*)\}")
+_MAX_PATTERNS: Final = 64
+_LOCAL: Final = frozenset({"file", "link", "portal"})
 
 
 class Workspace(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,30 +99,224 @@ def is_root(files: AppFiles, package: PackageJson | None) -> bool:
     return said is not None and bool(said.packages)
 
 
-def refuse_member(files: AppFiles, lock: str) -> None:
-    """Installed alone and unlocked, a member would get whatever the index has under its neighbours' names.
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """An app in a workspace."""
+
+    root: AppFiles
+    manifest: PackageJson
+    """The root's."""
+    path: str
+    """The app's directory, from the root, as all paths here."""
+    needed: Mapping[str, PackageJson]
+    """The members that the app is made of, itself left out; each behind those that it depends on itself."""
+    others: Mapping[str, PackageJson]
+    """The rest."""
+    wanted: tuple[str, ...]
+    """What is asked of the workspace and is not in it."""
+
+    @property
+    def unfit(self) -> tuple[str, ...]:
+        """Other members whose own scripts would run at installation, and miss their sources."""
+        return tuple(path for path, package in self.others.items() if package.patchers)
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """What is there of other members, and has no place in the image."""
+        kept = (self.path, *self.needed)
+        found: list[str] = []
+        for path in self.others:
+            around = any(each.startswith(f"{path}/") for each in kept)
+            found += [f"{path}/{packagejson.FILE}", f"{path}/node_modules"] if around else [path]
+        return tuple(found)
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """The scripts of those that the app is made of which run at installation."""
+        return tuple(name for package in (self.manifest, *self.needed.values()) for name in package.install_scripts)
+
+    @property
+    def context(self) -> str:
+        """The way from the app's directory to the root."""
+        return posixpath.relpath(".", self.path)
+
+    @property
+    def built(self) -> tuple[str, ...]:
+        """The members that the app is made of which have something to build, in the order in which it is done."""
+        return tuple(path for path, package in self.needed.items() if "build" in package.scripts)
+
+    def check(self) -> None:
+        """Whether all that is asked of the workspace is there.
+
+        Raises:
+            LangError: it is not.
+        """
+        for name in self.wanted:
+            raise workspace.no_neighbour(name, packagejson.FILE)
+
+    def reads(
+        self, files: AppFiles, package: PackageJson, *, everyone: bool
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The members' files and directories that an installation reads.
+
+        Args:
+            files: the app's.
+            package: its manifest.
+            everyone: whether it also reads the manifests of those that it could do without.
+        """
+        without = () if everyone else self.unfit
+        # In an order that is the same for all apps.
+        installed = sorted((self.path, *self.needed, *(path for path in self.others if path not in without)))
+        schemas = (posixpath.join(self.path, schema) for schema in nodeentry.schemas(files, package))
+        patched = ((self.path, package), *self.needed.items())
+        return (
+            (*(f"{path}/{packagejson.FILE}" for path in installed), *schemas),
+            tuple(f"{path}/patches" for path, each in patched if each.patchers),
+        )
+
+    def place(self, files: Iterable[str]) -> workspace.Place:
+        """Where the app stands.
+
+        Args:
+            files: what an installation reads.
+
+        Raises:
+            LangError: a directory's name cannot stand in a Dockerfile.
+        """
+        return workspace.place(
+            self.path,
+            self.needed,
+            files=(*files, *_configuration(self.root)),
+            members=(*self.needed, *self.others),
+        )
+
+
+@once
+def member_of(files: AppFiles) -> Member | None:
+    """The nearest workspace around the app that it is a member of, unless it has a lockfile of its own.
 
     Raises:
-        LangError: the app, which has no lockfile, is a member of a workspace above.
+        LangError: a manifest around the app cannot be understood.
     """
-    for above in files.enclosing:
-        package = packagejson.read(above)
-        said = read(above)
-        patterns = (*(package.workspaces if package else ()), *(said.packages if said else ()))
-        if patterns and _matches(patterns, files.root.relative_to(above.root).as_posix()):
-            raise LangError(
-                "this is a member of the workspace that holds it, whose lockfile is not here: building it alone would "
-                "fetch its neighbours from the package index",
-                file=packagejson.FILE,
-                hint=f"Workspaces cannot be built yet: give it a {lock} of its own, or write a Dockerfile.",
-            )
+    if not files.enclosing or files.first(*LOCKS):
+        return None
+    for root in files.enclosing:
+        members = _members(root)
+        path = files.root.relative_to(root.root).as_posix()
+        if path not in members:
+            continue
+        manifest = packagejson.read(root) or PackageJson()
+        needed, wanted = _needed(root, members, path, manifest)
+        return Member(
+            root=root,
+            manifest=manifest,
+            path=path,
+            needed=needed,
+            others={each: package for each, package in members.items() if each not in needed and each != path},
+            wanted=wanted,
+        )
+    return None
 
 
-def _matches(patterns: tuple[str, ...], path: str) -> bool:
-    from pathspec import GitIgnoreSpec  # noqa: PLC0415  (few apps have a workspace above them)
+@once
+def _members(root: AppFiles) -> Mapping[str, PackageJson]:
+    """The members' directories, sorted, with their manifests; one that cannot be read is nobody's neighbour."""
+    package, said = packagejson.read(root), read(root)
+    patterns = (*(package.workspaces if package else ()), *(said.packages if said else ()))
+    taken = [pattern for pattern in patterns if not pattern.startswith("!")]
+    if not taken:
+        return {}
+    places = {path for pattern in taken for each in _expanded(pattern) for path in root.directories(each)}
+    found: dict[str, PackageJson] = {}
+    for path in sorted(places - _refused(patterns, places)):
+        if not is_plain_name(path):
+            continue
+        try:
+            manifest = packagejson.read(root.below_at(path))
+        except LangError:
+            continue
+        if manifest is not None:
+            found[path] = manifest
+    return found
 
-    lines = [f"!/{each[1:].lstrip('./')}" if each.startswith("!") else f"/{each.lstrip('./')}" for each in patterns]
+
+@once
+def _configuration(root: AppFiles) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(path for pattern in CONFIGURATION for path in root.glob(pattern) if is_plain_name(path)))
+
+
+def _expanded(pattern: str) -> tuple[str, ...]:
+    """A pattern for each choice in braces."""
+    patterns = [pattern]
+    while len(patterns) < _MAX_PATTERNS and (match := _BRACES.search(patterns[0])):
+        first = patterns.pop(0)
+        patterns += [f"{first[: match.start()]}{choice}{first[match.end() :]}" for choice in match[1].split(",")]
+    return tuple(patterns)
+
+
+def _refused(patterns: Iterable[str], paths: Iterable[str]) -> set[str]:
+    refused = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    if not refused:
+        return set()
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415  (few workspaces leave something out)
+
+    lines = [each if each.startswith("**/") else f"/{each.removeprefix('./').lstrip('/')}" for each in refused]
     try:
-        return GitIgnoreSpec.from_lines(lines).match_file(f"{path}/")
-    except ValueError:  # a pattern that nobody understands may mean this one
-        return True
+        matching = GitIgnoreSpec.from_lines(lines)
+    except ValueError:  # a pattern that nobody understands
+        return set()
+    return {path for path in paths if matching.match_file(f"{path}/")}
+
+
+def _needed(
+    root: AppFiles, members: Mapping[str, PackageJson], path: str, manifest: PackageJson
+) -> tuple[Mapping[str, PackageJson], tuple[str, ...]]:
+    """What the app at `path` is made of, dependencies first, and what is asked of the workspace in vain."""
+    by_name = {package.name: each for each, package in members.items() if package.name}
+    read: dict[str, PackageJson] = {".": manifest, path: members[path]}
+    found: dict[str, PackageJson] = {}
+    missing: list[str] = []
+
+    def edges(place: str) -> Iterator[str]:
+        for name, wanted in read[place].links.items():
+            sibling = _sibling(by_name, place, name, wanted)
+            if sibling is None:
+                missing.extend([name] if wanted.startswith("workspace:") else [])
+            elif sibling not in read and workspace.is_inside(sibling):
+                package = members.get(sibling) or (_outsider(root, sibling) if root.has_directory(sibling) else None)
+                if package is not None:
+                    read[sibling] = package
+                    yield sibling
+
+    # Depth first and without recursion: a chain of a thousand packages is no reason to fail.
+    stack = [(".", edges(".")), (path, edges(path))]
+    while stack:
+        place, following = stack[-1]
+        edge = next(following, None)
+        if edge is not None:
+            stack.append((edge, edges(edge)))
+            continue
+        stack.pop()
+        if place not in {".", path}:
+            found[place] = read[place]
+    return found, tuple(missing)
+
+
+def _outsider(root: AppFiles, path: str) -> PackageJson | None:
+    """A directory that somebody depends on by its path, and that is no member."""
+    return packagejson.read(root.at(path))
+
+
+def _sibling(by_name: Mapping[str, str], place: str, name: str, wanted: str) -> str | None:
+    """The directory that a dependency means, when it means one of the workspace."""
+    scheme, colon, rest = wanted.partition(":")
+    if colon and scheme in _LOCAL:
+        return posixpath.normpath(posixpath.join(place, rest.removeprefix("//")))
+    if wanted.startswith(("./", "../")):
+        return posixpath.normpath(posixpath.join(place, wanted))
+    if scheme == "workspace" and colon:
+        if rest.startswith(("./", "../")):
+            return posixpath.normpath(posixpath.join(place, rest))
+        alias = rest.rpartition("@")[0]
+        # Yarn names members by their directories, too.
+        return by_name.get(alias or name) or (rest if rest in by_name.values() else None)
+    return None if colon or "/" in wanted else by_name.get(name)

@@ -78,6 +78,8 @@ class PackageJson(msgspec.Struct, frozen=True, kw_only=True):
     dependencies: Mapping[str, str] = {}
     """Those of production, optional ones included."""
     dev_dependencies: Mapping[str, str] = {}
+    peers: Mapping[str, str] = {}
+    """Those that it expects of whoever depends on it."""
     engines: Mapping[str, str] = {}
     volta: Tools = Tools()
     runtimes: tuple[Tool, ...] = ()
@@ -97,6 +99,11 @@ class PackageJson(msgspec.Struct, frozen=True, kw_only=True):
     def everything(self) -> Mapping[str, str]:
         """All dependencies."""
         return {**self.dev_dependencies, **self.dependencies}
+
+    @property
+    def links(self) -> Mapping[str, str]:
+        """Whatever may be found beside it in a workspace."""
+        return {**self.peers, **self.everything}
 
     @property
     def node_versions(self) -> tuple[tuple[str, str], ...]:
@@ -156,6 +163,7 @@ def parse(text: str) -> PackageJson:
         scripts=raw.scripts or {},
         dependencies=(raw.dependencies or {}) | (raw.optional_dependencies or {}),
         dev_dependencies=raw.dev_dependencies or {},
+        peers={name: wanted for name, wanted in _table(raw.peer_dependencies).items() if isinstance(wanted, str)},
         # Ancient packages state `engines` as a list, which npm passes over.
         engines=raw.engines if isinstance(raw.engines, dict) else {},
         volta=raw.volta or Tools(),
@@ -173,8 +181,12 @@ def beneath(path: str) -> bool:
     return bool(path) and not posixpath.isabs(path) and not posixpath.normpath(path).startswith("..")
 
 
-def local_dependencies(package: PackageJson) -> tuple[str, ...]:
-    """The dependencies which the app's own directory holds.
+def local_dependencies(package: PackageJson, place: str = ".") -> tuple[str, ...]:
+    """The dependencies which stand beside the app, in the directory that its build sees.
+
+    Args:
+        package: the app's.
+        place: the app's directory in that.
 
     Raises:
         LangError: one lies outside of it.
@@ -186,11 +198,11 @@ def local_dependencies(package: PackageJson) -> tuple[str, ...]:
         local = path if scheme in {"file", "link", "portal"} else wanted if relative else None
         if local is None:
             continue
-        if not beneath(local):
+        if posixpath.isabs(local) or not beneath(posixpath.join(place, local)):
             raise LangError(
                 f"the dependency {name[:80]!r} lies at {local[:80]!r}, outside of the app's directory",
                 file=FILE,
-                hint="The build sees the app's directory only: publish that package, or build both with a Dockerfile.",
+                hint="The build sees the app's directory only, or its workspace's: make both members of one.",
             )
         found.append(name)
     return tuple(found)

@@ -30,8 +30,8 @@ def plug_and_play(files: AppFiles) -> bool:
     return linker in {None, "pnp"}
 
 
-def with_loader(package: PackageJson, command: str) -> str:
-    """`command` with what finds the packages of a program of Node.js.
+def with_loader(package: PackageJson, command: str, place: str = ".") -> str:
+    """`command` with what finds the packages of a program of Node.js, which stands in `place`.
 
     Raises:
         LangError: it starts a package's program, which only Yarn could find.
@@ -45,5 +45,5 @@ def with_loader(package: PackageJson, command: str) -> str:
                 hint="Write `nodeLinker: node-modules`, or start `node FILE`.",
             )
         return command
-    loader = " --experimental-loader ./.pnp.loader.mjs" if package.is_module else ""
-    return f"{match[1]}node --require ./{LOADED}{loader} {match[2]}"
+    loader = f" --experimental-loader {place}/.pnp.loader.mjs" if package.is_module else ""
+    return f"{match[1]}node --require {place}/{LOADED}{loader} {match[2]}"

@@ -32,8 +32,14 @@ _Read = TypeVar("_Read")
 class Real(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an app is changed and asked: `real.json`."""
 
+    app: str = "."
+    """Where the app is: below the case's directory where that is the root of a workspace."""
+    sibling: str | None = None
+    """Another app of the workspace, which has the installation in common with this one."""
+    other: str | None = None
+    """A source of a member that the app does not depend on."""
     source: str
-    """The file whose change is a change of source, relative to the app."""
+    """The file whose change is a change of source, relative to the case; in a workspace a package's."""
     append_source: str
     """What is appended to it: text that means nothing, in which `%s` becomes a random word."""
     lockfile: str | None = None
@@ -55,6 +61,8 @@ class Real(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         if (self.lockfile is None) != (self.install is None):
             raise ValueError("lockfile and install go together")
+        if (self.other is None) != (self.app == "."):
+            raise ValueError("a workspace has a member that the app does not depend on")
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,7 +95,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     answered: Answered | None
 
     @property
-    def app(self) -> Path:
+    def source(self) -> Path:
+        """The monorepo that holds the app; the app's own directory, but for workspaces."""
         return APPS / self.name / "app"
 
     @property

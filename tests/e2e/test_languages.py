@@ -1,6 +1,8 @@
 """Every language and package manager: built, started, answering, and what a change costs; on the real daemon.
 
-One app is built four times: at first, unchanged, with a changed source, with a changed lockfile. The flags are
+One app is built four times: at first, unchanged, with a changed source, with a changed lockfile. An app of a workspace
+has its source changed in a package that it depends on, and is unchanged where another member was; a second app of the
+workspace finds the installation made. The flags are
 BuildKit's own; beside them stand the image, which must be the same where nothing is said to have run, and the daemon's
 count of how often the app's package caches were mounted, which only a step that ran can raise. The image of the last
 build is started: it came out of every cache there is.
@@ -52,26 +54,39 @@ class Bench:
     def __init__(self, lab: Lab, build: Start, case: Case, folder: Path) -> None:
         assert case.real is not None
         self.real = case.real
-        self.image = f"{lab.registry}/languages/{case.name}:latest"
-        self.app = folder / case.name
-        self._lab, self._build, self._case = lab, build, case
+        self.source = folder / case.name
+        # An app of a workspace is named after its directory in that, any other after its case.
+        alone = case.real.app == "."
+        self.root, self.path = (folder, case.name) if alone else (self.source, case.real.app)
+        self.place = f"{lab.registry}/languages/{'' if alone else f'{case.name}/'}{{app}}"
+        self.image = f"{self.place.format(app=self.name)}:latest"
+        self._lab, self._build = lab, build
         # Ends with what no name of a case holds, so that none is another's beginning.
         self._key = f"case.{case.name}."
         self._counts: dict[str, int] = {}
-        shutil.copytree(case.app, self.app, symlinks=True)
+        shutil.copytree(case.source, self.source, symlinks=True)
+
+    @property
+    def name(self) -> str:
+        """The app's."""
+        return self.path.rpartition("/")[2]
 
     def change_source(self) -> None:
-        _append(self.app / self.real.source, self.real.append_source)
+        _append(self.source / self.real.source, self.real.append_source)
+
+    def change_other(self) -> None:
+        assert self.real.other is not None
+        _append(self.source / self.real.other, self.real.append_source)
 
     def change_lockfile(self) -> None:
         assert self.real.lockfile is not None
-        _append(self.app / self.real.lockfile, self.real.append_lockfile)
+        _append(self.source / self.real.lockfile, self.real.append_lockfile)
 
-    async def built(self) -> Built:
+    async def built(self, path: str | None = None) -> Built:
+        """Build the app, or another one of its workspace."""
         before, begun = await self._mounts(), time.monotonic()
-        place = f"{self._lab.registry}/languages/{{app}}"
         variables = {"CACHE_KEY": self._key}
-        async with self._build(self.app.parent, self._case.name, image=place, variables=variables) as running:
+        async with self._build(self.root, path or self.path, image=self.place, variables=variables) as running:
             ran = await running.end()
         assert ran.code == 0, [*ran.failed().values(), ran.err]
         seconds = time.monotonic() - begun
@@ -83,7 +98,8 @@ class Bench:
         """Whether the one step whose name holds this was cached."""
         if part is None:
             return None
-        steps = built.ran.steps(self._case.name)
+        (app,) = built.ran.completed()
+        steps = built.ran.steps(app)
         found = [step for name, step in steps.items() if part in name]
         assert len(found) == 1, f"expected one step with {part!r} among {sorted(steps)}"
         return found[0].cached
@@ -93,7 +109,7 @@ class Bench:
         return self.cached(built, self.real.install), self.cached(built, self.real.build)
 
     def digest(self, built: Built) -> str | None:
-        return built.ran.completed()[self._case.name].digest
+        return built.ran.completed()[self.name].digest
 
     async def _mounts(self) -> Mapping[str, int]:
         """How often each of the app's package caches was mounted.
@@ -136,6 +152,9 @@ async def test_an_app_answers_and_a_change_runs_what_depends_on_it_and_nothing_e
     if installs:
         bench.change_lockfile()
     first = await bench.built()
+    sibling = await bench.built(real.sibling) if real.sibling else None
+    if real.other:
+        bench.change_other()
     again = await bench.built()
     bench.change_source()
     after_source = await bench.built()
@@ -143,7 +162,7 @@ async def test_an_app_answers_and_a_change_runs_what_depends_on_it_and_nothing_e
     if installs:
         bench.change_lockfile()
         builds["lockfile"] = await bench.built()
-    real_count.record("build", times=len(builds))
+    real_count.record("build", times=len(builds) + (sibling is not None))
     begun = time.monotonic()
     async with started(lab, bench.image, path=real.path) as container, httpx.AsyncClient(trust_env=False) as http:
         real_count.record("start")
@@ -153,6 +172,8 @@ async def test_an_app_answers_and_a_change_runs_what_depends_on_it_and_nothing_e
 
     ran, cached = (False, True) if installs else (None, None)
     assert bench.table(first) == (ran, False)
+    if sibling is not None:
+        assert bench.cached(sibling, real.install) is True
     assert bench.table(again) == (cached, True)
     assert bench.table(after_source) == (cached, False)
     assert [event.steps - event.cached for event in again.ran.completed().values()] == [0]
@@ -163,7 +184,8 @@ async def test_an_app_answers_and_a_change_runs_what_depends_on_it_and_nothing_e
     if installs:
         assert bench.table(builds["lockfile"]) == (False, False)
         # All that runs after a change of source runs after one of the lockfile, and the installation besides.
-        assert builds["lockfile"].mounted > after_source.mounted
+        # A mount that two steps have at the same time counts once: what prunes runs beside the packages' builds.
+        assert builds["lockfile"].mounted + (real.app != ".") > after_source.mounted
     assert container.uid == 1000
     assert answer.status_code == httpx.codes.OK
     if isinstance(real.answer, str):

@@ -10,7 +10,7 @@ import pytest
 
 import langs
 from langs import registry
-from langs.model import Settings
+from langs.model import AppBuild, Settings
 from tests.langs import splitter
 
 APPS = Path(__file__).parent.parent / "apps"
@@ -24,6 +24,19 @@ def settings_of(case: str) -> Settings:
     return msgspec.json.decode(file.read_bytes(), type=Settings) if file.exists() else Settings()
 
 
+def build(case: str, settings: Settings | None = None) -> AppBuild:
+    """The app of a case; in a workspace it lies below the case's directory, which is the monorepo then."""
+    root, file = APPS / case / "app", APPS / case / "real.json"
+    path = msgspec.json.decode(file.read_bytes(), type=Place).app if file.exists() else "."
+    return langs.build(root / path, settings or settings_of(case), within=root)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What is read of `real.json`."""
+
+    app: str = "."
+
+
 def test_every_language_has_example_apps() -> None:
     languages = {case.partition("-")[0] for case in CASES}
 
@@ -32,7 +45,7 @@ def test_every_language_has_example_apps() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_app_gives_its_golden_dockerfile_and_plan(case: str, *, rewrite_goldens: bool) -> None:
-    built = langs.build(APPS / case / "app", settings_of(case))
+    built = build(case)
     plan = {name: value for name, value in msgspec.to_builtins(built).items() if name != "dockerfile"}
     goldens = {
         APPS / case / "Dockerfile.golden": built.dockerfile,
@@ -47,7 +60,7 @@ def test_an_app_gives_its_golden_dockerfile_and_plan(case: str, *, rewrite_golde
 
 @pytest.mark.parametrize("case", GENERATED)
 def test_a_generated_image_runs_as_nobody_special_from_app_on_its_port(case: str) -> None:
-    text = langs.build(APPS / case / "app", settings_of(case)).dockerfile
+    text = build(case).dockerfile
 
     instructions = splitter.split(text)
     last = instructions[max(index for index, (keyword, _) in enumerate(instructions) if keyword == "FROM") :]
@@ -61,7 +74,7 @@ def test_a_generated_image_runs_as_nobody_special_from_app_on_its_port(case: str
 
 @pytest.mark.parametrize("case", GENERATED)
 def test_a_generated_dockerfile_keeps_to_the_syntax_of_1_2(case: str) -> None:
-    text = langs.build(APPS / case / "app", settings_of(case)).dockerfile
+    text = build(case).dockerfile
 
     assert "syntax=" not in text
     for keyword, rest in splitter.split(text):
@@ -72,7 +85,7 @@ def test_a_generated_dockerfile_keeps_to_the_syntax_of_1_2(case: str) -> None:
 
 @pytest.mark.parametrize("case", GENERATED)
 def test_every_cache_mount_of_the_text_stands_in_the_plan(case: str) -> None:
-    built = langs.build(APPS / case / "app", settings_of(case))
+    built = build(case)
 
     mounts = {
         word.partition("id=")[2].partition(",")[0]

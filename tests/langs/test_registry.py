@@ -10,10 +10,9 @@ import anyio
 import msgspec
 import pytest
 
-import langs
 from langs import registry
 from tests.langs import splitter
-from tests.langs.test_apps import settings_of
+from tests.langs.test_apps import build, settings_of
 
 ROOT = Path(__file__).parents[2]
 APPS = [app for app in sorted((ROOT / "tests/apps").glob("*/app")) if not (app / "Dockerfile").exists()]
@@ -68,11 +67,12 @@ def test_what_a_language_is_called_is_found_where_it_stands() -> None:
 
 @pytest.mark.parametrize("app", APPS, ids=lambda app: app.parent.name)
 def test_every_base_image_has_a_name_that_settings_may_replace(app: Path) -> None:
-    said = settings_of(app.parent.name)
-    plain = langs.build(app, said)
+    case = app.parent.name
+    said = settings_of(case)
+    plain = build(case, said)
     replaced = msgspec.structs.replace(said, images={name: f"mirror.example/{name}" for name in registry.IMAGES})
 
-    text = langs.build(app, replaced).dockerfile
+    text = build(case, replaced).dockerfile
 
     language = next(each for each in GENERATED if plain.language == each.NAME)
     stages = [line.split() for line in text.splitlines() if line.startswith("FROM ")]
