@@ -19,6 +19,13 @@ _RACKUP: Final = "config.ru"
 _SERVES: Final = re.compile(
     r"\b(?:Async::HTTP|Cuba|Falcon|Grape|Hanami|Puma|Rack|Roda|Sinatra|TCPServer|WEBrick|sinatra)\b"
 )
+_CLASSIC: Final = re.compile(
+    r"^[ \t]*(?:require[ \t(]+['\"]sinatra['\"]|(?:\w+\.)?run![ \t(]*(?:if\b|\)|$)|Rackup?::(?:Handler|Server))",
+    re.MULTILINE,
+)
+"""What makes a source serve by being run: Sinatra's classic style (its README), and its modular one with `run!`."""
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", re.ASCII)
+_MAX_SCRIPTS: Final = 50
 _SERVERS: Final = (
     ("puma", "bundle exec puma --bind tcp://0.0.0.0:$PORT"),
     ("falcon", "bundle exec falcon serve --bind http://0.0.0.0:$PORT"),
@@ -45,7 +52,8 @@ def starts(files: AppFiles, *, manifest: bool) -> Evidence | None:
     entry = files.first(*ENTRY_POINTS)
     if entry is not None and (manifest or _SERVES.search(_text_of(files, entry))):
         return Evidence(file=entry, reason="the entry of a bundle" if manifest else "it serves")
-    return None
+    script = _script(files) if manifest else None
+    return Evidence(file=script, reason="it serves when it is run") if script else None
 
 
 def default_start(files: AppFiles, bundle: Bundle | None) -> str | None:
@@ -75,10 +83,16 @@ def default_start(files: AppFiles, bundle: Bundle | None) -> str | None:
             file=bundle.gemfile.file,
             hint=f'Add `gem "puma"` and run `bundle install`, or set {base.RUN_SETTING}.',
         )
-    entry = files.first(*ENTRY_POINTS)
+    entry = files.first(*ENTRY_POINTS) or (_script(files) if bundle else None)
     if entry is None:
         return None
     return f"bundle exec ruby {entry}" if bundle else f"ruby {entry}"
+
+
+def _script(files: AppFiles) -> str | None:
+    """The source of any name that serves when it is run; None where several do."""
+    found = [file for file in files.glob("*.rb")[:_MAX_SCRIPTS] if _CLASSIC.search(_text_of(files, file))]
+    return found[0] if len(found) == 1 and _PLAIN.fullmatch(found[0]) else None
 
 
 def is_rails(files: AppFiles) -> bool:

@@ -35,6 +35,10 @@ def built(write: Write, files: Mapping[str, str], settings: Settings | None = No
         pytest.param({"app.rb": "require 'sinatra'\n"}, "ruby", True, id="bare Sinatra"),
         pytest.param({"server.rb": "TCPServer.new(80)\n"}, "ruby", True, id="bare server"),
         pytest.param({"Gemfile": "gem 'rubocop'\n"}, "ruby", False, id="tools"),
+        pytest.param({"Gemfile": "", "hello.rb": "require 'sinatra'\n"}, "ruby", True, id="a classic app of any name"),
+        pytest.param({"Gemfile": "", "web.rb": "App.run! if __FILE__ == $0\n"}, "ruby", True, id="run! of any name"),
+        pytest.param({"Gemfile": "", "lib.rb": "require 'sinatra/base'\n"}, "ruby", False, id="a class of Sinatra"),
+        pytest.param({"Gemfile": "", "one.rb": "run!\n", "two.rb": "run!\n"}, "ruby", False, id="two scripts"),
         pytest.param({"Gemfile": "gemspec\n", "a.gemspec": "", "config.ru": ""}, "ruby", False, id="a library"),
         pytest.param({"gems.rb": "", "Procfile": "web: bundle exec ruby x.rb\n"}, "ruby", True, id="gems.rb"),
         pytest.param(
@@ -108,6 +112,12 @@ def test_a_rack_application_is_served_by_what_the_bundle_has(write: Write, gems:
     app = built(write, {**RACK, "Gemfile": "".join(f'gem "{gem}"\n' for gem in gems)})
 
     assert app.start_command == command
+
+
+def test_a_source_of_any_name_that_serves_is_run(write: Write) -> None:
+    app = built(write, {"Gemfile": 'gem "sinatra"\ngem "puma"\n', "hello.rb": "require 'sinatra'\n"})
+
+    assert app.start_command == "bundle exec ruby hello.rb"
 
 
 def test_a_rack_application_without_a_server_is_an_error_unless_a_command_is_given(write: Write) -> None:
