@@ -9,7 +9,6 @@ answers are those of one moment: the names in the directory are read once.
 import errno
 import fnmatch
 import functools
-import io
 import os
 import re
 import stat
@@ -75,14 +74,19 @@ class AppFiles:
     def __init__(self, root: Path, within: Path | None = None, *, known: "dict[str, AppFiles] | None" = None) -> None:
         self._root = os.path.realpath(root)
         self.root = Path(self._root)
-        self._within = self.root if within is None else Path(os.path.realpath(within))
+        self._around = within
         self._known: dict[str, AppFiles] = {} if known is None else known
         self._known.setdefault(self._root, self)
-        self._entries: dict[str, Mapping[str, Kind] | None] = {}
+        self._top = _entries(self._root)
+        self._entries = {"": self._top}
         self._texts: dict[str, str | None] = {}
         self._made: dict[object, object] = {}
-        if not self.root.is_dir():
+        if self._top is None and not self.root.is_dir():
             raise LangError(f"{root} is not a directory", hint="Name the directory that holds the app's files.")
+
+    @cached_property
+    def _within(self) -> Path:
+        return self.root if self._around is None else Path(os.path.realpath(self._around))
 
     @cached_property
     def enclosing(self) -> "tuple[AppFiles, ...]":
@@ -143,7 +147,7 @@ class AppFiles:
 
     def exists(self, path: str) -> bool:
         """Whether `path` is a regular file of the app, itself or through links that stay inside."""
-        kind = self._kind(path)
+        kind = self._kind(path) if self._top is None or "/" in path else self._top.get(path)
         if kind != "link":
             return kind == "file"
         resolved = self._resolve(path)
@@ -154,10 +158,7 @@ class AppFiles:
 
     def first(self, *paths: str) -> str | None:
         """The first of `paths` that exists."""
-        for path in paths:
-            if self.exists(path):
-                return path
-        return None
+        return next(filter(self.exists, paths), None)
 
     def has_directory(self, path: str) -> bool:
         """Whether `path` is a real directory of the app (a link to one is not)."""
@@ -178,7 +179,7 @@ class AppFiles:
         for directory in directories:
             names = self._own if not directory else self._scan(directory, MAX_ENTRIES)[0]
             prefix = f"{directory}/" if directory else ""
-            found += (path for path in names if fnmatch.fnmatchcase(path.removeprefix(prefix), last))
+            found += [prefix + name for name in fnmatch.filter((path.removeprefix(prefix) for path in names), last)]
             if len(found) > MAX_ENTRIES:
                 break
         return tuple(found[:MAX_ENTRIES])
@@ -260,10 +261,6 @@ class AppFiles:
         """The regular files in the app's directory itself, sorted."""
         return tuple(self._scan("", MAX_ENTRIES)[0])
 
-    @cached_property
-    def _top(self) -> Mapping[str, Kind] | None:
-        return self._inside("")
-
     def _inside(self, directory: str) -> Mapping[str, Kind] | None:
         """What a directory holds; None where it may not be listed, or holds more than is looked at."""
         if directory not in self._entries:
@@ -272,26 +269,16 @@ class AppFiles:
 
     def _kind(self, path: str) -> Kind | None:
         """What `path` is; `link` when the system must be asked. Most questions are about what is not there."""
-        inside = self._top
-        if inside is None:
-            return "link"
-        first = path.partition("/")[0]
-        kind = inside.get(first)
-        if kind is None:
-            return "link" if first in _DOTS else None
-        if first == path:
-            return kind
-        directory = ""
+        directory, inside = "", self._top
         *above, name = path.split("/")
         for part in above:
-            inside = self._inside(directory)
             if inside is None or part in _DOTS:
                 return "link"
             kind = inside.get(part)
             if kind != "directory":
                 return "link" if kind == "link" else None
             directory = f"{directory}/{part}" if directory else part
-        inside = self._inside(directory)
+            inside = self._inside(directory)
         return "link" if inside is None or name in _DOTS else inside.get(name)
 
     def _listed(self, directory: str, depth: int) -> tuple[str, ...]:
@@ -345,8 +332,7 @@ class AppFiles:
                 hint="Put the file itself here: links are followed within the app only.",
             )
         try:
-            with _open_beneath(self.root, resolved) as file:
-                return file.read(size)
+            return _read_beneath(self._root, resolved, size)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -363,7 +349,8 @@ def opened(root: Path, within: Path | None, known: dict[str, AppFiles] | None) -
     Raises:
         LangError: as `AppFiles`.
     """
-    found = known.get(os.path.realpath(root)) if known else None
+    # Resolved paths are known: none of them is a link to another.
+    found = known.get(str(root)) if known else None
     return found or AppFiles(root, within, known=known)
 
 
@@ -384,36 +371,40 @@ def _entries(directory: str) -> Mapping[str, Kind] | None:
             for entry in entries:
                 if len(found) >= MAX_ENTRIES:
                     return None
-                if entry.is_symlink():
-                    found[entry.name] = "link"
+                if entry.is_file(follow_symlinks=False):
+                    found[entry.name] = "file"
                 elif entry.is_dir(follow_symlinks=False):
                     found[entry.name] = "directory"
                 else:
-                    found[entry.name] = "file" if entry.is_file(follow_symlinks=False) else "other"
+                    found[entry.name] = "link" if entry.is_symlink() else "other"
     except OSError:
         return None
     return found
 
 
-def _open_beneath(root: Path, path: str) -> io.FileIO:
-    """Open `path`, already resolved, part by part: no link is followed and no FIFO blocks."""
-    *directories, name = path.split("/")
-    parent = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _read_beneath(root: str, path: str, size: int) -> bytes:
+    """The first `size` bytes of `path`, already resolved, opened part by part: no link is followed, no FIFO blocks."""
+    first, *more = path.split("/")
+    place, parent = f"{root}/{first}", None
     try:
-        for directory in directories:
-            below = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-            os.close(parent)
-            parent = below
+        for name in more:
+            below = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+            if parent is not None:
+                os.close(parent)
+            place, parent = name, below
         # Opening a device can do something of its own, so that the name is looked at first.
-        if not stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+        if not stat.S_ISREG(os.stat(place, dir_fd=parent, follow_symlinks=False).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
     finally:
-        os.close(parent)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if parent is not None:
+            os.close(parent)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        return os.read(descriptor, size)
+    finally:
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a regular file")
-    return io.FileIO(descriptor)
 
 
 def _decode(data: bytes, path: str) -> str:
