@@ -17,7 +17,8 @@ from orchestrator.config import Config
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App, Plan
 from orchestrator.plan import naming, planner
-from orchestrator.workspace import discover, files, git, selection
+from orchestrator.workspace import changes, discover, files, git, lfs, selection
+from orchestrator.workspace.affected import affected
 from orchestrator.workspace.border import errors_of
 from orchestrator.workspace.graph import ordered
 from orchestrator.workspace.links import link
@@ -29,6 +30,8 @@ class Discovered(msgspec.Struct, frozen=True, kw_only=True):
     apps: tuple[App, ...]
     reasons: Mapping[str, str]
     """Path of a selected app -> why it is."""
+    files: tuple[str, ...] = ()
+    """All files of the source, as paths from the root."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -108,7 +111,12 @@ async def discover_apps(
         return apps, _chosen(config, apps, named, filters)
 
     apps, chosen = await anyio.to_thread.run_sync(find)
-    return Discovered(apps=apps, reasons=selection.needed(apps, chosen), warnings=tuple(warnings))
+    if request.since is not None:
+        changed = await changes.changes(config.root, config.environment.for_git(), request.since)
+        reached = affected(config.root, apps, changed)
+        chosen = {path: reached[path] for path in chosen if path in reached}
+    reasons = selection.needed(apps, chosen)
+    return Discovered(apps=apps, reasons=reasons, files=listed, warnings=tuple(warnings))
 
 
 def _chosen(
@@ -152,13 +160,15 @@ async def make_plan(config: Config, request: planner.Request) -> Plan:
             hint='Run `fleetpacks detect DIR` for a directory, or declare it: [apps."path"] in fleetpacks.toml.',
         )
     facts = await _facts(config, request)
+    unfetched = await lfs.pointers(config.root, found.files, config.environment.for_git())
 
     def make() -> Plan:
         selected = found.selected
         made = planner.make(
             config, found.apps, selected, request, build=reader.build, facts=facts, reasons=found.reasons
         )
-        return msgspec.structs.replace(made, warnings=found.warnings)
+        warnings = (*found.warnings, *lfs.warnings(config.root, found.selected, unfetched))
+        return msgspec.structs.replace(made, warnings=warnings)
 
     return await anyio.to_thread.run_sync(make)
 

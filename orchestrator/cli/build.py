@@ -3,23 +3,28 @@
 import sys
 import time
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import click
 
 from orchestrator import app as application
+from orchestrator.cli import errors, selecting
 from orchestrator.config import Config, Flags, environment
 from orchestrator.config import load as load_config
 from orchestrator.config.operator import MAX_JOBS
-from orchestrator.errors import FleetpacksError, UsageError
+from orchestrator.errors import EXIT_OK, FleetpacksError, UsageError
 from orchestrator.model import Plan
 from orchestrator.plan.outputs import parse, place
 from orchestrator.plan.planner import Request
 
+if TYPE_CHECKING:
+    from orchestrator.app.ending import Ending
+
 
 @click.command()
 @click.option("-C", "--source", metavar="DIR", help="The monorepo; default: $SOURCE_DIR, else the current directory.")
+@selecting.options
 @click.option("--image", metavar="TEMPLATE", help="Where images go; may hold {app} {path} {branch} {sha}.")
 @click.option("--tag", "tags", metavar="TAG", multiple=True, help="A tag; may hold placeholders. Repeatable.")
 @click.option("--push/--no-push", default=None, help="Default: push when a person or a file gave the image's name.")
@@ -44,6 +49,8 @@ from orchestrator.plan.planner import Request
 def build(
     *,
     source: str | None,
+    filters: tuple[str, ...],
+    since: str | None,
     image: str | None,
     tags: tuple[str, ...],
     push: bool | None,
@@ -72,6 +79,12 @@ def build(
     root = environment.source(source, variables)
     document = sys.stdout if as_json else None
 
+    def ending(result: Path | None) -> "Ending":
+        from orchestrator.app.ending import Ending  # noqa: PLC0415 -- only where no run begins
+
+        events = (sys.stderr if as_json else sys.stdout) if progress == "json" else None
+        return Ending(began=began, result_file=result, document=document, events=events)
+
     async def run() -> int:
         config: Config | None = None
         try:
@@ -80,21 +93,22 @@ def build(
             asked = parse(outputs, load=load)
             # Files or a loaded image are asked for instead of a push, unless that is asked for, too.
             pushed = False if asked and push is None else push
-            request = Request(named=paths, push=pushed, tags=tags, secrets_needed=True)
+            request = Request(named=paths, filters=filters, since=since, push=pushed, tags=tags, secrets_needed=True)
             plan = await application.make_plan(config, request)
             placed = place(asked, [app.app.name for app in plan.apps], root=plan.root)
         except FleetpacksError as error:
-            from orchestrator.app.ending import Ending  # noqa: PLC0415 -- only where no run begins
-
-            ending = Ending(
-                began=began,
-                result_file=config.result_file if config else result_file,
-                document=document,
-                events=(sys.stderr if as_json else sys.stdout) if progress == "json" else None,
-            )
             unplanned = Plan(root=root, apps=(), push=False)
-            await ending.tell(unplanned, {}, exit_code=error.exit_code, failure=error)
+            ended = ending(config.result_file if config else result_file)
+            await ended.tell(unplanned, {}, exit_code=error.exit_code, failure=error)
             raise
+        stream = sys.stderr if as_json or shown == "tty" else sys.stdout
+        if not plan.apps:
+            await ending(config.result_file).tell(plan, {}, exit_code=EXIT_OK, failure=None)
+            for warning in plan.warnings:
+                errors.warn(warning)
+            if shown != "json":
+                stream.write(f"{selecting.nothing(since)}\n")
+            return EXIT_OK
         from orchestrator.app.build import BuildOptions, run_build  # noqa: PLC0415 -- h2, protobuf, httpx: only now
 
         options = BuildOptions(
@@ -104,7 +118,6 @@ def build(
             placed=placed,
             load=any(output.place is None for output in asked),
         )
-        stream = sys.stderr if as_json or shown == "tty" else sys.stdout
         return await run_build(config, plan, options, progress=stream, document=document)
 
     return anyio.run(run)

@@ -1,15 +1,17 @@
 """`fleetpacks detect` and `fleetpacks apps`: what is there."""
 
+import sys
 from pathlib import Path
 
 import anyio
 import click
 
 from orchestrator import app as application
-from orchestrator.cli import errors, output
+from orchestrator.cli import errors, output, selecting
 from orchestrator.config import environment, load, parse_environment
 from orchestrator.config.repository import FILE
 from orchestrator.errors import EXIT_USAGE, ConfigError, FleetpacksError
+from orchestrator.plan.planner import Request
 
 
 @click.command()
@@ -58,22 +60,27 @@ def detect(*, as_json: bool, directories: tuple[str, ...]) -> int:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line and app.")
+@selecting.options
 @click.argument("root", required=False)
-def apps(*, as_json: bool, root: str | None) -> int:
+def apps(*, as_json: bool, filters: tuple[str, ...], since: str | None, root: str | None) -> int:
     """List the apps of the monorepo at ROOT ($SOURCE_DIR, else the current directory)."""
     variables = environment.read()
     config = load(environment.source(root, variables), variables)
 
     async def run() -> None:
         # Nothing is returned, for the reason that `plan` gives.
-        found = await application.discover_apps(config)
+        found = await application.discover_apps(config, Request(filters=filters, since=since))
         for warning in found.warnings:
             errors.warn(warning)
+        # With the apps whose images they need, as `plan` has them; here in the order of their paths.
+        chosen = [app for app in found.apps if app.path in found.reasons]
+        if found.apps and not chosen:
+            sys.stderr.write(f"{selecting.nothing(since)}\n")
         if as_json:
-            for each in found.apps:
+            for each in chosen:
                 output.write_json(output.found(each))
         else:
-            output.write_table((each.path, each.name, each.detection.language) for each in found.apps)
+            output.write_table((each.path, each.name, each.detection.language) for each in chosen)
 
     anyio.run(run)
     return 0

@@ -55,6 +55,7 @@ def found(app: App) -> dict[str, Any]:
         "name": app.name,
         "language": app.detection.language,
         "depends_on": app.depends_on,
+        "packages": [text(package) for package in app.packages],
     }
 
 

@@ -1,12 +1,13 @@
 """`fleetpacks plan`: what would be built, and why."""
 
+import sys
 from pathlib import Path
 
 import anyio
 import click
 
 from orchestrator import app as application
-from orchestrator.cli import errors, output
+from orchestrator.cli import errors, output, selecting
 from orchestrator.config import Config, Flags, environment, load
 from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan, Plan
@@ -15,6 +16,7 @@ from orchestrator.plan.planner import Request
 
 @click.command()
 @click.option("-C", "--source", metavar="DIR", help="The monorepo; default: $SOURCE_DIR, else the current directory.")
+@selecting.options
 @click.option("--image", metavar="TEMPLATE", help="Where images go; may hold {app} {path} {branch} {sha}.")
 @click.option("--tag", "tags", metavar="TAG", multiple=True, help="A tag; may hold placeholders. Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line and app.")
@@ -23,6 +25,8 @@ from orchestrator.plan.planner import Request
 def plan(
     *,
     source: str | None,
+    filters: tuple[str, ...],
+    since: str | None,
     image: str | None,
     tags: tuple[str, ...],
     as_json: bool,
@@ -36,13 +40,15 @@ def plan(
     """
     variables = environment.read()
     config = load(environment.source(source, variables), variables, Flags(image=image))
-    request = Request(named=paths, tags=tags)
+    request = Request(named=paths, filters=filters, since=since, tags=tags)
 
     async def run() -> None:
         # Nothing is returned: asyncio, when it takes its signal handler back, formats all that its task returned.
         made = await application.make_plan(config, request)
         for warning in made.warnings:
             errors.warn(warning)
+        if not made.apps:
+            sys.stderr.write(f"{selecting.nothing(since)}\n")
         if directory is not None:
             _write_dockerfiles(made, Path(directory))
         _show(made, config, as_json=as_json)

@@ -31,6 +31,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Directories named on the command line, as paths from the root."""
     filters: tuple[str, ...] = ()
     """What else selects apps: `orchestrator.workspace.selection`."""
+    since: str | None = None
+    """A revision: of the selected apps only those are meant that changes since then reach."""
     push: bool | None = None
     """None: push when a person or a file gave the image's name."""
     tags: tuple[str, ...] = ()

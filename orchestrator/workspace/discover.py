@@ -175,11 +175,11 @@ def _services(
     Raises:
         ConfigError: a service's directory is not there or lies outside of the root, or an argument is a credential.
     """
+    replaced: dict[str, str] = {}
+    built: list[tuple[Service, str, str]] = []
     for service in detection.services:
         file = _joined(path, service.file)
         context = _joined(path, service.context)
-    replaced: dict[str, str] = {}
-    built: list[tuple[Service, str, str]] = []
         recipe = posixpath.dirname(_joined(context, service.dockerfile or dockerfile.FILE)) or "."
         better = next((each for each in (context, recipe) if each in apps and _is_better(apps[each][0])), None)
         if better is None:
@@ -204,22 +204,22 @@ def _services(
             path=f"{file}#{service.name}",
             directory=directory,
             detection=Detection(language=detection.language, evidence=detection.evidence, warnings=detection.warnings),
+            contexts={name: replaced.get(need, f"{file}#{need}") for name, need in service.needs.items()},
             settings=msgspec.structs.replace(
                 settings,
                 service=service,
-            contexts={name: replaced.get(need, f"{file}#{need}") for name, need in service.needs.items()},
                 secrets=tuple(dict.fromkeys((*settings.secrets, *service.secrets))),
                 ssh=tuple(dict.fromkeys((*settings.ssh, *service.ssh))),
             ),
         )
 
 
-def told(config: Config, path: str, detect: Detect) -> tuple[App, ...]:
-    """The app at `path` as the environment tells it: `$LANGUAGE`, `$RUN_COMMAND` and their like speak of it alone.
-
 def _is_better(detection: Detection) -> bool:
     return detection.language != dockerfile.NAME
 
+
+def told(config: Config, path: str, detect: Detect) -> tuple[App, ...]:
+    """The app at `path` as the environment tells it: `$LANGUAGE`, `$RUN_COMMAND` and their like speak of it alone.
 
     Of a Compose file these are all its services.
 

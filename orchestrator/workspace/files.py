@@ -38,10 +38,13 @@ async def list_files(
     """
     listing = await git.list_files(root, environment, suspect=partial(_stuck_at, root))
     # Git sees nothing where an outer repository ignores the whole source.
-    if listing is None or not (listing.files or listing.nested):
+    if listing is None or not (listing.files or listing.nested or listing.absent):
         return await anyio.to_thread.run_sync(walk, root, warn)
     for problem in listing.unreadable:
         _warn(warn, problem)
+    if listing.absent and warn is not None:
+        count = "1 file" if listing.absent == 1 else f"{listing.absent} files"
+        warn(f"the checkout is sparse and leaves out {count}: no app is found there")
     files = list(listing.files)
     for path in listing.nested:
         files += await anyio.to_thread.run_sync(_nested, root, path, warn)
@@ -138,16 +141,18 @@ def _open(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def _spec(path: str) -> GitIgnoreSpec:
+def read_head(path: str, size: int) -> bytes:
+    """At most `size` bytes of a regular file; none where there is no such file, or it may not be read."""
     # It was a regular file when the directory was listed; a FIFO that took its place is opened without waiting.
     try:
         with open(path, "rb", opener=_open) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return GitIgnoreSpec.from_lines([])
-            lines = file.read(_MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape").splitlines()
+            return file.read(size) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
     except OSError:
-        return GitIgnoreSpec.from_lines([])
-    return ignore_spec(lines)
+        return b""
+
+
+def _spec(path: str) -> GitIgnoreSpec:
+    return ignore_spec(read_head(path, _MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape").splitlines())
 
 
 def ignore_spec(lines: list[str] | tuple[str, ...]) -> GitIgnoreSpec:

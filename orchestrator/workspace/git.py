@@ -38,6 +38,8 @@ _GIT = (
     "safe.directory=*",
 )
 _GITLINK = b"160000"
+_LEFT_OUT = b"S"
+"""The tag of a file that the index has and a sparse checkout has not."""
 _SUSPICIOUS = 2.0
 """Seconds of silence after which it is looked for what git may be stuck at; most repositories are listed by then."""
 _SILENCE = 60.0
@@ -60,6 +62,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
     nested: tuple[str, ...]
     """Submodules and repositories inside, which git does not look into."""
+    absent: int = 0
+    """Files that a sparse checkout leaves out."""
     unreadable: tuple[str, ...] = ()
     """Directories that git could not look into, each with the reason behind a colon."""
 
@@ -79,8 +83,8 @@ async def list_files(
         ContextError: git waits for something that does not come.
     """
     words = ("ls-files", "-z", "-t", "--stage", "--cached", "--others", "--exclude-standard")
-    said = await _run(root, words, environment, suspect=suspect, silence=silence)
-    if said is None:
+    said = await ask(root, words, environment, suspect=suspect, silence=silence)
+    if said is None or said.code != 0:
         return None
     unreadable = tuple(f"{path}: {reason}" for path, reason in _UNREADABLE.findall(_text(said.problems)))
     return msgspec.structs.replace(parse_listing(said.output), unreadable=unreadable)
@@ -89,13 +93,19 @@ async def list_files(
 def parse_listing(output: bytes) -> Listing:
     """Read `git ls-files -z -t --stage --others`: `H <mode> <id> <stage>TAB<path>` or `? <path>`, each NUL-ended.
 
+    `S` in place of `H` is a file that a sparse checkout leaves out.
+
     Undecodable bytes of names become lone surrogates, as in all of Python's paths.
     """
     files: dict[str, None] = {}
     nested: dict[str, None] = {}
+    absent = 0
     for entry in output.split(b"\0"):
         tag, _, rest = entry.partition(b" ")
         if not rest:
+            continue
+        if tag == _LEFT_OUT:
+            absent += 1
             continue
         mode = b""
         if tag != b"?":
@@ -106,7 +116,7 @@ def parse_listing(output: bytes) -> Listing:
             nested[path.rstrip("/")] = None
         else:
             files[path] = None
-    return Listing(files=tuple(files), nested=tuple(nested))
+    return Listing(files=tuple(files), nested=tuple(nested), absent=absent)
 
 
 async def head(root: Path, environment: Mapping[str, str]) -> tuple[str | None, str | None]:
@@ -115,65 +125,87 @@ async def head(root: Path, environment: Mapping[str, str]) -> tuple[str | None, 
     Raises:
         ContextError: git waits for something that does not come.
     """
-    revision = await _run(root, ("rev-parse", "--verify", "--quiet", "HEAD^{commit}"), environment)
-    branch = await _run(root, ("symbolic-ref", "--quiet", "--short", "HEAD"), environment)
-    return _line(branch), _line(revision)
+    revision = await ask(root, ("rev-parse", "--verify", "--quiet", "HEAD^{commit}"), environment)
+    branch = await ask(root, ("symbolic-ref", "--quiet", "--short", "HEAD"), environment)
+    return branch.line if branch else None, revision.line if revision else None
 
 
-class _Said(msgspec.Struct, frozen=True):
-    """What a git that ended well has written."""
+class Said(msgspec.Struct, frozen=True):
+    """How a git process ended."""
 
+    code: int
     output: bytes
     problems: bytes
+
+    @property
+    def line(self) -> str | None:
+        """The one line that it has written; None when it failed or wrote none."""
+        return self.output.decode("utf-8", "replace").strip() or None if self.code == 0 else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The NUL-ended names that it has written."""
+        return tuple(_text(name) for name in self.output.split(b"\0") if name)
 
 
 def _text(output: bytes) -> str:
     return output.decode("utf-8", "surrogateescape")
 
 
-def _line(said: _Said | None) -> str | None:
-    return (said.output if said else b"").decode("utf-8", "replace").strip() or None
-
-
-async def _run(
+async def ask(
     root: Path,
     words: tuple[str, ...],
     environment: Mapping[str, str],
     *,
+    settings: Mapping[str, str] = {},
     suspect: Suspect = _nothing,
     silence: float = _SILENCE,
-) -> _Said | None:
+) -> Said | None:
+    """Run git in `root`; None when there is no git, or it may not be run.
+
+    Args:
+        root: where; it may be a subdirectory of a work tree.
+        words: the command and its arguments, which hold no NUL.
+        environment: of the process, without `GIT_*` of the caller (`Environment.for_git`).
+        settings: configuration for this one time, by name. No name holds `=`.
+        suspect: asked, in a thread, when git has been silent for a while.
+        silence: seconds after which a silent git is ended.
+
+    Raises:
+        ContextError: git waits for something that does not come.
+    """
+    set_here = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
     # A file in memory, not a pipe: nobody has to read it while git goes on.
     problems = os.memfd_create("git", os.MFD_CLOEXEC)
     try:
-        process = await anyio.open_process([*_GIT, *words], cwd=root, env=environment, stderr=problems)
-        output = await _ended(process, words[0], suspect, silence)
-        return None if output is None else _Said(output, os.pread(problems, _MAX_PROBLEMS, 0))
+        process = await anyio.open_process([*_GIT, *set_here, *words], cwd=root, env=environment, stderr=problems)
+        code, output = await _ended(process, words[0], suspect, silence)
+        return Said(code, output, os.pread(problems, _MAX_PROBLEMS, 0))
     except (FileNotFoundError, PermissionError):
         return None
     finally:
         os.close(problems)
 
 
-async def _ended(process: anyio.abc.Process, command: str, suspect: Suspect, silence: float) -> bytes | None:
-    """What a process has written that ended well."""
+async def _ended(process: anyio.abc.Process, command: str, suspect: Suspect, silence: float) -> tuple[int, bytes]:
+    """The exit code of a process, and what it has written."""
     # Leaving it waits for the process: one that is stuck has to be ended before.
     async with process:
         try:
-            output = await _said(process, suspect, silence)
+            output = await _read(process, suspect, silence)
             if output is None:
                 raise ContextError(
                     f"git {command}: has said nothing for {silence:g} s, and was ended",
                     hint="Is the disk slow, or a file of .git no regular file? Run `git ls-files -o "
                     "--exclude-standard` there to see where it stops; a source without .git is walked instead.",
                 )
-            return output if await process.wait() == 0 else None
+            return await process.wait(), output
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
 
 
-async def _said(process: anyio.abc.Process, suspect: Suspect, silence: float) -> bytes | None:
+async def _read(process: anyio.abc.Process, suspect: Suspect, silence: float) -> bytes | None:
     """All that a process writes; None when it fell silent."""
     chunks: list[bytes] = []
     stream = process.stdout

@@ -1,0 +1,31 @@
+"""The options of every command that is about some of the apps."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from orchestrator.cli.lines import fit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def options(command: F) -> F:
+    """Add `--filter` (as `filters`) and `--affected-since` (as `since`)."""
+    filters = click.option(
+        "--filter",
+        "filters",
+        metavar="FILTER",
+        multiple=True,
+        help="Apps by name, pattern or ./path; ...APP adds what needs it, APP... what it needs, !APP leaves it out. "
+        "Repeatable.",
+    )
+    since = click.option(
+        "--affected-since", "since", metavar="REV", help="Of the selected apps, those that changes since REV reach."
+    )
+    return filters(since(command))
+
+
+def nothing(since: str | None) -> str:
+    """The line that says that no app is left."""
+    return fit(f"nothing to do: no selected app is affected since {since}")

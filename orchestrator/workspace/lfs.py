@@ -1,0 +1,69 @@
+"""Files that Git LFS has not fetched: in their place lie pointers, and an image would hold those.
+
+Git says which files LFS manages, and is asked only where a `.gitattributes` speaks of it. The pointers' format:
+https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import anyio.to_thread
+
+from orchestrator.model import App
+from orchestrator.workspace import git
+from orchestrator.workspace.files import printable, read_head
+
+_MARK = b"filter=lfs"
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_LONGEST = 1024
+"""Bytes of a pointer, at most."""
+_MAX_ATTRIBUTES = 1 << 20
+
+
+async def pointers(root: Path, files: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Those of the source's files that are pointers.
+
+    Args:
+        root: the source.
+        files: all of its files, as paths from the root.
+        environment: of a git process (`Environment.for_git`).
+
+    Raises:
+        ContextError: git waits for something that does not come.
+    """
+    if not await anyio.to_thread.run_sync(_is_spoken_of, root, files):
+        return ()
+    said = await git.ask(root, ("ls-files", "-z", "--", ":(attr:filter=lfs)"), environment)
+    managed = said.names if said is not None and said.code == 0 else ()
+    return await anyio.to_thread.run_sync(_unfetched, root, managed)
+
+
+def warnings(root: Path, apps: Iterable[App], found: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said of apps whose builds would read pointers; apart from `root`, as `pointers`."""
+    said: list[str] = []
+    for app in apps if found else ():
+        own = app.directory.relative_to(root).as_posix()
+        read = [
+            file
+            for file in found
+            if own == "." or any(file.startswith(f"{directory}/") for directory in (own, *app.packages))
+        ]
+        if read:
+            more = f" (+{len(read) - 1} more)" if len(read) > 1 else ""
+            said.append(
+                f"{printable(app.path)}: {printable(read[0])}{more}: only the pointer of Git LFS is here, and would "
+                "stand in the image: run git lfs pull"
+            )
+    return tuple(said)
+
+
+def _is_spoken_of(root: Path, files: Sequence[str]) -> bool:
+    return any(
+        _MARK in read_head(f"{root}/{file}", _MAX_ATTRIBUTES)
+        for file in files
+        if file == ".gitattributes" or file.endswith("/.gitattributes")
+    )
+
+
+def _unfetched(root: Path, managed: Iterable[str]) -> tuple[str, ...]:
+    return tuple(file for file in managed if read_head(f"{root}/{file}", _LONGEST).startswith(_POINTER))

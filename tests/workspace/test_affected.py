@@ -1,0 +1,167 @@
+"""Which apps a change reaches, and what is said of it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langs.governing import NAMES, governing
+from langs.model import Detection, Service, Settings
+from langs.registry import LANGUAGES, MANIFESTS
+from orchestrator.model import App
+from orchestrator.workspace.affected import Changes, affected
+
+_ROOT = Path("/shop")
+
+
+def app(path: str, *, depends_on: tuple[str, ...] = (), packages: tuple[str, ...] = ()) -> App:
+    return App(
+        name=path.rpartition("/")[2] if path != "." else "shop",
+        path=path,
+        directory=_ROOT / path,
+        detection=Detection(language="go", evidence=()),
+        settings=Settings(),
+        depends_on=depends_on,
+        packages=packages,
+    )
+
+
+_APPS = (
+    app("services/api", packages=("libs/shared", "libs/log")),
+    app("services/base"),
+    app("web", depends_on=("base", "api")),
+    app("other"),
+)
+
+
+def reached(*files: str, apps: Sequence[App] = _APPS) -> Mapping[str, str]:
+    return affected(_ROOT, apps, Changes(since="main", files=files))
+
+
+@pytest.mark.parametrize(
+    ("files", "reasons"),
+    [
+        ((), {}),
+        (("README.md", "services/README.md", "libs/other/x"), {}),
+        (("other/x/y.go",), {"other": "changed since main: other/x/y.go"}),
+        (("other/b", "other/a", "other/c/d"), {"other": "changed since main: other/a (+2 more)"}),
+        (("otherwise/x",), {}),
+        (
+            ("libs/shared/x.go",),
+            {
+                "services/api": "its package libs/shared changed since main: libs/shared/x.go",
+                "web": "api's package libs/shared changed since main: libs/shared/x.go",
+            },
+        ),
+        (
+            ("services/base/Dockerfile",),
+            {
+                "services/base": "changed since main: services/base/Dockerfile",
+                "web": "it needs base, which changed since main: services/base/Dockerfile",
+            },
+        ),
+        # Its own change says most.
+        (
+            ("web/x", "services/base/x"),
+            {
+                "services/base": "changed since main: services/base/x",
+                "web": "changed since main: web/x",
+            },
+        ),
+        (("fleetpacks.toml",), dict.fromkeys([each.path for each in _APPS], "changed since main: fleetpacks.toml")),
+        (("go.work",), dict.fromkeys([each.path for each in _APPS], "changed since main: go.work")),
+        (
+            ("services/uv.lock",),
+            {
+                "services/api": "changed since main: services/uv.lock",
+                "services/base": "changed since main: services/uv.lock",
+                "web": "it needs base, which changed since main: services/uv.lock",
+            },
+        ),
+        # A submodule is one path, whatever is in it: an app, its package, or the directory around both.
+        (("other",), {"other": "changed since main: other"}),
+        (
+            ("libs",),
+            {
+                "services/api": "its package libs/shared changed since main: libs",
+                "web": "api's package libs/shared changed since main: libs",
+            },
+        ),
+        (("a\nb", "other/\x1b[2J"), {"other": "changed since main: other/\\x1b[2J"}),
+    ],
+)
+def test_what_a_change_reaches_and_why(files: tuple[str, ...], reasons: dict[str, str]) -> None:
+    assert reached(*files) == reasons
+
+
+def test_an_app_at_the_root_holds_everything() -> None:
+    apps = (app("."), app("web"))
+
+    assert reached("docs/x", apps=apps) == {".": "changed since main: docs/x"}
+    assert reached("web/x", apps=apps).keys() == {".", "web"}
+
+
+def test_a_service_is_its_context_its_compose_file_and_the_dockerfile_elsewhere() -> None:
+    service = Service(name="api", file="compose.yaml", context="../src/api", dockerfile="../../docker/api.Dockerfile")
+    of_compose = App(
+        name="api",
+        path="deploy/compose.yaml#api",
+        directory=_ROOT / "src/api",
+        detection=Detection(language="compose", evidence=()),
+        settings=Settings(service=service),
+    )
+    files = (
+        "src/api/x",
+        "deploy/compose.yaml",
+        "deploy/.env",
+        "deploy/fleetpacks.toml",
+        "docker/api.Dockerfile",
+        "docker/api.Dockerfile.dockerignore",
+    )
+
+    for file in files:
+        assert reached(file, apps=(of_compose,)) == {of_compose.path: f"changed since main: {file}"}
+    for file in ("src/x", "deploy/x", "docker/x", "deploy/compose.yaml#api"):
+        assert reached(file, apps=(of_compose,)) == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "directories"),
+    [
+        ("package.json", ["."]),
+        ("a/b/yarn.lock", ["a/b"]),
+        ("a/All.sln", ["a"]),
+        ("gradle/libs.versions.toml", ["."]),
+        ("a/gradle/wrapper/gradle-wrapper.properties", ["a"]),
+        (".mvn/jvm.config", ["."]),
+        ("a/.yarn/releases/yarn.cjs", ["a"]),
+        ("project/plugins.sbt", ["."]),
+        ("a/project/build.properties", ["a"]),
+        ("project/api/main.go", []),
+        ("README.md", []),
+        ("src/main.go", []),
+    ],
+)
+def test_what_says_something_of_what_is_below(file: str, directories: list[str]) -> None:
+    assert [directory for directory, _ in governing([file])] == directories
+
+
+def test_every_languages_manifests_count_above_an_app_but_recipes_and_entry_points() -> None:
+    recipes = {"Dockerfile", "compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}
+    of_one_app = {"Staticfile", "artisan"}
+
+    for language in LANGUAGES:
+        for name in MANIFESTS[language.NAME]:
+            assert name in NAMES | recipes | of_one_app or name.startswith("*."), (language.NAME, name)
+
+
+_PATHS = st.lists(st.sampled_from(["a", "b", "libs", "go.mod", "x.py"]), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.sets(_PATHS, max_size=6), st.sets(_PATHS, max_size=6))
+def test_more_changes_never_reach_fewer_apps(some: set[str], more: set[str]) -> None:
+    apps = (app("a/b", packages=("libs",)), app("a"), app("b/x", depends_on=("a",)))
+
+    assert reached(*some, apps=apps).keys() <= reached(*some, *more, apps=apps).keys()
