@@ -5,6 +5,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from langs import tomlkeys
 from langs.errors import LangError
 
 _T = TypeVar("_T")
@@ -33,6 +34,9 @@ def toml_as(text: str, expected: type[_T], file: str) -> _T:
     Raises:
         LangError: it is no TOML, nested too deeply, or of another shape.
     """
+    line = tomlkeys.too_deep(text)
+    if line is not None:
+        raise LangError(f"a key {_DEEP}", file=file, line=line, hint=tomlkeys.HINT)
     try:
         return msgspec.convert(tomllib.loads(text), type=expected)
     except msgspec.ValidationError as error:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, g
 
 import msgspec
 
+from langs import tomlkeys
 from orchestrator.errors import ConfigError
 
 MAX_BYTES = 1 << 20
@@ -103,6 +104,9 @@ def decode(document: Document, cls: type[S], *, foreign: Foreign) -> S:
     Raises:
         ConfigError: with file, line, key, and what was expected.
     """
+    deep = tomlkeys.too_deep(document.text)
+    if deep is not None:
+        raise ConfigError(f"{document.name}:{deep}: a key is nested too deeply", hint=tomlkeys.HINT)
     try:
         table = tomllib.loads(document.text)
     except tomllib.TOMLDecodeError as error:

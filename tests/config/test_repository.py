@@ -30,6 +30,7 @@ _Table = dict[str, object]
         ("ignore = [1]\n", "fleetpacks.toml:1: ignore[0]: expected a string, got an integer", "Change the value"),
         ("port = = 1\n", "fleetpacks.toml:1: not valid TOML", "Mend the line"),
         ('port = 1\nrun = "\n', "fleetpacks.toml:2: not valid TOML", "Mend the line"),
+        (f"port = 80\n{'a.' * 100_000}b = 1\n", "fleetpacks.toml:2: a key is nested too deeply", "12 parts"),
         (f"port = {'9' * 5000}\n", "fleetpacks.toml: a number has too many digits", "Shorten"),
         ("ssh = ['default', '../x']\n", "fleetpacks.toml:1: ssh[1]: expected the id of an agent", "default"),
         ('secrets = [\n "A",\n "B C",\n]\n', "fleetpacks.toml:1: secrets[1]: expected an identifier", "Letters"),
