@@ -12,17 +12,21 @@ from orchestrator.cli import output
 from orchestrator.cli.lines import fit
 from orchestrator.config import environment, load
 from orchestrator.errors import UsageError
-from orchestrator.report import analysis, runs, text
+from orchestrator.report import analysis, place, runs, text
 from orchestrator.report.record import FILE, Record, read
+from orchestrator.report.timeline import timeline
 
 _LOOKED_BACK = 50
 """Runs among which the one before is looked for."""
+_File = click.Path(path_type=Path)
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@click.option("--trace", metavar="FILE", type=_File, help="Write the timeline as Chrome's trace events.")
+@click.option("--html", metavar="FILE", type=_File, help="Write the report as one page that needs nothing else.")
 @click.argument("run", metavar="[RUN]", required=False)
-def report(*, as_json: bool, run: str | None) -> int:
+def report(*, as_json: bool, trace: Path | None, html: Path | None, run: str | None) -> int:
     """Show what the last run did, and where its time went; or what RUN did.
 
     RUN is the beginning or the end of a run's name, or the path of a record.
@@ -30,11 +34,22 @@ def report(*, as_json: bool, run: str | None) -> int:
     directory = load(None, environment.read()).runs.directory
     path = runs.find(directory, run)
     record = read(path)
+    now = time.time() if runs.is_running(path) else None
+    timed = timeline(record, now=now)
     before = analysis.previous(record, _earlier(directory, record))
-    made = analysis.report(record, now=time.time() if runs.is_running(path) else None, before=before)
+    made = analysis.of_timeline(record, timed, running=now is not None, before=before)
+    if trace is not None:
+        from orchestrator.report.trace import trace as trace_of  # noqa: PLC0415 -- only where one is made
+
+        place.write(trace, msgspec.json.encode(trace_of(timed)), what="the trace", said_by="--trace")
+    if html is not None:
+        from orchestrator.report.page import page  # noqa: PLC0415 -- jinja2: as above
+
+        data = page(timed, made).encode(errors="replace")
+        place.write(html, data, what="the page", said_by="--html")
     if as_json:
         output.write_json(msgspec.to_builtins(made))
-    else:
+    elif trace is None and html is None:
         sys.stdout.writelines(f"{fit(line)}\n" for line in text.lines(made))
     return 0
 

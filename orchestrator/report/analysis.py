@@ -1,9 +1,5 @@
 """From a record to a report: where the time went, what held the run up, and what was different the last time. Pure.
 
-The *critical path* is followed backwards from the run's end: the step that ended last, what it waited for, and before
-an app's beginning the app whose end made room for it. Its parts follow one another without a gap, so that they add up
-to the run's time: what is not on it cost nothing.
-
 *Client-caused idle* is the time in which a slot was free and an app could have begun, and did not: nobody but us was
 the reason.
 """
@@ -15,33 +11,16 @@ from typing import Literal
 import msgspec
 
 from orchestrator.events import AppCompleted, AppFailed
+from orchestrator.report.criticalpath import Part, critical_path
 from orchestrator.report.kinds import KINDS, Kind
 from orchestrator.report.record import Record
-from orchestrator.report.timeline import Status, Step, TimedApp, Timeline, timeline
+from orchestrator.report.timeline import Status, TimedApp, Timeline, timeline
 
 RunStatus = Literal["succeeded", "failed", "cancelled", "unfinished", "running"]
 """`unfinished`: its process is gone, and did not end it."""
 _NOTHING: tuple[Kind, ...] = ("other",)
 _SLOWEST = 10
 """Steps that a report names."""
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the critical path."""
-
-    app: str | None
-    """None: no app was being built."""
-    name: str
-    """The step's, or what there was instead of one."""
-    kind: str
-    """A kind of steps, or `waiting`."""
-    start: float
-    end: float
-
-    @property
-    def seconds(self) -> float:
-        """How long it was."""
-        return self.end - self.start
 
 
 class Slow(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +129,11 @@ def report(record: Record, *, now: float | None = None, before: Record | None = 
         now: seconds since the epoch, of a run that goes on.
         before: the run of the same source before it.
     """
-    timed = timeline(record, now=now)
+    return of_timeline(record, timeline(record, now=now), running=now is not None, before=before)
+
+
+def of_timeline(record: Record, timed: Timeline, *, running: bool, before: Record | None = None) -> Report:
+    """As `report`, of a timeline that is there already."""
     header, completed = record.header, timed.completed
     apps = tuple(_app(each, header.revision) for each in timed.apps)
     return Report(
@@ -159,7 +142,7 @@ def report(record: Record, *, now: float | None = None, before: Record | None = 
         source=header.source,
         branch=header.branch,
         revision=header.revision,
-        status=_status(timed, running=now is not None),
+        status=_status(timed, running=running),
         exit_code=completed.exit_code if completed else None,
         error=completed.error if completed else None,
         began=timed.began,
@@ -180,7 +163,7 @@ def report(record: Record, *, now: float | None = None, before: Record | None = 
         apps=apps,
         previous=_comparison(timed, before) if before else None,
         warnings=timed.warnings,
-        incomplete=record.unknown > 0 or (record.torn and now is None),
+        incomplete=record.unknown > 0 or (record.torn and not running),
     )
 
 
@@ -213,66 +196,6 @@ def seconds_by_kind(app: TimedApp) -> dict[Kind, float]:
         for kind in active or _NOTHING:
             spent[kind] = spent.get(kind, 0.0) + (high - low) / (len(active) or 1)
     return spent
-
-
-def critical_path(timed: Timeline) -> tuple[Part, ...]:
-    """What the run's time was made of, from its beginning to its end."""
-    begun = [app for app in timed.apps if app.start is not None]
-    parts: list[Part] = []
-    end = timed.seconds
-    app = max(begun, key=lambda each: each.end, default=None)
-    while app is not None and app.start is not None:
-        begun.remove(app)
-        if end > app.end:
-            kind = "waiting" if parts else "other"
-            parts.append(Part(app=parts[-1].app if parts else None, name="", kind=kind, start=app.end, end=end))
-        parts += _backwards(app, app.start)
-        end = app.start
-        # A slot became free, or what it depends on was done; else it was there from the run's beginning.
-        causes = [each for each in begun if app.ready <= each.end <= app.start]
-        app = max(causes, key=lambda each: each.end, default=None) if end > 0 else None
-    if end > 0:
-        parts.append(Part(app=parts[-1].app if parts else None, name="", kind="waiting", start=0.0, end=end))
-    return tuple(part for part in reversed(parts) if part.end > part.start)
-
-
-def _backwards(app: TimedApp, start: float) -> Iterator[Part]:
-    by_digest = {step.step: step for step in app.steps}
-    left = [step for step in app.steps if step.end > step.start]
-    now = app.end
-    current: Step | None = None
-    while left := [step for step in left if step.start < now]:
-        needed = _needed(current, by_digest) if current else set[str]()
-        chosen = _last([step for step in left if step.step in needed] or left, now)
-        end = min(chosen.end, now)
-        if now > end:
-            yield _gap(app, end, now, last=current is None)
-        middle = max(chosen.start, end - chosen.pushed)
-        yield Part(app=app.name, name=chosen.name, kind="push", start=middle, end=end)
-        yield Part(app=app.name, name=chosen.name, kind=chosen.kind, start=chosen.start, end=middle)
-        now, current = chosen.start, chosen
-    if now > start:
-        yield _gap(app, start, now, last=current is None)
-
-
-def _last(steps: Iterable[Step], now: float) -> Step:
-    return max(steps, key=lambda step: (min(step.end, now), step.start))
-
-
-def _gap(app: TimedApp, start: float, end: float, *, last: bool) -> Part:
-    return Part(app=app.name, name="", kind="push" if last and app.tags else "other", start=start, end=end)
-
-
-def _needed(step: Step, by_digest: Mapping[str, Step]) -> set[str]:
-    """All that a step needed, also by way of steps that took no time."""
-    found: set[str] = set()
-    ahead = list(step.inputs)
-    while ahead:
-        digest = ahead.pop()
-        if digest not in found:
-            found.add(digest)
-            ahead += by_digest[digest].inputs if digest in by_digest else ()
-    return found
 
 
 def _spans(app: TimedApp) -> Iterator[tuple[Kind, float, float]]:

@@ -15,14 +15,22 @@ from pathlib import Path
 from orchestrator.errors import UsageError
 
 _HINTS = {
-    errno.ENXIO: "Start what reads it before the build, or name a file: --result-file, or $RESULT_FILE.",
-    errno.ENOSPC: "Make room there, or name a file elsewhere: --result-file, or $RESULT_FILE.",
+    errno.ENXIO: "Start what reads it before, or name a file",
+    errno.ENOSPC: "Make room there, or name a file elsewhere",
 }
-_HINT = "Name a file in an existing, writable directory: --result-file, or $RESULT_FILE."
+_HINT = "Name a file in an existing, writable directory"
 
 
-def write(path: Path, data: bytes) -> None:
+def write(
+    path: Path, data: bytes, *, what: str = "the result file", said_by: str = "--result-file, or $RESULT_FILE"
+) -> None:
     """Write the whole document.
+
+    Args:
+        path: where.
+        data: the document.
+        what: what errors call it.
+        said_by: the option that names another place.
 
     Raises:
         UsageError: it cannot be written there.
@@ -38,7 +46,7 @@ def write(path: Path, data: bytes) -> None:
         # What open(2) says of a FIFO that nobody has open for reading.
         reason = "nothing reads it" if error.errno == errno.ENXIO else error.strerror
         raise UsageError(
-            f"{path}: the result file cannot be written: {reason}", hint=_HINTS.get(error.errno or 0, _HINT)
+            f"{path}: {what} cannot be written: {reason}", hint=f"{_HINTS.get(error.errno or 0, _HINT)}: {said_by}."
         ) from error
 
 

@@ -4,11 +4,14 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 
 from orchestrator.report.analysis import AppReport, Comparison, Report
+from orchestrator.report.criticalpath import Part
 from orchestrator.report.kinds import KINDS, MEANINGS
 from orchestrator.text import inline, size
 
 _LONGEST = 90
 """Characters of a step's name."""
+_WORTH = 200
+"""A part of the critical path that is shorter than one of so many of the run is not shown."""
 _PARTS = 12
 """Parts of the critical path that are shown: the longest ones, in their order."""
 _CHANGED = 10
@@ -48,7 +51,18 @@ def moment(seconds: float) -> str:
 
 def label(name: str, kind: str) -> str:
     """What a part of the critical path is called, that may have no step."""
-    return name or {"waiting": "(waiting for a slot)", "push": "(putting tags)"}.get(kind, "(no step)")
+    return name or {"waiting": "(not begun yet)", "push": "(putting tags)"}.get(kind, "(no step)")
+
+
+def longest_parts(report: Report, most: int) -> list[Part]:
+    """The parts of the critical path that are worth a line, in their order.
+
+    Args:
+        report: the run's.
+        most: how many.
+    """
+    worth = [part for part in report.critical_path if part.seconds >= report.seconds / _WORTH]
+    return sorted(sorted(worth, key=lambda part: -part.seconds)[:most], key=lambda part: part.start)
 
 
 def _head(report: Report) -> Iterator[str]:
@@ -98,11 +112,10 @@ def _spent(report: Report) -> Iterator[str]:
 
 
 def _path(report: Report) -> Iterator[str]:
-    parts = report.critical_path
-    longest = sorted(range(len(parts)), key=lambda number: -parts[number].seconds)[:_PARTS]
-    shown = sum(parts[number].seconds for number in longest)
+    parts = longest_parts(report, _PARTS)
+    shown = sum(part.seconds for part in parts)
     yield ""
-    yield f"critical path: {len(parts)} parts, {report.seconds:.1f}s; the longest of them, {shown:.1f}s, in their order"
+    yield f"critical path: {report.seconds:.1f}s; of these {shown:.1f}s in its longest parts, in their order"
     yield from _table(
         (),
         (
@@ -112,7 +125,7 @@ def _path(report: Report) -> Iterator[str]:
                 part.kind,
                 inline(label(part.name, part.kind), _LONGEST),
             )
-            for part in (parts[number] for number in sorted(longest))
+            for part in parts
         ),
     )
 

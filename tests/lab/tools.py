@@ -7,8 +7,10 @@ folder named by their version. A finished tool is renamed into place, so an inte
 """
 
 import shutil
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -101,6 +103,45 @@ async def debian_package(place: Layout, package: str) -> Path:
     unpacked = place.root / "bin" / "debian" / package
     if not await anyio.Path(unpacked).exists():
         await _unpack(place, package, unpacked)
+    return unpacked
+
+
+async def debian_closure(place: Layout, package: str) -> Path:
+    """The root of an unpacked Debian package together with all that it needs and the machine has not.
+
+    Args:
+        place: the state directory.
+        package: the package's name.
+
+    Raises:
+        LabError: a part is not to be had.
+    """
+    unpacked = place.root / "bin" / "debian" / f"{package}+"
+    if await anyio.Path(unpacked).exists():
+        return unpacked
+    hint = f"try `apt-get update && apt-get install --no-install-recommends {package}` by hand"
+    said = await run(
+        ["apt-get", "-q", "-s", "--no-install-recommends", "install", package],
+        doing=f"asking what Debian's {package} needs",
+        hint=hint,
+        env={**caller_environment(), "LC_ALL": "C"},
+    )
+    missing = [line.split()[1] for line in said.splitlines() if line.startswith("Inst ")]
+    place.work.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{package}-", dir=place.work))
+    for name in missing or [package]:
+        (folder / name).mkdir()
+        archive = await _download(place, name, folder / name)
+        await run(
+            ["dpkg-deb", "-x", archive, folder / "root"],
+            doing=f"unpacking Debian's {name}",
+            hint="look whether the disk is full",
+        )
+    unpacked.parent.mkdir(parents=True, exist_ok=True)
+    # Another session may have been faster.
+    with suppress(OSError):
+        (folder / "root").rename(unpacked)
+    shutil.rmtree(folder)
     return unpacked
 
 
