@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, commands, depsedn, jvm, leiningen, procfile, render, versions
+from langs import base, commands, depsedn, indexes, jvm, leiningen, procfile, render, versions
 from langs.depsedn import Alias, Deps
 from langs.errors import LangError
 from langs.files import AppFiles
@@ -115,7 +115,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     wanted = settings.run_command or next((each.command for each in declared if each.name == base.WEB), None)
     project, deps = leiningen.read(files), depsedn.read(files)
     if project is not None:
-        plan = _leiningen(files, project, wanted, base.words(settings, "LEIN_BUILD_TASK"))
+        plan = _leiningen(files, project, settings, wanted)
     elif deps is not None:
         plan = _tools_deps(files, deps, wanted)
     else:
@@ -151,6 +151,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "options": jvm.TOOL_OPTIONS,
             "title": base.title(plan.title),
         },
+        asks=(plan.manager,),
     )
     return base.generated(
         files,
@@ -167,9 +168,12 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     )
 
 
-def _leiningen(files: AppFiles, project: Project, wanted: str | None, task: tuple[str, ...]) -> _Plan:
+def _leiningen(files: AppFiles, project: Project, settings: Settings, wanted: str | None) -> _Plan:
     clojure = (_stated(project.clojure, leiningen.FILE),) if project.clojure else ()
-    only = " with-profile uberjar" if "uberjar" in project.profiles else ""
+    task = base.words(settings, "LEIN_BUILD_TASK")
+    # A mirror is said in the user's profile, which one profile alone leaves out.
+    user = "user," if indexes.mirrored(settings.indexes, ("leiningen",)) else ""
+    only = f" with-profile {user}uberjar" if "uberjar" in project.profiles else ""
     return _Plan(
         manager="leiningen",
         tag="lein",

@@ -89,7 +89,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "tool_options": jvm.TOOL_OPTIONS,
             "title": base.title(plan.title),
         },
-        asks=("maven",),
+        asks=(found.tool,),
     )
     return base.generated(
         files,

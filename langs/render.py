@@ -100,7 +100,7 @@ def mount_options(mounts: Sequence[CacheMount], secrets: Sequence[str], indexes:
         for mount in mounts
     ]
     options += [f"--mount=type=secret,id={name},required=true" for name in secrets]
-    options += [index.mount for index in indexes]
+    options += [option for index in indexes for option in index.mounts]
     return "".join(f"{option} \\\n    " for option in options)
 
 

@@ -100,6 +100,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "options": f"{jvm.TOOL_OPTIONS} {plan.options}".rstrip(),
             "title": base.title(plan.title),
         },
+        asks=("sbt",) if plan.manager == "sbt" else (),
     )
     return base.generated(
         files,

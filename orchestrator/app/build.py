@@ -235,7 +235,11 @@ def _preparer(
 ) -> Prepare:
     keys = SharedKeys(f"{os.uname().nodename}:{plan.root}")
     readers = {name: record.learning(_reader(config, source)) for name, source in config.secrets.items()}
-    mirrors = {name: record.learning(_mirror_reader(config, mirror)) for name, mirror in config.mirrors.items()}
+    mirrors = {
+        key: record.learning(_mirror_reader(config, config.mirrors[index.name], key))
+        for key, index in INDEXES.items()
+        if index.name in config.mirrors
+    }
     run = secrets.token_hex(8)
 
     @contextmanager
@@ -254,7 +258,7 @@ def _preparer(
                 insecure=insecure,
                 no_cache=config.no_cache,
                 secrets={name: readers[name] for name in app.app.settings.secrets}
-                | {INDEXES[name].secret: mirrors[name] for name in app.build.indexes},
+                | {INDEXES[key].secret: mirrors[key] for key in app.build.indexes},
                 tokens=tokens(writable=repository),
                 registries=(host,),
                 ssh={name: Path(socket) for name in app.app.settings.ssh if (socket := config.ssh[name])},
@@ -284,7 +288,7 @@ def _reader(config: Config, source: SecretSource, table: str = "secrets") -> Sec
     return read
 
 
-def _mirror_reader(config: Config, mirror: Mirror) -> SecretReader:
+def _mirror_reader(config: Config, mirror: Mirror, key: str) -> SecretReader:
     """Reads a mirror's address when a step asks for it, and makes what the tool reads of it."""
     source = SecretSource(name=mirror.name, env=mirror.env, file=mirror.file)
     read_address = _reader(config, source, table="mirrors")
@@ -292,7 +296,7 @@ def _mirror_reader(config: Config, mirror: Mirror) -> SecretReader:
     async def read() -> bytes:
         address = mirror.url or (await read_address()).decode(errors="replace").strip()
         try:
-            return content(mirror.name, address)
+            return content(key, address)
         except LangError as error:
             raise ConfigError(f"{config.secrets_file}: {error.message}", hint=error.hint) from error
 

@@ -31,7 +31,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     """A part of the name of the step that installs."""
     by_password: bool = False
-    """Whether the token is the address's password: pip prints addresses, without those."""
+    """Whether the token is the address's password: many tools print addresses, without those."""
 
 
 CASES = {
@@ -69,6 +69,32 @@ CASES = {
         },
         step="go mod download",
     ),
+    "gradle": Case(
+        index="maven",
+        upstream="https://repo1.maven.org/maven2",
+        files={
+            "build.gradle": "// %s\napply plugin: 'application'\nmainClassName = 'A'\nrepositories { mavenCentral() }\n"
+            "dependencies { implementation 'org.slf4j:slf4j-api:1.7.36' }\n",
+            "src/main/java/A.java": "class A { public static void main(String[] words) "
+            "{ org.slf4j.LoggerFactory.getILoggerFactory(); } }\n",
+        },
+        step="not everything could be fetched",
+        by_password=True,
+    ),
+    "apt": Case(
+        index="apt",
+        upstream="http://deb.debian.org",
+        files={
+            # A gem of the app's own, by a name that the library of a known one comes with.
+            "Gemfile": "# %s\nsource 'https://rubygems.org'\ngem 'pg', path: 'pg'\n",
+            "pg/pg.gemspec": "Gem::Specification.new { |s| s.name = 'pg'; s.version = '1'; s.summary = 'x';"
+            " s.authors = ['x']; s.files = [] }\n",
+            "Procfile": "web: ruby server.rb\n",
+            "server.rb": "puts 1\n",
+        },
+        step="apt-get install",
+        by_password=True,
+    ),
 }
 
 
@@ -95,7 +121,9 @@ async def mirror(case: Case, token: str) -> AsyncGenerator[Mirror]:
                 path = data.split(b" ", 2)[1].decode()
                 known = authorization.lower() in data.lower() if case.by_password else path.startswith(f"{prefix}/")
                 if not known:
-                    await stream.send(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                    # Most tools say a password only where they are asked for one.
+                    refusal = b'401 Unauthorized\r\nwww-authenticate: Basic realm="mirror"'
+                    await stream.send(b"HTTP/1.1 " + refusal + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
                     return
                 asked.append(path.removeprefix(prefix))
                 answer = await real.get(case.upstream + asked[-1], headers={"accept": _accepted(data)})
@@ -134,11 +162,13 @@ async def test_an_installation_goes_through_the_operators_mirror_which_no_image_
     (tmp_path / "operator.toml").write_text(f'[mirrors]\n{case.index} = {{ env = "THE_MIRROR" }}\n')
     image = f"{lab.registry}/{word}/{{app}}:latest"
 
-    async def built(mirrored: Mirror) -> Ran:
+    async def built(mirrored: Mirror, *, fresh: bool) -> Ran:
         variables = {
             "FLEETPACKS_CONFIG": str(tmp_path / "operator.toml"),
             "THE_MIRROR": mirrored.url,
             "CACHE_KEY": word,
+            # What comes before an app's files is the same in every run of this test.
+            "NO_CACHE": str(fresh).lower(),
         }
         async with build(tmp_path / "source", image=image, variables=variables) as running:
             ran = await running.end()
@@ -147,8 +177,8 @@ async def test_an_installation_goes_through_the_operators_mirror_which_no_image_
         return ran
 
     async with mirror(case, tokens[0]) as first, mirror(case, tokens[1]) as second:
-        ran = await built(first)
-        again = await built(second)
+        ran = await built(first, fresh=True)
+        again = await built(second, fresh=False)
 
     assert first.asked
     installed = next(step for name, step in ran.steps("app").items() if case.step in name)

@@ -1,6 +1,7 @@
 """Mirrors of package indexes: what the tools read, where it stands, and where it does not."""
 
 import json
+import re
 import tomllib
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import langs
-from langs import indexes
+from langs import edn, indexes
 from langs.errors import LangError
 from langs.model import Settings
 from tests.langs import splitter
@@ -18,7 +19,7 @@ ADDRESS = "https://mirror.example/a?b=c&d='e'"
 
 
 def test_each_tool_is_told_in_its_own_words() -> None:
-    contents = {name: indexes.content(name, ADDRESS).decode() for name in indexes.NAMES}
+    contents = {key: indexes.content(key, ADDRESS).decode() for key in indexes.INDEXES}
 
     assert {name for name, content in contents.items() if content == ADDRESS} == {
         "npm",
@@ -31,8 +32,39 @@ def test_each_tool_is_told_in_its_own_words() -> None:
     assert cargo["source"]["crates-io"]["replace-with"] == "mirror"
     assert cargo["source"]["mirror"]["registry"] == f"sparse+{ADDRESS}/"
     assert json.loads(contents["composer"])["repositories"][0]["url"] == ADDRESS
-    for name in ("maven", "nuget"):
+    for name in ("maven", "tools-deps", "nuget"):
         assert "&amp;d=&apos;e&apos;" in contents[name]
+    assert f"  mirror: {ADDRESS}\n" in contents["sbt"]
+    assert edn.parse(contents["leiningen"], "profiles.clj")
+    assert f'"central" {{:name "mirror" :url "{ADDRESS}"}}' in contents["leiningen"]
+    assert "it.url = 'https://mirror.example/a?b=c&d=\\'e\\''" in contents["gradle"]
+
+
+@pytest.mark.parametrize("key", ["maven", "gradle", "leiningen", "tools-deps"])
+def test_a_login_is_told_apart_where_addresses_hold_none(key: str) -> None:
+    text = indexes.content(key, "https://me:p%40ss%27%3C%22%0A@mirror.example/m2").decode()
+
+    assert "https://mirror.example/m2" in text
+    assert "me" in text
+    assert {"maven": "p@ss&apos;&lt;", "gradle": "p@ss\\'<\\\"\\n'", "leiningen": 'p@ss\'<\\"\\n"'}.get(
+        key, "p@ss"
+    ) in text
+
+
+def test_apts_sources_lead_to_the_mirror_and_others_stay() -> None:
+    sources = (
+        "deb http://deb.debian.org/debian trixie main\nURIs: https://deb.debian.org/debian-security\nhttp://x/debian\n"
+    )
+    script = indexes.content("apt", "https://mirror.example/a&b#c'd/").decode()
+
+    _, found, replaced, flags = script.split('"')
+
+    assert flags == "g\n"
+    pattern = found.replace(r"\{0,1\}", "?")
+    assert re.sub(pattern, replaced.replace(r"\&", "&"), sources) == (
+        "deb https://mirror.example/a&b#c'd/debian trixie main\n"
+        "URIs: https://mirror.example/a&b#c'd/debian-security\nhttp://x/debian\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +97,7 @@ def test_no_address_breaks_out_of_a_file(address: str) -> None:
     except LangError:
         return
 
-    assert maven.count(b"<") == 12
+    assert maven.count(b"<") in {12, 22}
     assert set(tomllib.loads(cargo.decode())) == {"source"}
     assert len(json.loads(composer)["repositories"]) == 2
 
@@ -94,6 +126,13 @@ def test_no_address_breaks_out_of_a_file(address: str) -> None:
             "go mod download",
             id="go",
         ),
+        pytest.param(
+            {"Gemfile": 'gem "pg"\ngem "puma"\n', "Gemfile.lock": "", "config.ru": "run 1\n"},
+            "rubygems",
+            "BUNDLE_MIRROR__ALL",
+            "bundle install",
+            id="bundler",
+        ),
     ],
 )
 def test_the_steps_that_ask_an_index_are_told_and_the_image_is_not(
@@ -102,7 +141,7 @@ def test_the_steps_that_ask_an_index_are_told_and_the_image_is_not(
     root = write(files)
 
     plain = langs.build(root, Settings())
-    mirrored = langs.build(root, Settings(indexes=indexes.NAMES))
+    mirrored = langs.build(root, Settings(indexes=(name,)))
 
     instructions = splitter.split(mirrored.dockerfile)
     install = next(rest for keyword, rest in instructions if keyword == "RUN" and step in rest)
@@ -113,6 +152,55 @@ def test_the_steps_that_ask_an_index_are_told_and_the_image_is_not(
     assert mirrored.indexes == (name,)
     assert plain.indexes == ()
     assert last == plain.dockerfile[plain.dockerfile.rindex("FROM ") :]
+
+
+SCALA = {"build.sbt": 'scalaVersion := "3.5.2"\n', "src/main/scala/A.scala": "object A extends App\n"}
+CLJ = {"src/a/core.clj": "(ns a.core)\n(defn -main [] 1)\n"}
+JAVA = {"src/main/java/A.java": "class A { public static void main(String[] a) {} }\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "key", "step"),
+    [
+        (JAVA | {"pom.xml": "<project><artifactId>a</artifactId></project>"}, "maven", "mvn"),
+        (JAVA | {"build.gradle": "apply plugin: 'java'\n"}, "gradle", "fleetpacksFetch"),
+        (SCALA, "sbt", "sbt update"),
+        (CLJ | {"project.clj": '(defproject a "1" :main a.core)'}, "leiningen", "lein deps"),
+        (
+            CLJ | {"project.clj": '(defproject a "1" :main a.core :profiles {:uberjar {:aot :all}})'},
+            "leiningen",
+            "lein with-profile user,uberjar deps",
+        ),
+        (CLJ | {"deps.edn": '{:paths ["src"]}'}, "tools-deps", "clojure"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_all_that_fetch_from_maven_central_are_told_of_its_one_mirror(
+    write: Write, files: dict[str, str], key: str, step: str
+) -> None:
+    built = langs.build(write(files), Settings(indexes=("maven",), run_command="java -cp app.jar A"))
+
+    mount = f"--mount=type=secret,id=fleetpacks-index-{key},"
+    ran = [rest for keyword, rest in splitter.split(built.dockerfile) if keyword == "RUN" and step in rest]
+    told = [mount in rest for rest in ran if "printf" not in rest]
+    assert told
+    assert all(told)
+    assert built.indexes == (key,)
+    assert "fleetpacks-index" not in built.dockerfile[built.dockerfile.rindex("\nFROM ") :]
+
+
+def test_apt_asks_its_mirror_in_its_own_step(write: Write) -> None:
+    root = write({"Gemfile": 'gem "pg"\ngem "puma"\n', "Gemfile.lock": "", "config.ru": "run 1\n"})
+
+    built = langs.build(root, Settings(indexes=("apt",)))
+
+    (step,) = (rest for keyword, rest in splitter.split(built.dockerfile) if keyword == "RUN" and "apt-get" in rest)
+    assert "--mount=type=secret,id=fleetpacks-index-apt,target=/run/apt-mirror.sed,required=true" in step
+    # What is made of the sources is in memory only.
+    assert "--mount=type=tmpfs,target=/run/apt-mirror" in step
+    assert step.index("export APT_CONFIG=/run/apt-mirror/conf") < step.index("apt-get update")
+    assert built.dockerfile.count("fleetpacks-index") == step.count("fleetpacks-index")
+    assert built.indexes == ("apt",)
 
 
 def test_a_users_dockerfile_is_offered_no_mirror(write: Write) -> None:
