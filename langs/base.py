@@ -140,7 +140,7 @@ def restarted(start: Start, command: str) -> Start:
 
 
 def image(settings: Settings, name: str, tag: str, *, runs: bool | None = None) -> str:
-    """The full reference of a base image.
+    """The full reference of a base image, with the digest that the lock file has for it.
 
     Args:
         settings: `images[name]` replaces the well-known name: as it stands when it has a tag or a digest, else as the
@@ -152,6 +152,16 @@ def image(settings: Settings, name: str, tag: str, *, runs: bool | None = None) 
     Raises:
         LangError: it is no image reference, or there is no hardened image that could run the app.
     """
+    found = _image(settings, name, tag, runs=runs)
+    digest = settings.pinned.get(found)
+    if digest is None or "@" in found:
+        return found
+    if not _IMAGE.fullmatch(digest):
+        raise LangError(f"{digest[:80]!r} is not a digest", hint="Write sha256: and 64 hexadecimal digits.")
+    return f"{found}@{digest}"
+
+
+def _image(settings: Settings, name: str, tag: str, *, runs: bool | None) -> str:
     replaced = settings.images.get(name)
     if replaced is not None and not _IMAGE.fullmatch(replaced):
         raise LangError(

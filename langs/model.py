@@ -105,6 +105,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The namespace of cache mount ids."""
     images: Mapping[str, str] = {}
     """Replaced base images: by the well-known name (one of `langs.registry.IMAGES`) -> full reference."""
+    pinned: Mapping[str, str] = {}
+    """Digests of base images, by their full references: from `fleetpacks.lock`."""
     env: Mapping[str, str] = {}
     """Variables of the build steps and the image, from `[env]`."""
     variables: Mapping[str, str] = {}

@@ -66,6 +66,9 @@ VERSION_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Environment variable -> the language whose version it forces, or what a language runs on."""
 
+GENERATED: Final = frozenset(language.NAME for language in LANGUAGES if language.IMAGES)
+"""Languages whose Dockerfiles are ours."""
+
 TOOL_VARIABLES: Final = (
     *golang.VARIABLES,
     *scala.VARIABLES,

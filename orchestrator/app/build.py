@@ -15,12 +15,12 @@ from typing import TextIO
 import anyio
 import msgspec
 
-from langs import hardened
 from langs.errors import LangError
 from langs.indexes import INDEXES, content
 from orchestrator.app import builder
 from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
+from orchestrator.app.logins import given
 from orchestrator.app.outputs import Outputs, outputs
 from orchestrator.app.recording import Recording, recording
 from orchestrator.app.signals import Signals
@@ -38,7 +38,7 @@ from orchestrator.model import AppPlan, Mirror, Plan, SecretSource
 from orchestrator.plan.outputs import Placed
 from orchestrator.registry import hosts
 from orchestrator.registry.client import RegistryClient
-from orchestrator.registry.credentials import Credential, Credentials
+from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
 from orchestrator.registry.tokens import RegistryTokens
 from orchestrator.schedule.slots import SharedKeys
@@ -173,19 +173,9 @@ async def run_tag(
 
 @asynccontextmanager
 async def _registry(config: Config) -> AsyncGenerator[tuple[RegistryClient, Credentials]]:
-    credentials = Credentials(config.docker_config / "config.json", _given(config))
+    credentials = Credentials(config.docker_config / "config.json", given(config))
     async with RegistryClient(credentials, config.registries) as client:
         yield client, credentials
-
-
-def _given(config: Config) -> Mapping[str, Credential]:
-    """The login for hardened images that the environment gives: it is for the host they come from alone."""
-    variables = config.environment.variables
-    username, password = variables.get("DHI_USERNAME"), variables.get("DHI_PASSWORD")
-    if not username or not password:
-        return {}
-    host = (config.environment.dhi_mirror or hardened.REGISTRY).partition("/")[0]
-    return {host: Credential(username=username, password=password)}
 
 
 @asynccontextmanager

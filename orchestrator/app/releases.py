@@ -5,8 +5,6 @@ whose image is not there keep what was known of them.
 """
 
 import datetime as dt
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import msgspec
 
 from langs import releases
 from langs.releases import Tool
+from orchestrator.app.written import write
 from orchestrator.config import Config
 from orchestrator.config.releases import read_tools
 from orchestrator.errors import ConfigError, FleetpacksError, ImageNotFoundError, UsageError
@@ -91,7 +90,8 @@ async def refresh(config: Config, *, registry: str | None, today: dt.date) -> Ou
         )
     if found:
         file = config.environment.releases_file
-        _write(file, releases.write({**_kept(file), **found}))
+        hint = "Set XDG_CACHE_HOME to a directory that can be written."
+        write(file, releases.write({**_kept(file), **found}), what="the table of releases", hint=hint)
     return Outcome(
         file=str(config.environment.releases_file),
         tools=tuple(told[name] for name in asked if name in told),
@@ -116,21 +116,3 @@ def _reference(image: str, registry: str | None) -> Reference:
     if reference.host == "docker.io" and host.partition("/")[0] not in {"docker.io", "index.docker.io"}:
         raise UsageError(f"--registry: {registry!r} names no host", hint="As in --registry mirror.example:5000.")
     return reference
-
-
-def _write(file: Path, text: str) -> None:
-    temporary: str | None = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # In the same directory, because a rename is atomic only within one file system.
-        handle, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as opened:
-            opened.write(text)
-        Path(temporary).replace(file)
-        temporary = None
-    except OSError as error:
-        hint = "Set XDG_CACHE_HOME to a directory that can be written."
-        raise UsageError(f"{file}: the table of releases cannot be written: {error.strerror}", hint=hint) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)

@@ -20,6 +20,7 @@ _COMMANDS = {
     "report": ("orchestrator.cli.report:report", "Show what a run did, and where its time went."),
     "cache": ("orchestrator.cli.cache:cache", "See what lies on a builder's disk, and prune it."),
     "versions": ("orchestrator.cli.versions:versions", "Know the releases that ranges of versions mean."),
+    "lock": ("orchestrator.cli.lock:lock", "Pin base images by digest, in fleetpacks.lock."),
     "tag": ("orchestrator.cli.tag:tag", "Put more tags on what was published."),
 }
 """Name -> the command, and its line in `--help`, which must not import it."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from langs.registry import TOOL_VARIABLES, VERSION_VARIABLES
-from orchestrator.config import credentials, operator, releases, repository
+from orchestrator.config import credentials, lock, operator, releases, repository
 from orchestrator.config import environment as environments
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import Stated
@@ -84,6 +84,7 @@ def load(
         shared=Stated(table=table, document=document) if document else None,
         env=_env(flags, variables),
         tools=_tools(variables),
+        lock=None if source is None else lock.read(source),
         runs=Runs(
             directory=Path(operated.runs.directory or environment.state_directory / "runs"),
             keep=operated.runs.keep,

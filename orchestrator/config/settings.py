@@ -85,6 +85,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """From flags, for every selected app."""
     tools: Mapping[str, str]
     """What the environment says to the tools of single languages."""
+    lock: Mapping[str, str] | None
+    """Digests of base images by their references: `fleetpacks.lock`. None: there is none."""
     runs: Runs
     releases: Mapping[str, Releases]
     """Refreshed tables of releases, by tool."""
@@ -160,6 +162,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "versions": versions,
             "env": env | dict(self.env),
             "variables": self.tools,
+            "pinned": self.lock or {},
             "secrets": tuple(secrets),
             "ssh": tuple(ssh),
             "images": images,

@@ -7,9 +7,11 @@ from typing import Protocol
 import msgspec
 
 from langs.model import AppBuild, Detection, Settings
-from orchestrator.config import Config
+from langs.registry import GENERATED
+from orchestrator.config import Config, lock
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App, AppPlan, Plan
+from orchestrator.plan.images import images
 from orchestrator.plan.naming import Facts, name_all
 from orchestrator.workspace.border import Problems, errors_of
 
@@ -80,9 +82,19 @@ def make(
         with problems.collected(app.path, declared=config.is_declared(app.path)), errors_of(place):
             built = build(app.directory, app.settings, within=config.root, detection=app.detection)
             _check_contexts(app, built)
+            built = _with_unlocked(built, config)
             plans.append(AppPlan(app=app, build=built, repository=repository, tags=tags, reason=reasons[app.path]))
     problems.raise_all(among=len(discovered), otherwise="name the paths of those that are to be built")
     return Plan(root=config.root, apps=tuple(plans), push=push)
+
+
+def _with_unlocked(built: AppBuild, config: Config) -> AppBuild:
+    """The same with a warning of each base image that the lock file does not have."""
+    if config.lock is None or built.language not in GENERATED:
+        return built
+    missing = [name for name in images(built.dockerfile).names if "@" not in name]
+    warnings = tuple(f"{lock.FILE} does not have {name}: run `fleetpacks lock`" for name in missing)
+    return msgspec.structs.replace(built, warnings=(*built.warnings, *warnings))
 
 
 def decide_push(config: Config, request: Request) -> bool:
