@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from langs.base import Language
+from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import Assets, Detection, Evidence, Settings
 
@@ -34,6 +35,11 @@ def make(language: Language, files: AppFiles, settings: Settings) -> Assets:
     # Nothing starts here; and the build command that somebody gave is the primary's.
     told = msgspec.structs.replace(settings, run_command="true", build_command=None, assets=None)
     built = language.build(files, told, detection)
+    if built.context != ".":
+        raise LangError(
+            f"the front end is a member of a workspace of {language.NAME}, and the app it is a part of is none",
+            hint="Give the front end a directory of its own, or leave it out: `buildpacks` names the languages of an app.",
+        )
     file = detection.evidence[0].file if detection.evidence else "package.json"
     return Assets(
         text=stages(built.dockerfile),

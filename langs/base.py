@@ -344,8 +344,13 @@ def generated(
         place: where the app stands in what is built together with it; None when that is the app alone.
 
     Raises:
-        LangError: the user's .dockerignore cannot be read.
+        LangError: the user's .dockerignore cannot be read, or there is a front end in an app of a workspace.
     """
+    if place is not None and settings.assets is not None:
+        raise LangError(
+            "an app that is built with packages beside it cannot have a front end of another language in its directory",
+            hint=f"Give the front end a directory of its own, or {DOCKERFILE_HINT[0].lower()}{DOCKERFILE_HINT[1:]}",
+        )
     return AppBuild(
         language=detection.language,
         version=version,

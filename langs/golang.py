@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from langs import base, commands, gomod, procfile, versions
+from langs import base, commands, gomod, gomodules, nodeentry, procfile, versions, workspace
 from langs.errors import LangError
 from langs.files import AppFiles, once
 from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
@@ -55,10 +55,12 @@ def detect(files: AppFiles) -> Detection | None:
     evidence += [Evidence(file=file, reason="package main") for file in mains.values()]
     if not evidence and not files.glob("*.go"):
         return None
+    member = gomodules.member_of(files) if mains else None
     return Detection(
         language=NAME,
         evidence=tuple(evidence) or (Evidence(file=files.glob("*.go")[0], reason="Go source"),),
         package_manager="go" if files.first("go.mod", "go.work") else None,
+        packages=workspace.from_root(member.root, member.needed) if member else (),
         is_app=bool(mains) and not _is_within_module(files),
     )
 
@@ -69,15 +71,18 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     Raises:
         LangError: no main package or several, or a module outside of the app.
     """
-    module = _read(files, "go.mod")
-    workspace = _read(files, "go.work")
-    _refuse_outside(module, workspace)
-    version, warnings = _version(files, settings, module, workspace)
+    module = gomodules.read(files, "go.mod")
+    member = gomodules.member_of(files)
+    work = gomodules.read(files, "go.work") if member is None else member.work or gomod.GoMod()
+    if member is None:
+        _refuse_outside(files)
+    version, warnings = _version(files, settings, module, work)
     declared = procfile.read(files)
     package, binary = _target(files, settings, declared, module)
     start = base.start(settings, declared, binary)
     vendored = files.exists("vendor/modules.txt")
-    manifests = _manifests(files, workspace)
+    manifests = member.manifests if member else _manifests(files, work)
+    home = f"/app/{member.path}" if member else "/app"
     builder = base.image(settings, "golang", version.value)
     runtime = (
         base.image(settings, "golang", version.value, runs=True)
@@ -94,7 +99,10 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         values={
             "builder": builder,
             "runtime": runtime,
-            "manifests": manifests,
+            "manifests": nodeentry.groups(member.root if member else files, manifests, ()),
+            "home": home,
+            "download_home": home if member and member.work is None else "/app",
+            "prefix": f"{member.path}/" if member else "",
             "download": bool(manifests) and not vendored,
             "init": not manifests,
             "modules": modules,
@@ -120,6 +128,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         start=start,
         cache=(modules, compiled),
         warnings=warnings,
+        place=member.place if member else None,
     )
 
 
@@ -170,20 +179,13 @@ def _text_of(files: AppFiles, file: str) -> str:
         return ""
 
 
-def _read(files: AppFiles, file: str) -> gomod.GoMod:
-    text = files.read_text(file)
-    return gomod.GoMod() if text is None else gomod.parse(text, file)
-
-
-def _refuse_outside(module: gomod.GoMod, workspace: gomod.GoMod) -> None:
-    for file, paths in (("go.mod", module.replaces), ("go.work", (*workspace.replaces, *workspace.uses))):
-        for path in paths:
-            if path.startswith("/") or posixpath.normpath(path).startswith(".."):
-                raise LangError(
-                    f"{path[:80]!r} lies outside of the app's directory, which is all that its build sees",
-                    file=file,
-                    hint="Build from the directory that holds both, with a Dockerfile or `go.work` there.",
-                )
+def _refuse_outside(files: AppFiles) -> None:
+    for file, path in gomodules.outside(files):
+        raise LangError(
+            f"{path[:80]!r} lies outside of the app's directory and of the repository that holds it",
+            file=file,
+            hint="Build from the directory that holds both, with a Dockerfile or `go.work` there.",
+        )
 
 
 def _version(
@@ -282,13 +284,8 @@ def _binary_name(module: str | None) -> str:
     return parts[-1]
 
 
-def _manifests(files: AppFiles, workspace: gomod.GoMod) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """What `go mod download` reads, grouped by the directory it goes to."""
-    directories = ["", *(posixpath.normpath(path) for path in workspace.uses)]
-    groups: list[tuple[str, tuple[str, ...]]] = []
-    for directory in dict.fromkeys("" if directory == "." else directory for directory in directories):
-        names = ("go.mod", "go.sum", *(("go.work", "go.work.sum") if not directory else ()))
-        found = tuple(path for path in (posixpath.join(directory, name) for name in names) if files.exists(path))
-        if found:
-            groups.append((f"./{directory}/" if directory else "./", found))
-    return tuple(groups)
+def _manifests(files: AppFiles, work: gomod.GoMod) -> tuple[str, ...]:
+    """What `go mod download` reads."""
+    directories = dict.fromkeys((".", *(posixpath.normpath(path) for path in work.uses)))
+    found = [posixpath.normpath(f"{directory}/{name}") for directory in directories for name in ("go.mod", "go.sum")]
+    return tuple(path for path in (*found[:2], "go.work", "go.work.sum", *found[2:]) if files.exists(path))

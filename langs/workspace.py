@@ -57,7 +57,7 @@ def place(path: str, packages: Iterable[str], *, files: Iterable[str] = (), memb
     """
     wanted = (require_plain_name(path), *map(require_plain_name, sorted(set(packages) - {path})))
     left_out = tuple(
-        each for each in members if each not in wanted and any(each.startswith(f"{inside}/") for inside in wanted)
+        each for each in members if each not in wanted and any(_is_below(each, inside) for inside in wanted)
     )
     return Place(path=path, packages=wanted[1:], files=tuple(dict.fromkeys(files)), left_out=left_out)
 
@@ -80,7 +80,9 @@ def ignore_rules(place: Place, ignored: Iterable[str], own: str | None) -> tuple
         ignored: what is left out of the context of every app, for paths from its directory.
         own: the app's own .dockerignore.
     """
-    lines = ["*", *(f"!{_literal(directory)}" for directory in place.directories)]
+    # Of the context's own directory everything is let in, but for what is said behind.
+    whole = "." in place.directories
+    lines = [] if whole else ["*", *(f"!{_literal(directory)}" for directory in place.directories)]
     lines += [_literal(directory) for directory in place.left_out]
     lines += [f"!{file}" for file in place.files]
     for pattern in ignored:
@@ -88,6 +90,10 @@ def ignore_rules(place: Place, ignored: Iterable[str], own: str | None) -> tuple
         lines += [pattern] if anywhere else [f"{_literal(each)}/{pattern}" for each in place.directories]
     lines += [_moved(line, _literal(place.path)) for line in (own or "").split("\n") if line.strip()]
     return tuple(lines)
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return directory == "." or path.startswith(f"{directory}/")
 
 
 def _literal(path: str) -> str:

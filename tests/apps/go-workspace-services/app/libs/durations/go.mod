@@ -1,0 +1,3 @@
+module example.com/acme/libs/durations
+
+go 1.25.0

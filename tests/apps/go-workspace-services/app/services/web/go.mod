@@ -1,0 +1,3 @@
+module example.com/acme/services/web
+
+go 1.25.0
