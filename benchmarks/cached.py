@@ -51,7 +51,8 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
 
     def ours(self, socket: Path, progress: str) -> list[str]:
         """Our command, on the daemon behind a socket."""
-        words = ["build", "-C", str(self.source), "--push", "--image", f"{self.lab.registry}/bench/ours/{{app}}"]
+        words = ["build", "-C", str(self.source), "--push", "--force"]
+        words += ["--image", f"{self.lab.registry}/bench/ours/{{app}}"]
         words += ["--jobs", str(_APPS), "--host", f"unix://{socket}", "--progress", progress]
         return [self.program, *words]
 

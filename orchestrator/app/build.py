@@ -22,9 +22,9 @@ from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
 from orchestrator.app.logins import given
 from orchestrator.app.outputs import Outputs, outputs
-from orchestrator.app.recording import Recording, recording
+from orchestrator.app.recording import Recording
 from orchestrator.app.signals import Signals
-from orchestrator.app.skipping import skipping
+from orchestrator.app.skipping import contents_of, skipping
 from orchestrator.buildkit import SecretReader, SolveRequest
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
@@ -84,13 +84,14 @@ async def run_build(
     address = builder.address(config)
     began = time.monotonic()
     signals = Signals()
+    record = Recording(config)
     outcomes: Mapping[str, Outcome] = {}
     begun = False
     failure: FleetpacksError | None = None
     try:
         async with (
             signals.watched(),
-            recording(config, plan, signals) as record,
+            record.during(plan, signals),
             _registry(config) as (registry, credentials),
             builder.opened(address) as (client, can),
             outputs(config, address, can, options.placed, load=options.load) as make,
@@ -134,6 +135,7 @@ async def run_build(
     )
     await ending.tell(plan, outcomes, exit_code=code, failure=failure)
     summarise(config.environment.ci, plan, outcomes, failure, progress)
+    await record.send_trace()
     if failure is not None and not signals.exit_code:
         raise failure
     return code
@@ -211,6 +213,7 @@ def _asked(config: Config, plan: Plan, can: Capabilities, options: BuildOptions)
         load=options.load,
         # Every app has the same ones.
         outputs=[placed.kind for placed in next(iter(options.placed.values()), ())],
+        contexts=any(app.app.contexts or app.build.contexts for app in plan.apps),
     )
 
 
@@ -223,6 +226,7 @@ def _preparer(
     *,
     record: Recording,
 ) -> Prepare:
+    contents = contents_of(config)
     keys = SharedKeys(f"{os.uname().nodename}:{plan.root}")
     readers = {name: record.learning(_reader(config, source)) for name, source in config.secrets.items()}
     mirrors = {
@@ -238,7 +242,8 @@ def _preparer(
         host = repository.host
         registry = config.registries.get(host)
         insecure = (registry is not None and registry.insecure) or hosts.is_loopback(hosts.hostname(host))
-        with keys.slot(app.app.path, filters(app)) as shared_key:
+        salt = contents.salt(app.app.directory / app.build.context)
+        with keys.slot(app.app.path, f"{filters(app)}\n{salt}" if salt else filters(app)) as shared_key:
             yield solve_request(
                 app,
                 can=can,

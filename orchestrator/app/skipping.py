@@ -17,7 +17,7 @@ from orchestrator.skip.contents import Contents
 from orchestrator.skip.memory import Memory
 from orchestrator.skip.skipper import Policy, RegistrySkipper
 
-_PATIENCE = Patience(attempts=2, total=5.0)
+_PATIENCE = Patience(attempts=2, total=5.0, first=0.2)
 """For the digests of base images: without them apps are built, which is no error."""
 _LOCAL = ("local",)
 """The scope of builds that are nobody's but their user's."""
@@ -28,6 +28,11 @@ class Skipping(msgspec.Struct, frozen=True, kw_only=True):
 
     skipper: RegistrySkipper | None = None
     warnings: tuple[str, ...] = ()
+
+
+def contents_of(config: Config) -> Contents:
+    """What is known of the files of contexts."""
+    return Contents(config.environment.cache_directory / "contents")
 
 
 @asynccontextmanager
@@ -54,7 +59,7 @@ async def skipping(
         yield Skipping(warnings=(problem,))
         return
     memory = Memory(said.cache_directory / "built", config.root)
-    contents = Contents(said.cache_directory / "contents")
+    contents = contents_of(config)
     async with RegistryClient(credentials, config.registries, patience=_PATIENCE) as bases:
         skipper = RegistrySkipper(
             registry,

@@ -5,6 +5,10 @@ content. Only what was at rest when it was read is kept: a file changed in the s
 would have the same times with another content (git calls this racy). A kept file that is damaged or of another format
 counts as none.
 
+A daemon has a copy of each context, and asks for a file again only when mode, size or modification time differ: a file
+that was changed behind the same three would not be sent. Its change is seen here, and the context's `salt` becomes
+another one, under which the daemon has no copy yet.
+
 What is hashed is what BuildKit compares: type, permissions, content, targets of links, extended attributes. Times and
 owners are not; a context's files belong to root for the daemon.
 """
@@ -12,7 +16,6 @@ owners are not; a context's files belong to root for the daemon.
 import hashlib
 import os
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +24,7 @@ import msgspec
 from orchestrator import atomic
 from orchestrator.buildkit.context import Context, Entry, is_file
 
-_FORMAT = 1
+_FORMAT = 2
 _PIECE = 1 << 20
 _REST_NS = 2_000_000_000
 """Longer than a tick of any file system's clock: FAT's is 2 s."""
@@ -44,6 +47,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
     format: int
     root: str
+    salt: int
     files: dict[bytes, tuple[int, int, int, int, int, bytes]]
 
 
@@ -69,7 +73,8 @@ class Contents:
         Raises:
             ContextError: something that is sent cannot be read.
         """
-        kept = self._load(root)
+        old = self._load(root)
+        kept, salt = old.files, old.salt
         files: dict[bytes, tuple[int, int, int, int, int, bytes]] = {}
         whole, state = hashlib.sha256(), hashlib.sha256()
         count = 0
@@ -87,13 +92,19 @@ class Contents:
                     else:
                         began = time.time_ns()
                         content = _hash(context, path, entry)
-                        if max(entry.mtime, entry.identity[2]) + _REST_NS < began:
-                            files[name] = (*stamp, content)
+                        at_rest = max(entry.mtime, entry.identity[2]) + _REST_NS < began
+                        files[name] = (*(stamp if at_rest else (0, 0, *stamp[2:])), content)
+                        if before is not None and before[2:4] == stamp[2:4] and before[5] != content:
+                            salt = old.salt + 1
                 whole.update(_line(name, entry, content))
                 state.update(repr((name, entry.mode, entry.link, stamp)).encode())
-        if files != kept:
-            self._save(root, files)
+        if files != kept or salt != old.salt:
+            self._save(_Kept(_FORMAT, _name(root), salt, files), root)
         return Read(digest=whole.hexdigest(), state=state.digest(), files=count)
+
+    def salt(self, root: Path) -> int:
+        """How often a file of a context was changed behind its size and time."""
+        return self._load(root).salt
 
     def state(self, root: Path, ignore: str) -> bytes:
         """What `read` would call the state now, without reading any file.
@@ -118,17 +129,17 @@ class Contents:
     def _file(self, root: Path) -> Path:
         return self._directory / hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
 
-    def _load(self, root: Path) -> Mapping[bytes, tuple[int, int, int, int, int, bytes]]:
+    def _load(self, root: Path) -> _Kept:
         try:
             kept = msgspec.msgpack.decode(self._file(root).read_bytes(), type=_Kept)
         except (OSError, msgspec.DecodeError):
-            return {}
-        return kept.files if kept.format == _FORMAT and kept.root == _name(root) else {}
+            kept = _Kept(0, "", 0, {})
+        return kept if kept.format == _FORMAT and kept.root == _name(root) else _Kept(_FORMAT, _name(root), 0, {})
 
-    def _save(self, root: Path, files: dict[bytes, tuple[int, int, int, int, int, bytes]]) -> None:
+    def _save(self, kept: _Kept, root: Path) -> None:
         # Where nothing can be kept, nothing is.
         with suppress(OSError):
-            atomic.write(self._file(root), msgspec.msgpack.encode(_Kept(_FORMAT, _name(root), files)))
+            atomic.write(self._file(root), msgspec.msgpack.encode(kept))
 
 
 def _name(root: Path) -> str:

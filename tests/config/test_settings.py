@@ -217,6 +217,54 @@ def test_a_ci_platform_speaks_when_nothing_is_said(
     assert (config.branch, config.revision) == (branch, revision)
 
 
+_PULL_REQUEST = {"GITHUB_REF": "refs/pull/7/merge", "GITHUB_BASE_REF": "main"}
+_MERGE_REQUEST = {"CI_MERGE_REQUEST_IID": "7", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "scopes"),
+    [
+        ({}, ()),
+        (_GITHUB, ()),
+        (_GITHUB | {"GITHUB_REF": "refs/heads/main"}, ("refs/heads/main",)),
+        (_GITHUB | _PULL_REQUEST, ("refs/pull/7/merge", "refs/heads/main")),
+        (_GITHUB | {"GITHUB_BASE_REF": "main"}, ()),
+        (_GITLAB, ("refs/heads/feature/x",)),
+        (_GITLAB | {"CI_DEFAULT_BRANCH": "main"}, ("refs/heads/feature/x", "refs/heads/main")),
+        (_GITLAB | {"CI_DEFAULT_BRANCH": "feature/x"}, ("refs/heads/feature/x",)),
+        (_GITLAB | {"CI_COMMIT_TAG": "v1", "CI_COMMIT_REF_NAME": "v1"}, ("refs/tags/v1",)),
+        (_GITLAB | _MERGE_REQUEST, ("refs/merge-requests/7", "refs/heads/main")),
+    ],
+)
+def test_a_pull_request_speaks_for_itself_and_trusts_the_branch_that_it_is_for(
+    root: Path, variables: dict[str, str], scopes: tuple[str, ...]
+) -> None:
+    assert load(root, variables).environment.ci.scopes == scopes
+
+
+@pytest.mark.parametrize(
+    ("text", "force", "age"),
+    [
+        ("", False, 7 * 86_400.0),
+        ("[skip]\nmax_age = '90m'", False, 5400.0),
+        ("[skip]\nmax_age = '90m'", True, None),
+        ("[skip]\nenabled = false", False, None),
+    ],
+)
+def test_how_old_an_image_may_become(root: Path, text: str, *, force: bool, age: float | None) -> None:
+    (root / "fleetpacks.toml").write_text(text)
+
+    assert load(root, {}, Flags(force=force)).skip_age == age
+
+
+@pytest.mark.parametrize("age", ["0s", "soon", "7", "7 d", ""])
+def test_an_age_that_is_none_is_an_error(root: Path, age: str) -> None:
+    (root / "fleetpacks.toml").write_text(f"[skip]\nmax_age = '{age}'")
+
+    with pytest.raises(ConfigError, match=r"skip\.max_age"):
+        load(root, {})
+
+
 def test_what_is_said_wins_over_the_ci_platform(root: Path) -> None:
     config = load(root, _GITHUB | {"OUTPUT_IMAGE": "r.example/x"})
 
