@@ -36,7 +36,10 @@ _HINT: Final = "Write a Java release, such as 21 or 21.0.2."
 
 
 def java_version(
-    files: AppFiles, settings: Settings, stated: Iterable[versions.Statement] = ()
+    files: AppFiles,
+    settings: Settings,
+    stated: Iterable[versions.Statement] = (),
+    implied: Iterable[versions.Statement] = (),
 ) -> tuple[Version, tuple[str, ...]]:
     """The Java release to build with and to run on, and what there is to warn of.
 
@@ -45,6 +48,7 @@ def java_version(
         settings: may force `java`, whatever the app's own language is.
         stated: what the language's build files say, in order (`statement`, `level`); they stand behind Java's own
             files and before the version managers' files.
+        implied: what follows from them where nobody says anything.
 
     Raises:
         LangError: a file cannot be understood.
@@ -52,7 +56,7 @@ def java_version(
     forced = base.forced(settings, NAME)
     own = [statement(forced.value, source=forced.source)] if forced else []
     own += _own_files(files)
-    said = [*own, *stated, *versions.tool_files(files, (NAME,), statement)]
+    said = [*own, *stated, *versions.tool_files(files, (NAME,), statement), *implied]
     version, warnings = versions.resolve(said, settings=settings, table=NAME, default=DEFAULT, line=1)
     # A compiler's target may lie below what runs it; a release that somebody chose should be that release.
     asked = _feature(own[0].text) if own else None

@@ -120,7 +120,7 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def _with_maven(files: AppFiles, settings: Settings, project: maven.Project, launched: Launch | None) -> _Plan:
     module = next((each for each in project.modules if launched and each.directory == launched.directory), project.root)
-    java, warnings = jvm.java_version(files, settings, maven.java_release(module))
+    java, warnings = jvm.java_version(files, settings, maven.java_release(module), maven.implied_release(module))
     part = ("-pl", module.directory, "-am") if module.directory else ()
     mounts = [base.cache(settings, "maven", "/root/.m2/repository")]
     if project.wrapped:

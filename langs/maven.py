@@ -28,6 +28,8 @@ _COMPILER: Final = f"{pom.MAVEN}:maven-compiler-plugin"
 _KOTLIN: Final = "org.jetbrains.kotlin:kotlin-maven-plugin"
 _EXEC: Final = "org.codehaus.mojo:exec-maven-plugin"
 _LEVELS: Final = ("java.version", "maven.compiler.release", "maven.compiler.target", "maven.compiler.source")
+_STARTER: Final = "spring-boot-starter-parent"
+_SPRING_ON_17: Final = 3
 _LAST: Final = "kotlin.compiler.jvmTarget"
 _MAIN_PROPERTIES: Final = ("start-class", "exec.mainClass", "mainClass", "main.class")
 _ENCODING: Final = re.compile(rb"""encoding=["'](?:ISO-8859-1|iso-8859-1|latin1|windows-1252)["']""")
@@ -219,6 +221,21 @@ def java_release(module: Module) -> Iterator[versions.Statement]:
     said = pom.stated(_LAST, module.lineage)
     if said:
         yield jvm.level(said[0], source=f"{said[1]} {_LAST}", file=said[1])
+
+
+def implied_release(module: Module) -> Iterator[versions.Statement]:
+    """What Spring Boot's parent, which the app does not hold, says where nobody else does: its `java.version`.
+
+    docs.spring.io/spring-boot/maven-plugin/using.html
+    """
+    above = module.lineage[-1]
+    parent = above.parent
+    if parent is None or (parent.group, parent.artifact) != ("org.springframework.boot", _STARTER):
+        return
+    major = re.match(r"([1-9])\.", pom.resolve(parent.version, (above,)) or "")
+    if major is not None and pom.stated(_LEVELS[0], module.lineage) is None:
+        release = "8" if int(major[1]) < _SPRING_ON_17 else "17"
+        yield jvm.level(release, source=f"{above.file} {_STARTER} {major[0]}x", file=above.file)
 
 
 def kotlin(module: Module) -> tuple[str | None, str] | None:

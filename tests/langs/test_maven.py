@@ -116,6 +116,34 @@ def test_the_release_is_what_the_pom_compiles_for(write: Write, content: str, ve
     assert built.version == Version(value=version, source=source)
 
 
+@pytest.mark.parametrize(
+    ("parent", "files", "content", "expected"),
+    [
+        ("2.7.18", {}, "", ("8", "pom.xml spring-boot-starter-parent 2.x")),
+        ("3.4.1", {}, "", ("17", "pom.xml spring-boot-starter-parent 3.x")),
+        ("4.0.0", {}, "", ("17", "pom.xml spring-boot-starter-parent 4.x")),
+        ("2.7.18", {}, properties(java_version="11"), ("11", "pom.xml java.version")),
+        ("3.4.1", {".tool-versions": "java temurin-25.0.1\n"}, "", ("25", ".tool-versions")),
+        ("3.4.1", {".java-version": "21\n"}, "", ("21", ".java-version")),
+        ("${boot}", {}, properties(boot="3.4.1"), ("17", "pom.xml spring-boot-starter-parent 3.x")),
+        ("${boot}", {}, "", ("21", "default")),
+        ("RELEASE", {}, "", ("21", "default")),
+    ],
+)
+def test_spring_boots_parent_states_a_release_where_nobody_else_does(
+    write: Write, parent: str, files: dict[str, str], content: str, expected: tuple[str, str]
+) -> None:
+    coordinates = (
+        "<parent><groupId>org.springframework.boot</groupId><artifactId>spring-boot-starter-parent</artifactId>"
+        f"<version>{parent}</version><relativePath/></parent><artifactId>shop</artifactId>"
+    )
+
+    built = langs.build(write({**files, "pom.xml": project(content, coordinates), SOURCE: MAIN}), Settings())
+
+    assert built.version == Version(value=expected[0], source=expected[1])
+    assert built.warnings == ()
+
+
 def test_a_parent_in_the_app_states_the_release_for_its_modules(write: Write) -> None:
     root = write(
         {
