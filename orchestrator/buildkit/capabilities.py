@@ -23,6 +23,8 @@ _ENGINES_NAMESPACE = "moby"
 """An engine's own; a buildkitd that works with containerd has another."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.")
 _SEVERAL_SINCE = (0, 13)
+_CONTEXTS_SINCE = (0, 11)
+"""They came with v0.10, which does not say its version."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +43,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """The builder's own: `linux/amd64`."""
     several_exporters: bool = True
     """Whether one build may have several of them; that depends on the daemon's version, whatever its kind."""
+    named_contexts: bool = True
+    """Whether a Dockerfile may name other contexts. The frontend of one that cannot takes such a name for that of an
+    image in a registry, whoever's that is. Depends on the version, too."""
 
 
 _FILES = frozenset({"local", "tar"})
@@ -82,7 +87,12 @@ def recognise(workers: Sequence[Worker], *, version: str | None) -> Capabilities
         version: of its BuildKit; None when it cannot say, which only the old ones cannot.
     """
     own = next((worker.platforms[0] for worker in workers if worker.platforms), "")
-    return msgspec.structs.replace(TABLE[_kind(workers)], several_exporters=_several(version), platform=own)
+    return msgspec.structs.replace(
+        TABLE[_kind(workers)],
+        several_exporters=_is(version, _SEVERAL_SINCE),
+        named_contexts=_is(version, _CONTEXTS_SINCE),
+        platform=own,
+    )
 
 
 def _kind(workers: Sequence[Worker]) -> Kind:
@@ -93,9 +103,10 @@ def _kind(workers: Sequence[Worker]) -> Kind:
     return "buildkitd"
 
 
-def _several(version: str | None) -> bool:
+def _is(version: str | None, since: tuple[int, int]) -> bool:
+    """Whether a version is not older."""
     if version is None:
         return False
     numbers = _VERSION.match(version)
     # One built from a commit has no number, and is no old one.
-    return numbers is None or (int(numbers[1]), int(numbers[2])) >= _SEVERAL_SINCE
+    return numbers is None or (int(numbers[1]), int(numbers[2])) >= since

@@ -22,6 +22,8 @@ class Shortfall(msgspec.Struct, frozen=True, kw_only=True):
     instead: str | None
     """What is done; None: it is an error."""
     hint: str
+    since: str | None = None
+    """The version of BuildKit that can, where that decides and not a builder's kind."""
 
 
 _GRAPH: frozenset[Kind] = frozenset({"engine, graph driver"})
@@ -35,8 +37,15 @@ SEVERAL = Shortfall(
     kinds=frozenset(),
     instead=None,
     hint="its BuildKit is older than v0.13 and has one result for each build: build once for each of them",
+    since="v0.13",
 )
-"""Depends on a builder's version, not on its kind."""
+CONTEXTS = Shortfall(
+    asked="`contexts`",
+    kinds=frozenset(),
+    instead=None,
+    hint="its BuildKit is older than v0.11, and would look for an image of that name: use a newer one",
+    since="v0.11",
+)
 
 ROWS = (
     Shortfall(
@@ -55,11 +64,12 @@ ROWS = (
     Shortfall(asked="`--output type=oci`", kinds=_GRAPH, instead=None, hint=_HINT),
     Shortfall(asked="`--output type=docker`", kinds=_GRAPH, instead=None, hint=_HINT),
     SEVERAL,
+    CONTEXTS,
 )
 
 
 def asked_for(
-    can: Capabilities, *, push: bool, insecure: bool, load: bool, outputs: Collection[str]
+    can: Capabilities, *, push: bool, insecure: bool, load: bool, outputs: Collection[str], contexts: bool
 ) -> tuple[str, ...]:
     """Name what a run asks of its builder, in the words of the rows.
 
@@ -69,6 +79,7 @@ def asked_for(
         insecure: whether one of these registries was declared to speak plain HTTP.
         load: whether images are loaded.
         outputs: types of `--output`, once for each output.
+        contexts: whether a Dockerfile names contexts besides its own.
     """
     # What an engine builds, it keeps and pushes: one result is enough where the push comes later.
     images = push + load if can.pushes else push or load
@@ -78,6 +89,7 @@ def asked_for(
         *(["`registries` with `insecure`"] if push and insecure else []),
         *dict.fromkeys(f"`--output type={kind}`" for kind in outputs),
         *([SEVERAL.asked] if several else []),
+        *([CONTEXTS.asked] if contexts else []),
     )
 
 
@@ -110,8 +122,8 @@ def documented() -> str:
     kinds: tuple[Kind, ...] = tuple(TABLE)
 
     def cell(row: Shortfall, kind: Kind) -> str:
-        if row is SEVERAL:
-            return "since BuildKit v0.13"
+        if row.since is not None:
+            return f"since BuildKit {row.since}"
         return (row.instead or "an error") if kind in row.kinds else "yes"
 
     head = ["| asked for |", *(f" {kind} |" for kind in kinds)]
@@ -121,7 +133,9 @@ def documented() -> str:
 
 
 def _lacks(can: Capabilities, row: Shortfall) -> bool:
-    return not can.several_exporters if row is SEVERAL else can.kind in row.kinds
+    if row is SEVERAL:
+        return not can.several_exporters
+    return not can.named_contexts if row is CONTEXTS else can.kind in row.kinds
 
 
 def _plain(text: str) -> str:

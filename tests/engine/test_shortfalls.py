@@ -21,14 +21,14 @@ def found(kind: Kind, *, version: str | None = "v0.30.0", **asked: object) -> li
         GRAPH: {},
     }
     can = recognise([Worker(id="w", platforms=(), labels=workers[kind])], version=version)
-    words = {"push": False, "insecure": False, "load": False, "outputs": (), **asked}
+    words = {"push": False, "insecure": False, "load": False, "outputs": (), "contexts": False, **asked}
     rows = shortfalls(can, asked_for(can, **words), address="docker:///s")  # type: ignore[arg-type]  # a table's words
     return [message(row, address="docker:///s") for row in rows]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TABLE if kind != GRAPH])
 def test_a_builder_that_keeps_manifests_lacks_nothing(kind: Kind) -> None:
-    said = found(kind, push=True, insecure=True, load=True, outputs=("oci", "docker", "tar", "local"))
+    said = found(kind, push=True, insecure=True, load=True, outputs=("oci", "docker", "tar", "local"), contexts=True)
 
     assert said == []
 
@@ -54,6 +54,8 @@ def test_what_it_can_do_is_not_spoken_of(asked: dict[str, object]) -> None:
         (GRAPH, None, {"outputs": ("tar", "local")}),
         ("buildkitd", "v0.12.5", {"push": True, "load": True}),
         ("buildkitd", "v0.12.5", {"outputs": ("tar", "local")}),
+        ("buildkitd", "v0.10.6", {"contexts": True}),
+        (GRAPH, None, {"push": True, "contexts": True}),
     ],
 )
 def test_what_nothing_is_near_to_is_an_error(kind: Kind, version: str | None, asked: dict[str, object]) -> None:
