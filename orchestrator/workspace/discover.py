@@ -15,6 +15,8 @@ A Compose file is several apps, one for each service that is built: `deploy/comp
 service is an app by itself, that is built, unless the Compose file was asked for or says more than a Dockerfile there.
 """
 
+import functools
+import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -36,6 +38,7 @@ from orchestrator.workspace.names import assign
 Detect = Callable[[Path, Settings], Detection | None]
 
 MARKERS = frozenset({*(name for names in MANIFESTS.values() for name in names), procfile.FILE, FILE})
+SOURCES = frozenset(name for names in ENTRY_POINTS.values() for name in names)
 MARKED_ENDINGS = tuple(name[1:] for name in MARKERS if name.startswith("*."))
 """Of manifests that are named after what they build."""
 
@@ -69,18 +72,19 @@ def candidates(files: Iterable[str], config: Config, named: tuple[str, ...] = ()
     for file in files:
         directory, _, name = file.rpartition("/")
         marks = _is_marker(name)
-        if marks or any(name in names for names in ENTRY_POINTS.values()):
+        if marks or name in SOURCES:
             above, _, last = directory.rpartition("/")
             directory = above if last == places.ROOT_BELOW and not marks else directory
             found.setdefault(directory or ".", set()).add(name)
-    ignored = ignore_spec(config.ignore)
+    ignored = ignore_spec(config.ignore) if config.ignore else None
     project = config.project_path or "."
     kept: dict[str, Candidate] = {}
     for path, names in found.items():
         markers = set(filter(_is_marker, names))
         recipe = markers <= RECIPE and bool(markers) and path.rpartition("/")[2] in RECIPES
         looked_at = path == project or (not recipe and places.is_looked_at(_parts(path, project)))
-        if looked_at and _below(path, project) and not _hidden(path) and not ignored.match_file(f"{path}/"):
+        looked_at = looked_at and _below(path, project) and not _hidden(path)
+        if looked_at and not (ignored and ignored.match_file(f"{path}/")):
             languages = frozenset(language for language, sources in ENTRY_POINTS.items() if names.intersection(sources))
             if markers or languages - {static.NAME} or places.holds_pages(_parts(path, project)):
                 sure = not markers.isdisjoint(SURE)
@@ -105,17 +109,11 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
         ConfigError: a declared app is none, two apps have one name, or an app's files cannot be understood.
     """
     files = tuple(files)
-    manifests = tuple(file.rpartition("/") for file in files if _is_marker(file.rpartition("/")[2]))
-    governed = {
-        language: {directory or "." for directory, _, name in manifests if _is_one_of(name, names)}
-        for language, names in MANIFESTS.items()
-    }
-    # A page may belong to anything.
-    governed[static.NAME] = set[str]().union(*governed.values())
+    governed = _governed(files)
     apps: dict[str, tuple[Detection, Settings]] = {}
     several: dict[str, tuple[Detection, Settings]] = {}
     problems = Problems()
-    looked_at = candidates(files, config, named)
+    looked_at, asked_for = candidates(files, config, named), frozenset(named)
     for candidate in looked_at:
         path = candidate.path
         if not candidate.marked and _part_of_something(candidate, apps, governed):
@@ -130,13 +128,13 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
             if detection is not None and not candidate.sure and _is_bare(detection):
                 bare = msgspec.structs.replace(candidate, languages=frozenset({detection.language}))
                 detection = None if _part_of_something(bare, apps, governed) else detection
-            if detection is not None and (detection.is_app or declared or path in named):
+            if detection is not None and (detection.is_app or declared or path in asked_for):
                 (several if detection.services else apps)[path] = (detection, settings)
     services: list[App] = []
     for path, (detection, settings) in several.items():
         with problems.collected(path, declared=config.is_declared(path)):
-            asked_for = detection.language == settings.language or settings.compose_file is not None
-            services += _services(config, path, detection, settings, {} if asked_for else apps)
+            said = detection.language == settings.language or settings.compose_file is not None
+            services += _services(config, path, detection, settings, {} if said else apps)
     problems.raise_all(among=len(looked_at))
     replaced = {app.directory for app in services} | set(_recipes(services))
     found = [
@@ -144,6 +142,24 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
         for path, (detection, settings) in apps.items()
     ]
     return _named(config, [*(app for app in found if app.directory not in replaced), *services])
+
+
+def _governed(files: Iterable[str]) -> Mapping[str, set[str]]:
+    """Language -> the directories with a manifest of it."""
+    governed: dict[str, set[str]] = {language: set() for language in MANIFESTS}
+    for file in files:
+        directory, _, name = file.rpartition("/")
+        if _is_marker(name):
+            for language in _languages_of(name):
+                governed[language].add(directory or ".")
+    # A page may belong to anything.
+    governed[static.NAME].update(*governed.values())
+    return governed
+
+
+@functools.cache
+def _languages_of(manifest: str) -> tuple[str, ...]:
+    return tuple(language for language, names in MANIFESTS.items() if _is_one_of(manifest, names))
 
 
 def _recipes(services: Iterable[App]) -> Iterator[Path]:
@@ -249,8 +265,9 @@ def select(apps: tuple[App, ...], named: tuple[str, ...]) -> tuple[App, ...]:
         UsageError: a path names none.
     """
     chosen: dict[str, App] = {}
+    by_path = {app.path: app for app in apps}
     for path in named:
-        found = [app for app in apps if app.path == path] or [app for app in apps if _below(app.path, path)]
+        found = [by_path[path]] if path in by_path else [app for app in apps if _below(app.path, path)]
         if not found:
             same_name = next((app for app in apps if app.name == path), None)
             hint = (
@@ -320,7 +337,7 @@ def _is_bare(detection: Detection) -> bool:
     return not any(_is_marker(posixpath.basename(each.file)) for each in detection.evidence)
 
 
-def _part_of_something(candidate: Candidate, apps: Iterable[str], governed: dict[str, set[str]]) -> bool:
+def _part_of_something(candidate: Candidate, apps: Iterable[str], governed: Mapping[str, set[str]]) -> bool:
     above = set(_ancestors(candidate.path))
     return not above.isdisjoint(apps) or all(not above.isdisjoint(governed[name]) for name in candidate.languages)
 
@@ -329,10 +346,11 @@ def inside(config: Config, path: str) -> Path | None:
     """The directory at `path`, unless it does not exist or is reached by leaving the root."""
     directory = config.root / path
     try:
-        inside = directory.resolve(strict=True).is_relative_to(config.root)
-    except (OSError, RuntimeError):
+        real = os.path.realpath(directory, strict=True)
+    except OSError:
         return None
-    return directory if inside and directory.is_dir() else None
+    is_inside = os.path.commonpath((real, config.root)) == str(config.root)
+    return directory if is_inside and os.path.isdir(real) else None  # noqa: PTH112 -- is_dir raises where it may not look
 
 
 def _joined(directory: str, path: str) -> str:

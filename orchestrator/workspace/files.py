@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
-from pathspec import GitIgnoreSpec
 
 from orchestrator.errors import ContextError
 from orchestrator.workspace import git
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 _MAX_IGNORE_BYTES = 1 << 20
 _GITS_OWN = (".git/info/exclude", ".git/config", ".git/HEAD", ".git/index")
@@ -151,16 +154,25 @@ def read_head(path: str, size: int) -> bytes:
         return b""
 
 
-def _spec(path: str) -> GitIgnoreSpec:
+def _spec(path: str) -> "GitIgnoreSpec":
     return ignore_spec(read_head(path, _MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape").splitlines())
 
 
-def ignore_spec(lines: list[str] | tuple[str, ...]) -> GitIgnoreSpec:
+def ignore_spec(lines: list[str] | tuple[str, ...]) -> "GitIgnoreSpec":
     """Patterns in .gitignore syntax; like git, a pattern that means nothing is passed over."""
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 -- start-up counts: git knows most sources' patterns
+
+    def is_pattern(line: str) -> bool:
+        try:
+            GitIgnoreSpec.from_lines([line])
+        except ValueError:
+            return False
+        return True
+
     try:
         return GitIgnoreSpec.from_lines(lines)
     except ValueError:
-        return GitIgnoreSpec.from_lines([line for line in lines if _is_pattern(line)])
+        return GitIgnoreSpec.from_lines(filter(is_pattern, lines))
 
 
 def literal_pattern(path: str) -> str:
@@ -169,15 +181,7 @@ def literal_pattern(path: str) -> str:
     return f"/{escaped[:-1]}\\ /" if escaped.endswith(" ") else f"/{escaped}/"
 
 
-def _is_pattern(line: str) -> bool:
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except ValueError:
-        return False
-    return True
-
-
-def _ignored(path: str, specs: tuple[tuple[str, GitIgnoreSpec], ...]) -> bool:
+def _ignored(path: str, specs: "tuple[tuple[str, GitIgnoreSpec], ...]") -> bool:
     """The innermost file that speaks of the path decides, as in git."""
     for prefix, spec in reversed(specs):
         said = spec.check_file(path[len(prefix) :]).include
