@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from langs import base, commands, wsgi
+from langs.files import AppFiles
 from langs.model import Process
 from langs.pyproject import FILE, Project
 from langs.requirements import Requirements
@@ -76,6 +77,14 @@ def default(found: Found) -> Start:
     return Start(command=script(found.project) if found.project and found.package else None)
 
 
+def loadable(files: AppFiles, application: wsgi.Application | None, names: frozenset[str]) -> wsgi.Application | None:
+    """The application that a server among the dependencies can load, where the app has one for each kind of server."""
+    if application is None or _served(application, names) is not None:
+        return application
+    other = wsgi.asynchronous(files, application)
+    return other if other is not None and _served(other, names) is not None else application
+
+
 def direct(start: base.Start, scripts: Mapping[str, str]) -> base.Start:
     """The same start with programs in place of `poetry run PROGRAM` and its like.
 
@@ -111,10 +120,12 @@ def _served(application: wsgi.Application, names: frozenset[str]) -> str | None:
     target = f"{application.module}:{application.name}"
     called = shlex.quote(f"{target}()") if application.factory else target
     factory, call = (" --factory", " --call") if application.factory else ("", "")
+    daphne = (True, "daphne", f"daphne -b 0.0.0.0 -p $PORT {target}")
     servers = (
         (True, "uvicorn", f"uvicorn{factory} --host 0.0.0.0 --port $PORT {target}"),
         (True, "sanic", f"sanic{factory} --host 0.0.0.0 --port $PORT {target}"),
         (True, "hypercorn", f"hypercorn --bind 0.0.0.0:$PORT {called}"),
+        *(() if application.factory else (daphne,)),
         (False, "gunicorn", f"gunicorn --bind 0.0.0.0:$PORT {called}"),
         (False, "waitress", f"waitress-serve{call} --listen=0.0.0.0:$PORT {target}"),
     )

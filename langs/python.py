@@ -184,7 +184,7 @@ def _find(files: AppFiles) -> Found:
         package=_is_package(files, project, manager, manager_file),
         local=_is_local(required, pipenv, project),
         names=names,
-        application=wsgi.find(files),
+        application=pystart.loadable(files, wsgi.find(files), names),
         django=_is_django(files),
         entry=entry,
         program=pyentry.command(files, entry) if entry else None,

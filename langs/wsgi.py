@@ -14,7 +14,9 @@ import msgspec
 from langs.errors import LangError
 from langs.files import AppFiles, once
 
-_ASGI: Final = frozenset({"FastAPI", "Litestar", "Quart", "Sanic", "Starlette", "get_asgi_application"})
+_ASGI: Final = frozenset(
+    {"ASGIApp", "FastAPI", "Litestar", "ProtocolTypeRouter", "Quart", "Sanic", "Starlette", "get_asgi_application"}
+)
 _WSGI: Final = frozenset({"Flask", "Bottle", "get_wsgi_application"})
 _FALCON: Final = {"falcon.App": False, "falcon.asgi.App": True}
 """What Falcon calls its applications, and whether they are asynchronous: `App` alone could be anything."""
@@ -79,6 +81,15 @@ def find(files: AppFiles) -> Application | None:
         if application is not None:
             return application
     return None
+
+
+def asynchronous(files: AppFiles, application: Application) -> Application | None:
+    """The asynchronous application in `asgi.py` beside one in `wsgi.py`: Django's projects begin with both."""
+    directory, name = posixpath.split(application.file)
+    file = posixpath.join(directory, "asgi.py")
+    tree = parse(files, file) if name == "wsgi.py" else None
+    module = _module(file, application.directory)
+    return _application(files, tree, file, module, application.directory) if tree and module else None
 
 
 def _is_traced(files: AppFiles, file: str) -> bool:

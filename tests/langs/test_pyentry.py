@@ -11,6 +11,12 @@ from tests.langs.conftest import Write
 FLASK = "from flask import Flask\n"
 FACTORY = f"{FLASK}def create_app():\n    app = Flask(__name__)\n    return app\n"
 FASTAPI = "from fastapi import FastAPI\n"
+DJANGO = {
+    "manage.py": "",
+    "shop/settings.py": "",
+    "shop/wsgi.py": "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
+    "shop/asgi.py": "from django.core.asgi import get_asgi_application\napplication = get_asgi_application()\n",
+}
 AIOHTTP = "from aiohttp import web\nif __name__ == '__main__':\n    web.run_app(web.Application())\n"
 
 
@@ -111,6 +117,26 @@ AIOHTTP = "from aiohttp import web\nif __name__ == '__main__':\n    web.run_app(
             {"requirements.txt": "quart\n", "app.py": "from quart import Quart\napp = Quart(__name__)\n"},
             "hypercorn --bind 0.0.0.0:$PORT app:app",
             id="Quart",
+        ),
+        pytest.param(
+            {**DJANGO, "requirements.txt": "django\nuvicorn\n"},
+            "uvicorn --host 0.0.0.0 --port $PORT shop.asgi:application",
+            id="Django with a server for asgi alone",
+        ),
+        pytest.param(
+            {**DJANGO, "requirements.txt": "django\ngunicorn\nuvicorn\n"},
+            "gunicorn --bind 0.0.0.0:$PORT shop.wsgi:application",
+            id="Django with servers of both kinds",
+        ),
+        pytest.param(
+            {
+                "requirements.txt": "channels[daphne]\ndaphne\n",
+                "manage.py": "",
+                "chat/asgi.py": "from channels.routing import ProtocolTypeRouter\n"
+                "application = ProtocolTypeRouter({'http': 1})\n",
+            },
+            "daphne -b 0.0.0.0 -p $PORT chat.asgi:application",
+            id="Channels",
         ),
         pytest.param(
             {"requirements.txt": "gradio\n", "app.py": "import gradio as gr\ngr.Interface().launch()\n"},
