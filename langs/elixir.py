@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, commands, mixfile, procfile, versions
+from langs import base, commands, mixfile, procfile, spans, versions
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 from langs.mixfile import Project
@@ -39,6 +39,7 @@ _PLATFORMS: Final[Mapping[tuple[int, ...], tuple[int, int]]] = {
     (1, 17): (25, 27),
     (1, 18): (25, 28),
     (1, 19): (26, 28),
+    (1, 20): (27, 29),
 }
 """Elixir's release line -> the oldest and the newest Erlang/OTP (hexdocs.pm/elixir/compatibility-and-deprecations)."""
 _OTP_HINT: Final = "Write a release of Erlang/OTP such as 27 or 27.3.4."
@@ -249,12 +250,33 @@ def _versions(files: AppFiles, settings: Settings, project: Project) -> tuple[Ve
     version, warnings = versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
     forced = base.forced(settings, _ERLANG)
     named = [otp(forced.value, source=forced.source)] if forced else []
-    named += [*versions.tool_files(files, (_ERLANG,), otp), *platforms]
+    # The one that an Elixir was made for says nothing of another Elixir.
+    named += [
+        *versions.tool_files(files, (_ERLANG,), otp),
+        *(each for each in platforms if each.source == version.source),
+    ]
     if not named:
         return version, None, warnings
     platform, more = versions.resolve(named, settings=settings, table=_ERLANG, default="", line=1)
-    oldest, newest = _PLATFORMS.get(versions.release(version.value.partition("-")[0])[:_LINE], (0, 99))
-    if not oldest <= int(platform.value) <= newest:
+    if not _runs_on(version, platform):
+        # A range of Elixir may hold an older one that does.
+        chosen, told = versions.resolve(
+            [*stated, _made_for(platform)], settings=settings, table=NAME, default=_DEFAULT, line=_LINE
+        )
+        if _runs_on(chosen, platform):
+            return chosen, platform, (*told, *more)
         left = f"{platform.source} asks for Erlang/OTP {platform.value}, which Elixir {version.value} does not run on"
         return version, None, (*warnings, *more, f"{left}; the one of its image is used")
     return version, platform, (*warnings, *more)
+
+
+def _runs_on(version: Version, platform: Version) -> bool:
+    oldest, newest = _PLATFORMS.get(versions.release(version.value.partition("-")[0])[:_LINE], (0, 99))
+    return oldest <= int(platform.value) <= newest
+
+
+def _made_for(platform: Version) -> versions.Statement:
+    """The Elixirs that run on this Erlang/OTP."""
+    lines = (line for line, (oldest, newest) in _PLATFORMS.items() if oldest <= int(platform.value) <= newest)
+    text = f"Erlang/OTP {platform.value}"
+    return versions.Statement(source=platform.source, text=text, spans=tuple(map(spans.line, lines)))

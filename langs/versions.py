@@ -7,8 +7,9 @@ A language reads its sources in their order, makes a statement of each, and reso
     version, warnings = versions.resolve(stated, settings=settings, table="nodejs", default="22.16.0", line=1)
 
 Parsers, all `(text, *, source, file=None) -> Statement`: `npm`, `ruby`, `composer`, `elixir` and `poetry` here, and
-`specifiers.pep440`; `exact` takes a `hint` besides, `sdk` global.json's policy. The first statement wins; the others
-are only compared with it, and a contradiction is a warning that names both.
+`specifiers.pep440`; `exact` takes a `hint` besides, `sdk` global.json's policy. The first statement wins. Where it is a
+range, those behind it choose inside: a pin there decides, and another range narrows it. What contradicts is a warning
+that quotes both.
 
 An exact version (`22.16.0`) and a line (`22`, `3.12`) are kept as written, known or not. A range becomes the newest
 known release inside: that is what every package manager takes of a range, and so what its author has tried, or will.
@@ -26,7 +27,7 @@ from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import Releases, Settings, Version
 from langs.ranges import composer, elixir, npm, poetry, ruby, sdk
-from langs.spans import Release, Span
+from langs.spans import Release, Span, Spans
 from langs.statements import Statement, exact, not_understood, release
 
 __all__ = [
@@ -65,7 +66,7 @@ def resolve(
     """The version to use and what there is to warn of.
 
     Args:
-        stated: what the sources say, in their order; the first wins.
+        stated: what the sources say, in their order; the first wins, and what lies inside of it decides.
         settings: of the app: they hold the tables that the operator refreshed.
         table: whose releases to choose from: a name in releases.toml, as a rule the language's.
         default: what to use when nothing is said.
@@ -76,21 +77,64 @@ def resolve(
     """
     if not stated:
         return Version(value=default, source="default"), ()
-    first, *others = stated
-    value = first.exact or (default if first.free else _newest(first, known(settings, table)) or _bound(first, line))
+    candidates = known(settings, table)
+    agreed = _agreed(stated, candidates)
+    value = agreed.exact or (default if agreed.free else _newest(agreed, candidates) or _bound(agreed, line))
     if value is None:
         raise LangError(
-            f"no version is known to satisfy {first.text.strip()[:80]!r} of {first.source}",
-            file=first.file,
+            f"no version is known to satisfy {agreed.text.strip()[:80]!r} of {agreed.source}",
+            file=agreed.file,
             hint=f"State a lower bound or one version there, such as {default}.",
         )
     chosen = statements.span_of(value)
     warnings = tuple(
-        f"{first.source} asks for {value}, which {other.source} does not allow; {first.source} wins"
-        for other in others
+        f"{_quoted(agreed, value)}; {other.source} asks for {_written(other)}, which does not allow it; "
+        f"{agreed.source} wins"
+        for other in stated
         if not any(span.overlaps(chosen) for span in other.spans)
     )
-    return Version(value=value, source=first.source), warnings
+    return Version(value=value, source=agreed.source), warnings
+
+
+def _agreed(stated: Sequence[Statement], from_: Releases) -> Statement:
+    """The first statement, made narrower by those behind it that allow something of it."""
+    agreed, *others = stated
+    for other in others:
+        if agreed.exact is not None or _is_newest(agreed):
+            break
+        common = spans.both(agreed.spans, other.spans)
+        if other.free or _is_newest(other) or not common:
+            continue
+        inside = all(_is_inside(span, agreed.spans) for span in other.spans)
+        narrower = (
+            other
+            if inside
+            else Statement(
+                source=f"{agreed.source} and {other.source}",
+                text=f"{agreed.text.strip()}, {other.text.strip()}",
+                file=agreed.file,
+                spans=common,
+            )
+        )
+        wider = all(_is_inside(span, other.spans) for span in agreed.spans)
+        if not wider and (narrower.exact is not None or _newest(narrower, from_) is not None):
+            agreed = narrower
+    return agreed
+
+
+def _is_newest(statement: Statement) -> bool:
+    """Whether it asks for the newest release, as `latest` does, and leaves no choice to others."""
+    return statement.spans == spans.ALL and not statement.free
+
+
+def _quoted(statement: Statement, value: str) -> str:
+    written = _written(statement)
+    return f"{statement.source} asks for {written}" + ("" if written == value else f", which became {value}")
+
+
+def _written(statement: Statement) -> str:
+    text = " ".join(statement.text.split())[:80]
+    return text if text == statement.exact else f"`{text}`"
 
 
 def known(settings: Settings, table: str) -> Releases:
@@ -149,10 +193,11 @@ def _bound(statement: Statement, line: int) -> str | None:
     for length in range(min(line, len(span.lower)), len(whole)):
         short = whole[:length]
         # Nothing but zeros may be cut off, and all of the line must be inside.
-        if spans.key(short) == spans.key(whole) and _is_inside(spans.line(short), span):
+        if spans.key(short) == spans.key(whole) and _is_inside(spans.line(short), (span,)):
             return spans.text(short)
     return spans.text(whole)
 
 
-def _is_inside(line: Span, span: Span) -> bool:
-    return all(spans.intersect(line, outer).empty for outer in spans.outside(span))
+def _is_inside(span: Span, allowed: Spans) -> bool:
+    """Whether one of `allowed` holds all of `span`."""
+    return any(all(spans.intersect(span, beside).empty for beside in spans.outside(outer)) for outer in allowed)

@@ -91,6 +91,28 @@ def test_an_otp_that_elixir_does_not_run_on_is_left_out_with_a_warning(write: Wr
     assert any("Erlang/OTP 24" in warning for warning in app.warnings)
 
 
+@pytest.mark.parametrize(
+    ("more", "version", "otp"),
+    [
+        ({".tool-versions": "erlang 26.2\nelixir 1.16.0-otp-26\n"}, "1.16.0", "26"),
+        # The newest one in the range that runs on it.
+        ({".tool-versions": "erlang 26.2\n"}, "1.19.5", "26"),
+        ({".tool-versions": "erlang 24.3\n"}, "1.16.3", "24"),
+        # An Erlang that another Elixir was made for is none of this one.
+        ({".elixir-version": "1.18.4\n", ".tool-versions": "elixir 1.16.0-otp-26\n"}, "1.18.4", None),
+    ],
+)
+def test_an_elixir_and_an_otp_that_do_not_go_together_are_never_combined(
+    write: Write, more: Mapping[str, str], version: str, otp: str | None
+) -> None:
+    app = built(write, {**APP, "mix.exs": MIX.replace(":shop,", ':shop, elixir: "~> 1.14",'), **more})
+
+    assert app.version is not None
+    assert app.version.value == version
+    assert (app.runtime_version.value if app.runtime_version else None) == otp
+    assert len(app.warnings) == (1 if ".elixir-version" in more else 0)
+
+
 def test_what_an_umbrella_says_of_itself_comes_before_what_its_applications_require(write: Write) -> None:
     files = {**UMBRELLA, "apps/core/mix.exs": '[app: :core, elixir: "~> 1.18"]\n', ".tool-versions": "elixir 1.18.1\n"}
 

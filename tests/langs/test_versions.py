@@ -6,7 +6,7 @@ import langs
 from langs import versions
 from langs.errors import LangError
 from langs.files import AppFiles
-from langs.model import Releases, Settings
+from langs.model import Releases, Settings, Version
 from tests.langs.conftest import Write
 
 
@@ -38,6 +38,84 @@ def test_the_first_statement_wins_and_a_contradiction_is_a_warning() -> None:
     assert len(warnings) == 1
     assert ".nvmrc" in warnings[0]
     assert "b" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "value", "source", "contradicted"),
+    [
+        (">=18 20.11.0", "20.11.0", "b", 0),
+        (">=18 20", "20", "b", 0),
+        (">=18 ^20 20.11.0", "20.11.0", "c", 0),
+        ("* 20.11.0", "20.11.0", "b", 0),
+        ("lts/* 20.11.0", "20.11.0", "b", 0),
+        (">=18 * 20.11.0", "20.11.0", "c", 0),
+        (">=18 latest 20.11.0", "20.11.0", "c", 0),
+        (">=18 20.11.0 18.20.0", "20.11.0", "b", 1),
+        (">=18 >=16 20.11.0", "20.11.0", "c", 0),
+        (">=18 <20", "19.2.0", "a and b", 0),
+        (">=18 <20 18.1.0", "18.1.0", "c", 0),
+        ("<20 >=18", "19.2.0", "a and b", 0),
+        (">=20.5 20", "20.11.0", "a and b", 0),
+        ("^20 >=18", "20.11.0", "a", 0),
+        ("^18||^20 20.2.0", "20.2.0", "b", 0),
+        (">=18 <16", "22.1.0", "a", 1),
+        (">=18 16.1.0 20.1.0", "20.1.0", "c", 1),
+        ("20 20.11.0", "20", "a", 0),
+        ("latest 20.11.0", "22.1.0", "a", 1),
+        (">=30 30.1.0", "30.1.0", "b", 0),
+        (">=30 <40", "30", "a", 0),
+    ],
+)
+def test_what_lies_inside_of_the_first_statement_decides(said: str, value: str, source: str, contradicted: int) -> None:
+    stated = [versions.npm(text, source=name) for text, name in zip(said.split(), "abc", strict=False)]
+    settings = Settings(
+        releases={
+            "nodejs": Releases(
+                read="9999-12-31", newest_first=((22, 1, 0), (20, 11, 0), (19, 2, 0), (18, 20, 0), (16, 1, 0))
+            )
+        }
+    )
+
+    version, warnings = versions.resolve(stated, settings=settings, table="nodejs", default="22.1.0", line=1)
+
+    assert (version.value, version.source) == (value, source)
+    assert len(warnings) == contradicted
+
+
+def test_a_warning_quotes_what_was_written_and_what_became_of_it() -> None:
+    stated = [versions.elixir("~> 1.14", source="mix.exs elixir"), versions.elixir("1.13.0", source=".tool-versions")]
+    settings = Settings(releases={"elixir": Releases(read="9999-12-31", newest_first=((1, 20, 3), (1, 13, 0)))})
+
+    _, warnings = versions.resolve(stated, settings=settings, table="elixir", default="1.18.4", line=2)
+
+    assert list(warnings) == [
+        (
+            "mix.exs elixir asks for `~> 1.14`, which became 1.20.3; "
+            ".tool-versions asks for 1.13.0, which does not allow it; mix.exs elixir wins"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "value"),
+    [
+        ({"package.json": '{"engines": {"node": ">=18"}, "scripts": {"start": "node x.js"}}'}, "nodejs 20.11.0"),
+        ({"main.py": "import flask\n", "pyproject.toml": '[project]\nrequires-python = ">=3.9"\n'}, "python 3.11.4"),
+        ({"config.ru": "run 1\n", "Gemfile": 'gem "puma"\nruby "~> 3.1"\n'}, "ruby 3.2.2"),
+        ({"index.php": "<?php\n", "composer.json": '{"require": {"php": ">=8.1"}}'}, "php 8.3"),
+        ({"mix.exs": '[app: :a, mod: {A, []}, elixir: "~> 1.14"]\n'}, "elixir 1.16.0"),
+    ],
+)
+def test_a_pin_of_a_version_manager_decides_inside_of_the_manifests_range(
+    write: Write, files: Mapping[str, str], value: str
+) -> None:
+    language, _, pinned = value.partition(" ")
+
+    built = langs.build(write({**files, ".tool-versions": f"{value}\n"}), Settings())
+
+    assert built.language == language
+    assert built.version == Version(value=pinned, source=".tool-versions")
+    assert not [warning for warning in built.warnings if "asks for" in warning]
 
 
 def test_where_nothing_is_said_the_default_is_taken_and_not_the_newest() -> None:
