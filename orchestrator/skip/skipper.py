@@ -27,6 +27,7 @@ from orchestrator.skip.memory import Memory, Remembered
 
 _HASHED_AT_ONCE = 4
 _MOST_NAMED = 3
+_IMAGE = "docker-image://"
 
 
 class Store(Protocol):
@@ -135,7 +136,9 @@ class RegistrySkipper:
         read = await anyio.to_thread.run_sync(
             lambda: self._contents.read(plan.app.directory / plan.build.context, _ignore(plan)), limiter=self._hashing
         )
-        bases = await self._bases.digests(stands_on.names)
+        others = (place.removeprefix(_IMAGE) for place in plan.build.contexts.values())
+        # The images of other apps are named by their digests.
+        bases = await self._bases.digests((*stands_on.names, *(each for each in others if "@" not in each)))
         number = window(plan.app.path, now=time.time(), longest=self._policy.max_age)
         return tuple(
             (
