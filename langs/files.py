@@ -177,9 +177,11 @@ class AppFiles:
             directories = tuple(self._directories(directories, part))
         found: list[str] = []
         for directory in directories:
-            names = self._own if not directory else self._scan(directory, MAX_ENTRIES)[0]
-            prefix = f"{directory}/" if directory else ""
-            found += [prefix + name for name in fnmatch.filter((path.removeprefix(prefix) for path in names), last)]
+            if directory:
+                names = (path.rpartition("/")[2] for path in self._scan(directory, MAX_ENTRIES)[0])
+                found += [f"{directory}/{name}" for name in fnmatch.filter(names, last)]
+            else:
+                found += fnmatch.filter(self._own, last)
             if len(found) > MAX_ENTRIES:
                 break
         return tuple(found[:MAX_ENTRIES])
