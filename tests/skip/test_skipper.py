@@ -223,13 +223,13 @@ async def test_a_memory_outlives_the_run(registry: Registry, tmp_path: Path, app
 async def test_a_context_that_is_an_image_is_a_base_and_that_of_another_app_is_known_by_its_digest(
     registry: Registry, tmp_path: Path, app: AppPlan
 ) -> None:
-    registry.bases["r.example/tools:1"] = "sha256:" + "c" * 64
+    registry.bases["r.example/tools"] = "sha256:" + "c" * 64
     contexts = {"tools": "docker-image://r.example/tools:1", "base": f"docker-image://r.example/base@{_DIGEST}"}
     app = msgspec.structs.replace(app, build=msgspec.structs.replace(app.build, contexts=contexts))
 
     first = await skipper(registry, tmp_path).look(app)
     asked = list(registry.asked)
-    registry.bases["r.example/tools:1"] = "sha256:" + "d" * 64
+    registry.bases["r.example/tools"] = "sha256:" + "d" * 64
     second = await skipper(registry, tmp_path).look(app)
 
     assert isinstance(first, Changed)
