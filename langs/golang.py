@@ -2,10 +2,10 @@
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from langs import base, commands, gomod, gomodules, nodeentry, procfile, versions, workspace
+from langs import base, commands, gomod, gomodules, nodeentry, procfile, spans, versions, workspace
 from langs.errors import LangError
 from langs.files import AppFiles, once
 from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
@@ -80,6 +80,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     declared = procfile.read(files)
     package, binary = _target(files, settings, declared, module)
     start = base.start(settings, declared, binary)
+    programs = ((package, binary), *_others(files, settings, start, module, binary))
     vendored = files.exists("vendor/modules.txt")
     manifests = member.manifests if member else _manifests(files, work)
     home = f"/app/{member.path}" if member else "/app"
@@ -107,11 +108,10 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "init": not manifests,
             "modules": modules,
             "compiled": compiled,
-            "binary": binary,
+            "programs": programs,
             "linked": _linked(settings),
             "toolchain": base.flag(settings, "GO_INSTALL_TOOLS_IN_IMAGE"),
-            "package": package,
-            "beside": settings.build_command is None and start.command.split()[0] in {f"./{binary}", f"/app/{binary}"},
+            "beside": () if settings.build_command else tuple(name for _, name in programs if _is_beside(start, name)),
             # What a front end's build makes is known only where it was built.
             "assets": () if settings.assets else tuple(name for name in _ASSETS if files.has_directory(name)),
             "made": (*_ASSETS, *_MADE) if settings.assets else (),
@@ -196,14 +196,19 @@ def _version(
     text = files.read_text(".go-version")
     if text and text.strip():
         stated.append(_statement(text, source=".go-version", file=".go-version"))
-    if module.toolchain and module.toolchain != "default":
-        stated.append(_statement(module.toolchain, source="go.mod toolchain", file="go.mod"))
-    elif module.go:
-        stated.append(_statement(module.go, source="go.mod go", file="go.mod"))
-    if workspace.go:
-        stated.append(_statement(workspace.go, source="go.work go", file="go.work"))
+    # A Go older than one of them refuses the build.
+    required = [each for file, said in (("go.mod", module), ("go.work", workspace)) for each in _required(file, said)]
+    if required:
+        stated.append(max(required, key=lambda each: spans.key(each.spans[0].lower or ())))
     stated += versions.tool_files(files, ("golang", "go"), _statement)
     return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
+
+
+def _required(file: str, said: gomod.GoMod) -> Iterator[versions.Statement]:
+    if said.toolchain and said.toolchain != "default":
+        yield _statement(said.toolchain, source=f"{file} toolchain", file=file)
+    elif said.go:
+        yield _statement(said.go, source=f"{file} go", file=file)
 
 
 def _statement(text: str, *, source: str, file: str | None = None) -> versions.Statement:
@@ -252,9 +257,27 @@ def _target(files: AppFiles, settings: Settings, declared: tuple[Process, ...], 
     return _importable(package), name if nameless else binary
 
 
+def _others(
+    files: AppFiles, settings: Settings, start: base.Start, module: gomod.GoMod, binary: str
+) -> tuple[tuple[str, str], ...]:
+    """The packages and names of binaries that other processes than the app itself start."""
+    if settings.build_command is not None:
+        return ()
+    named = (commands.program(each.command) for each in start.processes if each.name != base.WEB)
+    known = {
+        _binary_name(module.module) if each == "." else posixpath.basename(each): each for each in main_packages(files)
+    }
+    return tuple((_importable(known[name]), name) for name in dict.fromkeys(named) if name in known and name != binary)
+
+
+def _is_beside(start: base.Start, binary: str) -> bool:
+    """Whether a process starts the binary from the app's own directory."""
+    return any(each.command.split()[0] in {f"./{binary}", f"/app/{binary}"} for each in start.processes)
+
+
 def _importable(package: str) -> str:
     """`package`, when its directory is a legal part of an import path; its last part is then a legal binary name."""
-    if not _MODULE.fullmatch(package.removeprefix("./")):
+    if package != "." and not _MODULE.fullmatch(package.removeprefix("./")):
         raise LangError(
             f"the directory {package[:200]!r} cannot be a part of an import path",
             hint="Use letters, digits and . _ ~ - in its name.",

@@ -9,7 +9,7 @@ import pytest
 
 import langs
 from langs.errors import LangError
-from langs.model import Settings
+from langs.model import Settings, Version
 from tests.langs.conftest import Write
 
 SERVER_JS = "require('node:http').createServer().listen(process.env.PORT)"
@@ -39,7 +39,7 @@ TOOL_PYPROJECT = "[tool.ruff]\nline-length = 100\n"
             {"main.go": "// a\n/* b\n*/ // c\npackage main // d\n\nfunc main() {}\n"}, "go", True, id="comments"
         ),
         pytest.param({"main.go": "// package main\npackage a\nfunc main() {}\n"}, "go", False, id="a comment's main"),
-        pytest.param({"package.json5": "{}"}, "nodejs", True, id="package.json5"),
+        pytest.param({"package.json5": START}, "nodejs", True, id="package.json5"),
         pytest.param({"go.work": "go 1.25\n"}, "go", False, id="go.work"),
         pytest.param({"uv.lock": "version = 1\n"}, "python", False, id="uv.lock"),
         pytest.param({"Dockerfile": "FROM scratch\n"}, "dockerfile", True, id="Dockerfile"),
@@ -422,6 +422,57 @@ def test_a_go_binary_stands_where_the_procfile_starts_it(write: Write, web: str)
 
     assert "-o /out/bin/shop ." in text
     assert ("COPY --from=builder --chown=1000:1000 /out/bin/shop ./" in text) == web.startswith(("./", "/app/"))
+
+
+@pytest.mark.parametrize(
+    ("files", "processes", "programs"),
+    [
+        (
+            {"cmd/web/main.go": MAIN_GO, "cmd/worker/main.go": MAIN_GO, "cmd/other/main.go": MAIN_GO},
+            "web: web\nworker: bin/worker --fast\nrelease: worker once\nclock: cron\n",
+            {"web": "./cmd/web", "worker": "./cmd/worker"},
+        ),
+        (
+            {"main.go": MAIN_GO, "cmd/worker/main.go": MAIN_GO},
+            "web: shop\nworker: ./worker\n",
+            {"shop": ".", "worker": "./cmd/worker"},
+        ),
+        (
+            {"main.go": MAIN_GO, "cmd/web/main.go": MAIN_GO},
+            "web: web\nworker: x worker\n",
+            {"web": "./cmd/web", "x": "."},
+        ),
+    ],
+)
+def test_go_programs_that_other_processes_start_are_built_in_the_same_step(
+    write: Write, files: Mapping[str, str], processes: str, programs: Mapping[str, str]
+) -> None:
+    built = langs.build(write({"go.mod": "module x\n", "Procfile": processes, **files}), Settings())
+
+    (step,) = (line for line in built.dockerfile.split("\n") if "go build" in line)
+    assert dict(re.findall(r"-o /out/bin/(\S+) (\S+)", step)) == programs
+    assert ("/out/bin/worker ./\n" in built.dockerfile) == ("./worker" in processes)
+
+
+@pytest.mark.parametrize(
+    ("mod", "work", "version", "source"),
+    [
+        ("1.25", "1.26", "1.26", "go.work go"),
+        ("1.26.1", "1.26", "1.26.1", "go.mod go"),
+        ("1.24\ntoolchain go1.25.3", "1.25", "1.25.3", "go.mod toolchain"),
+        ("1.24\ntoolchain go1.24.3", "1.25\ntoolchain go1.26.2", "1.26.2", "go.work toolchain"),
+        ("1.25", "1.25", "1.25", "go.mod go"),
+    ],
+)
+def test_the_newer_go_of_a_module_and_its_workspace_is_needed(
+    write: Write, mod: str, work: str, version: str, source: str
+) -> None:
+    files = {"go.mod": f"module x\ngo {mod}\n", "go.work": f"go {work}\nuse .\n", "main.go": MAIN_GO}
+
+    built = langs.build(write(files), Settings())
+
+    assert built.version == Version(value=version, source=source)
+    assert built.warnings == ()
 
 
 @pytest.mark.parametrize(
