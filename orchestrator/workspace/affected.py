@@ -1,8 +1,8 @@
 """Which apps a change reaches, each with the file that shows it: pure.
 
 A change reaches an app when it is in the app's directory, in a package or in an app that it uses, directly or not, in
-the root's configuration, or in a manifest, lockfile or setting of a directory around it. What a .dockerignore leaves
-out counts as well: too many apps are built at worst, never too few.
+the root's configuration or its lock file, or in a manifest, lockfile or setting of a directory around it. What a
+.dockerignore leaves out counts as well: too many apps are built at worst, never too few.
 """
 
 import posixpath
@@ -13,6 +13,7 @@ import msgspec
 
 from langs import dockerfile
 from langs.governing import governing
+from orchestrator.config import lock
 from orchestrator.config.repository import FILE
 from orchestrator.model import App
 from orchestrator.workspace.files import printable
@@ -70,7 +71,7 @@ def affected(root: Path, apps: Sequence[App], changes: Changes) -> Reasons:
     """
     changed = _Changed(changes.files)
     since = f"changed since {printable(changes.since)}"
-    if found := changed.among([FILE]):
+    if found := changed.among([FILE, lock.FILE]):
         return dict.fromkeys((app.path for app in apps), f"{since}: {_shown(found)}")
     paths = {app.path: app for app in apps}
     own = {path: found for path, app in paths.items() if (found := _own(root, app, changed))}

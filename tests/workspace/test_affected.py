@@ -1,17 +1,23 @@
 """Which apps a change reaches, and what is said of it."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import langs
 from langs.governing import NAMES, governing
 from langs.model import Detection, Service, Settings
 from langs.registry import LANGUAGES, MANIFESTS
+from orchestrator.config import load
 from orchestrator.model import App
 from orchestrator.workspace.affected import Changes, affected
+from orchestrator.workspace.discover import discover
+from orchestrator.workspace.files import walk
+from orchestrator.workspace.links import link
 
 _ROOT = Path("/shop")
 
@@ -71,6 +77,7 @@ def reached(*files: str, apps: Sequence[App] = _APPS) -> Mapping[str, str]:
             },
         ),
         (("fleetpacks.toml",), dict.fromkeys([each.path for each in _APPS], "changed since main: fleetpacks.toml")),
+        (("fleetpacks.lock",), dict.fromkeys([each.path for each in _APPS], "changed since main: fleetpacks.lock")),
         (("go.work",), dict.fromkeys([each.path for each in _APPS], "changed since main: go.work")),
         (
             ("services/uv.lock",),
@@ -94,6 +101,30 @@ def reached(*files: str, apps: Sequence[App] = _APPS) -> Mapping[str, str]:
 )
 def test_what_a_change_reaches_and_why(files: tuple[str, ...], reasons: dict[str, str]) -> None:
     assert reached(*files) == reasons
+
+
+@pytest.mark.parametrize(
+    ("example", "file", "names"),
+    [
+        ("go-workspace-services", "libs/sizes/sizes.go", ["api", "web"]),
+        ("go-workspace-services", "libs/durations/go.mod", ["api"]),
+        ("go-workspace-services", "libs/unused/unused.go", []),
+        ("go-workspace-services", "services/web/main.go", ["web"]),
+        ("go-workspace-services", "go.work", ["api", "web"]),
+        ("nodejs-npm-workspace", "packages/durations/src/index.ts", ["api"]),
+        ("nodejs-npm-workspace", "packages/words/package.json", ["api", "web"]),
+        ("nodejs-npm-workspace", "packages/unused/index.js", []),
+        ("nodejs-npm-workspace", "package-lock.json", ["api", "web"]),
+    ],
+)
+def test_a_real_workspaces_manifests_say_what_a_change_reaches(example: str, file: str, names: list[str]) -> None:
+    root = Path(__file__).parents[1] / f"apps/{example}/app"
+    config = load(root, {})
+    apps = link(config, discover(walk(root), config, partial(langs.detect, within=root)))
+
+    found = affected(root, apps, Changes(since="main", files=(file,)))
+
+    assert [each.name for each in apps if each.path in found] == names
 
 
 def test_an_app_at_the_root_holds_everything() -> None:
