@@ -81,7 +81,6 @@ async def run_build(
         UsageError: the builder's address is wrong, or the result file cannot be written.
         TransientError: nothing answers at the builder's address, or not within 30 seconds.
     """
-    address = builder.address(config)
     began = time.monotonic()
     signals = Signals()
     record = Recording(config)
@@ -89,6 +88,7 @@ async def run_build(
     begun = False
     failure: FleetpacksError | None = None
     try:
+        address = builder.address(config)
         async with (
             signals.watched(),
             record.during(plan, signals),

@@ -98,7 +98,8 @@ def build(
             placed = place(asked, [app.app.name for app in plan.apps], root=plan.root)
         except FleetpacksError as error:
             unplanned = Plan(root=root, apps=(), push=False)
-            ended = ending(config.result_file if config else result_file)
+            said = environment.result_file(variables)
+            ended = ending(config.result_file if config else result_file or said)
             await ended.tell(unplanned, {}, exit_code=error.exit_code, failure=error)
             raise
         stream = sys.stderr if as_json or shown == "tty" else sys.stdout

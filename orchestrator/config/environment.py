@@ -138,6 +138,12 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
     """
 
     def get(name: str) -> str | None:
+def result_file(variables: Mapping[str, str]) -> Path | None:
+    """`$RESULT_FILE`, which is written also where nothing else can be understood."""
+    said = variables.get("RESULT_FILE")
+    return Path(said) if said else None
+
+
         return variables.get(name) or None
 
     home = Path(get("HOME") or "/")

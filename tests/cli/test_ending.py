@@ -10,7 +10,15 @@ import pytest
 Run = Callable[..., Any]
 
 
-@pytest.fixture(params=["a path that is none", "a manifest that is broken", "an option that cannot be", "no builder"])
+@pytest.fixture(
+    params=[
+        "a path that is none",
+        "a manifest that is broken",
+        "an option that cannot be",
+        "a builder that cannot be",
+        "no builder",
+    ]
+)
 def mistake(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str | Path], int, str]:
     """Words of a build that fails before its run, its exit code, and a part of the error."""
     source = tmp_path / "source"
@@ -26,6 +34,8 @@ def mistake(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str | 
             return words, 2, "package.json"
         case "an option that cannot be":
             return [*words, "--output", "type=oci"], 2, "dest is missing"
+        case "a builder that cannot be":
+            return [*words, "--host", "unix:relative"], 2, "unix:relative"
         case _:
             return [*words, "--host", f"unix://{tmp_path}/absent.sock"], 75, "absent.sock"
 
@@ -39,6 +49,20 @@ def test_a_result_file_says_why(run: Run, tmp_path: Path, mistake: tuple[list[st
     assert (ran.code, written["exit_code"], written["status"], written["images"]) == (code, code, "failed", [])
     assert error in written["error"]
     assert error in ran.err
+
+
+@pytest.mark.parametrize("wrong", ["host", "configuration"])
+def test_a_stale_result_file_of_the_environment_is_replaced(run: Run, tmp_path: Path, wrong: str) -> None:
+    result = tmp_path / "result.json"
+    result.write_text('{"exit_code": 0}')
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    if wrong == "configuration":
+        (tmp_path / "fleetpacks.toml").write_text("[")
+    variables = {"RESULT_FILE": str(result), "BUILDKIT_HOST": "unix:relative"}
+
+    ran = run("build", "-C", tmp_path, variables=variables)
+
+    assert (ran.code, json.loads(result.read_text())["exit_code"]) == (2, 2)
 
 
 def test_the_last_event_says_why_and_is_the_only_one(run: Run, mistake: tuple[list[str | Path], int, str]) -> None:
