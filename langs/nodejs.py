@@ -34,34 +34,33 @@ from langs.packagejson import PackageJson
 NAME: Final = "nodejs"
 PROGRAMS: Final = frozenset({"node", "npm", "npx", "pnpm", "yarn", "next", "nest", "tsx", "ts-node"})
 VERSION_VARIABLES: Final = ("NODE_VERSION",)
-MANIFESTS: Final = (packagejson.FILE, "package.json5")
+MANIFESTS: Final = (packagejson.FILE, packagejson.JSON5)
 ENTRY_POINTS: Final = ("server.js", "index.js", "app.js", "main.js", "server.mjs", "index.mjs", "app.mjs", "main.mjs")
 IMAGES: Final = ("node",)
 
 _DEFAULT: Final = "22.16.0"
 _LINE: Final = 1
-_JSON5: Final = "package.json5"
 
 
 def detect(files: AppFiles) -> Detection | None:
     """package.json, or a bare file that serves; an app when something there starts a server."""
-    package = packagejson.read(files)
+    package, manifest = _read(files)
     evidence: list[Evidence] = []
     manager: str | None = None
     member = nodeworkspace.member_of(files) if package is not None else None
     if package is not None:
         chosen = nodemanagers.choose_for(files, package, member)
+        if manifest == packagejson.JSON5:
+            chosen = nodemanagers.reading_json5(files, chosen)
         manager = chosen.manager.name if chosen else "bun"
-        evidence.append(Evidence(file=packagejson.FILE, reason="a Node.js package"))
-        if chosen and chosen.file != packagejson.FILE:
+        evidence.append(Evidence(file=manifest, reason="a Node.js package"))
+        if chosen and chosen.file != manifest:
             file = posixpath.join(member.context, chosen.file) if member else chosen.file
             evidence.append(Evidence(file=file, reason=f"locked by {manager}"))
-    elif files.exists(_JSON5):
-        manager = "pnpm"
-        evidence.append(Evidence(file=_JSON5, reason="a Node.js package"))
     started = nodeentry.starts(files, package, entries=ENTRY_POINTS, programs=PROGRAMS, runtime="Node.js")
     if started is not None:
-        evidence.append(started)
+        said_there = started.file == packagejson.FILE
+        evidence.append(Evidence(file=manifest, reason=started.reason) if said_there else started)
     if not evidence:
         return None
     return Detection(
@@ -69,8 +68,7 @@ def detect(files: AppFiles) -> Detection | None:
         evidence=tuple(evidence),
         package_manager=manager,
         packages=workspace.from_root(member.root, member.needed) if member else (),
-        is_app=not nodeworkspace.is_root(files, package)
-        and (started is not None or (package is None and manager is not None)),
+        is_app=started is not None and not nodeworkspace.is_root(files, package),
     )
 
 
@@ -81,11 +79,11 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         LangError: a package manager that is not built, a dependency outside of the app and its workspace, a credential
             in a file, no start command.
     """
-    said = packagejson.read(files)
+    said, file = _read(files)
     package = said or PackageJson()
     member = nodeworkspace.member_of(files) if said else None
     root = member.root if member else files
-    chosen = _chosen(files, said, member)
+    chosen = _chosen(files, said, member, file)
     manager = chosen.manager
     npmrc.refuse_credentials(files, package)
     local = packagejson.local_dependencies(package, member.path if member else ".")
@@ -116,7 +114,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         names = ", ".join(dict.fromkeys(installing))
         warnings += (f"every change of source installs again: package.json runs {names} at installation",)
     sources_first = bool(package.workspaces or installing or local)
-    manifests = _manifests(files, package, chosen, member)
+    manifests = _manifests(files, package, chosen, member, file)
     builder = base.image(settings, "node", version.value)
     runtime = base.image(settings, "node", f"{version.value}-slim")
     npm = base.cache(settings, NPM.mount, NPM.cache)
@@ -162,10 +160,23 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     )
 
 
-def _chosen(files: AppFiles, package: PackageJson | None, member: Member | None) -> Chosen:
-    if package is None and files.exists(_JSON5):
-        raise base.unsupported(_JSON5, _JSON5)
+def _read(files: AppFiles) -> tuple[PackageJson | None, str]:
+    """The manifest, and what it is called."""
+    package = packagejson.read(files)
+    other = packagejson.read_json5(files) if package is None else None
+    return package or other, packagejson.JSON5 if other else packagejson.FILE
+
+
+def _chosen(files: AppFiles, package: PackageJson | None, member: Member | None, file: str) -> Chosen:
     chosen = nodemanagers.choose_for(files, package, member)
+    if file == packagejson.JSON5:
+        chosen = nodemanagers.reading_json5(files, chosen)
+        if chosen is None or chosen.manager.name != "pnpm":
+            raise LangError(
+                f"pnpm alone reads it, and {chosen.file if chosen else 'a lockfile'} is another's",
+                file=file,
+                hint="Lock the dependencies with pnpm, or write package.json.",
+            )
     if chosen is None:
         raise LangError(
             "the dependencies are locked or pinned for Bun, which is a runtime of its own",
@@ -196,13 +207,15 @@ def _kept(files: AppFiles, package: PackageJson, chosen: Chosen, tool: str | Non
     return None
 
 
-def _manifests(files: AppFiles, package: PackageJson, chosen: Chosen, member: Member | None) -> nodeentry.Groups:
+def _manifests(
+    files: AppFiles, package: PackageJson, chosen: Chosen, member: Member | None, file: str
+) -> nodeentry.Groups:
     """What an installation reads, grouped by the directory it goes to."""
     manager = chosen.manager
     root, manifest = (member.root, member.manifest) if member else (files, package)
     said = nodeworkspace.read(root) if manager.name == "pnpm" else None
     patches = (*manifest.patches, *(said.patches if said else ()))
-    names = (packagejson.FILE, chosen.lock, *manager.reads, *nodeentry.schemas(root, manifest), *patches)
+    names = (file, chosen.lock, *manager.reads, *nodeentry.schemas(root, manifest), *patches)
     directories = manager.directories
     if member is not None:
         more, places = member.reads(files, package, everyone=bool(manager.focus))

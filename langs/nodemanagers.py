@@ -198,6 +198,13 @@ def choose(files: AppFiles, package: PackageJson | None) -> Chosen | None:
     return None if files.first("bun.lock", "bun.lockb") else _chosen(files, NPM, packagejson.FILE)
 
 
+def reading_json5(files: AppFiles, chosen: Chosen | None) -> Chosen | None:
+    """The same choice, where nothing but the default made it that of the one who reads package.json5."""
+    if chosen is None or chosen.lock or chosen.pin or chosen.file != packagejson.FILE:
+        return chosen
+    return _chosen(files, next(row for row in MANAGERS if row.name == "pnpm"), packagejson.JSON5)
+
+
 def choose_for(files: AppFiles, package: PackageJson | None, member: nodeworkspace.Member | None) -> Chosen | None:
     """The package manager of an app, which is its workspace's where it is a member of one.
 

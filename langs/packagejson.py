@@ -6,11 +6,13 @@ from typing import Final, cast
 
 import msgspec
 
-from langs import documents
+from langs import documents, json5
 from langs.errors import LangError
 from langs.files import AppFiles, once
 
 FILE: Final = "package.json"
+JSON5: Final = "package.json5"
+"""What pnpm alone reads, where the other is not there."""
 
 _LIFECYCLE: Final = ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
 _HOOKS: Final = frozenset({"husky", "husky install", "husky || true"})
@@ -146,13 +148,30 @@ def read(files: AppFiles) -> PackageJson | None:
     return None if text is None else parse(text)
 
 
+@once
+def read_json5(files: AppFiles) -> PackageJson | None:
+    """The app's package.json5, where there is no package.json; or None.
+
+    Raises:
+        LangError: as `read`.
+    """
+    text = None if files.exists(FILE) else files.read_text(JSON5)
+    if text is None:
+        return None
+    # Node.js itself does not read it: its `.js` files are no ECMAScript modules, whatever is said there.
+    return msgspec.structs.replace(_package(json5.parse(text, _Raw, JSON5)), is_module=False)
+
+
 def parse(text: str) -> PackageJson:
     """The contents of a package.json.
 
     Raises:
         LangError: as `read`.
     """
-    raw = documents.json_as(text, _Raw, FILE)
+    return _package(documents.json_as(text, _Raw, FILE))
+
+
+def _package(raw: _Raw) -> PackageJson:
     patched = {**_table(_table(raw.pnpm).get("patchedDependencies")), **_table(raw.patched_dependencies)}
     return PackageJson(
         name=_text(raw.name),

@@ -42,7 +42,7 @@ def test_detect_answers_in_the_order_given_also_for_what_is_nothing(run: Run, mo
     [
         ({"Gemfile": 'ruby "~> 3.3.0"\ngem "rack"\n', "config.ru": "run 1\n"}, (0, "ruby", "3.3"), "warning: "),
         ({"package.json": '{"engines": {"node": "22.15.0"}}'}, (0, "nodejs", "22."), ""),
-        ({"package.json5": "{start: 1}"}, (2, "nodejs", ""), "error: "),
+        ({"a.scala": "//> using scala 3\n@main def a() = 1\n"}, (2, "scala", ""), "error: "),
         ({"go.mod": "module x\n\ngo 1.$(id)\n", "main.go": "package main\nfunc main() {}\n"}, (2, "go", ""), "error: "),
     ],
     ids=["no way to start it", "a library", "not supported", "a version that is none"],

@@ -361,8 +361,3 @@ def test_what_only_bun_locks_is_not_installed_by_npm(write: Write) -> None:
         langs.build(root, Settings(language="nodejs"))
 
     assert 'language = "bun"' in caught.value.hint
-
-
-def test_package_json5_is_recognised_and_refused(write: Write) -> None:
-    with pytest.raises(LangError, match="json5 is not supported yet"):
-        langs.build(write({"package.json5": "{}"}), Settings())
