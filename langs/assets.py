@@ -38,7 +38,7 @@ def make(language: Language, files: AppFiles, settings: Settings) -> Assets:
     if built.context != ".":
         raise LangError(
             f"the front end is a member of a workspace of {language.NAME}, and the app it is a part of is none",
-            hint="Give the front end a directory of its own, or leave it out: `buildpacks` names the languages of an app.",
+            hint="Give the front end a directory of its own, or leave it out: `buildpacks` names what is in an app.",
         )
     file = detection.evidence[0].file if detection.evidence else "package.json"
     return Assets(

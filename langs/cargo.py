@@ -7,6 +7,7 @@ manifest names, and beside them, unless it says otherwise, the files of the usua
 import fnmatch
 import posixpath
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final, TypeVar, cast
 
 import msgspec
@@ -114,6 +115,8 @@ class Crate(msgspec.Struct, frozen=True, kw_only=True):
     dependencies: frozenset[str] = frozenset()
     certain: bool = True
     """Whether it is surely a part of what is built; a package that only may stand in for another one is not."""
+    leads: tuple[str, ...] = ()
+    """The directories of the packages that it depends on by path."""
 
     @property
     def mains(self) -> tuple[str, ...]:
@@ -136,6 +139,18 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True):
     """The directories of the packages whose programs count when nothing else is said."""
     broken: LangError | None = None
     """Why Cargo could not build it here: a package that is not there, or lies outside of the app."""
+
+    def needed(self, directory: str) -> tuple[Crate, ...]:
+        """What the package in `directory` is made of, itself left out, and those that may stand in for some."""
+        by_directory = {crate.directory: crate for crate in self.crates}
+        queue = [directory, *(crate.directory for crate in self.crates if not crate.certain)]
+        seen = dict.fromkeys(queue)
+        while queue:
+            crate = by_directory.get(queue.pop())
+            following = [each for each in (crate.leads if crate else ()) if each not in seen]
+            seen.update(dict.fromkeys(following))
+            queue += following
+        return tuple(crate for crate in self.crates if crate.directory in seen and crate.directory != directory)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,11 +207,12 @@ def read(files: AppFiles) -> Workspace | None:
         if directory in crates:
             continue
         crate = _crate(files, raw, directory, workspace, certain=lead.certain)
+        leads = tuple(_leads(raw, directory, workspace, certain=lead.certain))
         if crate is not None:
-            crates[directory] = crate
+            crates[directory] = msgspec.structs.replace(crate, leads=tuple(_places(leads)))
         if len(crates) > _MAX_CRATES:
             raise LangError(f"more than {_MAX_CRATES} packages", file=FILE, hint="Build them in parts.")
-        pending += _leads(raw, directory, workspace, certain=lead.certain)
+        pending += leads
     virtual = "" not in crates
     said = {_plain(path) for path in workspace.default_members}
     defaults = [path for path in paths if any(_matches(path, pattern) for pattern in said)]
@@ -206,6 +222,12 @@ def read(files: AppFiles) -> Workspace | None:
         defaults=frozenset(defaults or (paths if virtual else [""])),
         broken=broken,
     )
+
+
+def _places(leads: Iterable[_Lead]) -> Iterable[str]:
+    for lead in leads:
+        with suppress(_NotHereError):
+            yield _beneath(lead.base, lead.path, lead.said_in)
 
 
 def _there(files: AppFiles, directory: str, root: _Raw, lead: _Lead) -> _Raw:
@@ -238,18 +260,42 @@ def read_config(files: AppFiles) -> Config:
     return Config(file=file, target=next(iter(targets), None), vendored=vendored)
 
 
-def member_of(files: AppFiles) -> str | None:
-    """The Cargo.toml above the app whose workspace has it as a member, from the app's directory."""
-    for depth, above in enumerate(files.enclosing, start=1):
-        raw = _parse(above, "") if above.exists(FILE) else None
-        if raw is None or raw.workspace is None:
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A package in a workspace above it."""
+
+    root: AppFiles
+    path: str
+    """Its directory, from the root."""
+
+    @property
+    def manifest(self) -> str:
+        """The root's Cargo.toml, from the package's directory."""
+        return posixpath.join(posixpath.relpath(".", self.path), FILE)
+
+
+@once
+def member_of(files: AppFiles) -> Member | None:
+    """The workspace above the app that has it as a member.
+
+    Raises:
+        LangError: a manifest above cannot be understood.
+    """
+    for above in files.enclosing:
+        workspace = _workspace(above)
+        if workspace is None:
             continue
         path = files.root.relative_to(above.root).as_posix()
-        excluded = any(path == _plain(each) or path.startswith(f"{_plain(each)}/") for each in raw.workspace.exclude)
+        excluded = any(path == _plain(each) or path.startswith(f"{_plain(each)}/") for each in workspace.exclude)
         if not excluded:
             # A package below a workspace's root that is no member of it is refused by Cargo itself.
-            return "../" * depth + FILE
+            return Member(root=above, path=path)
     return None
+
+
+@once
+def _workspace(files: AppFiles) -> _Workspace | None:
+    raw = _parse(files, "") if files.exists(FILE) else None
+    return raw.workspace if raw else None
 
 
 def _parse(files: AppFiles, directory: str) -> _Raw | None:

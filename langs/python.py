@@ -4,12 +4,14 @@ The environment stands at /app/.venv in both images, because its scripts hold ab
 build time without time stamps: the root is read-only at run time, and the same inputs give the same image.
 """
 
+import posixpath
 from typing import Final
 
 from langs import (
     base,
     commands,
     django,
+    nodeentry,
     pipfile,
     procfile,
     pyentry,
@@ -19,6 +21,9 @@ from langs import (
     pyversion,
     requirements,
     setuptools,
+    uvworkspace,
+    versions,
+    workspace,
     wsgi,
 )
 from langs.errors import LangError
@@ -66,7 +71,14 @@ def detect(files: AppFiles) -> Detection | None:
         evidence.append(Evidence(file=entry, reason="Python source"))
     if not evidence:
         return None
-    return Detection(language=NAME, evidence=tuple(evidence), package_manager=manager, is_app=runnable is not None)
+    member = _member(files)
+    return Detection(
+        language=NAME,
+        evidence=tuple(evidence),
+        package_manager=manager,
+        packages=workspace.from_root(member.root, member.needed) if member else (),
+        is_app=runnable is not None,
+    )
 
 
 def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild:
@@ -76,6 +88,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         LangError: files outside of the app, no start command.
     """
     found = _find(files)
+    member = _member(files)
+    if member is not None:
+        member.check()
     if found.manager_file == pyproject.FILE and found.project and found.project.sources:
         # An index may know another package by the same name, and anybody may publish one.
         raise LangError(
@@ -85,6 +100,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             hint="The build sees the app's directory only: lock it there with uv, or build it with a Dockerfile.",
         )
     version, warnings = pyversion.resolve(files, settings, found.project)
+    if member is not None and version.source == versions.DEFAULT:
+        version, warnings = pyversion.resolve(member.root, settings, pyproject.read(member.root))
     default = pystart.default(found)
     scripted = found.project if found.manager == "pdm" else None
     start = pystart.direct(
@@ -106,6 +123,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     installer = pyinstall.INSTALLERS.get(found.manager or "")
     mount = _mount(settings, installer)
     project, application = found.project, found.application
+    manifests = nodeentry.groups(member.root, member.manifests, ()) if member else _manifests(files, found)
     text = base.dockerfile(
         "python.Dockerfile.j2",
         settings=settings,
@@ -117,13 +135,15 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "installer": installer,
             "installer_version": pyinstall.version(installer, files) if installer else None,
             "install": (installer.locked if found.locked else installer.unlocked) if installer else None,
-            "manifests": _manifests(files, found),
+            "manifests": manifests,
+            "member": member,
+            "home": f"/app/{member.path}" if member else "/app",
             "requirements": requirements.FILE if found.requirements else None,
             "dependencies": () if found.requirements or installer or project is None else project.dependencies,
             "package": found.package,
             "no_deps": not (project and project.computed),
             "sources_first": found.local,
-            "in_place": found.local or found.package,
+            "in_place": found.local or found.package or member is not None,
             "mount": mount,
             "static": static,
             "streamlit": "streamlit" in found.names,
@@ -143,7 +163,13 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         cache=(mount,) if found.manager else (),
         ignored=installer.ignored if installer else (),
         warnings=warnings,
+        place=member.place if member else None,
     )
+
+
+def _member(files: AppFiles) -> uvworkspace.Member | None:
+    """The app in a workspace of uv, where no other file says how it is installed."""
+    return None if any(files.exists(file) for _, file in _KNOWN) else uvworkspace.member_of(files)
 
 
 def _mount(settings: Settings, installer: pyinstall.Installer | None) -> CacheMount:
@@ -157,6 +183,9 @@ def _manager(files: AppFiles) -> tuple[str | None, str]:
     known = next(((manager, file) for manager, file in _KNOWN if files.exists(file)), None)
     if known is not None:
         return known
+    member = uvworkspace.member_of(files)
+    if member is not None:
+        return "uv", posixpath.join(member.context, uvworkspace.LOCK)
     project = pyproject.read(files)
     if project is not None and (project.poetry or project.is_project):
         return "poetry" if project.poetry else "pip", pyproject.FILE
@@ -167,6 +196,7 @@ def _manager(files: AppFiles) -> tuple[str | None, str]:
 def _find(files: AppFiles) -> Found:
     manager, manager_file = _manager(files)
     project = pyproject.read(files)
+    member = _member(files)
     if manager_file in {setuptools.PROGRAM, setuptools.FILE}:
         project = setuptools.read(files)
     required = requirements.read(files) if manager_file == requirements.FILE else None
@@ -180,9 +210,9 @@ def _find(files: AppFiles) -> Found:
         requirements=required,
         manager=manager,
         manager_file=manager_file,
-        locked=files.first("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock") is not None,
+        locked=member is not None or files.first("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock") is not None,
         package=_is_package(files, project, manager, manager_file),
-        local=_is_local(required, pipenv, project),
+        local=member is None and _is_local(required, pipenv, project),
         names=names,
         application=pystart.loadable(files, wsgi.find(files), names),
         django=_is_django(files),

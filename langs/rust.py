@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from langs import base, cargo, commands, documents, procfile, spans, versions
+from langs import workspace as beside
 from langs.cargo import Binary, Crate, Workspace
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
@@ -58,6 +59,7 @@ _ASSETS: Final = ("assets", "config", "migrations", "public", "static", "templat
 _MADE: Final = ("build", "dist", "out")
 """Directories that builds of front ends write, besides those."""
 _BUILT: Final = "target/release/"
+_CREDENTIALS: Final = "**/.cargo/credentials*"
 _RUN_FLAGS: Final = frozenset({"--release", "-r", "--locked", "--offline", "--frozen", "--quiet", "-q"})
 _RUN_HINT: Final = f"Set {base.RUN_SETTING} to the name of the one to start, or add `web: NAME` to a Procfile."
 _VERSION_HINT: Final = "Write a Rust release, such as 1.92 or 1.92.0, or stable."
@@ -89,7 +91,10 @@ class _Chosen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def detect(files: AppFiles) -> Detection | None:
-    """Cargo.toml; an app when a package makes a program, and the directory is no member of a workspace above it."""
+    """Cargo.toml; an app when a package makes a program.
+
+    A workspace is one app where it is clear which of its programs that is; else its members with programs are apps.
+    """
     workspace = cargo.read(files)
     if workspace is None:
         return None
@@ -97,8 +102,14 @@ def detect(files: AppFiles) -> Detection | None:
     if files.exists(_LOCK):
         evidence.append(Evidence(file=_LOCK, reason="locked by cargo"))
     above = cargo.member_of(files)
+    needed: tuple[Crate, ...] = ()
+    together = _is_one_app(files, workspace)
     if above is not None:
-        evidence.append(Evidence(file=cargo.FILE, reason=f"a member of the workspace of {above}"))
+        evidence.append(Evidence(file=cargo.FILE, reason=f"a member of the workspace of {above.manifest}"))
+        around = cargo.read(above.root)
+        needed = around.needed(above.path) if around else ()
+        together = around is not None and not _is_one_app(above.root, around)
+        workspace = _alone(workspace)
     programs = _programs(workspace)
     evidence += [
         Evidence(file=binary.path, reason=f"the program {binary.name}")
@@ -106,7 +117,11 @@ def detect(files: AppFiles) -> Detection | None:
         if _BINARY.fullmatch(binary.name) and binary.path.isprintable() and files.exists(binary.path)
     ]
     return Detection(
-        language=NAME, evidence=tuple(evidence), package_manager="cargo", is_app=bool(programs) and above is None
+        language=NAME,
+        evidence=tuple(evidence),
+        package_manager="cargo",
+        packages=beside.from_root(above.root, (crate.directory for crate in needed)) if above else (),
+        is_app=bool(programs) and together,
     )
 
 
@@ -114,25 +129,25 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """A build image with the toolchain, a runtime image with the binaries and the authorities' certificates.
 
     Raises:
-        LangError: no program or several, a member of a workspace alone, or a package outside of the app.
+        LangError: no program or several, or a package outside of the app and its workspace.
     """
-    workspace = cargo.read(files)
+    member = cargo.member_of(files)
+    root = member.root if member else files
+    workspace = cargo.read(root)
     if workspace is None:
         raise LangError("there is no Cargo.toml", hint="Run `cargo init`, or say which directory holds it.")
-    _refuse_member(files)
-    if workspace.broken is not None:
-        raise workspace.broken
-    config = cargo.read_config(files)
+    _check(workspace, member)
+    config = cargo.read_config(root)
     declared = procfile.read(files)
-    chosen = _choose(workspace, settings, declared)
-    version, warnings = _version(files, settings, workspace, chosen.start)
+    chosen = _choose(_alone(workspace, member.path) if member else workspace, settings, declared)
+    version, warnings = _version(root, settings, workspace, chosen.start)
     rocket = "rocket" in _crate_of(workspace, chosen.start).dependencies
     # Rocket looks for its port in a variable of its own.
     told = rocket and not settings.hardened
     start = base.start(settings, declared, f'ROCKET_PORT="$PORT" {chosen.start.name}' if told else chosen.start.name)
     processes = tuple(Process(name=each.name, command=_without_cargo(each.command)) for each in start.processes)
     command = _without_cargo(start.command)
-    locked = files.exists(_LOCK)
+    locked = root.exists(_LOCK)
     if not locked:
         warnings += ("there is no Cargo.lock: the versions compiled may differ from build to build",)
     if settings.hardened:
@@ -145,6 +160,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         base.cache(settings, "cargo-registry", "/usr/local/cargo/registry"),
         base.cache(settings, "cargo-git", "/usr/local/cargo/git"),
     )
+    manifests = _manifests(root, workspace, config)
     text = base.dockerfile(
         "rust.Dockerfile.j2",
         settings=settings,
@@ -155,7 +171,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "runtime": runtime,
             "toolchain": _toolchain(version.value),
             "target": _target(config),
-            "manifests": _manifests(files, workspace, config),
+            "manifests": manifests,
+            "home": f"/app/{member.path}" if member else "/app",
+            "apps": tuple(_checked(crate) for crate in workspace.crates if _is_app(crate)) if member else (),
             "libraries": _sources(crate.library for crate in workspace.crates),
             "programs": _sources(
                 path
@@ -185,19 +203,62 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         dockerfile=text,
         start=base.Start(command=command, processes=processes),
         cache=caches,
-        ignored=_ignored(workspace),
+        ignored=_ignored(workspace) if member is None else ("target", _CREDENTIALS),
         warnings=warnings,
+        place=_place(member, workspace, manifests) if member else None,
     )
 
 
-def _refuse_member(files: AppFiles) -> None:
-    above = cargo.member_of(files)
-    if above is not None:
+def _check(workspace: Workspace, member: cargo.Member | None) -> None:
+    if member is not None and all(crate.directory != member.path for crate in workspace.crates):
         raise LangError(
-            f"this is a member of the workspace of {above}, whose lockfile and packages its build needs",
+            f"this lies in the workspace of {member.manifest}, and is no member of it",
             file=cargo.FILE,
-            hint=f"Build the directory of that workspace, with {base.RUN_SETTING} naming this program.",
+            hint="Add its directory to `members` there, or to `exclude`.",
         )
+    if workspace.broken is not None:
+        raise workspace.broken
+
+
+def _is_one_app(files: AppFiles, workspace: Workspace) -> bool:
+    """Whether a package or a workspace is an app by itself, because it is clear which program is started."""
+    if len({crate.name for crate, _ in _programs(workspace)}) <= 1:
+        return True
+    try:
+        _choose(workspace, Settings(), procfile.read(files))
+    except LangError:
+        return False
+    return True
+
+
+def _alone(workspace: Workspace, directory: str = "") -> Workspace:
+    """The package in `directory`, as if there were no other."""
+    crates = tuple(crate for crate in workspace.crates if crate.directory == directory)
+    return msgspec.structs.replace(workspace, crates=crates, virtual=False, defaults=frozenset({directory}))
+
+
+def _is_app(crate: Crate) -> bool:
+    return bool(crate.binaries) and crate.name != _TASKS and crate.certain
+
+
+def _place(
+    member: cargo.Member, workspace: Workspace, manifests: tuple[tuple[str, tuple[str, ...]], ...]
+) -> beside.Place:
+    """Where an app stands in its workspace.
+
+    Raises:
+        LangError: a directory's name cannot stand in a Dockerfile.
+    """
+    needed = workspace.needed(member.path)
+    own = [crate for crate in workspace.crates if crate.directory == member.path]
+    # Cargo lets a target lie anywhere, and what is not sent here would be the empty source of the step before.
+    sources = [path for crate in (*own, *needed) for path in (crate.library, *crate.mains) if path]
+    return beside.place(
+        member.path,
+        (crate.directory or "." for crate in needed),
+        files=(*(path for _, paths in manifests for path in paths), *sources),
+        members=(crate.directory for crate in workspace.crates if crate.directory),
+    )
 
 
 def _programs(workspace: Workspace) -> list[tuple[Crate, Binary]]:
@@ -317,7 +378,7 @@ def _ignored(workspace: Workspace) -> tuple[str, ...]:
     """The target directories and Cargo's credentials; a source directory that is called `target` stays."""
     # A name that cannot stand in the Dockerfile was refused before.
     directories = [posixpath.join(crate.directory, "target") for crate in workspace.crates]
-    return ("target", *(path for path in directories if path != "target"), "**/.cargo/credentials*")
+    return ("target", *(path for path in directories if path != "target"), _CREDENTIALS)
 
 
 def _version(

@@ -31,6 +31,7 @@ from langs.spans import Release, Span, Spans
 from langs.statements import Statement, exact, not_understood, release
 
 __all__ = [
+    "DEFAULT",
     "Release",
     "Statement",
     "composer",
@@ -46,6 +47,9 @@ __all__ = [
     "sdk",
     "tool_files",
 ]
+
+DEFAULT = "default"
+"""The source of a version that nobody stated."""
 
 
 class _MiseTool(msgspec.Struct):
@@ -76,7 +80,7 @@ def resolve(
         LangError: no tag is known to lie in the stated range.
     """
     if not stated:
-        return Version(value=default, source="default"), ()
+        return Version(value=default, source=DEFAULT), ()
     candidates = known(settings, table)
     agreed = _agreed(stated, candidates)
     value = agreed.exact or (default if agreed.free else _newest(agreed, candidates) or _bound(agreed, line))

@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import langs
-from langs import rust
 from langs.errors import LangError
-from langs.files import AppFiles
 from langs.model import Settings, Version
 from tests.langs import splitter
 from tests.langs.conftest import Write
@@ -205,16 +203,69 @@ def test_several_programs_are_an_error_that_names_them(write: Write) -> None:
     assert "run" in raised.value.hint
 
 
-def test_a_member_is_built_with_its_workspace_only(write: Write) -> None:
+TWO: Mapping[str, str] = {
+    "Cargo.toml": '[workspace]\nmembers = ["services/*", "crates/*"]\n',
+    "Cargo.lock": "",
+    "services/api/Cargo.toml": AXUM + 'words = { path = "../../crates/words" }\n',
+    "services/api/src/main.rs": MAIN,
+    "services/api/templates/a": "",
+    "services/web/Cargo.toml": AXUM.replace('"api"', '"web"'),
+    "services/web/src/main.rs": MAIN,
+    "crates/words/Cargo.toml": '[package]\nname = "words"\n[dependencies]\nbytes = { path = "../bytes" }\n',
+    "crates/words/src/lib.rs": "",
+    "crates/bytes/Cargo.toml": '[package]\nname = "bytes"\n[lib]\npath = "../../shared/bytes.rs"\n',
+    "crates/unused/Cargo.toml": '[package]\nname = "unused"\n',
+    "crates/unused/src/lib.rs": "",
+    "shared/bytes.rs": "",
+}
+
+
+def test_a_workspace_in_which_it_is_clear_what_is_started_is_one_app(write: Write) -> None:
     root = write(SERVICES)
-    member = AppFiles(root / "services/api", within=root)
 
-    detection = rust.detect(member)
+    member = langs.detect(root / "services/api", Settings(), within=root)
+    workspace = langs.detect(root, Settings(), within=root)
 
-    assert detection is not None
-    assert not detection.is_app
-    with pytest.raises(LangError, match="a member of the workspace"):
-        rust.build(member, Settings(), detection)
+    assert member is not None
+    assert workspace is not None
+    assert (workspace.is_app, member.is_app) == (True, False)
+
+
+def test_members_with_programs_are_apps_where_it_is_not(write: Write) -> None:
+    root = write(TWO)
+
+    found = {path: langs.detect(root / path, Settings(), within=root) for path in (".", "services/api", "crates/words")}
+
+    assert {path: each is not None and each.is_app for path, each in found.items()} == {
+        ".": False,
+        "services/api": True,
+        "crates/words": False,
+    }
+    api = found["services/api"]
+    assert api is not None
+    assert api.packages == ("crates/bytes", "crates/words")
+
+
+def test_a_member_is_built_with_its_packages_and_the_manifests_of_all(write: Write) -> None:
+    root = write(TWO)
+
+    api, web = (langs.build(root / f"services/{name}", Settings(), within=root) for name in ("api", "web"))
+
+    assert api.context == "../.."
+    allowed = {line[1:] for line in (api.dockerignore or "").splitlines() if line.startswith("!")}
+    assert {"services/api", "crates/words", "crates/bytes", "shared/bytes.rs", "Cargo.lock"} <= allowed
+    assert "crates/unused/Cargo.toml" in allowed
+    assert allowed.isdisjoint({"crates/unused", "services/web"})
+    assert runs(api.dockerfile)[0] == runs(web.dockerfile)[0]
+    assert "cargo build --locked --release --package api --bin api" in runs(api.dockerfile)[1]
+    assert "COPY --from=builder --chown=1000:1000 /app/services/api/templates ./templates" in api.dockerfile
+
+
+def test_who_lies_in_a_workspace_and_is_no_member_is_refused(write: Write) -> None:
+    root = write({**TWO, "tools/Cargo.toml": AXUM, "tools/src/main.rs": MAIN})
+
+    with pytest.raises(LangError, match="no member of it"):
+        langs.build(root / "tools", Settings(), within=root)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,7 @@
+"""How large something is."""
+
+import humanize
+
+
+def in_words(count: int) -> str:
+    return humanize.naturalsize(count)

@@ -1,0 +1,5 @@
+"""Needed by nobody."""
+
+import iniconfig
+
+__all__ = ["iniconfig"]

@@ -1,0 +1,4 @@
+/// Bytes as hexadecimal digits.
+pub fn shown(bytes: &[u8]) -> String {
+    hex::encode(bytes)
+}
