@@ -85,6 +85,23 @@ class StepCompleted(_Event, frozen=True, kw_only=True, tag="step-completed"):
     """The part of `seconds` in which it pushed to a registry."""
 
 
+class StepContinued(_Event, frozen=True, kw_only=True, tag="step-continued"):
+    """A step that had ended went on for some time, and has ended again.
+
+    Builders look for a base image or for files first, and pull or receive them when somebody needs them.
+    """
+
+    app: str
+    step: str
+    name: str
+    cached: bool
+    seconds: float
+    started: float
+    """By the builder's clock, seconds since the epoch."""
+    moved_bytes: int = 0
+    """Bytes of its transfers since then."""
+
+
 class StepLog(_Event, frozen=True, kw_only=True, tag="step-log"):
     """Output of a step: whole lines, without the line end."""
 
@@ -177,6 +194,7 @@ Event = (
     | StepStarted
     | StepProgress
     | StepCompleted
+    | StepContinued
     | StepLog
     | AppWarning
     | AppCompleted

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Self
 
 import anyio
 import anyio.to_thread
@@ -18,7 +19,7 @@ from orchestrator.errors import ContextError, FleetpacksError
 from orchestrator.events import INTERRUPTED, Event, RunCompleted
 from orchestrator.model import Plan
 from orchestrator.report import redaction, runs
-from orchestrator.report.record import Header, RecordedApp
+from orchestrator.report.record import Header, Record, RecordedApp, is_recorded
 from orchestrator.report.recorder import Recorder
 from orchestrator.workspace import git
 from orchestrator.workspace.files import text
@@ -28,25 +29,29 @@ _PATIENCE = 2.0
 
 
 class Recording:
-    """What a run tells its record; nothing where none is made.
+    """The record of one run, and its trace; nothing where neither is wanted.
 
     Attributes:
         warnings: why there is none, if there was to be one.
-        recorder: writes it.
-        begun: whether anything has happened.
     """
 
-    def __init__(self, redactor: redaction.Redactor) -> None:
+    def __init__(self, config: Config) -> None:
         self.warnings: tuple[str, ...] = ()
-        self.recorder: Recorder | None = None
-        self.begun = False
-        self._redactor = redactor
+        self._config = config
+        self._telemetry = config.environment.telemetry
+        self._redactor = redaction.of_environment(config.environment.variables)
+        self._recorder: Recorder | None = None
+        self._header: Header | None = None
+        self._begun = False
+        self._kept: list[Event] = []
 
     def note(self, event: Event) -> None:
         """Note an event; waits for nothing."""
-        self.begun = True
-        if self.recorder is not None:
-            self.recorder.record(event)
+        self._begun = True
+        if self._recorder is not None:
+            self._recorder.record(event)
+        if self._telemetry is not None and is_recorded(event):
+            self._kept.append(event)
 
     def learning(self, reader: SecretReader) -> SecretReader:
         """A reader whose values are masked from then on."""
@@ -58,35 +63,55 @@ class Recording:
 
         return read
 
-
-@asynccontextmanager
-async def recording(config: Config, plan: Plan, signals: Signals) -> AsyncGenerator[Recording]:
-    """Record a run for the block. A record that cannot be made is no reason not to build."""
-    redactor = redaction.of_environment(config.environment.variables)
-    made = Recording(redactor)
-    began = time.monotonic()
-    if config.runs.keep:
-        header = await _header(config, plan)
-        sweep = partial(runs.sweep, config.runs.directory, keep=config.runs.keep, days=config.runs.days)
+    @asynccontextmanager
+    async def during(self, plan: Plan, signals: Signals) -> AsyncGenerator[Self]:
+        """Record a run for the block. A record that cannot be made is no reason not to build."""
+        began = time.monotonic()
+        failure: FleetpacksError | None = None
+        if self._config.runs.keep or self._telemetry is not None:
+            self._header = await _header(self._config, plan)
+            self._begin(self._header)
         try:
-            made.recorder = Recorder(config.runs.directory, header, redactor, ended=sweep)
-        except OSError as error:
-            made.warnings = (f"{config.runs.directory}: this run leaves no record: {error.strerror}",)
-    failure: FleetpacksError | None = None
-    try:
-        yield made
-    except FleetpacksError as thrown:
-        failure = thrown
-        raise
-    finally:
-        if made.recorder is not None:
-            if not made.begun:
-                made.note(_never_began(failure, signals, seconds=time.monotonic() - began))
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(made.recorder.close, _PATIENCE)
-            if made.recorder.failure is not None:
-                why = made.recorder.failure.strerror
-                sys.stderr.write(f"warning: {made.recorder.path}: the record ends early: {why}\n")
+            yield self
+        except FleetpacksError as thrown:
+            failure = thrown
+            raise
+        finally:
+            if not self._begun:
+                self.note(_never_began(failure, signals, seconds=time.monotonic() - began))
+            await self._end()
+
+    async def send_trace(self) -> None:
+        """Send what was noted to whoever wants traces: when all else is told, and for a short time only."""
+        if self._telemetry is not None and self._telemetry.problem is None and self._header is not None:
+            from orchestrator.app import tracing  # noqa: PLC0415 -- only where somebody wants it
+
+            record = Record(header=self._header, events=tuple(self._kept))
+            problem = await tracing.send(self._telemetry, record, self._redactor)
+            if problem is not None:
+                sys.stderr.write(f"warning: the run's trace was not sent: {problem}\n")
+
+    def _begin(self, header: Header) -> None:
+        runs_kept = self._config.runs
+        if self._telemetry is not None:
+            self._redactor.learn(*self._telemetry.headers.values())
+            if self._telemetry.problem is not None:
+                self.warnings += (f"the run's trace is not sent: {self._telemetry.problem}",)
+        if runs_kept.keep:
+            sweep = partial(runs.sweep, runs_kept.directory, keep=runs_kept.keep, days=runs_kept.days)
+            try:
+                self._recorder = Recorder(runs_kept.directory, header, self._redactor, ended=sweep)
+            except OSError as error:
+                self.warnings += (f"{runs_kept.directory}: this run leaves no record: {error.strerror}",)
+
+    async def _end(self) -> None:
+        if self._recorder is None:
+            return
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._recorder.close, _PATIENCE)
+        if self._recorder.failure is not None:
+            why = self._recorder.failure.strerror
+            sys.stderr.write(f"warning: {self._recorder.path}: the record ends early: {why}\n")
 
 
 def _never_began(error: FleetpacksError | None, signals: Signals, *, seconds: float) -> RunCompleted:

@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 import msgspec
 
+from orchestrator.config import telemetry
+from orchestrator.config.telemetry import Telemetry
 from orchestrator.errors import ConfigError
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -72,6 +74,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     in_ci: bool
     """Whether nobody watches the run while it lasts."""
     ci: "Platform"
+    telemetry: Telemetry | None
+    """Where traces go; None: nobody asked for any."""
 
     @property
     def sole_app_variables(self) -> tuple[str, ...]:
@@ -185,6 +189,7 @@ def result_file(variables: Mapping[str, str]) -> Path | None:
         # Platforms of all kinds set it, to `true` or to their name.
         in_ci=variables.get("CI", "").strip().lower() not in _FALSE,
         ci=_platform(variables),
+        telemetry=telemetry.parse(get),
     )
 
 

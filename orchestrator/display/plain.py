@@ -16,6 +16,7 @@ from orchestrator.events import (
     RunCompleted,
     RunStarted,
     StepCompleted,
+    StepContinued,
     StepLog,
     StepProgress,
     StepStarted,
@@ -53,7 +54,7 @@ class Plain:
                 yield self._journal.started(event)
             case StepStarted() | StepCompleted() | StepLog():
                 yield self._journal.step(event)
-            case StepProgress():
+            case StepContinued() | StepProgress():
                 # A line each would be too many, and there is no line to change.
                 pass
             case AppStarted() | AppWarning() | AppCompleted() | AppCancelled() | AppFailed():

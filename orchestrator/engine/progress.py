@@ -1,8 +1,9 @@
 """From a daemon's status updates to our events, for one build.
 
 A daemon repeats a vertex each time something about it changes, sends log output cut at any byte, and may start a
-vertex more than once; our events say each thing once. But for exports: they are done before their push begins, under
-the same vertex (buildkitd 0.30; 0.13 pushes within the export). That push is a step of its own here, since it may last.
+vertex more than once; our events say each thing once, and tell apart what happened later. Exports are done before their
+push begins, under the same vertex (buildkitd 0.30; 0.13 pushes within the export): that push is a step of its own here,
+since it may last.
 """
 
 import re
@@ -11,9 +12,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from orchestrator.buildkit import StatusUpdate, Vertex, VertexStatus
+from orchestrator.buildkit import Log, StatusUpdate, Vertex, VertexStatus
 from orchestrator.engine.transfers import Transfers
-from orchestrator.events import AppWarning, StepCompleted, StepLog, StepProgress, StepStarted
+from orchestrator.events import AppWarning, StepCompleted, StepContinued, StepLog, StepProgress, StepStarted
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _STEP = re.compile(r"\[(?:[^\]]+ )?\d+/\d+\] (?!FROM )")
@@ -21,6 +22,8 @@ _STEP = re.compile(r"\[(?:[^\]]+ )?\d+/\d+\] (?!FROM )")
 and base images are no steps that could be cached."""
 _EXPORT = "exporting to "
 _PUSH = "pushing "
+_WORTH_TELLING = 0.001
+"""Seconds: a step that goes on for less has done nothing."""
 _LONGEST_LINE = 16 * 1024
 """Bytes kept of output that never ends its line."""
 
@@ -32,6 +35,9 @@ class Progress:
         self._app = app
         self._started: dict[str, str] = {}
         self._completed: set[str] = set()
+        self._ended: dict[str, float] = {}
+        self._again: set[str] = set()
+        self._cached: set[str] = set()
         self._steps: dict[str, bool] = {}
         self._partial: dict[tuple[str, int], bytes] = {}
         self._transfers = Transfers(app)
@@ -47,30 +53,36 @@ class Progress:
         """Those of them that were found in the cache."""
         return sum(self._steps.values())
 
-    def feed(self, update: StatusUpdate) -> Iterator[StepStarted | StepProgress | StepCompleted | StepLog | AppWarning]:
+    def feed(
+        self, update: StatusUpdate
+    ) -> Iterator[StepStarted | StepProgress | StepCompleted | StepContinued | StepLog | AppWarning]:
         """The events that an update means."""
         vertexes = [self._told_apart(vertex) for vertex in update.vertexes]
         statuses = [self._moved_apart(status) for status in update.statuses]
-        statuses = [status for status in statuses if status.vertex not in self._completed]
         for status in statuses:
-            self._transfers.take(status)
+            if status.vertex not in self._completed or status.vertex in self._again:
+                self._transfers.take(status)
+        statuses = [status for status in statuses if status.vertex not in self._completed]
         for vertex in vertexes:
             yield from self._vertex(vertex)
         for digest in dict.fromkeys(status.vertex for status in statuses):
             if digest in self._started and digest not in self._completed:
                 yield from self._tell(digest)
         for log in update.logs:
-            key = (log.vertex, log.stream)
-            *lines, rest = _LINE_END.split(self._partial.pop(key, b"") + log.data)
-            if len(rest) > _LONGEST_LINE:
-                lines.append(rest)
-                rest = b""
-            if rest:
-                self._partial[key] = rest
-            for line in lines:
-                yield self._log(log.vertex, line)
+            yield from self._logged(log)
         for warning in update.warnings:
             yield AppWarning(time=time.time(), app=self._app, message=warning.message, hint=warning.url)
+
+    def _logged(self, log: Log) -> Iterator[StepLog]:
+        key = (log.vertex, log.stream)
+        *lines, rest = _LINE_END.split(self._partial.pop(key, b"") + log.data)
+        if len(rest) > _LONGEST_LINE:
+            lines.append(rest)
+            rest = b""
+        if rest:
+            self._partial[key] = rest
+        for line in lines:
+            yield self._log(log.vertex, line)
 
     def close(self) -> Iterator[StepLog]:
         """Output that the build ended without ending its line."""
@@ -78,8 +90,11 @@ class Progress:
             yield self._log(step, rest)
         self._partial.clear()
 
-    def _vertex(self, vertex: Vertex) -> Iterator[StepStarted | StepProgress | StepCompleted | StepLog]:
+    def _vertex(self, vertex: Vertex) -> Iterator[StepStarted | StepProgress | StepCompleted | StepContinued | StepLog]:
         now = time.time()
+        if vertex.started is not None and vertex.started > self._ended.get(vertex.digest, vertex.started):
+            yield from self._continued(vertex, vertex.started)
+            return
         if (vertex.started is not None or vertex.completed is not None) and vertex.digest not in self._started:
             self._started[vertex.digest] = vertex.name
             yield StepStarted(time=now, app=self._app, step=vertex.digest, name=vertex.name)
@@ -91,6 +106,9 @@ class Progress:
             if told is not None:
                 yield told
             self._completed.add(vertex.digest)
+            self._ended[vertex.digest] = vertex.completed
+            if vertex.cached:
+                self._cached.add(vertex.digest)
             if is_step(vertex.name):
                 self._steps[vertex.digest] = vertex.cached
             yield StepCompleted(
@@ -105,6 +123,28 @@ class Progress:
                 inputs=vertex.inputs,
                 moved_bytes=moved,
                 push_seconds=pushed,
+            )
+
+    def _continued(self, vertex: Vertex, started: float) -> Iterator[StepContinued]:
+        if vertex.completed is None:
+            self._again.add(vertex.digest)
+            return
+        seconds = max(0.0, vertex.completed - started)
+        moved, _ = self._transfers.sums(vertex.digest)
+        self._transfers.end(vertex.digest, name=vertex.name)
+        self._again.discard(vertex.digest)
+        self._ended[vertex.digest] = vertex.completed
+        if seconds >= _WORTH_TELLING or (vertex.cached and vertex.digest not in self._cached):
+            self._cached |= {vertex.digest} if vertex.cached else set()
+            yield StepContinued(
+                time=time.time(),
+                app=self._app,
+                step=vertex.digest,
+                name=vertex.name,
+                cached=vertex.cached,
+                seconds=seconds,
+                started=started,
+                moved_bytes=moved,
             )
 
     def _told_apart(self, vertex: Vertex) -> Vertex:

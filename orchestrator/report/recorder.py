@@ -21,6 +21,7 @@ from orchestrator.events import (
     RunCompleted,
     RunStarted,
     StepCompleted,
+    StepContinued,
     StepStarted,
 )
 from orchestrator.report import record
@@ -110,7 +111,7 @@ class Recorder:
         return batch
 
     def _line(self, event: Event) -> bytes:
-        if self._left <= 0 and isinstance(event, StepStarted | StepCompleted | AppWarning):
+        if self._left <= 0 and isinstance(event, StepStarted | StepCompleted | StepContinued | AppWarning):
             return b""
         line = self._encoded(event)
         before, self._left = self._left, self._left - len(line)

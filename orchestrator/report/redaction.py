@@ -56,7 +56,11 @@ class Redactor:
 
     def line(self, value: msgspec.Struct) -> dict[str, Any]:
         """A line of a record, as what JSON can hold."""
-        return cast("dict[str, Any]", self._masked("", msgspec.to_builtins(value)))
+        return self.document(msgspec.to_builtins(value))
+
+    def document(self, document: dict[str, Any]) -> dict[str, Any]:
+        """What JSON can hold, masked."""
+        return cast("dict[str, Any]", self._masked("", document))
 
     def _masked(self, name: str, value: object) -> object:
         match value:

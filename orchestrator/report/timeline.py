@@ -20,6 +20,7 @@ from orchestrator.events import (
     RunCompleted,
     RunStarted,
     StepCompleted,
+    StepContinued,
     StepLog,
     StepProgress,
     StepStarted,
@@ -32,7 +33,7 @@ Status = Literal["succeeded", "failed", "cancelled", "unfinished", "waiting"]
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """A step of an app's build."""
+    """A step of an app's build; one that went on after its end is here more than once."""
 
     step: str
     """The vertex digest."""
@@ -105,7 +106,7 @@ class _App:
         self.started: AppStarted | None = None
         self.outcome: AppCompleted | AppFailed | AppCancelled | None = None
         self.open: dict[str, StepStarted] = {}
-        self.done: list[StepCompleted] = []
+        self.done: list[StepCompleted | StepContinued] = []
         self.warnings: list[str] = []
 
     def timed(self, *, began: float, ended: float) -> TimedApp:
@@ -114,7 +115,7 @@ class _App:
         start = None if started is None else _between(started.time - began, 0.0, end)
         completed = outcome if isinstance(outcome, AppCompleted) else None
         steps = () if start is None else self._steps(began, start, end)
-        counted = [step for step in steps if step.kind in {"install", "build"}]
+        counted = {step.step: step for step in steps if step.kind in {"install", "build"}}.values()
         return TimedApp(
             name=self.planned.name,
             path=self.planned.path,
@@ -155,6 +156,7 @@ class _App:
         # A builder's clock may be anywhere: the step whose end was told soonest says where.
         late = [each.time - (each.started + each.seconds) for each in self.done if each.started is not None]
         offset = min(late, default=0.0) - began
+        inputs = {each.step: each.inputs for each in self.done if isinstance(each, StepCompleted)}
         steps: list[Step] = []
         for each in self.done:
             first = each.time - began - each.seconds if each.started is None else each.started + offset
@@ -168,10 +170,10 @@ class _App:
                     cached=each.cached,
                     start=low,
                     end=high,
-                    pushed=min(each.push_seconds, high - low),
+                    pushed=min(each.push_seconds, high - low) if isinstance(each, StepCompleted) else 0.0,
                     moved_bytes=each.moved_bytes,
-                    inputs=each.inputs,
-                    error=each.error,
+                    inputs=inputs.get(each.step, ()),
+                    error=each.error if isinstance(each, StepCompleted) else None,
                 )
             )
         for step in self.open.values():
@@ -212,6 +214,8 @@ class _Fold:
                 app = self.app(event.app)
                 app.open.pop(event.step, None)
                 app.done.append(event)
+            case StepContinued():
+                self.app(event.app).done.append(event)
             case AppWarning():
                 said = self.warnings if event.app is None else self.app(event.app).warnings
                 said.append(event.message)

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from orchestrator.buildkit.history import BuildRecord
-from orchestrator.events import AppWarning, StepCompleted, StepLog
+from orchestrator.events import AppWarning, StepCompleted, StepContinued, StepLog
 from orchestrator.report import runs
 from orchestrator.report.record import FILE, Record, read
 from tests.buildkit.real import client
@@ -74,37 +74,36 @@ async def test_the_report_counts_what_the_daemon_counts(
     async with build(root, image=image) as running:
         second = await running.end()
     real_count.record("build", times=4)
-    told = await report(tmp_path)
+    made = await report(tmp_path)
 
     assert (first.code, second.code, first.err, second.err) == (0, 0, "", "")
-    apps = {app["name"]: app for app in told["apps"]}
+    apps = {app["name"]: app for app in made["apps"]}
     assert {name: (app["status"], app["cached"], app["steps"]) for name, app in apps.items()} == {
         "api": ("succeeded", 1, 2),
         "web": ("succeeded", 2, 2),
     }
     before, after = first.completed(), second.completed()
     assert before["web"].digest == after["web"].digest
-    assert {app["digest"] for app in told["apps"]} == {each.digest for each in after.values()}
+    assert {app["digest"] for app in made["apps"]} == {each.digest for each in after.values()}
     newest, _ = records(tmp_path)
     for name, app in apps.items():
         build_record = await remembered(lab, app["image"])
-        steps = [
+        told = [
             event
             for event in newest.events
             # The daemon counts the push as a part of the export.
-            if isinstance(event, StepCompleted) and event.app == name and not event.name.startswith("pushing ")
+            if isinstance(event, StepCompleted | StepContinued)
+            and event.app == name
+            and not event.name.startswith("pushing ")
         ]
-        assert build_record.completed is not None
-        assert build_record.created is not None
-        assert (len(steps), sum(step.cached for step in steps)) == (
+        assert (len({each.step for each in told}), len({each.step for each in told if each.cached})) == (
             build_record.steps.completed,
             build_record.steps.cached,
         )
-        assert all(build_record.created - 1 <= (step.started or 0.0) <= build_record.completed + 1 for step in steps)
-    assert told["previous"]["run"] == records(tmp_path)[1].header.run
-    assert told["status"] == "succeeded"
-    assert sum(part["end"] - part["start"] for part in told["critical_path"]) == pytest.approx(told["seconds"])
-    assert 0 <= told["client_idle"] <= told["seconds"]
+    assert made["previous"]["run"] == records(tmp_path)[1].header.run
+    assert made["status"] == "succeeded"
+    assert sum(part["end"] - part["start"] for part in made["critical_path"]) == pytest.approx(made["seconds"])
+    assert 0 <= made["client_idle"] <= made["seconds"]
 
 
 async def test_a_run_that_is_killed_leaves_a_journal_that_tells_of_it(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.buildkit import Log, StatusUpdate, Vertex, VertexStatus
 from orchestrator.engine.progress import Progress
-from orchestrator.events import StepCompleted, StepLog, StepStarted
+from orchestrator.events import StepCompleted, StepContinued, StepLog, StepStarted
 
 
 def vertex(name: str, *, completed: bool = True, cached: bool = False, digest: str = "") -> Vertex:
@@ -75,6 +75,42 @@ def test_a_push_that_begins_when_the_export_is_done_is_a_step_of_its_own() -> No
     ]
     assert done[0].step != done[1].step
     assert sum(isinstance(event, StepStarted) for event in events) == 2
+
+
+def test_a_step_that_goes_on_after_its_end_is_told_of_once_more_with_what_it_moved() -> None:
+    progress = Progress("api")
+    found = vertex("[1/2] FROM x")
+    again = msgspec.structs.replace(found, started=4.0, completed=None)
+    pulled = VertexStatus(vertex=found.digest, id="sha256:layer", current=9, total=9, completed=True)
+    done = msgspec.structs.replace(again, completed=6.0)
+
+    events = [
+        *progress.feed(StatusUpdate(vertexes=(found,))),
+        *progress.feed(StatusUpdate(vertexes=(again,), statuses=())),
+        *progress.feed(StatusUpdate(statuses=(pulled,))),
+        *progress.feed(StatusUpdate(vertexes=(done,))),
+        *progress.feed(StatusUpdate(vertexes=(found, done))),
+    ]
+
+    told = [(type(event), event.seconds) for event in events if isinstance(event, StepCompleted | StepContinued)]
+    assert told == [(StepCompleted, 2.5), (StepContinued, 2.0)]
+    [continued] = [event for event in events if isinstance(event, StepContinued)]
+    assert (continued.started, continued.moved_bytes, continued.cached) == (4.0, 9, False)
+
+
+def test_a_step_that_goes_on_for_nothing_is_told_of_only_if_it_turns_out_to_be_cached() -> None:
+    progress = Progress("api")
+    found = vertex("[1/2] FROM x")
+    nothing = msgspec.structs.replace(found, started=4.0, completed=4.0001)
+    cached = msgspec.structs.replace(found, started=5.0, completed=5.0001, cached=True)
+
+    events = [
+        event
+        for update in (found, nothing, cached, cached)
+        for event in progress.feed(StatusUpdate(vertexes=(update,)))
+    ]
+
+    assert [type(event) for event in events] == [StepStarted, StepCompleted, StepContinued]
 
 
 def test_a_push_within_the_export_is_a_part_of_it() -> None:

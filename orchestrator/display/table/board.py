@@ -15,6 +15,7 @@ from orchestrator.events import (
     RunCompleted,
     RunStarted,
     StepCompleted,
+    StepContinued,
     StepLog,
     StepProgress,
     StepStarted,
@@ -140,7 +141,7 @@ class Board:
                 self._known.add(event.app)
                 self._running.pop(event.app, None)
                 self._ended[event.app] = event
-            case StepLog() | AppWarning() | RunCompleted():
+            case StepContinued() | StepLog() | AppWarning() | RunCompleted():
                 pass
             case _:
                 assert_never(event)
