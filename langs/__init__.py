@@ -61,8 +61,8 @@ def look(root: Path, settings: Settings) -> Look:
     told = msgspec.structs.replace(settings, run_command=_SOMETHING, build_command=_SOMETHING)
     try:
         build = choice.build(app, told, detection)
-    except LangError:
-        return Look(detection=detection, problem=problem)
+    except LangError as error:
+        return Look(detection=detection, problem=problem or error)
     return Look(
         detection=detection, build=msgspec.structs.replace(build, start_command=None, processes=()), problem=problem
     )

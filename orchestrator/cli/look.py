@@ -31,17 +31,21 @@ def detect(*, as_json: bool, directories: tuple[str, ...]) -> int:
             config = load(Path(directory), variables, parsed=parsed)
             looked = application.detect_directory(config, Path(directory).as_posix(), alone=len(directories) == 1)
         except FleetpacksError as error:
-            errors.show(_of(directory, error))
+            said = _of(directory, error)
+            errors.show(said)
             code = EXIT_USAGE
+            if as_json:
+                output.write_json(output.detected(directory, None, None) | {"problem": said.message})
             continue
         detection, build, problem = looked.detection, looked.build, looked.problem
-        if problem is not None and build is not None:
-            # What it is was found out; only how it is built or started is not known.
+        if problem is not None and (build is not None or not (detection and detection.is_app)):
+            # What it is was found out; only how it is built or started is not known, or nothing in it is started.
             errors.warn(f"{problem.message} (hint: {problem.hint})")
         elif problem is not None:
             code = errors.show(problem)
         if as_json:
-            output.write_json(output.detected(directory, detection, build))
+            told = output.detected(directory, detection, build)
+            output.write_json(told | {"problem": problem.message if problem else None})
         elif detection is None:
             rows.append((directory, "not recognised", "", ""))
         else:

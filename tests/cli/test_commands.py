@@ -130,6 +130,35 @@ def test_detect_says_what_it_saw_and_fails_for_what_it_could_not_look_at(
     assert f"error: {tmp_path}/ours/fleetpacks.toml:1: prot: unknown key" in ran.err
 
 
+def test_detect_prints_a_document_of_every_directory_and_what_is_wrong_with_it(run: Run, tmp_path: Path) -> None:
+    texts = {
+        "broken": ("package.json", "{"),
+        "ours": ("fleetpacks.toml", "prot = 1\n"),
+        "library": ("go.mod", "module x\n\ngo one\n"),
+        "site": ("index.html", "<p>hello</p>\n"),
+    }
+    for name, (file, text) in texts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text(text)
+    names = ["absent", *texts]
+
+    ran = run("detect", "--json", *(tmp_path / name for name in names))
+
+    documents = {document["path"].rpartition("/")[2]: document for document in _lines(ran.out)}
+    assert list(documents) == names
+    assert ran.code == 2
+    for name, expected in {
+        "absent": "no such directory",
+        "broken": "is not valid JSON",
+        "ours": "unknown key",
+        "library": "'one' of go.mod go is not understood",
+    }.items():
+        assert expected in documents[name]["problem"]
+        assert documents[name]["version"] is None
+        assert documents[name]["problem"] in ran.err
+    assert (documents["library"]["language"], documents["site"]["problem"]) == ("go", None)
+
+
 def test_an_empty_source_has_no_apps_and_no_plan(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
