@@ -130,6 +130,12 @@ def source(said: str | None, variables: Mapping[str, str]) -> Path:
     return Path(said or variables.get("SOURCE_DIR") or ".")
 
 
+def result_file(variables: Mapping[str, str]) -> Path | None:
+    """`$RESULT_FILE`, which is written also where nothing else can be understood."""
+    said = variables.get("RESULT_FILE")
+    return Path(said) if said else None
+
+
 def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str]) -> Environment:
     """Read what we honour out of `variables`.
 
@@ -142,12 +148,6 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
     """
 
     def get(name: str) -> str | None:
-def result_file(variables: Mapping[str, str]) -> Path | None:
-    """`$RESULT_FILE`, which is written also where nothing else can be understood."""
-    said = variables.get("RESULT_FILE")
-    return Path(said) if said else None
-
-
         return variables.get(name) or None
 
     home = Path(get("HOME") or "/")
