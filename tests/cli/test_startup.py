@@ -52,6 +52,24 @@ async def test_the_composition_root_and_the_plan_import_no_transport(start: Call
     assert ran.out == "[]\n"
 
 
+async def test_a_plan_imports_nothing_of_records_and_a_report_no_template_engine(
+    start: Callable[..., Awaitable[Any]],
+) -> None:
+    rooms = "orchestrator.report."
+
+    planned = await start(
+        code=f"import sys, orchestrator.app, orchestrator.cli.plan\n"
+        f"print(sorted(name for name in sys.modules if name.startswith({rooms!r})))"
+    )
+    reported = await start(
+        code=f"import sys, orchestrator.cli.report\nprint(sorted(set(sys.modules) & set({[*_HEAVY[:7]]!r})))"
+    )
+
+    # What app.json says is shown by both.
+    assert planned.out == "['orchestrator.report.place', 'orchestrator.report.result']\n"
+    assert reported.out == "[]\n"
+
+
 async def test_a_build_imports_nothing_that_only_a_terminal_or_a_docker_engine_needs(
     start: Callable[..., Awaitable[Any]],
 ) -> None:
