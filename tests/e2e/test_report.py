@@ -15,7 +15,7 @@ from orchestrator.buildkit.history import BuildRecord
 from orchestrator.events import AppWarning, StepCompleted, StepContinued, StepLog
 from orchestrator.report import runs
 from orchestrator.report.record import FILE, Record, read
-from tests.buildkit.real import client
+from tests.buildkit.real import client, private_daemon
 from tests.conftest import RealCount
 from tests.e2e.conftest import Start
 from tests.lab import Lab
@@ -128,6 +128,25 @@ async def test_a_run_that_is_killed_leaves_a_journal_that_tells_of_it(
     assert slow["status"] == "unfinished"
     assert ["sleep 600" in name for name in slow["running"]] == [True]
     assert [app["running"] for app in while_running["apps"]] == [slow["running"]]
+
+
+async def test_what_a_fresh_builder_pulls_is_counted_as_base_images(
+    lab: Lab, build: Start, tmp_path: Path, real_count: RealCount
+) -> None:
+    root = write_apps(tmp_path / "source")
+    folder = tmp_path / "d"
+    folder.mkdir()
+
+    async with private_daemon(lab, folder) as (_, socket), build(root, "api", host=f"unix://{socket}") as running:
+        ran = await running.end()
+    told = await report(tmp_path)
+
+    real_count.record("build")
+    assert ran.code == 0
+    [pull] = [each for each in told["slowest"] if " FROM " in each["name"] and each["moved_bytes"]]
+    assert (pull["kind"], pull["moved_bytes"] > 1_000_000) == ("base", True)
+    assert told["kinds"]["base"] >= pull["seconds"] / 2
+    assert told["seconds"] >= pull["seconds"] > 0
 
 
 async def test_no_secret_of_a_build_is_in_its_record(
