@@ -35,6 +35,8 @@ class _Known(msgspec.Struct, frozen=True):
     def unknown(self, stated: Stated, key: Key, word: str, problem: str) -> ConfigError:
         near = did_you_mean(word, (*self.names, *self.paths))
         hint = f"Did you mean {near!r}?" if near else "See `fleetpacks apps` for all apps."
+        if self.config.project_path not in {None, "."}:
+            hint = "Apps outside of $PROJECT_PATH are not seen: unset it, or declare a directory."
         return stated.error(key, f"{printable(word)!r} {problem}", hint=hint)
 
 

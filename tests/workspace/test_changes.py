@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+import anyio
 import pytest
 
 from orchestrator.errors import ContextError, UsageError
@@ -284,3 +285,19 @@ async def test_a_sparse_checkout_is_said_and_what_it_leaves_out_is_not_changed(
     assert said == ["the checkout is sparse and leaves out 1 file: no app is found there"]
     assert await differing(repository, git_environment, "HEAD") == []
     assert await differing(repository, git_environment) == ["api/main.go"]
+
+
+async def test_a_clone_without_old_files_is_enough(
+    repository: Path, git: Git, git_environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    await git("config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "clone"
+    words = ["git", "clone", "--quiet", "--filter=blob:none", "--branch=work", repository.as_uri(), str(clone)]
+    await anyio.run_process(words, env={"PATH": git_environment["PATH"], "HOME": git_environment["HOME"]})
+    before = await differing(clone, git_environment, "origin/main")
+    # Of both sides of this one, the older is not here.
+    (clone / "api/main.go").write_text("3\n")
+    (clone / "README.md").write_text("1\n")
+
+    assert before == ["api/main.go"]
+    assert await differing(clone, git_environment, "origin/main") == ["api/main.go"]

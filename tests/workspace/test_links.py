@@ -21,9 +21,11 @@ _OWN = {"Dockerfile": "FROM base\n"}
 _THREE = {f"{path}/Dockerfile": "FROM x\n" for path in ("services/api", "services/base", "web")}
 
 
-def linked(root: Path, packages: Mapping[str, tuple[str, ...]] | None = None) -> dict[str, App]:
+def linked(
+    root: Path, packages: Mapping[str, tuple[str, ...]] | None = None, variables: Mapping[str, str] | None = None
+) -> dict[str, App]:
     """The apps by path; `packages` are what manifests would have told."""
-    config = load(root, {})
+    config = load(root, variables or {})
     found = discover(walk(root), config, partial(langs.detect, within=root))
     told = [
         msgspec.structs.replace(
@@ -137,6 +139,19 @@ def test_the_roots_file_speaks_of_the_root_alone(plant: Plant, said: str) -> Non
 
     with pytest.raises(ConfigError, match=r"fleetpacks\.toml:1: \w+: here it speaks of the app at the root"):
         linked(root)
+
+
+def test_apps_outside_of_the_one_part_that_is_looked_at_are_directories(plant: Plant) -> None:
+    root = plant({**_THREE, "web/fleetpacks.toml": 'depends_on = ["services/base"]\n'})
+    only_web = {"PROJECT_PATH": "web"}
+
+    apps = linked(root, variables=only_web)
+    (root / "web/fleetpacks.toml").write_text('depends_on = ["base"]\n')
+    with pytest.raises(ConfigError) as caught:
+        linked(root, variables=only_web)
+
+    assert (apps["web"].depends_on, apps["web"].packages) == ((), ("services/base",))
+    assert "$PROJECT_PATH" in caught.value.hint
 
 
 def test_an_app_at_the_root_uses_what_is_below_anyway(plant: Plant) -> None:
