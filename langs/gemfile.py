@@ -16,7 +16,7 @@ import msgspec
 from langs import phrases, versions
 from langs.errors import LangError
 from langs.files import AppFiles, once
-from langs.phrases import Call
+from langs.phrases import Call, Tokens
 from langs.syntaxes import RUBY
 from langs.tokens import Kind, tokenize
 
@@ -36,6 +36,8 @@ class Gemfile(msgspec.Struct, frozen=True, kw_only=True):
     """The names of the gems that it asks for by constants."""
     ruby: str | None = None
     """The requirement, several joined by commas."""
+    ruby_computed: bool = False
+    """Whether there is one that is no constant."""
     ruby_file: str | None = None
     """The file that states the version of Ruby: `ruby file: ".ruby-version"`."""
     engine: str | None = None
@@ -118,7 +120,8 @@ def parse(text: str, file: str) -> Gemfile:
     includes: dict[str, None] = {}
     ruby: Call | None = None
     everything = False
-    for around, statement in phrases.walk(phrases.statements(tokenize(text, RUBY), RUBY)):
+    tokens = tokenize(text, RUBY)
+    for around, statement in phrases.walk(phrases.statements(tokens, RUBY)):
         call = phrases.call(statement)
         if call is None:
             continue
@@ -140,11 +143,14 @@ def parse(text: str, file: str) -> Gemfile:
                 ruby = ruby or call
             case _:
                 pass
+    requirement = _requirement(tokens, ruby) if ruby else None
+    ruby_file = _ruby_file(ruby) if ruby else None
     return Gemfile(
         file=file,
         gems=frozenset(gems),
-        ruby=_requirement(ruby) if ruby else None,
-        ruby_file=_ruby_file(ruby) if ruby else None,
+        ruby=requirement,
+        ruby_computed=bool(ruby and (ruby.arguments or ruby.keywords)) and requirement is None and ruby_file is None,
+        ruby_file=ruby_file,
         engine=ruby.keyword("engine") if ruby else None,
         paths=tuple(paths),
         includes=tuple(includes),
@@ -213,9 +219,19 @@ def _path_around(around: Sequence[phrases.Statement]) -> str | None:
     return None
 
 
-def _requirement(call: Call) -> str | None:
-    stated = [phrases.constant(piece) for piece in call.arguments]
-    return ", ".join(filter(None, stated)) if stated and all(stated) else None
+def _requirement(tokens: Tokens, call: Call) -> str | None:
+    """The requirements in the arguments and in lists among them; None when not all of them are constants."""
+    stated: list[str] = []
+    for piece in call.arguments:
+        listed = len(piece) > 2 and (piece[0].text, piece[-1].text) == ("[", "]")  # noqa: PLR2004 -- the brackets
+        said = tuple(each for each in piece[1:-1] if each.text != ",") if listed else piece
+        if listed and all(each.kind is Kind.STRING for each in said):
+            stated += phrases.strings(said)
+        elif (one := phrases.resolved(tokens, piece)) is not None:
+            stated.append(one)
+        else:
+            return None
+    return ", ".join(stated) or None
 
 
 def _ruby_file(call: Call) -> str | None:

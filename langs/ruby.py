@@ -193,7 +193,10 @@ def _version(files: AppFiles, settings: Settings, bundle: Bundle | None) -> tupl
     if bundle is not None:
         stated += _of_bundle(files, bundle)
     stated += versions.tool_files(files, (NAME,), _statement)
-    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
+    version, warnings = versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
+    if not stated and bundle is not None and bundle.gemfile.ruby_computed:
+        warnings += (f"{bundle.gemfile.file}: `ruby` is computed, and not understood; Ruby {version.value} is taken",)
+    return version, warnings
 
 
 def _of_bundle(files: AppFiles, bundle: Bundle) -> list[versions.Statement]:

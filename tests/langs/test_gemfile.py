@@ -86,6 +86,41 @@ def test_the_version_of_ruby_may_stand_in_another_file(text: str, expected: str 
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('ruby [">= 3.1", "<3.3"]', ">= 3.1, <3.3"),
+        ('ruby([">= 3.1"], "<3.3")', ">= 3.1, <3.3"),
+        ("ruby %w[>=3.1 <3.3]", ">=3.1, <3.3"),
+        ('VERSION = "3.2.1"\nruby VERSION', "3.2.1"),
+    ],
+)
+def test_requirements_of_ruby_may_stand_in_a_list_or_have_a_name(text: str, expected: str) -> None:
+    found = gemfile.parse(text, "Gemfile")
+
+    assert (found.ruby, found.ruby_computed) == (expected, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "computed"),
+    [
+        ('ruby ENV["X"] || "3.2.1"', True),
+        ('ruby ENV.fetch("X", "3.2.1")', True),
+        ('ruby "3.2.1" if x', True),
+        ('ruby "~> 3.1", ENV["X"]', True),
+        ('ruby ["3.2", ENV["X"]]', True),
+        ("ruby file: x", True),
+        ('ruby file: ".ruby-version"', False),
+        ('ruby = "3.2.1"', False),
+        ('gem "a"', False),
+    ],
+)
+def test_a_computed_requirement_of_ruby_is_known_to_be_one(text: str, *, computed: bool) -> None:
+    found = gemfile.parse(text, "Gemfile")
+
+    assert (found.ruby, found.ruby_computed) == (None, computed)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "gemspec",

@@ -244,6 +244,17 @@ def test_hostile_files_are_errors_with_a_hint(write: Write, files: Mapping[str, 
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(("lock", "warned"), [("", True), ("RUBY VERSION\n   ruby 3.3.6p108\n", False)])
+def test_a_computed_requirement_is_a_warning_where_nothing_else_says_the_version(
+    write: Write, lock: str, *, warned: bool
+) -> None:
+    gems = 'ruby ENV["X"] || "3.2.1"\ngem "puma"\n'
+
+    built = langs.build(write({"config.ru": "run 1\n", "Gemfile": gems, "Gemfile.lock": lock}), Settings())
+
+    assert any("`ruby` is computed, and not understood" in warning for warning in built.warnings) == warned
+
+
 @given(ruby=NASTY, gem=NASTY, path=NASTY, locked=NASTY, bundler=NASTY)
 def test_whatever_bundlers_files_say_the_instructions_stay(
     ruby: str, gem: str, path: str, locked: str, bundler: str
