@@ -142,6 +142,44 @@ services:
     real_count.record("answer")
 
 
+async def test_of_a_chain_only_what_a_change_reaches_is_built_again(
+    lab: Lab, build: Start, real_count: RealCount, tmp_path: Path
+) -> None:
+    root = tmp_path / "source"
+    files = {
+        "base/Dockerfile": "FROM scratch\nCOPY word /\n",
+        "base/word": secrets.token_hex(8),
+        "middle/Dockerfile": "FROM below\nCOPY Dockerfile /\n",
+        "middle/fleetpacks.toml": 'contexts = { below = "app:base" }\n',
+        "top/Dockerfile": "FROM scratch\nCOPY --from=below /word /\n",
+        "top/fleetpacks.toml": 'contexts = { below = "app:middle" }\n',
+        "other/Dockerfile": f"FROM scratch\nLABEL word={secrets.token_hex(8)}\n",
+    }
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    image = f"{lab.registry}/needs-{secrets.token_hex(4)}/{{app}}"
+
+    async def built() -> set[str]:
+        async with build(root, image=image) as running:
+            ran = await running.end()
+        assert (ran.code, len(ran.completed())) == (0, 4)
+        return {name for name, event in ran.completed().items() if not event.skipped}
+
+    first = await built()
+    unchanged = await built()
+    (root / "base/word").write_text(secrets.token_hex(8))
+    below = await built()
+    (root / "middle/Dockerfile").write_text("FROM below\nCOPY Dockerfile /\nLABEL new=er\n")
+    between = await built()
+
+    assert first == {"base", "middle", "top", "other"}
+    assert unchanged == set()
+    assert below == {"base", "middle", "top"}
+    assert between == {"middle", "top"}
+    real_count.record("build", times=9)
+
+
 async def test_an_engine_with_an_image_store_does_the_same(
     lab: Lab, build: Start, real_count: RealCount, engine_containerd: Engine, tmp_path: Path
 ) -> None:

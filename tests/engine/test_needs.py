@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 
 import anyio
 import msgspec
@@ -197,3 +198,20 @@ async def test_an_interrupted_run_does_not_wait_for_images_that_do_not_come() ->
             run.interrupt(130)
             cancelled = {event.app async for event in receive if isinstance(event, AppCancelled)}
             assert cancelled == {"web", "base"}
+
+
+@pytest.mark.parametrize("jobs", [1, 3, 50])
+async def test_long_chains_and_many_that_share_a_need_come_to_an_end(jobs: int) -> None:
+    chain = [f"c{number}" for number in range(30)]
+    needs = {
+        **{name: {"x": before} for before, name in pairwise(chain)},
+        **{f"leaf{number}": {"x": "c29", "y": "c3"} for number in range(20)},
+    }
+    # The worst order: whoever needs most comes first.
+    ran = await execute(
+        standing(needs, *(f"leaf{number}" for number in range(20)), *reversed(chain)), nothing, jobs=jobs
+    )
+
+    assert ran.solver.started[:30] == chain
+    assert all(isinstance(outcome, AppCompleted) for outcome in ran.outcomes.values())
+    assert ran.solver.most <= jobs
