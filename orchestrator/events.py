@@ -142,6 +142,18 @@ class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     """The source's revision that a skipped image was built from, where that is known."""
 
 
+class CacheExported(_Event, frozen=True, kw_only=True, tag="cache-exported"):
+    """The layer cache of an app that is published was written to a registry, or not."""
+
+    app: str
+    ref: str
+    seconds: float
+    executed: int
+    """Steps that had to run once more for it; there should be none."""
+    error: str | None = None
+    """Why there is no cache. The app is none the worse for it."""
+
+
 class AppFailed(_Event, frozen=True, kw_only=True, tag="app-failed"):
     """An app's build or its publication failed."""
 
@@ -198,6 +210,7 @@ Event = (
     | StepLog
     | AppWarning
     | AppCompleted
+    | CacheExported
     | AppFailed
     | AppCancelled
     | RunCompleted

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -45,6 +46,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     root: Path
     apps: tuple[AppPlan, ...]
     push: bool
+    alone: bool = False
+    """The source has this one app only, whatever was selected."""
     warnings: tuple[str, ...] = ()
     """What could not be looked at."""
 
@@ -65,6 +68,22 @@ class Mirror(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
     env: str | None = None
     file: Path | None = None
+
+
+class LayerCache(msgspec.Struct, frozen=True, kw_only=True):
+    """Layer caches in registries."""
+
+    image: str | None = None
+    """Where they are written; may hold `{app}`."""
+    image_source: str = ""
+    """Who said so."""
+    sources: tuple[str, ...] = ()
+    """More of them, which are read only; may hold `{app}`."""
+    insecure: bool = False
+    """Plain HTTP."""
+    mode: Literal["min", "max"] = "min"
+    export: Literal["after", "with", "off"] = "after"
+    compression: Literal["gzip", "zstd"] = "gzip"
 
 
 class Registry(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ import msgspec
 from langs.errors import LangError
 from langs.indexes import INDEXES, content
 from orchestrator.app import builder
+from orchestrator.app.caching import caches, is_insecure
 from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
 from orchestrator.app.logins import given
@@ -29,14 +30,13 @@ from orchestrator.buildkit import SecretReader, SolveRequest
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
 from orchestrator.engine.publish import EnginePublisher, RegistryPublisher
-from orchestrator.engine.request import filters, solve_request
-from orchestrator.engine.run import Outcome, Prepare, Run, exit_code
+from orchestrator.engine.request import export_request, filters, solve_request
+from orchestrator.engine.run import Outcome, Prepare, PrepareExport, Run, exit_code
 from orchestrator.engine.shortfalls import asked_for, message, shortfalls
 from orchestrator.errors import ConfigError, FleetpacksError, UsageError
 from orchestrator.events import Event
 from orchestrator.model import AppPlan, Mirror, Plan, SecretSource
 from orchestrator.plan.outputs import Placed
-from orchestrator.registry import hosts
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
@@ -100,13 +100,14 @@ async def run_build(
         ):
             differences = shortfalls(can, _asked(config, plan, can, options), address=str(address))
             send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
+            prepare, export = _preparers(
+                config, plan, can, partial(RegistryTokens, registry, credentials), make, record=record
+            )
             run = Run(
                 plan,
                 solver=client,
                 publisher=publisher,
-                prepare=_preparer(
-                    config, plan, can, partial(RegistryTokens, registry, credentials), make, record=record
-                ),
+                prepare=prepare,
                 events=send,
                 jobs=_jobs(config),
                 fail_fast=not options.keep_going,
@@ -118,6 +119,7 @@ async def run_build(
                 ],
                 record=record.note,
                 skipper=skip.skipper,
+                export=export,
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
@@ -214,10 +216,11 @@ def _asked(config: Config, plan: Plan, can: Capabilities, options: BuildOptions)
         # Every app has the same ones.
         outputs=[placed.kind for placed in next(iter(options.placed.values()), ())],
         contexts=any(app.app.contexts or app.build.contexts for app in plan.apps),
+        cache=config.cache.image is not None and config.cache.export != "off",
     )
 
 
-def _preparer(
+def _preparers(
     config: Config,
     plan: Plan,
     can: Capabilities,
@@ -225,8 +228,9 @@ def _preparer(
     make: Outputs,
     *,
     record: Recording,
-) -> Prepare:
+) -> tuple[Prepare, PrepareExport]:
     contents = contents_of(config)
+    cache = caches(config, plan, can)
     keys = SharedKeys(f"{os.uname().nodename}:{plan.root}")
     readers = {name: record.learning(_reader(config, source)) for name, source in config.secrets.items()}
     mirrors = {
@@ -238,10 +242,8 @@ def _preparer(
 
     @contextmanager
     def prepare(app: AppPlan) -> Generator[SolveRequest]:
-        repository = parse(app.repository)
-        host = repository.host
-        registry = config.registries.get(host)
-        insecure = (registry is not None and registry.insecure) or hosts.is_loopback(hosts.hostname(host))
+        repository, cached = parse(app.repository), cache(app)
+        insecure = is_insecure(config, repository.host)
         salt = contents.salt(app.app.directory / app.build.context)
         with keys.slot(app.app.path, f"{filters(app)}\n{salt}" if salt else filters(app)) as shared_key:
             yield solve_request(
@@ -254,13 +256,23 @@ def _preparer(
                 no_cache=config.no_cache,
                 secrets={name: readers[name] for name in app.app.settings.secrets}
                 | {INDEXES[key].secret: mirrors[key] for key in app.build.indexes},
-                tokens=tokens(writable=repository),
-                registries=(host,),
+                tokens=tokens(writable=(repository, *cached.repositories)),
+                registries=(repository.host, *cached.hosts),
                 ssh={name: Path(socket) for name in app.app.settings.ssh if (socket := config.ssh[name])},
                 outputs=make(app),
+                caches=cached.entries,
             )
 
-    return prepare
+    @contextmanager
+    def export(app: AppPlan) -> Generator[SolveRequest | None]:
+        to = cache(app).entries.written_after
+        if to is None:
+            yield None
+            return
+        with prepare(app) as request:
+            yield export_request(request, ref=f"fleetpacks-{run}-{secrets.token_hex(8)}", to=to)
+
+    return prepare, export
 
 
 def _reader(config: Config, source: SecretSource, table: str = "secrets") -> SecretReader:

@@ -8,6 +8,7 @@ from orchestrator.buildkit.client import Client
 from orchestrator.buildkit.history import BuildRecord, Descriptor, HistoryEvent, RecordedError
 from orchestrator.buildkit.model import (
     BuildWarning,
+    CacheEntry,
     DaemonInfo,
     Dial,
     Exporter,
@@ -30,6 +31,7 @@ __all__ = [
     "BasicCredential",
     "BuildRecord",
     "BuildWarning",
+    "CacheEntry",
     "Client",
     "DaemonInfo",
     "Descriptor",

@@ -5,6 +5,7 @@ before Solve does; its error never hides Solve's, and it is drained before the b
 a failed step are not lost. A session that ends before the answer ends the build.
 """
 
+import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -197,14 +198,24 @@ class Build:
 
 def encode_solve(request: SolveRequest, *, session_id: str) -> bytes:
     """Encode a `Control.Solve` request."""
+    attrs = dict(request.attrs)
+    if request.cache_imports:
+        # The frontend looks them up (frontend/dockerui/config.go, v0.30.0): the names of its Go fields are the keys.
+        attrs["cache-imports"] = json.dumps(
+            [{"Type": entry.type, "Attrs": dict(entry.attrs)} for entry in request.cache_imports]
+        )
     message = control_pb2.SolveRequest(
         ref=request.ref,
         session=session_id,
         frontend=FRONTEND,
-        frontend_attrs=request.attrs,
+        frontend_attrs=attrs,
         # Daemons before v0.13 dereference it without looking.
         cache=control_pb2.CacheOptions(),
     )
+    for entry in request.cache_imports:
+        message.cache.imports.add(type=entry.type, attrs=entry.attrs)
+    for entry in request.cache_exports:
+        message.cache.exports.add(type=entry.type, attrs=entry.attrs)
     for number, exporter in enumerate(request.exporters):
         message.exporters.add(type=exporter.type, attrs=exporter.attrs)
         if number == 0:

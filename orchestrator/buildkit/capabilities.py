@@ -39,6 +39,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether images may have OCI's media types; else they have Docker's."""
     exporters: frozenset[str]
     """The types of all exporters that it has."""
+    exports_cache: bool = True
+    """Whether it writes a build's cache to a registry; else only into the image itself."""
     platform: str = ""
     """The builder's own: `linux/amd64`."""
     several_exporters: bool = True
@@ -73,6 +75,7 @@ TABLE: Mapping[Kind, Capabilities] = {
             image_exporter="moby",
             pushes=False,
             oci_media_types=False,
+            exports_cache=False,
             exporters=_FILES | {"moby"},
         ),
     )

@@ -30,6 +30,15 @@ class Exporter(msgspec.Struct, frozen=True, kw_only=True):
     """Where the result of `local`, `tar`, `oci` or `docker` goes; None for exporters whose result stays elsewhere."""
 
 
+class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A place where a build's cache is kept outside of the daemon."""
+
+    type: str
+    """`registry`, `inline`."""
+    attrs: Mapping[str, str]
+    """Of a registry: `ref`; of an export to it `mode` (`min` or `max`), too."""
+
+
 class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One build by the Dockerfile frontend that is part of the daemon."""
 
@@ -50,6 +59,10 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     """None: the daemon uses registries anonymously."""
     registries: tuple[str, ...] = ()
     """Hosts that this build names: no other host's password is ever given to the daemon (see `session.auth`)."""
+    cache_imports: tuple[CacheEntry, ...] = ()
+    """What cannot be read is passed over."""
+    cache_exports: tuple[CacheEntry, ...] = ()
+    """The build fails when one cannot be written, unless `ignore-error` says otherwise."""
     ssh: Mapping[str, Path] = {}
     """Sockets of SSH agents, by id. An id that is not here does not exist for the build."""
 

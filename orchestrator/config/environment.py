@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import msgspec
 
@@ -54,6 +55,13 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     docker_config: Path
     use_dhi: bool
     """Whether apps are built on hardened images."""
+    cache_image: str | None
+    """Where layer caches go: a reference, perhaps with `{app}`."""
+    cache_from: tuple[str, ...]
+    """More layer caches, which are read only."""
+    cache_mode: Literal["min", "max"] | None
+    cache_insecure: bool
+    """Whether the registries of layer caches speak plain HTTP."""
     registry_mirror: str | None
     """Where Docker Hub is mirrored: a registry, perhaps with a path, without a scheme."""
     trust_scopes: tuple[str, ...]
@@ -177,8 +185,12 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         docker_certificates=_docker_certificates(get("DOCKER_TLS_VERIFY"), get("DOCKER_CERT_PATH"), configured),
         docker_config=configured,
         use_dhi=_flag(variables, "USE_DHI"),
+        cache_image=get("CACHE_IMAGE"),
+        cache_from=_words(get("CACHE_FROM")),
+        cache_mode=_cache_mode(get("CACHE_MODE")),
+        cache_insecure=_flag(variables, "CACHE_REGISTRY_INSECURE"),
         registry_mirror=_mirror(get("REGISTRY_MIRROR")),
-        trust_scopes=_scopes(get("FLEETPACKS_TRUST_SCOPE")),
+        trust_scopes=_words(get("FLEETPACKS_TRUST_SCOPE")),
         dhi_mirror=_mirror(get("DHI_MIRROR")),
         releases_file=_base(get("XDG_CACHE_HOME"), home / ".cache") / "fleetpacks/releases.toml",
         cache_directory=_base(get("XDG_CACHE_HOME"), home / ".cache") / "fleetpacks",
@@ -209,7 +221,15 @@ def _mirror(text: str | None) -> str | None:
     return re.sub(r"^https?://", "", text).rstrip("/") if text else None
 
 
-def _scopes(text: str | None) -> tuple[str, ...]:
+def _cache_mode(text: str | None) -> Literal["min", "max"] | None:
+    match text:
+        case None | "min" | "max":
+            return text
+        case _:
+            raise ConfigError(f"$CACHE_MODE: expected min or max, got {text!r}", hint="Set one of both, or unset it.")
+
+
+def _words(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word.strip() for word in (text or "").split(",") if word.strip()))
 
 

@@ -11,7 +11,7 @@ from orchestrator.config.environment import Environment
 from orchestrator.config.repository import Stated
 from orchestrator.config.settings import DOCKER_HOST, Config, Flags, Host, Image
 from orchestrator.errors import ConfigError, UsageError
-from orchestrator.model import Mirror, Registry, Runs, SecretSource
+from orchestrator.model import LayerCache, Mirror, Registry, Runs, SecretSource
 from orchestrator.text import parse_duration
 
 
@@ -68,6 +68,7 @@ def load(
         ssh={name: agent.socket or environment.ssh_auth_sock for name, agent in operated.ssh.items()},
         jobs=flags.jobs if flags.jobs is not None else operated.jobs,
         no_cache=flags.no_cache or environment.no_cache,
+        cache=_cache(environment, table, operated, operated_by),
         skip_age=None if flags.force or not table.skip.enabled else parse_duration(table.skip.max_age),
         tag_latest=environment.tag_latest,
         result_file=flags.result_file or (Path(environment.result_file) if environment.result_file else None),
@@ -92,6 +93,21 @@ def load(
         ),
         # Where no app is looked at, no range is resolved; and a table that is broken can be written anew.
         releases={} if source is None else releases.read(environment.releases_file),
+    )
+
+
+def _cache(
+    environment: Environment, table: repository.RootTable, operated: operator.OperatorTable, operated_by: str
+) -> LayerCache:
+    said = environment.cache_image
+    return LayerCache(
+        image=said or operated.cache.image,
+        image_source="$CACHE_IMAGE" if said else f"{operated_by}: cache.image",
+        sources=environment.cache_from or operated.cache.sources,
+        insecure=environment.cache_insecure,
+        mode=environment.cache_mode or table.cache.mode,
+        export=table.cache.export,
+        compression=table.cache.compression,
     )
 
 

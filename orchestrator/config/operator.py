@@ -74,6 +74,13 @@ class RunsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     days: Annotated[int, Meta(ge=1, le=36_500, description="How long they are kept.")] = 30
 
 
+class CacheTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sources": "from"}):
+    """Layer caches in registries."""
+
+    image: Annotated[str, Meta(min_length=1, description="Where they are written; may hold {app}.")] | None = None
+    sources: Annotated[tuple[NonEmpty, ...], Meta(description="More of them, which are read only.")] = ()
+
+
 class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The operator's file."""
 
@@ -88,6 +95,7 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = {}
     ssh: Annotated[Mapping[str, SshTable], Meta(description="SSH agents that builds may ask, by id.")] = {}
     jobs: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds at once.")] | None = None
+    cache: Annotated[CacheTable, Meta(description="Layer caches in registries.")] = CacheTable()
     runs: Annotated[RunsTable, Meta(description="The records of runs.")] = RunsTable()
 
 

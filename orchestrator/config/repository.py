@@ -8,7 +8,7 @@ image goes, which daemon is used, or what a build may see. The root's file knows
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -78,11 +78,24 @@ class SkipTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = "7d"
 
 
+class CacheTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How layer caches are written to where the operator has them."""
+
+    mode: Annotated[
+        Literal["min", "max"], Meta(description="Of which layers: the image's, or those of all stages.")
+    ] = "min"
+    export: Annotated[
+        Literal["after", "with", "off"], Meta(description="When: after the publication, with the build, or never.")
+    ] = "after"
+    compression: Annotated[Literal["gzip", "zstd"], Meta(description="Of its layers.")] = "gzip"
+
+
 class RootTable(AppTable, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The root's `fleetpacks.toml`."""
 
     ignore: Annotated[tuple[NonEmpty, ...], Meta(description="Where no apps are, as .gitignore patterns.")] = ()
     apps: Annotated[Mapping[str, AppTable], Meta(description="Apps by their directory, from the root.")] = {}
+    cache: Annotated[CacheTable, Meta(description="How layer caches are written.")] = CacheTable()
     skip: Annotated[SkipTable, Meta(description="When an unchanged app is not built.")] = SkipTable()
 
 

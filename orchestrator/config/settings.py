@@ -12,7 +12,7 @@ from orchestrator.config import repository
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import AppTable, Stated
 from orchestrator.errors import ConfigError
-from orchestrator.model import Mirror, Registry, Runs, SecretSource
+from orchestrator.model import LayerCache, Mirror, Registry, Runs, SecretSource
 
 DOCKER_HOST = "$DOCKER_HOST"
 """The `source` of a builder that this variable named."""
@@ -66,6 +66,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Agents' sockets by id; None where there is none: the operator relies on `$SSH_AUTH_SOCK`, and it is not set."""
     jobs: int | None
     no_cache: bool
+    cache: LayerCache
     skip_age: float | None
     """How old an image may become before an unchanged app is built again, in seconds; None: every app is built."""
     tag_latest: bool

@@ -14,6 +14,7 @@ from orchestrator.events import (
     AppFailed,
     AppStarted,
     AppWarning,
+    CacheExported,
     RunCompleted,
     RunStarted,
     StepCompleted,
@@ -27,7 +28,7 @@ _IN_MEMORY = 256 * 1024
 _AT_ONCE = 256 * 1024
 """Characters of a log that are read at once."""
 
-_AppEvent = AppStarted | AppWarning | AppCompleted | AppFailed | AppCancelled
+_AppEvent = AppStarted | AppWarning | AppCompleted | AppFailed | AppCancelled | CacheExported
 _StepEvent = StepStarted | StepCompleted | StepLog
 
 
@@ -149,6 +150,22 @@ def _step_text(event: _StepEvent) -> str:
             assert_never(event)
 
 
+def _completed_text(event: AppCompleted) -> str:
+    where = " ".join((*event.tags, *event.outputs)) or event.image
+    if event.skipped:
+        since = f" since {event.revision[:12]}" if event.revision else ""
+        return f"skipped, unchanged{since}: {where} {event.digest}"
+    steps = f"{event.cached} of {event.steps} steps cached"
+    return f"done in {event.seconds:.1f}s ({steps}): {where}" + (f" {event.digest}" if event.digest else "")
+
+
+def _cache_text(event: CacheExported) -> str:
+    if event.error is not None:
+        return f"warning: no cache was written to {event.ref}: {event.error}"
+    again = f", for which {event.executed} steps ran again" if event.executed else ""
+    return f"cache written to {event.ref} in {event.seconds:.1f}s{again}"
+
+
 def _app_text(event: _AppEvent) -> str:
     match event:
         case AppStarted():
@@ -156,15 +173,12 @@ def _app_text(event: _AppEvent) -> str:
         case AppWarning():
             return f"warning: {event.message}" + (f" (hint: {event.hint})" if event.hint else "")
         case AppCompleted():
-            where = " ".join((*event.tags, *event.outputs)) or event.image
-            if event.skipped:
-                since = f" since {event.revision[:12]}" if event.revision else ""
-                return f"skipped, unchanged{since}: {where} {event.digest}"
-            steps = f"{event.cached} of {event.steps} steps cached"
-            return f"done in {event.seconds:.1f}s ({steps}): {where}" + (f" {event.digest}" if event.digest else "")
+            return _completed_text(event)
         case AppFailed():
             return f"FAILED after {event.seconds:.1f}s: {event.message}"
         case AppCancelled():
             return f"cancelled ({event.reason})"
+        case CacheExported():
+            return _cache_text(event)
         case _:
             assert_never(event)

@@ -12,6 +12,7 @@ from orchestrator.events import (
     AppFailed,
     AppStarted,
     AppWarning,
+    CacheExported,
     Event,
     RunCompleted,
     RunStarted,
@@ -57,7 +58,7 @@ class Plain:
             case StepContinued() | StepProgress():
                 # A line each would be too many, and there is no line to change.
                 pass
-            case AppStarted() | AppWarning() | AppCompleted() | AppCancelled() | AppFailed():
+            case AppStarted() | AppWarning() | AppCompleted() | AppCancelled() | AppFailed() | CacheExported():
                 if isinstance(event, AppFailed):
                     self.failed.append(event)
                 yield self._journal.app(event)

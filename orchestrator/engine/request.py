@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from orchestrator.buildkit import (
+    CacheEntry,
     DirectorySource,
     Exporter,
     MemorySource,
@@ -16,6 +19,19 @@ from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.model import AppPlan
 
 _DOCKERFILE = "Dockerfile"
+
+
+class Caches(msgspec.Struct, frozen=True, kw_only=True):
+    """The layer caches of one app."""
+
+    read: tuple[CacheEntry, ...] = ()
+    written_with: tuple[CacheEntry, ...] = ()
+    """In the build itself."""
+    written_after: CacheEntry | None = None
+    """In a solve of its own, when the app is published: it delays nobody, and may fail."""
+
+
+NO_CACHES = Caches()
 
 
 def filters(plan: AppPlan) -> str:
@@ -37,6 +53,7 @@ def solve_request(
     registries: tuple[str, ...],
     ssh: Mapping[str, Path] = {},
     outputs: tuple[Exporter, ...] = (),
+    caches: Caches = NO_CACHES,
 ) -> SolveRequest:
     """The solve for one app.
 
@@ -57,6 +74,7 @@ def solve_request(
         registries: the hosts for which the builder may be given a password, where a registry knows no tokens.
         ssh: sockets of the declared SSH agents.
         outputs: what else is made of the result.
+        caches: layer caches in registries.
     """
     build = plan.build
     context = DirectorySource(name="context", root=plan.app.directory / build.context)
@@ -97,7 +115,23 @@ def solve_request(
         secrets=secrets,
         tokens=tokens,
         registries=registries,
+        cache_imports=() if no_cache else caches.read,
+        cache_exports=caches.written_with,
         ssh=ssh,
+    )
+
+
+def export_request(request: SolveRequest, *, ref: str, to: CacheEntry) -> SolveRequest:
+    """The solve that writes a build's cache, after the build: the same definition, of which every step is cached.
+
+    Args:
+        request: the build's.
+        ref: another one.
+        to: where.
+    """
+    attrs = {name: value for name, value in request.attrs.items() if name != "no-cache"}
+    return msgspec.structs.replace(
+        request, ref=ref, attrs=attrs, exporter=None, outputs=(), cache_imports=(), cache_exports=(to,)
     )
 
 

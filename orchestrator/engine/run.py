@@ -43,6 +43,7 @@ from orchestrator.events import (
     AppFailed,
     AppStarted,
     AppWarning,
+    CacheExported,
     Event,
     RunCompleted,
     RunStarted,
@@ -51,9 +52,12 @@ from orchestrator.model import AppPlan, Plan
 from orchestrator.schedule.order import GiveUp, Start, decide
 
 Outcome = AppCompleted | AppFailed | AppCancelled
+PrepareExport = Callable[[AppPlan], AbstractContextManager[SolveRequest | None]]
 Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
 _NO_IMAGES = frozenset({"local", "tar"})
 """Exporters of file trees."""
+_EXPORT_SECONDS = 900.0
+"""A cache that takes longer to write than this is not worth it."""
 _LOOKS_AT_ONCE = 16
 """Looks for what need not be built: requests to a registry, for the most part."""
 _TELLING_SECONDS = 2.0
@@ -105,6 +109,7 @@ class Run:
         warnings: Sequence[str] = (),
         record: Callable[[Event], None] | None = None,
         skipper: Skipper | None = None,
+        export: PrepareExport | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -119,6 +124,7 @@ class Run:
             warnings: what is to be said of the whole run, once.
             record: hears of every event at once, whoever reads `events`; must not wait.
             skipper: knows what need not be built; None: everything is.
+            export: makes the solve that writes the cache of a published app, if it has any.
         """
         self._plan = plan
         self._solver = solver
@@ -138,6 +144,7 @@ class Run:
         self._images = _images(plan)
         self._needs = {name: tuple(contexts.values()) for name, contexts in self._images.items()}
         self._skipper = skipper
+        self._export = export
         self._changed: dict[str, Changed] = {}
         self._waiting = dict.fromkeys(self._plans)
         self._running: set[str] = set()
@@ -262,6 +269,8 @@ class Run:
                 finally:
                     self._running.discard(told.app)
             await self._settle(outcome)
+            if isinstance(outcome, AppCompleted) and not outcome.skipped and self._export is not None:
+                await self._export_cache(self._with_images(self._plans[told.app]), self._export)
             if isinstance(outcome, AppFailed) and self._fail_fast and not self._scope.cancel_called:
                 self._reason = "fail-fast"
                 self._scope.cancel()
@@ -365,6 +374,35 @@ class Run:
             steps=progress.steps,
             cached=progress.cached,
             sent_bytes=result.sent_bytes,
+        )
+
+    async def _export_cache(self, plan: AppPlan, prepare: PrepareExport) -> None:
+        """Write an app's cache: bounded, and nobody's failure."""
+        began, progress = time.monotonic(), Progress(plan.app.name)
+        problem: str | None = f"not done after {_EXPORT_SECONDS:.0f} s"
+
+        async def on_status(update: StatusUpdate) -> None:
+            for _ in progress.feed(update):
+                pass
+
+        with prepare(plan) as request:
+            if request is None:
+                return
+            with anyio.move_on_after(_EXPORT_SECONDS):
+                try:
+                    await self._solver.solve(request, on_status=on_status)
+                    problem = None
+                except FleetpacksError as failure:
+                    problem = failure.message
+        await self._emit(
+            CacheExported(
+                time=time.time(),
+                app=plan.app.name,
+                ref=request.cache_exports[0].attrs.get("ref", ""),
+                seconds=time.monotonic() - began,
+                executed=progress.steps - progress.cached,
+                error=problem,
+            )
         )
 
     async def _record_of(self, plan: AppPlan) -> str | None:

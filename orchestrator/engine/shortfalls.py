@@ -63,13 +63,19 @@ ROWS = (
     ),
     Shortfall(asked="`--output type=oci`", kinds=_GRAPH, instead=None, hint=_HINT),
     Shortfall(asked="`--output type=docker`", kinds=_GRAPH, instead=None, hint=_HINT),
+    Shortfall(
+        asked="`CACHE_IMAGE`",
+        kinds=_GRAPH,
+        instead="the cache is kept inline, in the image itself, as with `CACHE_MODE=min`",
+        hint=_HINT,
+    ),
     SEVERAL,
     CONTEXTS,
 )
 
 
 def asked_for(
-    can: Capabilities, *, push: bool, insecure: bool, load: bool, outputs: Collection[str], contexts: bool
+    can: Capabilities, *, push: bool, insecure: bool, load: bool, outputs: Collection[str], contexts: bool, cache: bool
 ) -> tuple[str, ...]:
     """Name what a run asks of its builder, in the words of the rows.
 
@@ -80,6 +86,7 @@ def asked_for(
         load: whether images are loaded.
         outputs: types of `--output`, once for each output.
         contexts: whether a Dockerfile names contexts besides its own.
+        cache: whether layer caches are written to a registry.
     """
     # What an engine builds, it keeps and pushes: one result is enough where the push comes later.
     images = push + load if can.pushes else push or load
@@ -88,6 +95,7 @@ def asked_for(
         *(["`--push`"] if push else []),
         *(["`registries` with `insecure`"] if push and insecure else []),
         *dict.fromkeys(f"`--output type={kind}`" for kind in outputs),
+        *(["`CACHE_IMAGE`"] if cache else []),
         *([SEVERAL.asked] if several else []),
         *([CONTEXTS.asked] if contexts else []),
     )

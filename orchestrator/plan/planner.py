@@ -85,7 +85,7 @@ def make(
             built = _with_unlocked(built, config)
             plans.append(AppPlan(app=app, build=built, repository=repository, tags=tags, reason=reasons[app.path]))
     problems.raise_all(among=len(discovered), otherwise="name the paths of those that are to be built")
-    return Plan(root=config.root, apps=tuple(plans), push=push)
+    return Plan(root=config.root, apps=tuple(plans), push=push, alone=len(discovered) == 1)
 
 
 def _with_unlocked(built: AppBuild, config: Config) -> AppBuild:

@@ -2,12 +2,14 @@
 
 A builder is not trusted beyond its role. It names the realm from which it wants a token; a credential of ours goes
 there only when the registry itself, asked by us, names the same realm and service. It names what the token is for, too:
-with our credential it may read whatever we may read, and write to the one repository that its build is for. Where we
+with our credential it may read whatever we may read, and write to the repositories that its build is for. Where we
 have no credential there is nothing to protect, and the builder's word is taken (the registry may be one that only the
 builder can see).
 
 Satisfies `orchestrator.buildkit.session.auth.TokenProvider` without importing it.
 """
+
+from collections.abc import Collection
 
 import msgspec
 
@@ -36,10 +38,12 @@ class RegistryTokens:
     Args:
         client: fetches them, and knows them for as long as they live.
         credentials: who we are.
-        writable: the one repository that the build pushes to, or None.
+        writable: the repositories that the build pushes to: its image's, and its cache's.
     """
 
-    def __init__(self, client: RegistryClient, credentials: Credentials, *, writable: Reference | None = None) -> None:
+    def __init__(
+        self, client: RegistryClient, credentials: Credentials, *, writable: tuple[Reference, ...] = ()
+    ) -> None:
         self._client = client
         self._credentials = credentials
         self._writable = writable
@@ -77,8 +81,8 @@ class RegistryTokens:
                     "does not name",
                     hint="check which registry or mirror this builder reaches under that name",
                 )
-            here = self._writable is not None and canonical(self._writable.host) == canonical(host)
-            scopes = narrowed(scopes, writable=self._writable.path if self._writable and here else None)
+            here = {each.path for each in self._writable if canonical(each.host) == canonical(host)}
+            scopes = narrowed(scopes, writable=here)
         return await self._client.token(host, realm=realm, service=service, scopes=scopes)
 
     async def basic_credential(self, host: str) -> BasicCredential | None:
@@ -96,19 +100,19 @@ class RegistryTokens:
         return BasicCredential(username=credential.username, password=credential.password)
 
 
-def narrowed(scopes: tuple[str, ...], *, writable: str | None) -> tuple[str, ...]:
-    """The part of what a builder wants that it needs: reading, and pushing to its own repository.
+def narrowed(scopes: tuple[str, ...], *, writable: Collection[str]) -> tuple[str, ...]:
+    """The part of what a builder wants that it needs: reading, and pushing to its own repositories.
 
     Args:
         scopes: as the distribution token specification writes them, `repository:team/api:pull,push`; several may
             stand in one text, with a blank between.
-        writable: the repository that may be pushed to.
+        writable: the repositories that may be pushed to.
     """
     kept: list[str] = []
     for scope in " ".join(scopes).split():
         kind, _, rest = scope.partition(":")
         name, _, actions = rest.rpartition(":")
-        allowed = {"pull", "push"} if name == writable else {"pull"}
+        allowed = {"pull", "push"} if name in writable else {"pull"}
         wanted = ",".join(action for action in actions.split(",") if action in allowed)
         if kind == "repository" and wanted:
             kept.append(f"repository:{name}:{wanted}")

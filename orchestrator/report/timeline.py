@@ -16,6 +16,7 @@ from orchestrator.events import (
     AppFailed,
     AppStarted,
     AppWarning,
+    CacheExported,
     Event,
     RunCompleted,
     RunStarted,
@@ -223,7 +224,7 @@ class _Fold:
                 self.app(event.app).outcome = event
             case RunCompleted():
                 self.completed = event
-            case StepLog() | StepProgress():
+            case StepLog() | StepProgress() | CacheExported():
                 pass
             case _:
                 assert_never(event)

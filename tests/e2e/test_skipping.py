@@ -71,6 +71,23 @@ def _linked(path: Path, target: str) -> None:
     path.symlink_to(target)
 
 
+def _made_a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _made_again(path: Path) -> None:
+    copy = path.with_name("copy")
+    shutil.copytree(path, copy)
+    shutil.rmtree(path)
+    copy.rename(path)
+
+
+def _touch(app: Path) -> None:
+    for path in app.rglob("*"):
+        os.utime(path, (1, 1), follow_symlinks=False)
+
+
 INPUTS: Mapping[str, Change] = {
     "content": lambda app: (app / "src/deep/main.txt").write_text("other"),
     "content-of-the-same-size-and-time": lambda app: _same_stamp(app / "run.sh", "ECHO"),
@@ -86,7 +103,7 @@ INPUTS: Mapping[str, Change] = {
     "removed-file": lambda app: (app / "run.sh").unlink(),
     "removed-link": lambda app: (app / "current").unlink(),
     "renamed-file": lambda app: (app / "run.sh").rename(app / "start.sh"),
-    "file-made-a-directory": lambda app: ((app / "run.sh").unlink(), (app / "run.sh").mkdir()),
+    "file-made-a-directory": lambda app: _made_a_directory(app / "run.sh"),
     "dockerfile-instruction": lambda app: _edited(app / "Dockerfile", "COPY . /", "COPY . /there/"),
     "dockerfile-default": lambda app: _edited(app / "Dockerfile", "TEXT=none", "TEXT=some"),
     "ignored-more": lambda app: _edited(app / ".dockerignore", "logs", "logs\nrun.sh"),
@@ -109,14 +126,10 @@ _SAME_IMAGE = {"secret-declared", "mode-of-a-directory"}
 
 NOT_INPUTS: Mapping[str, Change] = {
     "nothing": lambda app: app.exists(),
-    "times": lambda app: [os.utime(path, (1, 1), follow_symlinks=False) for path in app.rglob("*")],
+    "times": _touch,
     "owner": lambda app: os.chown(app / "run.sh", 1234, 1234),
     "written-again": lambda app: _replaced(app / "run.sh", "echo"),
-    "directory-made-again": lambda app: (
-        shutil.copytree(app / "src", app / "b"),
-        shutil.rmtree(app / "src"),
-        (app / "b").rename(app / "src"),
-    ),
+    "directory-made-again": lambda app: _made_again(app / "src"),
     "ignored-content": lambda app: (app / "logs/today").write_text("more noise"),
     "ignored-new-file": lambda app: (app / "logs/tomorrow").write_text("noise"),
     "ignored-mode": lambda app: (app / "notes.md").chmod(0o600),

@@ -21,21 +21,24 @@ def found(kind: Kind, *, version: str | None = "v0.30.0", **asked: object) -> li
         GRAPH: {},
     }
     can = recognise([Worker(id="w", platforms=(), labels=workers[kind])], version=version)
-    words = {"push": False, "insecure": False, "load": False, "outputs": (), "contexts": False, **asked}
+    words = {"push": False, "insecure": False, "load": False, "outputs": (), "contexts": False, "cache": False, **asked}
     rows = shortfalls(can, asked_for(can, **words), address="docker:///s")  # type: ignore[arg-type]  # a table's words
     return [message(row, address="docker:///s") for row in rows]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TABLE if kind != GRAPH])
 def test_a_builder_that_keeps_manifests_lacks_nothing(kind: Kind) -> None:
-    said = found(kind, push=True, insecure=True, load=True, outputs=("oci", "docker", "tar", "local"), contexts=True)
+    said = found(
+        kind, push=True, insecure=True, load=True, outputs=("oci", "docker", "tar", "local"), contexts=True, cache=True
+    )
 
     assert said == []
 
 
 def test_an_engine_with_a_graph_driver_says_how_it_pushes() -> None:
-    [pushes, trusts] = found(GRAPH, version=None, push=True, insecure=True, load=True)
+    [pushes, trusts, caches] = found(GRAPH, version=None, push=True, insecure=True, load=True, cache=True)
 
+    assert "inline" in caches
     assert pushes.startswith("docker:///s: --push: the engine itself pushes")
     assert "insecure-registries" in trusts
 

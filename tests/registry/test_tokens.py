@@ -28,7 +28,7 @@ async def test_a_builder_gets_a_token_for_its_scopes_and_many_builds_share_it(tm
     async with running(server):
         credentials = known(tmp_path, server.host)
         async with RegistryClient(credentials, {}, timing=Timing(now=lambda: 1_800_000_000.0)) as client:
-            tokens = RegistryTokens(client, credentials, writable=parse(f"{server.host}/team/api"))
+            tokens = RegistryTokens(client, credentials, writable=(parse(f"{server.host}/team/api"),))
             wish = {"host": server.host, "realm": f"{server.base}/token", "service": "registry.test"}
 
             first = await tokens.fetch_token(**wish, scopes=SCOPES)
@@ -54,7 +54,7 @@ async def test_a_builder_gets_a_token_for_its_scopes_and_many_builds_share_it(tm
 def test_a_builder_may_read_and_write_only_the_repository_of_its_build(
     wanted: tuple[str, ...], writable: str | None, got: tuple[str, ...]
 ) -> None:
-    assert narrowed(wanted, writable=writable) == got
+    assert narrowed(wanted, writable=(writable,) if writable else ()) == got
 
 
 async def test_our_credential_gives_a_builder_no_right_to_push_elsewhere(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ async def test_our_credential_gives_a_builder_no_right_to_push_elsewhere(tmp_pat
     async with running(server):
         credentials = known(tmp_path, server.host)
         async with RegistryClient(credentials, {}) as client:
-            tokens = RegistryTokens(client, credentials, writable=parse("elsewhere.example/team/api"))
+            tokens = RegistryTokens(client, credentials, writable=(parse("elsewhere.example/team/api"),))
             await tokens.fetch_token(
                 host=server.host,
                 realm=f"{server.base}/token",

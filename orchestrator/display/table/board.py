@@ -11,6 +11,7 @@ from orchestrator.events import (
     AppFailed,
     AppStarted,
     AppWarning,
+    CacheExported,
     Event,
     RunCompleted,
     RunStarted,
@@ -141,7 +142,7 @@ class Board:
                 self._known.add(event.app)
                 self._running.pop(event.app, None)
                 self._ended[event.app] = event
-            case StepContinued() | StepLog() | AppWarning() | RunCompleted():
+            case StepContinued() | StepLog() | AppWarning() | CacheExported() | RunCompleted():
                 pass
             case _:
                 assert_never(event)

@@ -1,0 +1,83 @@
+"""The wiring of layer caches: from what was said to the entries of a solve."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from orchestrator.buildkit import CacheEntry
+from orchestrator.buildkit.capabilities import Capabilities
+from orchestrator.cache.refs import refs
+from orchestrator.config import Config
+from orchestrator.engine.request import NO_CACHES, Caches
+from orchestrator.errors import UsageError
+from orchestrator.model import AppPlan, Plan
+from orchestrator.registry import hosts
+from orchestrator.registry.reference import InvalidReferenceError, Reference, parse
+
+
+class AppCaches(msgspec.Struct, frozen=True, kw_only=True):
+    """The layer caches of one app."""
+
+    entries: Caches = NO_CACHES
+    repositories: tuple[Reference, ...] = ()
+    """Those that its build may write to."""
+    hosts: tuple[str, ...] = ()
+    """The registries of all of them."""
+
+
+def caches(config: Config, plan: Plan, can: Capabilities) -> Callable[[AppPlan], AppCaches]:
+    """What the caches of each app are.
+
+    Args:
+        config: what was said.
+        plan: what is built.
+        can: what the builder can do.
+
+    Raises:
+        UsageError: a reference is none.
+    """
+    said = config.cache
+    for text, source in ((said.image, said.image_source), *((each, "$CACHE_FROM") for each in said.sources)):
+        try:
+            parse((text or "r.example/x").replace("{app}", "app"))
+        except InvalidReferenceError as error:
+            raise UsageError(f"{source}: {error.message}", hint=error.hint) from error
+
+    def entry(ref: str, **attrs: str) -> CacheEntry:
+        insecure = said.insecure or is_insecure(config, parse(ref).host)
+        return CacheEntry(
+            type="registry", attrs={"ref": ref, **attrs, **({"registry.insecure": "true"} if insecure else {})}
+        )
+
+    def of(app: AppPlan) -> AppCaches:
+        scopes = config.environment.trust_scopes or config.environment.ci.scopes
+        names = refs(app.app.name, image=said.image, sources=said.sources, scopes=scopes, alone=plan.alone)
+        read = tuple(entry(ref) for ref in names.read)
+        places = tuple(dict.fromkeys(parse(ref).host for ref in names.read))
+        if names.write is None or said.export == "off":
+            return AppCaches(entries=Caches(read=read), hosts=places)
+        if not can.exports_cache:
+            # The image carries it: so the image is where it is read, too.
+            read = (*read, *(entry(f"{app.repository}:{tag}") for tag in app.tags[:1]))
+            inline = CacheEntry(type="inline", attrs={})
+            return AppCaches(entries=Caches(read=read, written_with=(inline,)), hosts=places)
+        attrs = {"mode": said.mode, **({"compression": "zstd"} if said.compression == "zstd" else {})}
+        together = said.export == "with"
+        written = entry(names.write, **attrs, **({"ignore-error": "true"} if together else {}))
+        return AppCaches(
+            entries=Caches(
+                read=read,
+                written_with=(written,) if together else (),
+                written_after=None if together else written,
+            ),
+            repositories=(parse(names.write),),
+            hosts=places,
+        )
+
+    return of
+
+
+def is_insecure(config: Config, host: str) -> bool:
+    """Whether a registry is spoken to by plain HTTP."""
+    registry = config.registries.get(host)
+    return (registry is not None and registry.insecure) or hosts.is_loopback(hosts.hostname(host))

@@ -1,0 +1,1 @@
+"""Caches that outlive a builder: where they are, and who may write them. Pure."""
