@@ -47,7 +47,7 @@ class AppReport(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     digest: str | None
     revision: str | None
-    """What its source was, where it was built."""
+    """What its image was built from."""
     waited: float
     """Seconds for a slot, since it could have begun."""
     seconds: float | None
@@ -102,6 +102,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     builder: str | None
     jobs: int
     succeeded: int
+    """Apps with an image, those that were skipped among them."""
+    skipped: int
     failed: int
     cancelled: int
     cached: int
@@ -149,7 +151,8 @@ def of_timeline(record: Record, timed: Timeline, *, running: bool, before: Recor
         seconds=timed.seconds,
         builder=timed.builder,
         jobs=timed.jobs,
-        succeeded=sum(each.status == "succeeded" for each in apps),
+        succeeded=sum(each.status in {"succeeded", "skipped"} for each in apps),
+        skipped=sum(each.status == "skipped" for each in apps),
         failed=sum(each.status == "failed" for each in apps),
         cancelled=sum(each.status == "cancelled" for each in apps),
         cached=sum(each.cached for each in apps),
@@ -223,7 +226,7 @@ def _app(app: TimedApp, revision: str | None) -> AppReport:
         image=app.image,
         tags=app.tags,
         digest=app.digest,
-        revision=revision if app.start is not None else None,
+        revision=app.revision if app.status == "skipped" else revision if app.start is not None else None,
         waited=begins - app.ready,
         seconds=app.seconds,
         cached=app.cached,

@@ -73,7 +73,7 @@ def _app(app: TimedApp, start: float, timed: Timeline, run: str) -> Iterator[dic
         "container.image.name": app.image,
         "oci.manifest.digest": app.digest,
     }
-    error = app.failure.message if app.failure else ("" if app.status == "succeeded" else app.status)
+    error = app.failure.message if app.failure else ("" if app.status in {"succeeded", "skipped"} else app.status)
     yield {**_span(app.name, timed, start, app.end, said, error=error), "spanId": own, "parentSpanId": run}
     for number, step in enumerate(app.steps):
         facts: dict[str, Value] = {

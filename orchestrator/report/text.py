@@ -70,7 +70,8 @@ def _head(report: Report) -> Iterator[str]:
     branch = f" ({report.branch})" if report.branch else ""
     yield f"run {report.run}, {moment(report.began)}"
     yield f"{report.source}{revision}{branch}, by fleetpacks {report.version}"
-    counts = f"{report.succeeded} succeeded, {report.failed} failed, {report.cancelled} cancelled"
+    skipped = f" ({report.skipped} skipped)" if report.skipped else ""
+    counts = f"{report.succeeded} succeeded{skipped}, {report.failed} failed, {report.cancelled} cancelled"
     code = "" if report.exit_code is None else f", exit code {report.exit_code}"
     yield f"{report.status}{code}: {counts} in {report.seconds:.1f}s"
     if report.builder is not None:
@@ -92,8 +93,8 @@ def _row(app: AppReport) -> tuple[str, ...]:
     return (
         app.name,
         app.language,
-        app.status,
-        f"{app.waited:.1f}s",
+        f"{app.status}, as {app.revision[:_REVISION]}" if app.status == "skipped" and app.revision else app.status,
+        f"{app.waited:.1f}s" if built else "",
         f"{app.seconds:.1f}s" if app.seconds is not None else "",
         f"{app.cached}/{app.steps}" if built else "",
         size(app.sent_bytes) if app.sent_bytes else "",

@@ -16,7 +16,6 @@ from orchestrator.events import (
     AppFailed,
     AppStarted,
     AppWarning,
-    CacheExported,
     Event,
     RunCompleted,
     RunStarted,
@@ -29,8 +28,9 @@ from orchestrator.events import (
 from orchestrator.report.kinds import Kind, kind_of
 from orchestrator.report.record import Record, RecordedApp
 
-Status = Literal["succeeded", "failed", "cancelled", "unfinished", "waiting"]
-"""Of an app; `unfinished` and `waiting` are those of a run that was killed, or goes on."""
+Status = Literal["succeeded", "skipped", "failed", "cancelled", "unfinished", "waiting"]
+"""Of an app; `skipped` has an image that was there already, `unfinished` and `waiting` are those of a run that was killed,
+or goes on."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +67,8 @@ class TimedApp(msgspec.Struct, frozen=True, kw_only=True):
     image: str | None
     tags: tuple[str, ...]
     digest: str | None
+    revision: str | None
+    """What a skipped image was built from, where that is known."""
     ready: float
     """When it could have begun: what it depends on had ended."""
     start: float | None
@@ -122,13 +124,14 @@ class _App:
             path=self.planned.path,
             language=self.planned.language or (started.language if started else ""),
             version=self.planned.version,
-            reason=self.planned.reason,
+            reason=(started.reason if started else "") or self.planned.reason,
             depends_on=self.planned.depends_on,
             status=self._status(),
             host=started.host if started else None,
-            image=started.image if started else None,
+            image=started.image if started else completed.image if completed else None,
             tags=completed.tags if completed else (),
             digest=completed.digest if completed else None,
+            revision=completed.revision if completed else None,
             ready=0.0,
             start=start,
             end=end,
@@ -143,7 +146,7 @@ class _App:
     def _status(self) -> Status:
         match self.outcome:
             case AppCompleted():
-                return "succeeded"
+                return "skipped" if self.outcome.skipped else "succeeded"
             case AppFailed():
                 return "failed"
             case AppCancelled():
@@ -224,7 +227,7 @@ class _Fold:
                 self.app(event.app).outcome = event
             case RunCompleted():
                 self.completed = event
-            case StepLog() | StepProgress() | CacheExported():
+            case StepLog() | StepProgress():
                 pass
             case _:
                 assert_never(event)
@@ -261,7 +264,9 @@ def _waiting(app: TimedApp, apps: dict[str, TimedApp]) -> TimedApp:
     """An app with the moment from which on it could have begun."""
     ends = [apps[name].end for name in app.depends_on if name in apps]
     latest = app.end if app.start is None else app.start
-    return msgspec.structs.replace(app, ready=min(max(ends, default=0.0), latest))
+    # What is skipped waits for nobody.
+    ready = latest if app.status == "skipped" else min(max(ends, default=0.0), latest)
+    return msgspec.structs.replace(app, ready=ready)
 
 
 def _between(value: float, low: float, high: float) -> float:

@@ -16,6 +16,7 @@ from orchestrator.config import environment
 from orchestrator.config.operator import OperatorTable
 from orchestrator.config.repository import RootTable
 from orchestrator.events import Event
+from orchestrator.report.analysis import Report
 from orchestrator.report.result import AppError, AppResult
 from tests.docs import console
 from tests.docs.console import DOCUMENTS, ROOT
@@ -159,6 +160,14 @@ def test_the_events_are_listed_all_of_them_and_no_other() -> None:
     first = section("docs/usage.md", "### Events").partition("\n\n")[0]
 
     assert {span for span in _SPAN.findall(first) if re.fullmatch(r"[a-z-]+", span)} - {"format"} == tags
+
+
+def test_the_reports_fields_are_listed_all_of_them_and_no_other() -> None:
+    described = set(_SPAN.findall(section("docs/report.md", "## As data")))
+
+    assert {span for span in described if re.fullmatch(r"[a-z_]+", span)} - {"format"} == {
+        each.encode_name for each in msgspec.structs.fields(Report)
+    }
 
 
 def test_the_result_files_fields_are_listed_all_of_them_and_no_other() -> None:

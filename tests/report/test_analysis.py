@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.events import AppCancelled, AppFailed, AppStarted, AppWarning, Event, RunCompleted, StepStarted
+from orchestrator.events import (
+    AppCancelled,
+    AppCompleted,
+    AppFailed,
+    AppStarted,
+    AppWarning,
+    Event,
+    RunCompleted,
+    StepStarted,
+)
 from orchestrator.report import text
 from orchestrator.report.analysis import Report, previous, report
 from orchestrator.report.record import Record
@@ -200,6 +209,22 @@ def test_an_app_that_was_never_begun_waited_until_it_was_cancelled() -> None:
 
     assert (made.status, made.exit_code, made.apps[0].status) == ("cancelled", 130, "cancelled")
     assert (made.apps[0].waited, made.apps[0].seconds, made.client_idle) == (9.0, None, 9.0)
+
+
+def test_an_app_that_was_skipped_waited_for_nobody_and_names_its_revision() -> None:
+    skipped = AppCompleted(
+        time=BEGAN + 1, app="app0", image="r/app0", tags=("r/app0:1",), digest="sha256:1f", seconds=0.5, steps=0,
+        cached=0, sent_bytes=0, skipped=True, revision="abcdef0123456789",
+    )  # fmt: skip
+
+    made = ended(skipped, exit_code=0)
+
+    [app] = made.apps
+    assert (app.status, app.waited, app.seconds, app.revision) == ("skipped", 0.0, None, "abcdef0123456789")
+    assert (made.succeeded, made.skipped, made.client_idle) == (1, 1, 0.0)
+    said = list(text.lines(made))
+    assert "succeeded, exit code 0: 1 succeeded (1 skipped), 0 failed, 0 cancelled in 9.0s" in said
+    assert any("skipped, as abcdef012345" in line for line in said)
 
 
 def test_a_run_that_never_began_says_why() -> None:
