@@ -16,6 +16,7 @@ from orchestrator.events import (
     AppFailed,
     AppStarted,
     AppWarning,
+    CacheExported,
     Event,
     RunCompleted,
     RunStarted,
@@ -29,8 +30,8 @@ from orchestrator.report.kinds import Kind, kind_of
 from orchestrator.report.record import Record, RecordedApp
 
 Status = Literal["succeeded", "skipped", "failed", "cancelled", "unfinished", "waiting"]
-"""Of an app; `skipped` has an image that was there already, `unfinished` and `waiting` are those of a run that was killed,
-or goes on."""
+"""Of an app; `skipped` has an image that was there already, `unfinished` and `waiting` are those of a run that goes on
+or was killed."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,7 +228,7 @@ class _Fold:
                 self.app(event.app).outcome = event
             case RunCompleted():
                 self.completed = event
-            case StepLog() | StepProgress():
+            case StepLog() | StepProgress() | CacheExported():
                 pass
             case _:
                 assert_never(event)
