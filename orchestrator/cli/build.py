@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import anyio
 import click
@@ -105,10 +105,7 @@ def build(
         stream = sys.stderr if as_json or shown == "tty" else sys.stdout
         if not plan.apps:
             await ending(config.result_file).tell(plan, {}, exit_code=EXIT_OK, failure=None)
-            for warning in plan.warnings:
-                errors.warn(warning)
-            if shown != "json":
-                stream.write(f"{selecting.nothing(since)}\n")
+            _tell_nothing(config, plan, selecting.nothing(since), None if shown == "json" else stream)
             return EXIT_OK
         from orchestrator.app.build import BuildOptions, run_build  # noqa: PLC0415 -- h2, protobuf, httpx: only now
 
@@ -122,6 +119,21 @@ def build(
         return await run_build(config, plan, options, progress=stream, document=document)
 
     return anyio.run(run)
+
+
+def _tell_nothing(config: Config, plan: Plan, line: str, stream: TextIO | None) -> None:
+    from orchestrator.report import summary  # noqa: PLC0415 -- only where nothing is built
+
+    for warning in plan.warnings:
+        errors.warn(warning)
+    if stream is not None:
+        stream.write(f"{line}\n")
+    file = config.environment.ci.summary
+    if file is not None:
+        try:
+            summary.append(file, summary.markdown(plan, {}, error=line))
+        except OSError as error:
+            errors.warn(f"{file}: the job's summary cannot be written: {error.strerror}")
 
 
 def _progress(

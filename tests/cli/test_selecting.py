@@ -94,6 +94,20 @@ async def test_a_build_of_nothing_needs_no_builder_and_leaves_a_result(
     assert (last["event"], last["exit_code"], last["error"]) == ("run-completed", 0, None)
 
 
+@pytest.mark.parametrize("place", ["summary.md", "no/such/summary.md"])
+async def test_nothing_to_build_is_said_in_a_jobs_summary(start: Start, shop: Path, tmp_path: Path, place: str) -> None:
+    said = f"import os; os.environ.update(GITHUB_ACTIONS='true', GITHUB_STEP_SUMMARY={str(tmp_path / place)!r})"
+    code = f"{said}; from orchestrator.cli import main; main()"
+
+    ran = await start("build", "-C", str(shop), "--affected-since", "main", code=code)
+
+    assert ran.code == 0
+    if "/" in place:
+        assert "the job's summary cannot be written" in ran.err
+    else:
+        assert "no selected app is affected since main" in (tmp_path / place).read_text()
+
+
 async def test_without_a_checkout_the_option_is_an_error(start: Start, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
 
