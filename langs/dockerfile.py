@@ -15,7 +15,9 @@ NAME: Final = "dockerfile"
 PROGRAMS: Final = frozenset[str]()
 VERSION_VARIABLES: Final = ()
 FILE: Final = "Dockerfile"
-MANIFESTS: Final = (FILE,)
+FILES: Final = (FILE, "Containerfile")
+"""The second one is Buildah's name for it, which others do not look for: where both are, the first one counts."""
+MANIFESTS: Final = FILES
 ENTRY_POINTS: Final = ()
 IMAGES: Final = ()
 _FROM: Final = re.compile(r"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
@@ -23,12 +25,13 @@ _FROM: Final = re.compile(r"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
 
 def detect(files: AppFiles) -> Detection | None:
     """A Dockerfile in the app's directory; it says everything itself."""
-    if not files.exists(FILE):
+    file = files.first(*FILES)
+    if file is None:
         return None
     return Detection(
         language=NAME,
-        evidence=(Evidence(file=FILE, reason="a Dockerfile"),),
-        is_app=bool(_FROM.search(files.read_text(FILE) or "")),
+        evidence=(Evidence(file=file, reason="a Dockerfile"),),
+        is_app=bool(_FROM.search(files.read_text(file) or "")),
     )
 
 
@@ -43,7 +46,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     Raises:
         LangError: it is absent, lies outside of the app, or holds no FROM; or a .dockerignore is no file to be read.
     """
-    path = settings.dockerfile or FILE
+    path = settings.dockerfile or files.first(*FILES) or FILE
     text = files.read_text(path)
     if text is None:
         raise LangError("the Dockerfile is not there", file=path, hint="Name a file in the app's directory.")

@@ -29,7 +29,7 @@ _ASIDE: Final = frozenset(
     | {"generator", "hack", "internal", "samples", "script", "scripts", "test", "testdata", "tests", "tool", "tools"}
 )
 """Directories of a module whose main packages are not what it is for."""
-_OWN: Final = ("go.mod", "Dockerfile", "Procfile")
+_OWN: Final = ("go.mod", "Dockerfile", "Containerfile", "Procfile")
 """Files that make a directory below something of its own."""
 _PLACES: Final = frozenset({"app", "cmd", "main", "server", "src"})
 """Names of directories that say nothing of the program in them."""

@@ -22,7 +22,7 @@ _LOCKFILES: Final = (
 _VERSIONS: Final = (
     ".bun-version .deno-version .dvmrc .elixir-version .go-version .java-version .kotlin-version .mill-jvm-version "
     ".mill-version .node-version .nvmrc .php-version .python-version .ruby-version .scala-version .sdkmanrc "
-    ".tool-versions global.json mise.toml rust-toolchain rust-toolchain.toml"
+    ".mise.toml .tool-versions global.json mise.toml rust-toolchain rust-toolchain.toml"
 )
 _SETTINGS: Final = (
     ".npmrc .pnp.cjs .pnp.loader.mjs .pnpmfile.cjs .yarnrc .yarnrc.yml Directory.Build.props Directory.Build.rsp "

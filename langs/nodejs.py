@@ -239,7 +239,8 @@ def _stated(files: AppFiles, package: PackageJson) -> list[versions.Statement]:
     for file in (".node-version", ".nvmrc"):
         lines = [line.partition("#")[0].strip() for line in (files.read_text(file) or "").split("\n")]
         text = next((line for line in lines if line), None)
-        if text:
+        # `system` leaves the choice to the machine: it states nothing.
+        if text and text != "system":
             stated.append(versions.npm(text, source=file, file=file))
     stated += [
         versions.npm(text, source=f"{packagejson.FILE} {key}", file=packagejson.FILE)

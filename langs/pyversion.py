@@ -13,6 +13,8 @@ from langs.pyproject import Project
 _NAME: Final = "python"
 _DEFAULT: Final = "3.12.8"
 _LINE: Final = 2
+_CPYTHON: Final = r"cpython[-@]([0-9][^-]*)(?:-[a-z0-9_]+){0,3}"
+"""What uv writes: a version, and perhaps the system, the processor and the C library."""
 _RUNTIME: Final = re.compile(r"python-(\S+)", re.ASCII)
 
 
@@ -32,7 +34,8 @@ def resolve(files: AppFiles, settings: Settings, project: Project | None) -> tup
     text = next((line for line in lines if line), None)
     # `system` leaves the choice to the machine: it states nothing.
     if text and text != "system":
-        plain = text.removeprefix("cpython-")
+        named = re.fullmatch(_CPYTHON, text, re.ASCII)
+        plain = named[1] if named else text
         stated.append(specifiers.pep440(plain, source=".python-version", file=".python-version"))
     text = (files.read_text("runtime.txt") or "").strip()
     if text:

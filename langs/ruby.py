@@ -188,7 +188,8 @@ def _version(files: AppFiles, settings: Settings, bundle: Bundle | None) -> tupl
     forced = base.forced(settings, NAME)
     stated = [versions.ruby(forced.value, source=forced.source)] if forced else []
     text = _first_line(files.read_text(_VERSION_FILE))
-    if text:
+    # `system` leaves the choice to the machine: it states nothing.
+    if text and text != "system":
         stated.append(_statement(text, source=_VERSION_FILE, file=_VERSION_FILE))
     if bundle is not None:
         stated += _of_bundle(files, bundle)

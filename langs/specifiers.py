@@ -7,7 +7,7 @@ from langs import ranges, spans, statements
 from langs.statements import Statement
 
 _HINT: Final = "Write a Python version such as 3.12 or 3.12.8, or a range such as >=3.11,<3.14."
-_NUMBERS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}", re.ASCII)
+_NUMBERS: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9}){0,3})((?:a|b|rc)[0-9]{1,6})?", re.ASCII)
 
 
 def pep440(text: str, *, source: str, file: str | None = None) -> Statement:
@@ -36,7 +36,8 @@ def pep440(text: str, *, source: str, file: str | None = None) -> Statement:
     allowed = spans.ALL
     for part in parsed:
         numbers = part.version.removesuffix(".*")
-        if not _NUMBERS.fullmatch(numbers):
+        match = _NUMBERS.fullmatch(numbers)
+        if match is None or (match[2] and part.operator in {"==", "==="}):
             if len(parsed) == 1 and part.operator in {"==", "==="}:
                 return statements.exact(numbers, source=source, file=file, hint=_HINT)
             raise refusal
@@ -44,5 +45,9 @@ def pep440(text: str, *, source: str, file: str | None = None) -> Statement:
         if len(parsed) == 1 and part.operator in {"==", "==="} and not whole:
             one = spans.text(ranges.padded(statements.release(numbers)))
             return statements.exact(one, source=source, file=file, hint=_HINT)
-        allowed = spans.both(allowed, ranges.meaning(part.operator, statements.release(numbers), whole=whole))
+        if match[2] and part.operator == "!=":
+            continue
+        # Releases only: what comes after 3.13.0a1 begins with 3.13.0, and what comes up to it ends before that.
+        operator = {">": ">=", "<=": "<"}.get(part.operator, part.operator) if match[2] else part.operator
+        allowed = spans.both(allowed, ranges.meaning(operator, statements.release(match[1]), whole=whole))
     return statements.ranged(text, allowed, source=source, file=file)

@@ -162,7 +162,7 @@ def tool_files(files: AppFiles, names: tuple[str, ...], parse: Callable[..., Sta
             if len(words) > 1 and words[0] in names and words[1] != "system":
                 yield parse(words[1], source=".tool-versions", file=".tool-versions")
                 break
-    file = files.first("mise.toml", ".mise.toml")
+    file = files.first("mise.toml", ".mise.toml", ".config/mise.toml")
     if file is not None:
         tools = documents.toml_as(files.read_text(file) or "", _Mise, file).tools
         stated = next((tools[name] for name in names if name in tools), None)

@@ -31,7 +31,15 @@ _OBJECTS: Final = frozenset({"app", "application", "api", "asgi", "server", "wsg
 _MODULES: Final = ("main", "app", "wsgi", "asgi", "server", "api", "application", "run", "web", "__init__")
 TRIALS: Final = frozenset({"doc", "docs", "example", "examples", "sample", "samples", "test", "tests"})
 """Directories whose applications show or try something else."""
-_MANIFESTS: Final = ("requirements.txt", "pyproject.toml", "setup.py", "Pipfile", "Dockerfile", "Procfile")
+_MANIFESTS: Final = (
+    "requirements.txt",
+    "pyproject.toml",
+    "setup.py",
+    "Pipfile",
+    "Dockerfile",
+    "Containerfile",
+    "Procfile",
+)
 """Files that make a directory below something of its own."""
 _MAX_SOURCE: Final = 1 << 18
 _MAX_CANDIDATES: Final = 200

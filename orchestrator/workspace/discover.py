@@ -42,7 +42,7 @@ SOURCES = frozenset(name for names in ENTRY_POINTS.values() for name in names)
 MARKED_ENDINGS = tuple(name[1:] for name in MARKERS if name.startswith("*."))
 """Of manifests that are named after what they build."""
 
-RECIPE = frozenset({dockerfile.FILE, *compose.FILES})
+RECIPE = frozenset({*dockerfile.FILES, *compose.FILES})
 SURE = frozenset({procfile.FILE, FILE, *RECIPE})
 """Markers of an app in whatever language."""
 RECIPES = frozenset({"docker", "dockerfiles", "build", "ci", "deploy", "deployment", "infra"})
@@ -166,7 +166,7 @@ def _recipes(services: Iterable[App]) -> Iterator[Path]:
     """Directories whose Dockerfiles services are built by, from contexts of their own."""
     for app in services:
         service = app.settings.service
-        if service is not None and service.dockerfile and posixpath.basename(service.dockerfile) == dockerfile.FILE:
+        if service is not None and service.dockerfile and posixpath.basename(service.dockerfile) in dockerfile.FILES:
             yield Path(posixpath.normpath(app.directory / service.dockerfile)).parent
 
 

@@ -95,6 +95,7 @@ MISFIRES = [
     pytest.param({**FLASK, "package.json": FRONT_END}, "python", id="a front end beside"),
     pytest.param({"index.html": "<h1>a</h1>", "package.json": FRONT_END}, "static", id="a page that is built"),
     pytest.param({"index.html": "<h1>a</h1>", "Dockerfile": "FROM a\n"}, "dockerfile", id="a page and a Dockerfile"),
+    pytest.param({"index.html": "<h1>a</h1>", "Containerfile": "FROM a\n"}, "dockerfile", id="a page, a Containerfile"),
 ]
 
 

@@ -414,6 +414,14 @@ def test_a_users_dockerfile_stays_as_it_is(write: Write) -> None:
     assert [process.name for process in built.processes] == ["worker"]
 
 
+def test_a_containerfile_is_built_as_a_dockerfile_that_is_not_there(write: Write) -> None:
+    built = langs.build(write({"Containerfile": "FROM scratch\n"}), Settings())
+    both = langs.build(write({"Dockerfile": "FROM scratch\n"}), Settings())
+
+    assert (built.dockerfile, built.dockerfile_path) == ("FROM scratch\n", "Containerfile")
+    assert both.dockerfile_path == "Dockerfile"
+
+
 @pytest.mark.parametrize("web", ["./shop --fast", "/app/shop", "bin/shop", "shop"])
 def test_a_go_binary_stands_where_the_procfile_starts_it(write: Write, web: str) -> None:
     root = write({"go.mod": "module x\n", "main.go": MAIN_GO, "Procfile": f"web: {web}\n"})

@@ -185,6 +185,8 @@ def test_poetry_installs_the_project_itself_when_it_has_something_to_install(
     [
         ({".python-version": "3.11.4\n"}, "3.11.4", ".python-version"),
         ({".python-version": "# ours\ncpython-3.11\n3.10\n"}, "3.11", ".python-version"),
+        ({".python-version": "cpython-3.12.1-linux-x86_64-gnu\n"}, "3.12.1", ".python-version"),
+        ({".python-version": "cpython@3.11\n"}, "3.11", ".python-version"),
         ({"runtime.txt": "python-3.11.4\n"}, "3.11.4", "runtime.txt"),
         ({"Pipfile": '[requires]\npython_version = "3.11"\n'}, "3.11", "Pipfile requires"),
         ({"Pipfile": '[requires]\npython_version = "3.11"\npython_full_version = "3.11.4"\n'}, "3.11.4", "Pipfile"),

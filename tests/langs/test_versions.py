@@ -82,6 +82,22 @@ def test_what_lies_inside_of_the_first_statement_decides(said: str, value: str, 
     assert len(warnings) == contradicted
 
 
+@pytest.mark.parametrize(
+    ("files", "file"),
+    [
+        ({"index.js": "createServer()"}, ".nvmrc"),
+        ({"index.js": "createServer()"}, ".node-version"),
+        ({"config.ru": "run 1\n", "Gemfile": 'gem "puma"\n'}, ".ruby-version"),
+        ({"main.py": "import flask\n"}, ".python-version"),
+    ],
+)
+def test_the_version_of_the_machine_is_none(write: Write, files: Mapping[str, str], file: str) -> None:
+    built = langs.build(write({**files, file: "system\n"}), Settings())
+
+    assert built.version is not None
+    assert built.version.source == "default"
+
+
 def test_a_warning_quotes_what_was_written_and_what_became_of_it() -> None:
     stated = [versions.elixir("~> 1.14", source="mix.exs elixir"), versions.elixir("1.13.0", source=".tool-versions")]
     settings = Settings(releases={"elixir": Releases(read="9999-12-31", newest_first=((1, 20, 3), (1, 13, 0)))})
@@ -155,6 +171,7 @@ def test_a_refreshed_table_reaches_the_languages(write: Write) -> None:
         ("mise.toml", '[tools]\nnode = "20"\n', "20"),
         ("mise.toml", '[tools]\nnode = ["20.1", "18"]\n', "20.1"),
         (".mise.toml", '[tools]\nnode = { version = "20" }\n', "20"),
+        (".config/mise.toml", '[tools]\nnode = "20"\n', "20"),
         ("mise.toml", '[tools]\npython = "3.12"\n', None),
     ],
 )

@@ -48,6 +48,8 @@ def _paths(apps: tuple[App, ...]) -> list[str]:
         ({"lib/go.mod": "module x\n", "lib/x.go": "package x\n"}, []),
         ({"tools/pyproject.toml": "[tool.ruff]\n"}, []),
         ({"legacy/Dockerfile": "FROM x\n"}, ["legacy"]),
+        ({"legacy/Containerfile": "FROM x\n"}, ["legacy"]),
+        ({"a/package.json": _NODE, "a/server.js": _JS, "a/docker/Containerfile": "FROM x\n"}, ["a"]),
         ({"a/package.json": _NODE, "a/server.js": _JS, "a/docker/Dockerfile": "FROM x\n"}, ["a"]),
         ({".devcontainer/Dockerfile": "FROM x\n", ".github/x/package.json": _NODE}, []),
         ({"a/node_modules/b/package.json": _NODE, "a/node_modules/b/server.js": _JS}, []),
