@@ -7,10 +7,10 @@ from functools import partial
 import anyio
 import msgspec
 
-from benchmarks import detect, documents, peers
+from benchmarks import detect, documents, peers, unchanged
 from benchmarks.result import table
 
-_BENCHMARKS = {"detect": detect.run_detect, "peers": peers.run_peers}
+_BENCHMARKS = {"detect": detect.run_detect, "peers": peers.run_peers, "unchanged": unchanged.run_unchanged}
 _FEWEST_ROUNDS = 2
 
 

@@ -38,6 +38,9 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
     env: Mapping[str, str]
     program: str
     """Ours."""
+    apps: int = _APPS
+    forced: bool = True
+    """Whether our side builds what has not changed, as the peer does."""
 
     @property
     def source(self) -> Path:
@@ -51,7 +54,7 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
 
     def ours(self, socket: Path, progress: str) -> list[str]:
         """Our command, on the daemon behind a socket."""
-        words = ["build", "-C", str(self.source), "--push", "--force"]
+        words = ["build", "-C", str(self.source), "--push", *(["--force"] if self.forced else [])]
         words += ["--image", f"{self.lab.registry}/bench/ours/{{app}}"]
         words += ["--jobs", str(_APPS), "--host", f"unix://{socket}", "--progress", progress]
         return [self.program, *words]
@@ -69,10 +72,12 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
         await run(create, cwd=self.root, env=self.env)
 
 
-def bake(lab: Lab, root: Path, *, program: str) -> Bake:
+def bake(lab: Lab, root: Path, *, program: str, apps: int = _APPS, forced: bool = True) -> Bake:
     """Write the apps and the peer's file."""
-    names = [f"app{number:02}" for number in range(_APPS)]
-    made = Bake(lab=lab, root=root, env=environment(root / ".peer"), program=program)
+    names = [f"app{number:02}" for number in range(apps)]
+    # The lab's registry has what the daemon takes for Docker Hub's.
+    env = {**environment(root / ".peer"), "REGISTRY_MIRROR": lab.registry}
+    made = Bake(lab=lab, root=root, env=env, program=program, apps=apps, forced=forced)
     for number, name in enumerate(names):
         (made.source / name).mkdir(parents=True)
         (made.source / name / "message.txt").write_text(f"{name} {number}\n")
@@ -116,6 +121,13 @@ async def cached(lab: Lab, root: Path, rounds: int) -> Result:
     """40 cached builds with push against `buildx bake`."""
     case = bake(lab, root, program=await installed(root / "venv"))
     ours, theirs = await count_cached(case)
+    name = "40 cached one-app builds with push, against buildx bake"
+    return await timed(case, name, rounds, bar=_BAR, ours=ours, theirs=theirs)
+
+
+async def timed(case: Bake, name: str, rounds: int, *, bar: float, ours: Side, theirs: Side) -> Result:
+    """Interleaved pairs of both sides, each begun on a quiet machine and a daemon at rest."""
+    lab, root = case.lab, case.root
     await case.use(lab.buildkitd)
     pairs: list[tuple[float, float]] = []
     loads: list[float] = []
@@ -133,8 +145,7 @@ async def cached(lab: Lab, root: Path, rounds: int) -> Result:
             continue
         loads.append(began)
         pairs.append((times[0], times[1]))
-    name = "40 cached one-app builds with push, against buildx bake"
-    return paired(name, pairs, unit="s", bar=_BAR, ours=ours, theirs=theirs, loads=loads, void=void)
+    return paired(name, pairs, unit="s", bar=bar, ours=ours, theirs=theirs, loads=loads, void=void)
 
 
 async def _quiet() -> float:

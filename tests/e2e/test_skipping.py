@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.tap import tapped
 from orchestrator.events import AppStarted
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start
+from tests.e2e.proxy import refusing
 from tests.lab import Lab
 
 pytestmark = pytest.mark.real
@@ -202,6 +204,61 @@ async def test_exactly_what_has_changed_is_built_and_the_registry_has_what_a_bui
     assert reasons["secret-declared"] == "changed: secrets"
     assert reasons["base-image"] == f"changed: base image {lab.registry}/skipping/base"
     assert {event.reason for event in other_scope.events if isinstance(event, AppStarted)} == {"changed: trust scope"}
+
+
+async def test_an_unchanged_run_costs_two_requests_an_app_and_one_a_base_image_and_no_solve(
+    lab: Lab, build: Start, tmp_path: Path, real_count: RealCount
+) -> None:
+    source = tmp_path / "source"
+    for number in range(10):
+        (source / f"app{number}").mkdir(parents=True)
+        (source / f"app{number}/Dockerfile").write_text("FROM debian:trixie-slim\nCOPY . /srv/\n")
+        (source / f"app{number}/x").write_text(str(number))
+    asked: list[str] = []
+
+    def watch(method: str, path: str) -> None:
+        asked.append(f"{method} {path}")
+
+    async with refusing(lab, watch) as host:
+        image, variables = f"{host}/unchanged-{secrets.token_hex(6)}/{{app}}", {"REGISTRY_MIRROR": host}
+        async with build(source, image=image, variables=variables) as running:
+            first = await running.end()
+        asked.clear()
+        async with (
+            tapped(lab.buildkitd, tmp_path / "tap.sock") as tap,
+            build(source, image=image, host=f"unix://{tmp_path}/tap.sock", variables=variables) as running,
+        ):
+            again = await running.end()
+    real_count.record("build", times=10)
+
+    assert (first.code, again.code) == (0, 0), again.err
+    assert len(_built(first)) == 10
+    assert (_built(again), _digests(again)) == (set(), _digests(first))
+    assert all(event.skipped for event in again.completed().values())
+    manifests = [each for each in asked if "/manifests/" in each]
+    assert sorted(each.partition(" ")[0] for each in manifests) == ["GET"] * 10 + ["HEAD"] + ["PUT"] * 10
+    # What is left is the question which scheme and which token the registry wants, asked once by each client.
+    assert len(asked) - len(manifests) <= 2, asked
+    assert tap.solves == 0
+
+
+@pytest.mark.parametrize("status", [500, 429, 403, 0])
+async def test_a_registry_that_answers_nothing_of_use_means_a_build(
+    lab: Lab, build: Start, tmp_path: Path, real_count: RealCount, status: int
+) -> None:
+    app = tmp_path / "source/app"
+    app.mkdir(parents=True)
+    (app / "Dockerfile").write_text("FROM debian:trixie-slim\nCOPY Dockerfile /\n")
+    # The base image cannot be looked up, but the builder has it from elsewhere.
+    async with refusing(lab, lambda method, _path: status if method == "HEAD" else None) as host:
+        variables = {"REGISTRY_MIRROR": host}
+        async with build(tmp_path / "source", image=f"{lab.registry}/blind/{{app}}", variables=variables) as running:
+            ran = await running.end()
+    real_count.record("build")
+
+    assert (ran.code, _built(ran)) == (0, {"app"}), ran.err
+    (reason,) = (event.reason for event in ran.events if isinstance(event, AppStarted))
+    assert "debian:trixie-slim" in reason
 
 
 async def _base(build: Start, lab: Lab, tmp_path: Path, content: str) -> None:
