@@ -134,6 +134,7 @@ async def _header(config: Config, plan: Plan) -> Header:
             checked_out = await git.head(config.root, config.environment.for_git())
             branch, revision = branch or checked_out[0], checked_out[1]
     now = dt.datetime.now(tz=dt.UTC)
+    names = {each.app.path: each.app.name for each in plan.apps}
     return Header(
         time=now.timestamp(),
         run=runs.new_name(now),
@@ -148,7 +149,7 @@ async def _header(config: Config, plan: Plan) -> Header:
                 language=each.build.language,
                 version=each.build.version.value if each.build.version else None,
                 reason=each.reason,
-                depends_on=each.app.depends_on,
+                needs=tuple(sorted({names[path] for path in each.app.contexts.values() if path in names})),
             )
             for each in plan.apps
         ),

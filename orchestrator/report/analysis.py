@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from orchestrator.events import AppCompleted, AppFailed
+from orchestrator.events import AppCompleted, AppFailed, CacheExported
 from orchestrator.report.criticalpath import Part, critical_path
 from orchestrator.report.kinds import KINDS, Kind
 from orchestrator.report.record import Record
@@ -60,6 +60,8 @@ class AppReport(msgspec.Struct, frozen=True, kw_only=True):
     running: tuple[str, ...]
     """The steps that it was at when the record ends, of a run that goes on or was killed."""
     failure: AppFailed | None
+    cache: CacheExported | None
+    """What became of its layer cache, which is written when it is published."""
     warnings: tuple[str, ...]
 
 
@@ -114,6 +116,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     kinds: Mapping[Kind, float]
     """Of all apps: they are built at the same time, so that it may be more than `seconds`."""
     waited: float
+    cache_seconds: float
+    """Of all apps, for writing layer caches after their publication."""
     critical_path: tuple[Part, ...]
     slowest: tuple[Slow, ...]
     apps: tuple[AppReport, ...]
@@ -161,6 +165,7 @@ def of_timeline(record: Record, timed: Timeline, *, running: bool, before: Recor
         client_idle=client_idle(timed) if timed.jobs else None,
         kinds={kind: sum(each.kinds.get(kind, 0.0) for each in apps) for kind in KINDS},
         waited=sum(each.waited for each in apps),
+        cache_seconds=sum(each.cache.seconds for each in apps if each.cache),
         critical_path=critical_path(timed),
         slowest=_slowest(timed.apps),
         apps=apps,
@@ -177,7 +182,7 @@ def client_idle(timed: Timeline) -> float:
         begins = app.end if app.start is None else app.start
         changes += [(app.ready, 0, 1), (begins, 0, -1)]
         if app.start is not None:
-            changes += [(app.start, 1, 0), (app.end, -1, 0)]
+            changes += [(app.start, 1, 0), (app.freed, -1, 0)]
     changes.sort()
     idle, building, waiting = 0.0, 0, 0
     for (now, built, waited), (then, _, _) in pairwise(changes):
@@ -235,6 +240,7 @@ def _app(app: TimedApp, revision: str | None) -> AppReport:
         kinds=seconds_by_kind(app),
         running=tuple(step.name for step in app.steps if not step.ended),
         failure=app.failure,
+        cache=app.cache,
         warnings=app.warnings,
     )
 

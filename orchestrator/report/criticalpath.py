@@ -10,6 +10,8 @@ import msgspec
 
 from orchestrator.report.timeline import Step, TimedApp, Timeline
 
+_CACHE = "writing the layer cache"
+
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the critical path."""
@@ -34,20 +36,34 @@ def critical_path(timed: Timeline) -> tuple[Part, ...]:
     begun = [app for app in timed.apps if app.start is not None]
     parts: list[Part] = []
     end = timed.seconds
-    app = max(begun, key=lambda each: each.end, default=None)
+    app = max(begun, key=lambda each: each.freed, default=None)
     while app is not None and app.start is not None:
         begun.remove(app)
-        if end > app.end:
+        if end > app.freed:
             kind = "waiting" if parts else "other"
-            parts.append(Part(app=parts[-1].app if parts else None, name="", kind=kind, start=app.end, end=end))
+            parts.append(Part(app=parts[-1].app if parts else None, name="", kind=kind, start=app.freed, end=end))
+        # Who depends on an app needs its image, and not its slot.
+        freed = min(app.freed, end)
+        parts.append(Part(app=app.name, name=_CACHE, kind="export", start=app.end, end=freed))
         parts += _backwards(app, app.start)
         end = app.start
         # A slot became free, or what it depends on was done; else it was there from the run's beginning.
-        causes = [each for each in begun if app.ready <= each.end <= app.start]
-        app = max(causes, key=lambda each: each.end, default=None) if end > 0 else None
+        app = _cause(begun, app) if end > 0 else None
     if end > 0:
         parts.append(Part(app=parts[-1].app if parts else None, name="", kind="waiting", start=0.0, end=end))
     return tuple(part for part in reversed(parts) if part.end > part.start)
+
+
+def _cause(others: Iterable[TimedApp], app: TimedApp) -> TimedApp | None:
+    """The app whose end let another one begin."""
+    known = [(when, number, each) for number, each in enumerate(others) if (when := _made_room(each, app)) is not None]
+    return max(known, default=(0.0, 0, None))[2]
+
+
+def _made_room(cause: TimedApp, app: TimedApp) -> float | None:
+    """When an app's end let another one begin; None when it did not."""
+    when = cause.end if cause.name in app.needs else cause.freed
+    return when if app.start is not None and app.ready <= when <= app.start else None
 
 
 def _backwards(app: TimedApp, start: float) -> Iterator[Part]:

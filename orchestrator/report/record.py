@@ -25,7 +25,8 @@ class RecordedApp(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     version: str | None = None
     reason: str = ""
-    depends_on: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    """The apps of the run whose images it stands on: it waits for them."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="record"):

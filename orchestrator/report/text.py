@@ -83,6 +83,13 @@ def _head(report: Report) -> Iterator[str]:
     for warning in report.warnings:
         yield f"warning: {inline(warning, 1000)}"
     yield f"{report.cached} of {report.steps} steps cached, {size(report.sent_bytes)} sent"
+    if written := [app.cache for app in report.apps if app.cache is not None]:
+        failed = sum(cache.error is not None for cache in written)
+        ran = sum(cache.executed for cache in written)
+        yield (
+            f"{len(written) - failed} of {len(written)} layer caches written after publication in "
+            f"{report.cache_seconds:.1f}s, {ran} steps run once more for it"
+        )
     if report.client_idle is not None:
         share = 100 * report.client_idle / report.seconds if report.seconds else 0.0
         yield f"client-caused idle: {report.client_idle:.1f}s ({share:.1f} % of the run)"

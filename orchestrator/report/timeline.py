@@ -61,7 +61,7 @@ class TimedApp(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     version: str | None
     reason: str
-    depends_on: tuple[str, ...]
+    needs: tuple[str, ...]
     status: Status
     host: str | None
     """The builder's address; None when it was never sent to one."""
@@ -71,7 +71,7 @@ class TimedApp(msgspec.Struct, frozen=True, kw_only=True):
     revision: str | None
     """What a skipped image was built from, where that is known."""
     ready: float
-    """When it could have begun: what it depends on had ended."""
+    """When it could have begun: the images that it needs were there."""
     start: float | None
     end: float
     """When the run ended, for what was never begun or never ended."""
@@ -82,6 +82,10 @@ class TimedApp(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     """In the order in which they began."""
     failure: AppFailed | None
+    cache: CacheExported | None
+    """What became of its layer cache, which is written in its slot when it is published."""
+    freed: float
+    """When its slot was free again."""
     warnings: tuple[str, ...]
 
     @property
@@ -111,7 +115,21 @@ class _App:
         self.outcome: AppCompleted | AppFailed | AppCancelled | None = None
         self.open: dict[str, StepStarted] = {}
         self.done: list[StepCompleted | StepContinued] = []
+        self.exported: CacheExported | None = None
         self.warnings: list[str] = []
+
+    def step(self, event: StepStarted | StepCompleted | StepContinued) -> None:
+        if isinstance(event, StepStarted):
+            self.open[event.step] = event
+        else:
+            self.open.pop(event.step, None)
+            self.done.append(event)
+
+    def end(self, event: AppCompleted | AppFailed | AppCancelled | CacheExported) -> None:
+        if isinstance(event, CacheExported):
+            self.exported = event
+        else:
+            self.outcome = event
 
     def timed(self, *, began: float, ended: float) -> TimedApp:
         outcome, started = self.outcome, self.started
@@ -126,7 +144,7 @@ class _App:
             language=self.planned.language or (started.language if started else ""),
             version=self.planned.version,
             reason=(started.reason if started else "") or self.planned.reason,
-            depends_on=self.planned.depends_on,
+            needs=self.planned.needs,
             status=self._status(),
             host=started.host if started else None,
             image=started.image if started else completed.image if completed else None,
@@ -141,6 +159,8 @@ class _App:
             sent_bytes=completed.sent_bytes if completed else 0,
             steps=steps,
             failure=outcome if isinstance(outcome, AppFailed) else None,
+            cache=self.exported,
+            freed=_between(self.exported.time - began, end, ended) if self.exported else end,
             warnings=tuple(self.warnings),
         )
 
@@ -213,22 +233,16 @@ class _Fold:
                 self.started = event
             case AppStarted():
                 self.app(event.app).started = event
-            case StepStarted():
-                self.app(event.app).open[event.step] = event
-            case StepCompleted():
-                app = self.app(event.app)
-                app.open.pop(event.step, None)
-                app.done.append(event)
-            case StepContinued():
-                self.app(event.app).done.append(event)
+            case StepStarted() | StepCompleted() | StepContinued():
+                self.app(event.app).step(event)
             case AppWarning():
                 said = self.warnings if event.app is None else self.app(event.app).warnings
                 said.append(event.message)
-            case AppCompleted() | AppFailed() | AppCancelled():
-                self.app(event.app).outcome = event
             case RunCompleted():
                 self.completed = event
-            case StepLog() | StepProgress() | CacheExported():
+            case AppCompleted() | AppFailed() | AppCancelled() | CacheExported():
+                self.app(event.app).end(event)
+            case StepLog() | StepProgress():
                 pass
             case _:
                 assert_never(event)
@@ -263,7 +277,7 @@ def timeline(record: Record, *, now: float | None = None) -> Timeline:
 
 def _waiting(app: TimedApp, apps: dict[str, TimedApp]) -> TimedApp:
     """An app with the moment from which on it could have begun."""
-    ends = [apps[name].end for name in app.depends_on if name in apps]
+    ends = [apps[name].end for name in app.needs if name in apps]
     latest = app.end if app.start is None else app.start
     # What is skipped waits for nobody.
     ready = latest if app.status == "skipped" else min(max(ends, default=0.0), latest)

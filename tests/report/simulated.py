@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from orchestrator.events import (
     AppCompleted,
     AppStarted,
+    CacheExported,
     Event,
     RunCompleted,
     RunStarted,
@@ -49,6 +50,8 @@ class MadeApp(msgspec.Struct, frozen=True, kw_only=True):
     after: float = 0.0
     depends_on: tuple[int, ...] = ()
     """Numbers of earlier apps."""
+    cache: float = 0.0
+    """For which its layer cache is written."""
     delay: float = 0.0
     """For which we leave a free slot unused before it."""
 
@@ -77,8 +80,13 @@ def simulate(apps: Sequence[MadeApp], *, jobs: int, skew: float = 0.0, run: str 
         start = max(heapq.heappop(slots), ready) + app.delay
         end = _build(number, app, start, skew, events)
         ends.append(end)
-        heapq.heappush(slots, end)
-    last = max([BEGAN, *ends])
+        heapq.heappush(slots, end + app.cache)
+        if app.cache:
+            written = CacheExported(
+                time=end + app.cache, app=name_of(number), ref="r.example/cache", seconds=app.cache, executed=0
+            )
+            events.append(written)
+    last = max([BEGAN, *slots])
     events.sort(key=lambda event: event.time)
     events.append(
         RunCompleted(time=last, exit_code=0, seconds=last - BEGAN, succeeded=len(apps), failed=0, cancelled=0)
@@ -88,7 +96,7 @@ def simulate(apps: Sequence[MadeApp], *, jobs: int, skew: float = 0.0, run: str 
             name=name_of(number),
             path=f"apps/{number}",
             language="nodejs",
-            depends_on=tuple(map(name_of, app.depends_on)),
+            needs=tuple(map(name_of, app.depends_on)),
         )
         for number, app in enumerate(apps)
     )
@@ -160,6 +168,7 @@ def made_apps(draw: st.DrawFn, *, delays: bool = False) -> list[MadeApp]:
                 before=draw(_SECONDS),
                 after=draw(_SECONDS),
                 depends_on=tuple(draw(st.sets(st.integers(0, number - 1), max_size=2))) if number else (),
+                cache=draw(_SECONDS),
                 delay=draw(_SECONDS) if delays else 0.0,
             )
         )

@@ -150,6 +150,23 @@ def test_an_app_that_waited_for_a_slot_leads_to_the_one_that_left_it() -> None:
     assert [(part.app, part.start, part.end) for part in made.critical_path] == [("app0", 0.0, 1.0), ("app2", 1.0, 6.0)]
 
 
+def test_a_slot_in_which_a_layer_cache_is_written_is_not_free() -> None:
+    apps = [MadeApp(before=1.0, cache=2.0), MadeApp(before=1.0), MadeApp(before=1.0, depends_on=(0,))]
+
+    made = report(simulate(apps, jobs=1))
+
+    assert (made.client_idle, made.cache_seconds, made.seconds) == (0.0, 2.0, 5.0)
+    assert [(part.app, part.name, part.start, part.end) for part in made.critical_path] == [
+        ("app0", "", 0.0, 1.0),
+        ("app0", "writing the layer cache", 1.0, 3.0),
+        ("app1", "", 3.0, 4.0),
+        ("app2", "", 4.0, 5.0),
+    ]
+    assert "1 of 1 layer caches written after publication in 2.0s, 0 steps run once more for it" in list(
+        text.lines(made)
+    )
+
+
 @given(made_apps(delays=True), _JOBS, st.data())
 def test_a_record_that_ends_anywhere_makes_a_report(apps: list[MadeApp], jobs: int, data: st.DataObject) -> None:
     whole = simulate(apps, jobs=jobs)

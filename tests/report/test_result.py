@@ -138,6 +138,8 @@ def test_one_app_that_succeeded_is_described_as_migetpacks_does() -> None:
                 "seconds": 2.5,
                 "steps": 9,
                 "cached": 4,
+                "skipped": False,
+                "revision": None,
                 "error": None,
             }
         ],
