@@ -175,14 +175,14 @@ def beneath(file: str, path: str, *, line: int | None = None) -> str:
 def _logical_lines(text: str) -> list[tuple[int, str]]:
     """The lines of a requirements file with their numbers: continued ones joined, comments and blank ones gone."""
     found: list[tuple[int, str]] = []
-    pending = ""
+    pending: list[str] = []
     for number, raw in enumerate(text.split("\n"), start=1):
-        line = re.sub(r"(^|\s)#.*$", "", raw)
+        line = re.sub(r"(^|\s)#.*$", "", raw) if "#" in raw else raw
         if line.endswith("\\"):
-            pending += line[:-1] + " "
+            pending.append(line[:-1])
             continue
-        joined = (pending + line).strip()
-        pending = ""
+        joined = " ".join((*pending, line)).strip()
+        pending.clear()
         if joined:
             found.append((number, joined))
     return found

@@ -124,8 +124,8 @@ class _Scanner:
             case "name" | "key" | "symbol" | "number" | "character":
                 self._add(_KINDS[group], _bare(group, found))
             case "newline":
-                self._add(Kind.END, found)
-                if found == "\n":
+                self._add(Kind.END, found[0])
+                if found[0] == "\n":
                     self._skip_heredocs()
             case "quote":
                 self._string(found)
@@ -338,8 +338,8 @@ def _patterns(syntax: Syntax) -> _Patterns:
     )
     parts = (
         ("space", r"[ \t\r\f\v]++"),
-        ("joint", r"\\\r?\n"),
-        ("newline", r"[\n;]"),
+        ("joint", r"(?:\\\r?\n[ \t]*+)++"),
+        ("newline", r"\n++|;"),
         ("comment", rf"{syntax.comments}[^\n]*+"),
         *((f"block{number}", opening) for number, (opening, _) in enumerate(syntax.blocks)),
         ("prefixed", r'[^\W\d]\w*+"(?:"")?' if syntax.prefixes else ""),

@@ -52,6 +52,9 @@ TEXTS = (
 JUNK = {
     "10 MB": "A" * (10 << 20),
     "one line of 1 MB": "a=b " * (1 << 18),
+    "one long line in 1 MB of pieces": "\\\n" * (1 << 19),
+    "1 MB of blank lines": "\n" * (1 << 20),
+    "a TOML key of many parts": "a" + ".a" * (1 << 19) + " = 1",
     "deep JSON": '{"a":' * 100_000,
     "deep lists": "[" * 200_000,
     "deep parentheses": "(" * 200_000,
