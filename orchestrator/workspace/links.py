@@ -141,4 +141,6 @@ def _circle(known: _Known, around: tuple[str, ...], origins: _Origins) -> Config
         if pair in origins:
             stated, key = origins[pair]
             return stated.error(key, problem, hint=hint)
-    return ConfigError(problem, hint=hint)
+    return ConfigError(
+        problem, hint="Their manifests say so: take one of the dependencies away, or leave an app out by `ignore`."
+    )

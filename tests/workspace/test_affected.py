@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import langs
+from langs import compose, dockerfile
 from langs.governing import NAMES, governing
 from langs.model import Detection, Service, Settings
 from langs.registry import LANGUAGES, MANIFESTS
@@ -180,7 +181,7 @@ def test_what_says_something_of_what_is_below(file: str, directories: list[str])
 
 
 def test_every_languages_manifests_count_above_an_app_but_recipes_and_entry_points() -> None:
-    recipes = {"Dockerfile", "compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}
+    recipes = {*dockerfile.MANIFESTS, *compose.MANIFESTS}
     of_one_app = {"Staticfile", "artisan"}
 
     for language in LANGUAGES:
