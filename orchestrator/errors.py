@@ -90,6 +90,12 @@ class BuildFailedError(FleetpacksError):
     kind = "build"
 
 
+class BuildTimeoutError(FleetpacksError):
+    """An app was not built within its time."""
+
+    kind = "timeout"
+
+
 class ImageNotFoundError(FleetpacksError):
     """A base image or a published image does not exist, or may not be read."""
 

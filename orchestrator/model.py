@@ -36,6 +36,8 @@ class AppPlan(msgspec.Struct, frozen=True, kw_only=True):
     repository: str
     """The image's name without tag: `registry.example/team/api`; registry host always explicit."""
     tags: tuple[str, ...]
+    timeout: float | None = None
+    """Seconds within which it must be built and published; None: it may take as long as it takes."""
     reason: str
     """Why this app is built: `requested`, `discovered`, `needed by web`."""
 

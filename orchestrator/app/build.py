@@ -25,16 +25,17 @@ from orchestrator.app.logins import given
 from orchestrator.app.outputs import Outputs, outputs
 from orchestrator.app.recording import Recording
 from orchestrator.app.signals import Signals
-from orchestrator.app.skipping import contents_of, skipping
+from orchestrator.app.skipping import contents_of, remembering, skipping
 from orchestrator.buildkit import SecretReader, SolveRequest
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
 from orchestrator.engine.publish import EnginePublisher, RegistryPublisher
 from orchestrator.engine.request import export_request, filters, solve_request
+from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.run import Outcome, Prepare, PrepareExport, Run, exit_code
 from orchestrator.engine.shortfalls import asked_for, message, shortfalls
 from orchestrator.errors import ConfigError, FleetpacksError, UsageError
-from orchestrator.events import Event
+from orchestrator.events import AppCompleted, Event
 from orchestrator.model import AppPlan, Mirror, Plan, SecretSource
 from orchestrator.plan.outputs import Placed
 from orchestrator.registry.client import RegistryClient
@@ -42,6 +43,7 @@ from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
 from orchestrator.registry.tokens import RegistryTokens
 from orchestrator.schedule.slots import SharedKeys
+from orchestrator.skip.memory import Memory
 from remote.address import Address, EngineAddress
 
 _BUFFERED_EVENTS = 1024
@@ -96,7 +98,8 @@ async def run_build(
             builder.opened(address) as (client, can),
             outputs(config, address, can, options.placed, load=options.load) as make,
             _publisher(plan, address, can, registry, credentials) as publisher,
-            skipping(config, plan, can, registry, credentials, images=not _files(options)) as skip,
+            remembering(config) as memory,
+            skipping(config, plan, can, registry, credentials, memory=memory, images=not _files(options)) as skip,
         ):
             differences = shortfalls(can, _asked(config, plan, can, options), address=str(address))
             send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
@@ -120,12 +123,15 @@ async def run_build(
                 record=record.note,
                 skipper=skip.skipper,
                 export=export,
+                retries=RETRIES if config.retries is None else config.retries,
+                expected=_expected(plan, memory),
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
             with shown as display:
                 begun = True
                 outcomes = await execute(run, partial(display, receive), signals)
+                _note(plan, memory, outcomes)
     except FleetpacksError as error:
         failure = error
     code = signals.exit_code or (failure.exit_code if failure else exit_code(outcomes.values()))
@@ -200,6 +206,20 @@ async def _publisher(
 
     async with Engine(address, logins=credentials) as engine:
         yield EnginePublisher(engine, tagger)
+
+
+def _expected(plan: Plan, memory: Memory) -> Mapping[str, float]:
+    """How long apps took, by name, as far as that is known."""
+    took = {app.app.name: memory.seconds(app.app.path) for app in plan.apps}
+    return {name: seconds for name, seconds in took.items() if seconds is not None}
+
+
+def _note(plan: Plan, memory: Memory, outcomes: Mapping[str, Outcome]) -> None:
+    """Take note of how long apps took of which something had to be executed."""
+    for app in plan.apps:
+        outcome = outcomes.get(app.app.name)
+        if isinstance(outcome, AppCompleted) and outcome.cached < outcome.steps:
+            memory.took(app.app.path, outcome.seconds)
 
 
 def _files(options: BuildOptions) -> bool:

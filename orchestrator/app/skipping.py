@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import anyio
 import anyio.to_thread
 import msgspec
 
@@ -36,8 +37,26 @@ def contents_of(config: Config) -> Contents:
 
 
 @asynccontextmanager
+async def remembering(config: Config) -> AsyncGenerator[Memory]:
+    """What was built last of this source; what is noted is kept, also of a run that is interrupted."""
+    memory = Memory(config.environment.cache_directory / "built", config.root)
+    try:
+        yield memory
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(memory.save)
+
+
+@asynccontextmanager
 async def skipping(
-    config: Config, plan: Plan, can: Capabilities, registry: RegistryClient, credentials: Credentials, *, images: bool
+    config: Config,
+    plan: Plan,
+    can: Capabilities,
+    registry: RegistryClient,
+    credentials: Credentials,
+    *,
+    memory: Memory,
+    images: bool,
 ) -> AsyncGenerator[Skipping]:
     """Skip what has not changed, where images are pushed and nothing was said against it.
 
@@ -47,6 +66,7 @@ async def skipping(
         can: what the builder is.
         registry: has the records.
         credentials: for the registries of base images.
+        memory: what was built last.
         images: whether images are all that is asked for.
     """
     if config.skip_age is None or config.no_cache or not plan.push or not images:
@@ -58,7 +78,6 @@ async def skipping(
         problem = "all apps are built: which builds may vouch for which is not known here (set $FLEETPACKS_TRUST_SCOPE)"
         yield Skipping(warnings=(problem,))
         return
-    memory = Memory(said.cache_directory / "built", config.root)
     contents = contents_of(config)
     async with RegistryClient(credentials, config.registries, patience=_PATIENCE) as bases:
         skipper = RegistrySkipper(
@@ -77,6 +96,4 @@ async def skipping(
         try:
             yield Skipping(skipper=skipper)
         finally:
-            # Short, and worth more than the moment it takes: also of an interrupted run.
-            await anyio.to_thread.run_sync(memory.save)
             await anyio.to_thread.run_sync(contents.sweep)

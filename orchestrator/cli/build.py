@@ -17,9 +17,19 @@ from orchestrator.errors import EXIT_OK, FleetpacksError, UsageError
 from orchestrator.model import Plan
 from orchestrator.plan.outputs import parse, place
 from orchestrator.plan.planner import Request
+from orchestrator.text import parse_duration
 
 if TYPE_CHECKING:
     from orchestrator.app.ending import Ending
+
+
+def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    seconds = parse_duration(value)
+    if not seconds:
+        raise click.BadParameter(f"{value!r}: expected a number and one of s, m, h, d, such as 30m")
+    return seconds
 
 
 @click.command()
@@ -41,6 +51,8 @@ if TYPE_CHECKING:
 )
 @click.option("--no-color", is_flag=True, help="No colours, as with $NO_COLOR.")
 @click.option("--no-cache", is_flag=True, help="Execute every step again.")
+@click.option("--timeout", metavar="TIME", callback=_seconds, help="How long each app's build may take: 90s, 30m, 2h.")
+@click.option("--retries", type=click.IntRange(0, 100), help="Attempts after one that a registry failed; default: 3.")
 @click.option("--force", is_flag=True, help="Build apps that have not changed, too.")
 @click.option("--env", metavar="NAME[=VALUE]", multiple=True, help="A variable of builds and images. Repeatable.")
 @click.option("--result-file", metavar="FILE", type=click.Path(path_type=Path), help="Write the result as JSON.")
@@ -62,6 +74,8 @@ def build(
     progress: Literal["auto", "tty", "plain", "json"],
     no_color: bool,
     no_cache: bool,
+    timeout: float | None,
+    retries: int | None,
     force: bool,
     env: tuple[str, ...],
     result_file: Path | None,
@@ -75,7 +89,17 @@ def build(
     """
     began = time.monotonic()
     variables = environment.read()
-    flags = Flags(image=image, hosts=hosts, jobs=jobs, no_cache=no_cache, force=force, result_file=result_file, env=env)
+    flags = Flags(
+        image=image,
+        hosts=hosts,
+        jobs=jobs,
+        no_cache=no_cache,
+        force=force,
+        timeout=timeout,
+        retries=retries,
+        result_file=result_file,
+        env=env,
+    )
     root = environment.source(source, variables)
     document = sys.stdout if as_json else None
 

@@ -69,6 +69,8 @@ def load(
         jobs=flags.jobs if flags.jobs is not None else operated.jobs,
         no_cache=flags.no_cache or environment.no_cache,
         cache=_cache(environment, table, operated, operated_by),
+        timeout=flags.timeout,
+        retries=flags.retries,
         skip_age=None if flags.force or not table.skip.enabled else parse_duration(table.skip.max_age),
         tag_latest=environment.tag_latest,
         result_file=flags.result_file or (Path(environment.result_file) if environment.result_file else None),

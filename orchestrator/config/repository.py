@@ -60,6 +60,12 @@ class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ssh: Annotated[
         tuple[NonEmpty, ...], Meta(description="Ids of the SSH agents that your Dockerfile's steps ask.")
     ] = ()
+    timeout: (
+        Annotated[
+            str, Meta(pattern=r"^[0-9]{1,6}[smhd]$(?!\n)", description="How long a build may take: 90s, 30m, 2h.")
+        ]
+        | None
+    ) = None
     images: Annotated[Mapping[str, NonEmpty], Meta(description="Replaced base images, by well-known name.")] = {}
     depends_on: Annotated[
         tuple[NonEmpty, ...], Meta(description="Apps, and directories from the root, that the app uses.")

@@ -13,6 +13,7 @@ from orchestrator.config.environment import Environment
 from orchestrator.config.repository import AppTable, Stated
 from orchestrator.errors import ConfigError
 from orchestrator.model import LayerCache, Mirror, Registry, Runs, SecretSource
+from orchestrator.text import parse_duration
 
 DOCKER_HOST = "$DOCKER_HOST"
 """The `source` of a builder that this variable named."""
@@ -26,6 +27,8 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int | None = None
     no_cache: bool = False
     force: bool = False
+    timeout: float | None = None
+    retries: int | None = None
     result_file: Path | None = None
     env: tuple[str, ...] = ()
     """`NAME=VALUE`, or `NAME` for the value which the environment has."""
@@ -67,6 +70,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int | None
     no_cache: bool
     cache: LayerCache
+    timeout: float | None
+    """Of each app's build, in seconds, whatever files say."""
+    retries: int | None
+    """Attempts after a first one that failed for now; None: the usual number."""
     skip_age: float | None
     """How old an image may become before an unchanged app is built again, in seconds; None: every app is built."""
     tag_latest: bool
@@ -107,6 +114,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             if stated.table.name is not None and (stated is not self.shared or path == "."):
                 return stated.table.name
         return None
+
+    def timeout_for(self, path: str) -> float | None:
+        """How long a build of the app at `path` may take, in seconds; None: as long as it takes.
+
+        Raises:
+            ConfigError: the app's file is wrong.
+        """
+        if self.timeout is not None:
+            return self.timeout
+        said = [stated.table.timeout for stated in self.stated_for(path) if stated.table.timeout is not None]
+        return parse_duration(said[-1]) if said else None
 
     def is_declared(self, path: str) -> bool:
         """Whether the root's file says that there is an app at `path`, whatever is found there."""

@@ -49,6 +49,11 @@ class Progress:
         return len(self._steps)
 
     @property
+    def exporting(self) -> bool:
+        """Whether all steps were done, and the result was being exported."""
+        return any(name.startswith(_EXPORT) for name in self._started.values())
+
+    @property
     def cached(self) -> int:
         """Those of them that were found in the cache."""
         return sum(self._steps.values())

@@ -121,6 +121,12 @@ def solve_request(
     )
 
 
+def with_cache(request: SolveRequest) -> SolveRequest:
+    """The same build, which may find in the cache what it has executed before."""
+    attrs = {name: value for name, value in request.attrs.items() if name != "no-cache"}
+    return msgspec.structs.replace(request, attrs=attrs)
+
+
 def export_request(request: SolveRequest, *, ref: str, to: CacheEntry) -> SolveRequest:
     """The solve that writes a build's cache, after the build: the same definition, of which every step is cached.
 
@@ -129,9 +135,8 @@ def export_request(request: SolveRequest, *, ref: str, to: CacheEntry) -> SolveR
         ref: another one.
         to: where.
     """
-    attrs = {name: value for name, value in request.attrs.items() if name != "no-cache"}
     return msgspec.structs.replace(
-        request, ref=ref, attrs=attrs, exporter=None, outputs=(), cache_imports=(), cache_exports=(to,)
+        with_cache(request), ref=ref, exporter=None, outputs=(), cache_imports=(), cache_exports=(to,)
     )
 
 

@@ -6,6 +6,9 @@ here is a defect of ours. Interruption and `--fail-fast` cancel one scope, which
 whatever has no outcome by then is reported as cancelled: no app is ever left unsaid.
 """
 
+import itertools
+import math
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -25,11 +28,14 @@ from orchestrator.buildkit import (
 )
 from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import Published
+from orchestrator.engine.request import with_cache
+from orchestrator.engine.retry import RETRIES, pause
 from orchestrator.engine.skipping import Changed, Skipper
 from orchestrator.errors import (
     EXIT_FAILED,
     EXIT_OK,
     EXIT_TRANSIENT,
+    BuildTimeoutError,
     FailedStep,
     FleetpacksError,
     NeededAppError,
@@ -50,6 +56,7 @@ from orchestrator.events import (
 )
 from orchestrator.model import AppPlan, Plan
 from orchestrator.schedule.order import GiveUp, Start, decide
+from orchestrator.text import duration
 
 Outcome = AppCompleted | AppFailed | AppCancelled
 PrepareExport = Callable[[AppPlan], AbstractContextManager[SolveRequest | None]]
@@ -60,6 +67,7 @@ _EXPORT_SECONDS = 900.0
 """A cache that takes longer to write than this is not worth it."""
 _LOOKS_AT_ONCE = 16
 """Looks for what need not be built: requests to a registry, for the most part."""
+_jitter = random.random
 _TELLING_SECONDS = 2.0
 """How long an outcome waits, in an interrupted run, for a display that nobody reads."""
 
@@ -93,6 +101,15 @@ class Publisher(Protocol):
         ...
 
 
+class _Built(msgspec.Struct, frozen=True, kw_only=True):
+    """What an app has become."""
+
+    digest: str | None
+    tags: tuple[str, ...]
+    outputs: tuple[str, ...]
+    sent_bytes: int
+
+
 class Run:
     """The run of one plan."""
 
@@ -110,6 +127,8 @@ class Run:
         record: Callable[[Event], None] | None = None,
         skipper: Skipper | None = None,
         export: PrepareExport | None = None,
+        retries: int = RETRIES,
+        expected: Mapping[str, float] | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -125,6 +144,9 @@ class Run:
             record: hears of every event at once, whoever reads `events`; must not wait.
             skipper: knows what need not be built; None: everything is.
             export: makes the solve that writes the cache of a published app, if it has any.
+            retries: attempts after a first one that failed in a way that trying again can mend.
+            expected: how long apps took when they were built last, in seconds: the longest begin first, and those
+                that are not known before them.
         """
         self._plan = plan
         self._solver = solver
@@ -146,7 +168,9 @@ class Run:
         self._skipper = skipper
         self._export = export
         self._changed: dict[str, Changed] = {}
-        self._waiting = dict.fromkeys(self._plans)
+        self._retries = retries
+        known = expected or {}
+        self._waiting = dict.fromkeys(sorted(self._plans, key=lambda name: -known.get(name, math.inf)))
         self._running: set[str] = set()
         self._succeeded: set[str] = set()
         self._failed: set[str] = set()
@@ -329,52 +353,81 @@ class Run:
         )
         for warning in plan.build.warnings:
             await self._emit(AppWarning(time=time.time(), app=name, message=warning))
-        try:
-            with self._prepare(plan) as request:
-                result = await self._solver.solve(request, on_status=on_status)
-            for warning in result.warnings:
-                await self._emit(AppWarning(time=time.time(), app=name, message=warning))
-            if result.digest is None and _makes_image(request):
-                raise ProtocolError(
-                    f"{self._solver.address}: the build ended well without an image digest",
-                    hint="is the daemon older than buildkitd 0.13? `buildctl debug info` shows its version",
-                )
-            digest = result.digest
-            tags: tuple[str, ...] = ()
-            if self._plan.push and digest is not None:
-                record = await self._record_of(plan)
-                published = await self._publisher.publish(
-                    plan.repository, digest, plan.tags, record=record, on_status=on_status
-                )
-                digest, tags = published.digest, published.references
-                await self._recorded(plan, published, record)
-        except FleetpacksError as error:
-            for event in progress.close():
-                await self._emit(event)
+        built: _Built | None = None
+        failure: FleetpacksError = BuildTimeoutError(
+            f"not done within {duration(plan.timeout or 0)}",
+            hint="Give it more time: timeout = ... in fleetpacks.toml, or --timeout.",
+        )
+        with anyio.move_on_after(plan.timeout):
+            try:
+                built = await self._attempts(plan, progress, on_status)
+            except FleetpacksError as error:
+                failure = error
+        for event in progress.close():
+            await self._emit(event)
+        if built is None:
             return AppFailed(
                 time=time.time(),
                 app=name,
-                kind=error.kind,
-                message=error.message,
-                hint=error.hint,
-                transient=isinstance(error, TransientError),
+                kind=failure.kind,
+                message=failure.message,
+                hint=failure.hint,
+                transient=isinstance(failure, TransientError),
                 seconds=time.monotonic() - began,
-                **msgspec.structs.asdict(error.at or FailedStep()),
+                **msgspec.structs.asdict(failure.at or FailedStep()),
             )
-        for event in progress.close():
-            await self._emit(event)
         return AppCompleted(
             time=time.time(),
             app=name,
             image=plan.repository,
-            tags=tags,
-            digest=digest,
-            outputs=_written(request),
+            tags=built.tags,
+            digest=built.digest,
+            outputs=built.outputs,
             seconds=time.monotonic() - began,
             steps=progress.steps,
             cached=progress.cached,
-            sent_bytes=result.sent_bytes,
+            sent_bytes=built.sent_bytes,
         )
+
+    async def _attempts(self, plan: AppPlan, progress: Progress, on_status: OnStatus) -> _Built:
+        """Build and publish an app, again when that can help.
+
+        Raises:
+            FleetpacksError: the last attempt's failure.
+        """
+        for failed in itertools.count(1):
+            try:
+                return await self._attempt(plan, on_status, again=failed > 1 and progress.exporting)
+            except FleetpacksError as error:
+                wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
+                if wait is None:
+                    raise
+                message = f"trying again in {wait:.0f}s ({failed} of {self._retries}): {error.message}"
+                await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
+            await anyio.sleep(wait)
+        raise AssertionError
+
+    async def _attempt(self, plan: AppPlan, on_status: OnStatus, *, again: bool) -> _Built:
+        with self._prepare(plan) as request:
+            # What was executed without the cache is in it now.
+            result = await self._solver.solve(with_cache(request) if again else request, on_status=on_status)
+        for warning in result.warnings:
+            await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=warning))
+        if result.digest is None and _makes_image(request):
+            raise ProtocolError(
+                f"{self._solver.address}: the build ended well without an image digest",
+                hint="is the daemon older than buildkitd 0.13? `buildctl debug info` shows its version",
+            )
+        digest = result.digest
+        tags: tuple[str, ...] = ()
+        if self._plan.push and digest is not None:
+            record = await self._record_of(plan)
+            published = await self._publisher.publish(
+                plan.repository, digest, plan.tags, record=record, on_status=on_status
+            )
+            digest, tags = published.digest, published.references
+            await self._recorded(plan, published, record)
+        return _Built(digest=digest, tags=tags, outputs=_written(request), sent_bytes=result.sent_bytes)
 
     async def _export_cache(self, plan: AppPlan, prepare: PrepareExport) -> None:
         """Write an app's cache: bounded, and nobody's failure."""

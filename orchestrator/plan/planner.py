@@ -83,7 +83,16 @@ def make(
             built = build(app.directory, app.settings, within=config.root, detection=app.detection)
             _check_contexts(app, built)
             built = _with_unlocked(built, config)
-            plans.append(AppPlan(app=app, build=built, repository=repository, tags=tags, reason=reasons[app.path]))
+            plans.append(
+                AppPlan(
+                    app=app,
+                    build=built,
+                    repository=repository,
+                    tags=tags,
+                    timeout=config.timeout_for(place),
+                    reason=reasons[app.path],
+                )
+            )
     problems.raise_all(among=len(discovered), otherwise="name the paths of those that are to be built")
     return Plan(root=config.root, apps=tuple(plans), push=push, alone=len(discovered) == 1)
 

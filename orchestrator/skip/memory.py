@@ -1,4 +1,4 @@
-"""What every app was made of when it was built last: only so that a build's reason can be told.
+"""What every app was made of when it was built last, and how long that took: for a build's reason and its turn.
 
 One file for a source, in the operator's cache; whether something is built never depends on it.
 """
@@ -13,7 +13,7 @@ import msgspec
 
 from orchestrator import atomic
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +28,8 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     format: int
-    apps: dict[str, Remembered]
+    apps: dict[str, Remembered] = {}
+    seconds: dict[str, float] = {}
 
 
 class Memory:
@@ -41,34 +42,45 @@ class Memory:
 
     def __init__(self, directory: Path, root: Path) -> None:
         self._file = directory / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json"
-        self._apps: dict[str, Remembered] | None = None
+        self._kept: _Kept | None = None
         self._changed = False
 
     def recall(self, app: str) -> Remembered | None:
         """The last build of an app, by its path."""
-        if self._apps is None:
-            self._apps = self._load()
-        return self._apps.get(app)
+        return self._known().apps.get(app)
 
     def remember(self, app: str, built: Remembered) -> None:
         """Take note of a build; it is written by `save`."""
-        if self._apps is None:
-            self._apps = self._load()
-        self._apps[app] = built
+        self._known().apps[app] = built
+        self._changed = True
+
+    def seconds(self, app: str) -> float | None:
+        """How long an app took when something of it had to be executed, by its path."""
+        return self._known().seconds.get(app)
+
+    def took(self, app: str, seconds: float) -> None:
+        """Take note of how long an app took."""
+        self._known().seconds[app] = seconds
         self._changed = True
 
     def save(self) -> None:
         """Write it down. Where nothing can be written, nothing is."""
-        if not self._changed or self._apps is None:
+        if not self._changed:
             return
         # Another run may have written meanwhile: what it built stays.
-        encoded = msgspec.json.encode(_Kept(format=_FORMAT, apps=self._load() | self._apps))
+        old, new = self._load(), self._known()
+        kept = _Kept(format=_FORMAT, apps=old.apps | new.apps, seconds=old.seconds | new.seconds)
         with suppress(OSError):
-            atomic.write(self._file, encoded)
+            atomic.write(self._file, msgspec.json.encode(kept))
 
-    def _load(self) -> dict[str, Remembered]:
+    def _known(self) -> _Kept:
+        if self._kept is None:
+            self._kept = self._load()
+        return self._kept
+
+    def _load(self) -> _Kept:
         try:
             kept = msgspec.json.decode(self._file.read_bytes(), type=_Kept)
         except (OSError, msgspec.DecodeError):
-            return {}
-        return kept.apps if kept.format == _FORMAT else {}
+            kept = _Kept(format=0)
+        return kept if kept.format == _FORMAT else _Kept(format=_FORMAT, apps={}, seconds={})

@@ -8,7 +8,7 @@ import anyio
 import msgspec
 import pytest
 
-from orchestrator.events import AppWarning, RunCompleted, StepCompleted
+from orchestrator.events import AppWarning, RunCompleted, StepCompleted, StepLog
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start
 from tests.e2e.proxy import refusing
@@ -108,6 +108,42 @@ async def test_a_registry_that_refuses_one_push_takes_the_others(
     assert result.failed()["denied"].hint
     assert result.code == 1
     real_count.record("build")
+
+
+async def test_a_registry_that_is_away_for_a_while_costs_no_step_a_second_run(
+    lab: Lab, build: Start, real_count: RealCount, tmp_path: Path
+) -> None:
+    root, refused = tmp_path / "source", [0]
+    app(root, "one", "FROM debian:trixie-slim\nCOPY token.txt /\nRUN echo executed\n")
+
+    def refuse(method: str, path: str) -> int | None:
+        # More often than the daemon itself tries: it sends again five times, and at once (BuildKit v0.30.0).
+        if method == "PUT" and "/manifests/" in path and refused[0] < 8:
+            refused[0] += 1
+            return 429
+        return None
+
+    async with refusing(lab, refuse) as registry:
+        result = await ran(build, root, "--no-cache", image=f"{registry}/away/{{app}}")
+
+    assert (result.code, result.failed()) == (0, {}), result.err
+    assert any("trying again" in event.message for event in result.events if isinstance(event, AppWarning))
+    assert [event.text for event in result.events if isinstance(event, StepLog)] == ["executed"]
+    real_count.record("build")
+
+
+async def test_an_app_that_takes_too_long_is_given_up(lab: Lab, build: Start, tmp_path: Path) -> None:
+    root = tmp_path / "source"
+    app(root, "slow", "FROM debian:trixie-slim\nRUN sleep 300\n")
+    app(root, "good", "FROM scratch\nCOPY token.txt /\n")
+    (root / "slow/fleetpacks.toml").write_text('timeout = "3s"\n')
+
+    result = await ran(build, root, image=f"{lab.registry}/failures/{{app}}")
+
+    failure = result.failed()["slow"]
+    assert (result.code, failure.kind, set(result.completed())) == (1, "timeout", {"good"})
+    assert failure.seconds < 60
+    assert "timeout" in failure.hint
 
 
 async def test_a_registry_that_refuses_the_tag_leaves_the_app_unpublished_and_says_so(

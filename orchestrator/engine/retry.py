@@ -1,0 +1,27 @@
+"""Whether a build is tried again on the same builder, and when. Pure.
+
+Only what another attempt can mend is tried: a registry that cannot be reached, answers 5xx or asks us to come back. A
+daemon that is lost, or whose disk is full, will be so in a few seconds, too. The daemon has tried pushes a few times by
+itself; what has run is in its cache, so another attempt executes nothing again.
+"""
+
+from orchestrator.errors import FleetpacksError, RegistryUnavailableError
+
+RETRIES = 3
+"""Attempts after the first one, unless something else is said."""
+_FIRST_SECONDS = 2.0
+_LONGEST_SECONDS = 60.0
+
+
+def pause(error: FleetpacksError, *, failed: int, retries: int, jitter: float) -> float | None:
+    """Seconds to wait before the next attempt, or None when there is none.
+
+    Args:
+        error: why the last one failed.
+        failed: how many have failed, at least 1.
+        retries: how many there may be after the first.
+        jitter: a number in [0, 1): apps that failed together should not come back together.
+    """
+    if failed > retries or not isinstance(error, RegistryUnavailableError):
+        return None
+    return min(_LONGEST_SECONDS, _FIRST_SECONDS * (1 << failed - 1)) * (0.5 + jitter / 2)
