@@ -303,6 +303,9 @@ def _lines(files: AppFiles, settings: Settings, project: Project | None) -> _Lin
     elif not forced:
         # That an SDK builds for an older line is no contradiction.
         warnings = tuple(each for each in warnings if "TargetFramework" not in each or not targets)
+    if not stated and project and project.targets:
+        where = f"{project.stated_in or project.file}: TargetFramework {project.targets[:80]!r}"
+        warnings += (f"{where} is not understood; .NET {version.value} is taken",)
     return _Lines(
         version=version,
         sdk=exact or own,

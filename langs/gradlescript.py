@@ -9,7 +9,7 @@ import msgspec
 from langs import documents, phrases, properties, syntaxes, tokens
 from langs.files import AppFiles, once
 from langs.phrases import Statement, Tokens
-from langs.tokens import Kind
+from langs.tokens import Kind, Token
 
 CATALOG: Final = "gradle/libs.versions.toml"
 PROPERTIES: Final = "gradle.properties"
@@ -18,6 +18,7 @@ KOTLIN_JVM: Final = "org.jetbrains.kotlin.jvm"
 _ALIASES: Final = {"kotlin": KOTLIN_JVM}
 """Names that `apply plugin` knows besides a plugin's id."""
 _CONSTANT: Final = re.compile(r"(?:JavaVersion|JvmTarget)\.(?:VERSION|JVM)_([0-9_]+)", re.ASCII)
+_TEMPLATE: Final = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", re.ASCII)
 _RELEASE_KEYS: Final = ("languageVersion", "jvmToolchain", "release", "targetCompatibility", "sourceCompatibility")
 _TARGET: Final = "jvmTarget"
 _MAIN_KEYS: Final = ("mainClass", "mainClassName")
@@ -223,6 +224,10 @@ class _Reader:
         found = phrases.resolved(self._tokens, piece)
         if found is not None or not piece:
             return found
+        template = _TEMPLATE.fullmatch(piece[0].text) if len(piece) == 1 and piece[0].kind is Kind.TEMPLATE else None
+        if template:
+            named = Token(Kind.NAME, template[1], piece[0].line)
+            return self._known.properties.get(template[1]) or phrases.resolved(self._tokens, (named,))
         names = _dotted(piece)
         constant = _CONSTANT.search(names)
         if constant:

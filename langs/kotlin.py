@@ -18,6 +18,7 @@ ENTRY_POINTS: Final = ()
 IMAGES: Final = ("maven", "gradle", "eclipse-temurin")
 
 _DEFAULT: Final = "2.1.0"
+_LINE: Final = 2
 _HINT: Final = "Write a Kotlin version, such as 2.1 or 2.1.0."
 _FILE: Final = ".kotlin-version"
 
@@ -53,11 +54,15 @@ def _version(files: AppFiles, settings: Settings, compiler: tuple[str, str] | No
     if text and text.strip():
         stated.append(_statement(text, source=_FILE, file=_FILE))
     if compiler is not None:
-        # What a build file computes may look like anything; it decides nothing here.
+        # What a build file computes may look like anything; it decides nothing here. `1.9.+` is the line.
         with suppress(LangError):
-            stated.append(_statement(compiler[0], source=compiler[1]))
+            text = compiler[0] if compiler[0].count(".") < _LINE else compiler[0].removesuffix(".+")
+            stated.append(_statement(text, source=compiler[1]))
     stated += versions.tool_files(files, (NAME,), _statement)
-    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=2)
+    version, warnings = versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
+    if not stated:
+        warnings += (f"no constant of the build says which Kotlin compiles the app; {version.value} is assumed",)
+    return version, warnings
 
 
 def _statement(text: str, *, source: str, file: str | None = None) -> versions.Statement:

@@ -1,6 +1,7 @@
 """sbt's build definitions: build.sbt, project/*.sbt and project/*.scala, read without running them."""
 
 import posixpath
+import re
 from collections.abc import Iterator
 from itertools import islice, pairwise
 from typing import Final
@@ -22,6 +23,9 @@ _MAX_LENGTH: Final = 1 << 20
 """Characters of all files together; the longest builds have some ten thousand."""
 _MAX_PIECES: Final = 8
 """How many assignments of one name are looked at in a file."""
+_MAX_LIST: Final = 24
+"""Tokens of a list that are looked at."""
+_RELEASE: Final = r"[0-9]{1,4}(?:\.[0-9]{1,4}){1,2}"
 _NAME: Final = 2
 """Where the name stands in `lazy val NAME`."""
 _HEAD: Final = 12
@@ -51,6 +55,8 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
     """Its files, the root's build.sbt first."""
     scala: str | None = None
+    cross: str | None = None
+    """The highest version that it is built for, where `scala` does not say one."""
     sbt: str | None = None
     name: str | None = None
     main: str | None = None
@@ -84,7 +90,8 @@ def read(files: AppFiles) -> Build | None:
     properties_ = properties.parse(files.read_text(PROPERTIES) or "")
     return Build(
         files=tuple(found[:_MAX_FILES]),
-        scala=_first(settings, "scalaVersion"),
+        scala=(scala := _first(settings, "scalaVersion")),
+        cross=None if scala else _highest(settings),
         sbt=properties_.get("sbt.version"),
         name=_first(settings[:1], "name"),
         main=_main(settings),
@@ -116,6 +123,16 @@ def _first(files: list[Tokens], name: str) -> str | None:
                 if value is not None:
                     return value
     return None
+
+
+def _highest(files: list[Tokens]) -> str | None:
+    """The highest of `crossScalaVersions := Seq("2.13.16", scala3)`, as far as they are constants."""
+    found: list[str] = []
+    for each in files:
+        for piece in islice(phrases.assigned(each, "crossScalaVersions"), 1):
+            said = (phrases.resolved(each, (token,)) for token in piece[:_MAX_LIST])
+            found += [text for text in said if text and re.fullmatch(_RELEASE, text, re.ASCII)]
+    return max(found, key=lambda text: tuple(map(int, text.split("."))), default=None)
 
 
 def _main(files: list[Tokens]) -> str | None:

@@ -80,8 +80,8 @@ def plan(files: AppFiles, said: Build, settings: Settings, wanted: str | None) -
         # What sbt-native-packager makes of a project's name.
         script=re.sub(r"[^a-z0-9_]+", "-", (said.name or "app").lower()),
         caches=_CACHES,
-        scala=said.scala,
-        scala_source=f"{sbt.FILE} scalaVersion",
+        scala=said.scala or said.cross,
+        scala_source=f"{sbt.FILE} {'crossScalaVersions' if said.cross else 'scalaVersion'}",
         scala_file=sbt.FILE,
         java=(jvm.statement("8", source=f"{sbt.PROPERTIES} sbt.version", file=sbt.PROPERTIES),) if old else (),
         options=_PLAY_OPTIONS if said.play else "",

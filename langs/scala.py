@@ -84,6 +84,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     java, warnings = jvm.java_version(files, settings, plan.java)
     scala = list(_stated(files, settings, plan))
     version, more = versions.resolve(scala, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
+    if not scala:
+        more += (f"no constant of the build says which Scala compiles the app; {version.value} is assumed",)
     start = base.start(settings, declared, plan.start)
     command = plan.start if wanted is None and plan.start else start.command
     caches = tuple(base.cache(settings, tool, target) for tool, target in plan.caches)

@@ -336,3 +336,14 @@ def test_whatever_a_version_says_it_becomes_tags_or_an_error(text: str) -> None:
                 if keyword == "FROM"
             ]
             assert all(re.fullmatch(r"[0-9]+\.[0-9]+(\.[0-9]+)?", tag) for tag in tags)
+
+
+def test_a_target_framework_that_is_computed_is_a_warning_where_nothing_else_says_the_version(write: Write) -> None:
+    computed = {"Api.csproj": project(group(TargetFramework="$(Unknown)"))}
+
+    guessed = langs.build(write(computed), Settings())
+    told = langs.build(write(sdk("9.0.100")), Settings())
+
+    assert guessed.version == Version(value="8.0", source="default")
+    assert guessed.warnings == ("Api.csproj: TargetFramework '$(Unknown)' is not understood; .NET 8.0 is taken",)
+    assert not any("not understood" in warning for warning in told.warnings)

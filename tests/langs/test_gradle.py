@@ -419,3 +419,27 @@ def test_a_project_that_settings_above_include_is_a_part_of_their_build(write: W
     assert found == {".": True, "api": False, "lib": False, "other": True}
     with pytest.raises(LangError, match="cannot be built without"):
         langs.build(root / "api", Settings(), within=root)
+
+
+@pytest.mark.parametrize(
+    ("script", "properties", "version", "warned"),
+    [
+        ('plugins { kotlin("jvm") version "$kv"; application }', "kv=1.9.25\n", "1.9.25", False),
+        ('val kv = "1.9.24"\nplugins { kotlin("jvm") version "${kv}"; application }', "", "1.9.24", False),
+        ('plugins { kotlin("jvm") version "1.9.+"; application }', "", "1.9", False),
+        ('plugins { kotlin("jvm") version "$kv"; application }', "", "2.1.0", True),
+        ('plugins { kotlin("jvm") version "${of(kv)}"; application }', "kv=1.9.25\n", "2.1.0", True),
+    ],
+)
+def test_kotlins_version_may_have_a_name_and_a_guess_is_a_warning(
+    write: Write, script: str, properties: str, version: str, *, warned: bool
+) -> None:
+    main = '\napplication { mainClass = "shop.MainKt" }\n'
+    files = {"build.gradle.kts": script + main, "gradle.properties": properties, "src/main/kotlin/shop/Main.kt": KOTLIN}
+
+    built = langs.build(write(files), Settings())
+
+    assert built.language == "kotlin"
+    assert built.version is not None
+    assert built.version.value == version
+    assert any("no constant of the build" in warning for warning in built.warnings) == warned

@@ -264,3 +264,21 @@ def test_no_text_makes_the_readers_slow(write: Write, text: str) -> None:
     sbt.read(AppFiles(root))
 
     assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "source"),
+    [
+        ('crossScalaVersions := Seq("2.13.16", "3.3.6", "2.12.20")', "3.3.6", "build.sbt crossScalaVersions"),
+        ('val three = "3.4.2"\ncrossScalaVersions := List("2.13.16", three)', "3.4.2", "build.sbt crossScalaVersions"),
+        ('crossScalaVersions := Seq("3.3.6")\nscalaVersion := "2.13.16"', "2.13.16", "build.sbt scalaVersion"),
+        ("crossScalaVersions := Seq(Latest.scala)", "3.5.2", "default"),
+    ],
+)
+def test_the_highest_of_the_crossed_versions_counts_where_no_other_is_said(
+    write: Write, text: str, version: str, source: str
+) -> None:
+    built = langs.build(write({"build.sbt": text, SOURCE: MAIN}), Settings())
+
+    assert built.version == Version(value=version, source=source)
+    assert any("no constant of the build" in warning for warning in built.warnings) == (source == "default")
