@@ -1,4 +1,7 @@
-"""A real browser without a screen: Debian's headless Chromium, unpacked into the lab's directory at its first use."""
+"""A real browser without a screen: Debian's headless Chromium, unpacked into the lab's directory at its first use.
+
+Where it cannot be had, its tests are skipped in words; where real tests are required, that is a failure.
+"""
 
 import json
 import re
@@ -6,8 +9,10 @@ from pathlib import Path
 
 import anyio
 import msgspec
+import pytest
 
 from orchestrator.config import environment
+from tests.lab.errors import LabError
 from tests.lab.state import layout
 from tests.lab.tools import debian_closure
 
@@ -34,7 +39,10 @@ async def render(page: Path, directory: Path, *, screenshot: Path | None = None)
         directory: holds what the browser writes.
         screenshot: where its picture goes.
     """
-    root = await debian_closure(layout(), _PACKAGE)
+    try:
+        root = await debian_closure(layout(), _PACKAGE)
+    except LabError as error:
+        pytest.skip(f"no browser: {error.message}; {error.hint}")
     libraries = [str(each) for folder in root.glob("usr/lib/*-linux-gnu") for each in (folder, folder / "pulseaudio")]
     home = directory / "browser"
     home.mkdir(exist_ok=True)
