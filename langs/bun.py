@@ -3,12 +3,25 @@
 Bun has no command that removes devDependencies. The second installation is a stage of its own, which no source touches.
 """
 
+import posixpath
 import re
 from typing import Final
 
 import msgspec
 
-from langs import base, documents, nodeentry, nodeworkspace, npmrc, packagejson, procfile, scripts, sites, versions
+from langs import (
+    base,
+    documents,
+    nodeentry,
+    nodeworkspace,
+    npmrc,
+    packagejson,
+    procfile,
+    scripts,
+    sites,
+    versions,
+    workspace,
+)
 from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Evidence, Settings, Version
 from langs.packagejson import PackageJson
@@ -39,7 +52,8 @@ class _Configuration(msgspec.Struct):
 def detect(files: AppFiles) -> Detection | None:
     """A lockfile, a pin, a start script or sources of Bun's, where no other package manager's lockfile contradicts."""
     package = packagejson.read(files)
-    evidence = _evidence(files, package)
+    member = nodeworkspace.member_of(files) if package else None
+    evidence = _evidence(files, package) or (_evidence_of_workspace(member) if member else [])
     if not evidence:
         return None
     started = nodeentry.starts(files, package, entries=_SCRIPTS, programs=PROGRAMS, runtime="Bun") or _exports(
@@ -51,6 +65,7 @@ def detect(files: AppFiles) -> Detection | None:
         language=NAME,
         evidence=tuple(evidence),
         package_manager=NAME if package else None,
+        packages=workspace.from_root(member.root, member.needed) if member else (),
         is_app=started is not None and not (package and package.workspaces),
     )
 
@@ -59,17 +74,20 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """A build image with all dependencies, a slim runtime image with those of production.
 
     Raises:
-        LangError: a dependency outside of the app, a credential in a file, no start command.
+        LangError: a dependency outside of the app and its workspace, a credential in a file, no start command.
     """
     said = packagejson.read(files)
     package = said or PackageJson()
+    member = nodeworkspace.member_of(files) if said else None
+    root = member.root if member else files
     npmrc.refuse_credentials(files, package)
-    local = packagejson.local_dependencies(package)
-    version, warnings = _version(files, settings, package)
-    lock = files.first(*_LOCKS)
+    local = packagejson.local_dependencies(package, member.path if member else ".")
+    if member is not None:
+        npmrc.refuse_credentials(root, member.manifest)
+        member.check()
+    version, warnings = _version(files, root, settings, package)
+    lock = root.first(*_LOCKS)
     if said and lock is None:
-        if nodeworkspace.member_of(files):
-            raise base.unsupported("a workspace of Bun", packagejson.FILE)
         warnings += (f"there is no {_LOCKS[0]}: the versions installed may differ from build to build",)
     main = nodeentry.main_file(files, package, _SCRIPTS)
     start = base.start(
@@ -79,7 +97,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     )
     processes = {process.name: scripts.expand(package, process.command) for process in start.processes}
     command = processes[base.WEB]
-    sources_first = bool(package.workspaces or package.install_scripts or local)
+    installing = (*package.install_scripts, *(member.scripts if member else ()))
+    sources_first = bool(package.workspaces or installing or local)
     generated = nodeentry.generates(package)
     kept = _kept(package, command, sources_first=sources_first, generated=generated)
     if kept:
@@ -87,13 +106,20 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     serving = sites.development_server(command)
     if serving:
         warnings += (f"the start command runs {serving}, which is a server for development",)
-    if package.install_scripts:
-        run = ", ".join(package.install_scripts)
+    if installing:
+        run = ", ".join(dict.fromkeys(installing))
         warnings += (f"every change of source installs again: package.json runs {run} at installation",)
     builder = base.image(settings, "oven/bun", version.value)
     runtime = base.image(settings, "oven/bun", f"{version.value}-slim")
     mount = base.cache(settings, "bun", "/root/.bun/install/cache")
-    names = (packagejson.FILE, lock, _CONFIGURATION, ".npmrc", *nodeentry.schemas(files, package), *package.patches)
+    manifest = member.manifest if member else package
+    names = (packagejson.FILE, lock, _CONFIGURATION, ".npmrc", *nodeentry.schemas(root, manifest), *manifest.patches)
+    directories: tuple[str, ...] = ("patches",)
+    if member is not None:
+        # Every member's manifest is held against the lockfile.
+        more, places = member.reads(files, package, everyone=True)
+        names, directories = (*names, *more), (*directories, *places)
+    manifests = nodeentry.groups(root, names, directories)
     text = base.dockerfile(
         "bun.Dockerfile.j2",
         settings=settings,
@@ -102,13 +128,15 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         values={
             "builder": builder,
             "runtime": runtime,
-            "manifests": nodeentry.groups(files, names, ("patches",)),
+            "manifests": manifests,
+            "member": member,
+            "filters": tuple(f"./{path}" for path in (member.path, *member.needed)) if member else (),
             "frozen": lock is not None,
             "overrides_mode": "NODE_ENV" in settings.env,
             "has_manifest": said is not None,
             "has_build": "build" in package.scripts,
-            "again": bool(package.dev_dependencies) and not kept,
-            "hooks": package.hooks,
+            "again": bool(package.dev_dependencies or member) and not kept,
+            "hooks": manifest.hooks,
             "sources_first": sources_first,
             "in_place": sources_first or generated,
             "mount": mount,
@@ -125,7 +153,19 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         start=base.started(processes),
         cache=(mount,) if said else (),
         warnings=warnings,
+        place=member.place(path for _, paths in manifests for path in paths) if member else None,
     )
+
+
+def _evidence_of_workspace(member: nodeworkspace.Member) -> list[Evidence]:
+    """What says that the workspace around the app is installed by Bun."""
+    place = member.context
+    if (member.manifest.package_manager or "").partition("@")[0] == NAME:
+        return [Evidence(file=posixpath.join(place, packagejson.FILE), reason="packageManager is bun")]
+    lock = member.root.first(*_LOCKS)
+    if lock is None or member.manifest.package_manager or member.root.first(*_OTHER_LOCKS):
+        return []
+    return [Evidence(file=posixpath.join(place, lock), reason="a lockfile of Bun")]
 
 
 def _evidence(files: AppFiles, package: PackageJson | None) -> list[Evidence]:
@@ -176,9 +216,19 @@ def _kept(package: PackageJson, command: str, *, sources_first: bool, generated:
     return None
 
 
-def _version(files: AppFiles, settings: Settings, package: PackageJson) -> tuple[Version, tuple[str, ...]]:
+def _version(
+    files: AppFiles, root: AppFiles, settings: Settings, package: PackageJson
+) -> tuple[Version, tuple[str, ...]]:
     forced = base.forced(settings, NAME)
     stated = [versions.npm(forced.value, source=forced.source)] if forced else []
+    stated += _stated(files, package)
+    if not stated and root is not files:
+        stated += _stated(root, packagejson.read(root) or PackageJson())
+    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
+
+
+def _stated(files: AppFiles, package: PackageJson) -> list[versions.Statement]:
+    stated: list[versions.Statement] = []
     text = files.read_text(_VERSION_FILE)
     if text and text.strip():
         stated.append(versions.npm(_number(text), source=_VERSION_FILE, file=_VERSION_FILE))
@@ -197,8 +247,7 @@ def _version(files: AppFiles, settings: Settings, package: PackageJson) -> tuple
     configured = documents.toml_as(text, _Configuration, _CONFIGURATION).version if text else None
     if configured:
         stated.append(versions.npm(configured, source=_CONFIGURATION, file=_CONFIGURATION))
-    stated += versions.tool_files(files, ("bun",), versions.npm)
-    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
+    return [*stated, *versions.tool_files(files, ("bun",), versions.npm)]
 
 
 def _number(text: str) -> str:

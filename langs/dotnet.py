@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, commands, documents, msbuild, procfile, versions, xml
+from langs import base, commands, documents, dotnetsolution, msbuild, procfile, versions, workspace, xml
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
@@ -32,9 +32,9 @@ IMAGES: Final = ("mcr.microsoft.com/dotnet/sdk", "mcr.microsoft.com/dotnet/aspne
 _DEFAULT: Final = "8.0"
 _LINE: Final = 2
 _MAX_EVIDENCE: Final = 20
-_GLOBAL: Final = "global.json"
-_NUGET: Final = ("nuget.config", "NuGet.config", "NuGet.Config")
-_SOLUTIONS: Final = ("*.sln", "*.slnx")
+_GLOBAL: Final = dotnetsolution.GLOBAL
+_NUGET: Final = dotnetsolution.NUGET
+_SOLUTIONS: Final = dotnetsolution.SOLUTIONS
 _LANGUAGES: Final = {".csproj": "C#", ".fsproj": "F#", ".vbproj": "Visual Basic"}
 _FIRST_HTTP_PORTS: Final = (8, 0)
 """The first release that reads $ASPNETCORE_HTTP_PORTS (what is new in ASP.NET Core 8.0)."""
@@ -110,11 +110,15 @@ def detect(files: AppFiles) -> Detection | None:
     within = _governed(files) if obvious and projects else None
     if within is not None:
         evidence.append(Evidence(file=projects[0].file, reason=f"a project of the solution {within}"))
+    is_app = wished or (own and obvious and within is None)
+    chosen = _likeliest(projects) if is_app else []
+    member = dotnetsolution.member_of(files, chosen[0]) if len(chosen) == 1 else None
     return Detection(
         language=NAME,
         evidence=tuple(evidence),
         package_manager="nuget" if found else None,
-        is_app=wished or (own and obvious and within is None),
+        packages=workspace.from_root(member.root, member.needed) if member else (),
+        is_app=is_app,
     )
 
 
@@ -126,15 +130,19 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """
     declared = procfile.read(files)
     project = _choose(files, settings, declared)
-    lines = _lines(files, settings, project)
+    member = dotnetsolution.member_of(files, project) if project else None
+    root = member.root if member else files
+    project = member.project if member else project
+    lines = _lines(files if files.exists(_GLOBAL) else root, settings, project)
     start = base.start(settings, declared, None if project is None else f"dotnet {_assembly(project)}.dll")
-    projects = msbuild.closure(files, project) if project else ()
-    sources = _sources(files)
+    projects = msbuild.closure(root, project) if project else ()
+    sources = _sources(root)
+    manifests = _manifests(root, projects, sources)
     # Of the hardened images one runs both.
     console = project is not None and not project.web and not settings.hardened
     runtime = base.image(settings, IMAGES[2] if console else IMAGES[1], lines.runtime, runs=True)
     cache = base.cache(settings, "nuget", "/var/cache/nuget")
-    locked = project and files.exists(posixpath.join(posixpath.dirname(project.file), "packages.lock.json"))
+    locked = project and root.exists(posixpath.join(posixpath.dirname(project.file), "packages.lock.json"))
     warnings = lines.warnings
     if project and project.alone:
         warnings += (f"{project.file} asks for a native or single file: it is published for the runtime of the image",)
@@ -147,7 +155,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         values={
             "builder": base.image(settings, IMAGES[0], lines.sdk),
             "runtime": runtime,
-            "manifests": _manifests(files, projects, sources),
+            "manifests": manifests,
+            "home": f"/app/{member.path}" if member else "/app",
             "project": project.file if project else None,
             "locked": bool(locked),
             "framework": lines.framework,
@@ -169,6 +178,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         cache=(cache,) if project else (),
         ignored=("**/bin/Debug", "**/bin/Release", "**/obj"),
         warnings=warnings,
+        place=member.place(tuple(path for _, paths in manifests for path in paths)) if member else None,
     )
 
 

@@ -159,6 +159,28 @@ def holder(files: AppFiles) -> AppFiles | None:
     return None
 
 
+def needed(build: Build, project: Project) -> tuple[str, ...]:
+    """The directories of the projects that one of them depends on, directly or not."""
+    by_name = {accessor(each.directory): each for each in build.projects if each.directory}
+    # What the root's script says to all projects may be said of this one.
+    shared = build.root.script.neighbours if build.root.script else frozenset[str]()
+    found: dict[str, None] = {project.directory: None}
+    pending = [project]
+    while pending:
+        script = pending.pop().script
+        for name in sorted({*shared, *(script.neighbours if script else ())}):
+            neighbour = by_name.get(accessor(name))
+            if neighbour is not None and neighbour.directory not in found:
+                found[neighbour.directory] = None
+                pending.append(neighbour)
+    return tuple(directory for directory in found if directory != project.directory)
+
+
+def accessor(path: str) -> str:
+    """A project's path in the one form that its accessor and it have in common: `libs/text-tools`, `libs.textTools`."""
+    return re.sub(r"[-_.]", "", path).lower()
+
+
 def task(launched: Launch) -> str:
     """The path of the task that makes what is launched."""
     path = launched.directory.replace("/", ":")

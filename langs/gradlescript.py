@@ -58,6 +58,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """rootProject.name"""
     includes: tuple[str, ...] = ()
     """Projects of the build, as paths with slashes."""
+    neighbours: frozenset[str] = frozenset()
+    """Projects that it names, as paths with slashes: those that its own depends on."""
     builds: tuple[str, ...] = ()
     """Directories of included builds."""
     constants: Mapping[str, str] = {}
@@ -125,6 +127,7 @@ class _Reader:
             application=self._application,
             project=self._project,
             includes=tuple(dict.fromkeys(self._includes)),
+            neighbours=_neighbours(self._tokens),
             builds=tuple(dict.fromkeys(self._builds)),
             constants=self._constants,
         )
@@ -250,6 +253,26 @@ class _Reader:
 def _manifest_main(tokens: Tokens) -> str | None:
     at = next(index for index, token in enumerate(tokens) if token.text == _MANIFEST)
     return next((token.text for token in tokens[at + 1 : at + 4] if token.kind is Kind.STRING), None)
+
+
+def _neighbours(tokens: Tokens) -> frozenset[str]:
+    """`project(":libs:text")`, `project(path: ":libs:text")` and `projects.libs.textTools`."""
+    found: set[str] = set()
+    for index, token in enumerate(tokens):
+        if token.kind is not Kind.NAME:
+            continue
+        following = tokens[index + 1 : index + 6]
+        if token.text == "project" and following and following[0].text == "(":
+            named = next((each.text for each in following if each.kind is Kind.STRING), "")
+            found.update([named.strip(":").replace(":", "/")] if named.startswith(":") else ())
+        elif token.text == "projects" and following and following[0].text == ".":
+            parts: list[str] = []
+            for dot, name in zip(tokens[index + 1 :: 2], tokens[index + 2 :: 2], strict=False):
+                if dot.text != "." or name.kind is not Kind.NAME:
+                    break
+                parts.append(name.text)
+            found.add("/".join(parts))
+    return frozenset(found)
 
 
 def _dotted(piece: Tokens) -> str:

@@ -9,19 +9,23 @@ What starts is a copy of what the build made, under a name that no version chang
 may name any file of the build, so that the image then holds the whole directory as well.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from langs import base, commands, gradle, jvm, jvmproject, launch, maven, procfile
+from langs import base, commands, gradle, jvm, jvmproject, launch, maven, procfile, workspace
 from langs.errors import LangError
 from langs.files import AppFiles
-from langs.jvmproject import Found
+from langs.jvmproject import Found, Member
 from langs.launch import Kind, Launch
 from langs.model import AppBuild, CacheMount, Detection, Evidence, Process, Settings, Version
 
 PROGRAMS: Final = frozenset({"java", "gradle", "gradlew", "mvn", "mvnw"})
 
+_STATING: Final = (".java-version", ".sdkmanrc", "system.properties", ".tool-versions", "mise.toml")
+_WRITTEN: Final[Mapping[str, tuple[str, ...]]] = {"maven": ("target",), "gradle": (".gradle", "build")}
+"""What the tools write into a module's directory."""
 _DEPENDENCY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 """The newest whose Maven may be as old as a wrapper's: it works with 3.2.5."""
 
@@ -38,6 +42,8 @@ def detect(files: AppFiles, language: str) -> Detection | None:
     tool = "a Maven project" if found.tool == "maven" else "a Gradle build"
     evidence = [Evidence(file=found.file, reason=tool)]
     evidence += [found.kotlin] if found.kotlin else []
+    member = jvmproject.member_of(files)
+    launches = found.launches or (member.launches if member else ())
     evidence += [each.evidence for each in found.launches]
     declared = procfile.read(files)
     wished = any(process.name == base.WEB and _starts_it(process.command) for process in declared)
@@ -46,7 +52,8 @@ def detect(files: AppFiles, language: str) -> Detection | None:
         language=language,
         evidence=tuple(evidence),
         package_manager=found.tool,
-        is_app=(wished or len(found.launches) == 1) and not jvmproject.held(files, found),
+        packages=workspace.from_root(member.root, (path or "." for path in member.needed)) if member else (),
+        is_app=(wished or len(launches) == 1) and not jvmproject.held(files, found),
     )
 
 
@@ -62,15 +69,17 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "there is no pom.xml and no build of Gradle",
             hint=f"Put one of them here. {base.DOCKERFILE_HINT}",
         )
-    jvmproject.refuse_held(files, found)
+    member = jvmproject.member_of(files)
+    if member is not None:
+        found = msgspec.structs.replace(found, work=member.work, launches=member.launches)
     declared = procfile.read(files)
     launched = _target(settings, declared, found)
     start = base.start(settings, declared, launch.command(launched, settings) if launched else None)
     own = launched is None or settings.run_command is not None or bool(declared)
     if isinstance(found.work, maven.Project):
-        plan = _with_maven(files, settings, found.work, launched)
+        plan = _with_maven(files, settings, found.work, launched, member)
     else:
-        plan = _with_gradle(files, settings, found.work, launched)
+        plan = _with_gradle(files, settings, found.work, launched, member)
     runtime = jvm.runtime_image(settings, plan.java)
     text = base.dockerfile(
         f"{found.tool}.Dockerfile.j2",
@@ -86,6 +95,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "kind": None if launched is None or _names_output(start.command) else launched.kind.value,
             "script": launched.script if launched else None,
             "whole": own,
+            "home": f"/app/{member.path}" if member else "/app",
             "tool_options": jvm.TOOL_OPTIONS,
             "title": base.title(plan.title),
         },
@@ -100,8 +110,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         dockerfile=text,
         start=start,
         cache=plan.mounts,
-        ignored=(*plan.outputs,),
+        ignored=_WRITTEN[found.tool] if member else plan.outputs,
         warnings=plan.warnings,
+        place=member.place(path for _, paths in plan.manifests for path in paths) if member else None,
     )
 
 
@@ -118,9 +129,24 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, object]
 
 
-def _with_maven(files: AppFiles, settings: Settings, project: maven.Project, launched: Launch | None) -> _Plan:
-    module = next((each for each in project.modules if launched and each.directory == launched.directory), project.root)
-    java, warnings = jvm.java_version(files, settings, maven.java_release(module), maven.implied_release(module))
+def _started(launched: Launch | None, member: Member | None) -> str:
+    """The directory of the module that is built."""
+    return member.path if member else launched.directory if launched else ""
+
+
+def _told(files: AppFiles, member: Member | None) -> AppFiles:
+    """Where files that state a version are looked for: beside the module, else beside the project."""
+    return files if member is None or files.first(*_STATING) else member.root
+
+
+def _with_maven(
+    files: AppFiles, settings: Settings, project: maven.Project, launched: Launch | None, member: Member | None
+) -> _Plan:
+    directory = _started(launched, member)
+    module = next((each for each in project.modules if each.directory == directory), project.root)
+    java, warnings = jvm.java_version(
+        _told(files, member), settings, maven.java_release(module), maven.implied_release(module)
+    )
     part = ("-pl", module.directory, "-am") if module.directory else ()
     mounts = [base.cache(settings, "maven", "/root/.m2/repository")]
     if project.wrapped:
@@ -135,11 +161,13 @@ def _with_maven(files: AppFiles, settings: Settings, project: maven.Project, lau
         warnings=warnings,
         builder=base.image(settings, "maven", f"3-eclipse-temurin-{java.value}"),
         mounts=tuple(mounts),
-        manifests=maven.manifests(files, project),
+        manifests=maven.manifests(member.root if member else files, project),
         outputs=outputs,
         title=module.pom.artifact,
         values={
             "mvn": "sh ./mvnw" if project.wrapped else "mvn",
+            # What all modules need is the same for all apps.
+            "fetched": ("package",) if member else (*part, "package"),
             "goals": (*part, "package"),
             "copied": copied,
             # A neighbour's jar is found only where it was made in the same run.
@@ -150,9 +178,12 @@ def _with_maven(files: AppFiles, settings: Settings, project: maven.Project, lau
     )
 
 
-def _with_gradle(files: AppFiles, settings: Settings, build_: gradle.Build, launched: Launch | None) -> _Plan:
-    project = next((each for each in build_.projects if launched and each.directory == launched.directory), build_.root)
-    java, warnings = jvm.java_version(files, settings, gradle.java_release(files, build_, project))
+def _with_gradle(
+    files: AppFiles, settings: Settings, build_: gradle.Build, launched: Launch | None, member: Member | None
+) -> _Plan:
+    directory, root = _started(launched, member), member.root if member else files
+    project = next((each for each in build_.projects if each.directory == directory), build_.root)
+    java, warnings = jvm.java_version(_told(files, member), settings, gradle.java_release(root, build_, project))
     mount = base.cache(settings, "gradle", "/var/cache/gradle")
     return _Plan(
         java=java,
@@ -160,12 +191,14 @@ def _with_gradle(files: AppFiles, settings: Settings, build_: gradle.Build, laun
         builder=base.image(settings, "gradle", f"jdk{java.value}"),
         # Gradle asks the owner of a lock for it through a port of localhost, which is another one in each step.
         mounts=(msgspec.structs.replace(mount, sharing="locked"),),
-        manifests=gradle.manifests(files, build_),
+        manifests=gradle.manifests(root, build_),
         outputs=gradle.outputs(build_),
         title=project.name,
         values={
             "gradle": "sh ./gradlew" if build_.wrapped else "gradle",
-            "task": gradle.task(launched) if launched else "assemble",
+            "task": gradle.task(launched)
+            if launched
+            else (f":{directory.replace('/', ':')}:assemble" if directory else "assemble"),
             "project": f":{project.directory.replace('/', ':')}" if project.directory else "",
             "output": f"{project.directory}/build" if project.directory else "build",
         },

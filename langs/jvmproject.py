@@ -6,9 +6,8 @@ from typing import Final
 
 import msgspec
 
-from langs import base, gradle, mainclass, maven
-from langs.errors import LangError
-from langs.files import AppFiles, once
+from langs import gradle, mainclass, maven, workspace
+from langs.files import AppFiles, is_plain_name, once
 from langs.launch import Launch
 from langs.model import Evidence
 
@@ -92,19 +91,74 @@ def held(files: AppFiles, found: Found) -> bool:
     return above is not None and len(starts) < _LOOKED_AT and sum(each is not None for each in starts) <= 1
 
 
-def refuse_held(files: AppFiles, found: Found) -> None:
-    """Built alone, a module lacks what it inherits and its neighbours."""
-    if isinstance(found.work, maven.Project):
-        above = maven.holder(files) if maven.inherits(files) else None
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """An app that is a module of the project around it. All paths are from the root."""
+
+    root: AppFiles
+    path: str
+    work: maven.Project | gradle.Build
+    """The project around."""
+    launches: tuple[Launch, ...]
+    needed: tuple[str, ...]
+    """The modules that it depends on."""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """All modules but the root."""
+        if isinstance(self.work, maven.Project):
+            found = [module.directory for module in self.work.modules]
+        else:
+            found = [project.directory for project in self.work.projects]
+        return tuple(directory for directory in found if directory)
+
+    def place(self, manifests: Iterable[str]) -> workspace.Place:
+        """Where the app stands.
+
+        Raises:
+            LangError: a directory's name cannot stand in a Dockerfile.
+        """
+        beside = self.root.glob("*.xml") if isinstance(self.work, maven.Project) else ()
+        files = (*manifests, *(file for file in beside if is_plain_name(file)))
+        packages = (directory or "." for directory in self.needed)
+        return workspace.place(self.path, packages, files=files, members=self.modules)
+
+
+@once
+def member_of(files: AppFiles) -> Member | None:
+    """The project around the app that it cannot be built without: it has what the app inherits, or its neighbours.
+
+    Raises:
+        LangError: a file cannot be understood.
+    """
+    if not files.enclosing or (found := find(files)) is None:
+        return None
+    above = maven.holder(files) if isinstance(found.work, maven.Project) else gradle.holder(files)
+    around = _whole(above) if above else None
+    if above is None or around is None:
+        return None
+    path = files.root.relative_to(above.root).as_posix()
+    started: Launch | None = None
+    needed: tuple[str, ...] = ()
+    if isinstance(around, maven.Project):
+        module = next((each for each in around.modules if each.directory == path), None)
+        needed = maven.needed(around, module) if module else ()
+        if module is None or not (needed or maven.inherits(files)):
+            return None
+        started = maven.launch(above, module)
     else:
-        above = gradle.holder(files)
-    if above is not None:
-        path = files.root.relative_to(above.root).as_posix()
-        raise LangError(
-            f"this is a module of the project in {above.root.name[:80]!r}, which it cannot be built without",
-            file=found.file,
-            hint=f"Build that directory, with {base.RUN_SETTING} set to a command that names {path[:80]}/.",
-        )
+        project = next((each for each in around.projects if each.directory == path), None)
+        if project is None:
+            return None
+        needed, started = gradle.needed(around, project), gradle.launch(above, project)
+    return Member(
+        root=above, path=path, work=around, launches=(started,) if started else (), needed=tuple(sorted(needed))
+    )
+
+
+@once
+def _whole(files: AppFiles) -> maven.Project | gradle.Build | None:
+    """A project around apps, read once for all of them."""
+    return maven.read(files) or gradle.read(files)
 
 
 def _strongest(found: Iterable[Launch | None]) -> tuple[Launch, ...]:

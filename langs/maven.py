@@ -198,6 +198,28 @@ def inherits(files: AppFiles) -> bool:
     return False
 
 
+def needed(project: Project, module: Module) -> tuple[str, ...]:
+    """The directories of the modules that one of them depends on, directly or not."""
+    by_name = {_coordinates(each): each for each in project.modules}
+    found: dict[str, None] = {module.directory: None}
+    pending = [module]
+    while pending:
+        each = pending.pop()
+        for group, artifact in (pair for above in each.lineage for pair in above.dependencies):
+            name = (pom.resolve(group, each.lineage), pom.resolve(artifact, each.lineage))
+            neighbour = by_name.get(name)
+            if neighbour is not None and neighbour.directory not in found:
+                found[neighbour.directory] = None
+                pending.append(neighbour)
+    return tuple(directory for directory in found if directory != module.directory)
+
+
+def _coordinates(module: Module) -> tuple[str | None, str | None]:
+    own = module.pom
+    group = own.group or (own.parent.group if own.parent else "")
+    return pom.resolve(group, module.lineage), pom.resolve(own.artifact, module.lineage)
+
+
 def java_release(module: Module) -> Iterator[versions.Statement]:
     """What the poms say of the Java release, in order.
 

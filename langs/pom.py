@@ -56,6 +56,8 @@ class Pom(msgspec.Struct, frozen=True, kw_only=True):
     modules: tuple[str, ...] = ()
     plugins: tuple[Plugin, ...] = ()
     managed: tuple[Plugin, ...] = ()
+    dependencies: tuple[tuple[str, str], ...] = ()
+    """Group and artifact, as stated: of the project, and of its plugins."""
 
 
 def parse(text: str, file: str) -> Pom:
@@ -91,6 +93,12 @@ def parse(text: str, file: str) -> Pom:
             _plugin(each)
             for section in sections
             for each in section.all("build", "pluginManagement", "plugins", "plugin")
+        ),
+        dependencies=tuple(
+            (each.text_of("groupId") or "", each.text_of("artifactId") or "")
+            for section in sections
+            for above in (section, *section.all("build", "plugins", "plugin"))
+            for each in above.all("dependencies", "dependency")
         ),
     )
 

@@ -22,7 +22,6 @@ from langs import (
     requirements,
     setuptools,
     uvworkspace,
-    versions,
     workspace,
     wsgi,
 )
@@ -99,9 +98,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             file=pyproject.FILE,
             hint="The build sees the app's directory only: lock it there with uv, or build it with a Dockerfile.",
         )
-    version, warnings = pyversion.resolve(files, settings, found.project)
-    if member is not None and version.source == versions.DEFAULT:
-        version, warnings = pyversion.resolve(member.root, settings, pyproject.read(member.root))
+    # uv looks for .python-version beside the app, then beside the lockfile.
+    stating = files if member is None or files.exists(".python-version") else member.root
+    version, warnings = pyversion.resolve(stating, settings, found.project)
     default = pystart.default(found)
     scripted = found.project if found.manager == "pdm" else None
     start = pystart.direct(

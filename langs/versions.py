@@ -31,7 +31,6 @@ from langs.spans import Release, Span, Spans
 from langs.statements import Statement, exact, not_understood, release
 
 __all__ = [
-    "DEFAULT",
     "Release",
     "Statement",
     "composer",
@@ -47,9 +46,6 @@ __all__ = [
     "sdk",
     "tool_files",
 ]
-
-DEFAULT = "default"
-"""The source of a version that nobody stated."""
 
 
 class _MiseTool(msgspec.Struct):
@@ -80,7 +76,7 @@ def resolve(
         LangError: no tag is known to lie in the stated range.
     """
     if not stated:
-        return Version(value=default, source=DEFAULT), ()
+        return Version(value=default, source="default"), ()
     candidates = known(settings, table)
     agreed = _agreed(stated, candidates)
     value = agreed.exact or (default if agreed.free else _newest(agreed, candidates) or _bound(agreed, line))

@@ -26,13 +26,18 @@ def settings_of(case: str) -> Settings:
 
 def build(case: str, settings: Settings | None = None) -> AppBuild:
     """The app of a case; in a workspace it lies below the case's directory, which is the monorepo then."""
-    root, file = APPS / case / "app", APPS / case / "real.json"
-    path = msgspec.json.decode(file.read_bytes(), type=Place).app if file.exists() else "."
-    return langs.build(root / path, settings or settings_of(case), within=root)
+    root = APPS / case / "app"
+    return langs.build(root / place_of(case), settings or settings_of(case), within=root)
+
+
+def place_of(case: str) -> str:
+    """Where the app lies: said by `real.json`, or by `place.json` where nothing can be built really."""
+    files = (APPS / case / name for name in ("real.json", "place.json"))
+    return next((msgspec.json.decode(file.read_bytes(), type=Place).app for file in files if file.exists()), ".")
 
 
 class Place(msgspec.Struct, frozen=True):
-    """What is read of `real.json`."""
+    """What is read of either."""
 
     app: str = "."
 

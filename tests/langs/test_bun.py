@@ -118,3 +118,27 @@ def test_git_hooks_are_left_out_of_the_second_installation(write: Write) -> None
 
     assert "COPY . ." not in text[: text.index("--production")]
     assert '[\\"prepare\\"]' in text
+
+
+def test_a_member_of_a_workspace_is_installed_with_all_manifests_and_runs_with_what_it_needs(write: Write) -> None:
+    root = write(
+        {
+            "package.json": '{"workspaces": ["apps/*", "packages/*"]}',
+            "bun.lock": "{}",
+            "apps/web/package.json": '{"name": "web", "scripts": {"start": "bun a.js"}, "dependencies": {"ui": "*"}}',
+            "apps/api/package.json": '{"name": "api", "scripts": {"start": "bun a.js", "postinstall": "./setup"}}',
+            "packages/ui/package.json": '{"name": "ui", "scripts": {"build": "tsc"}}',
+        }
+    )
+
+    detection = langs.detect(root / "apps/web", Settings(), within=root)
+    web, api = (langs.build(root / path, Settings(), within=root) for path in ("apps/web", "apps/api"))
+
+    assert detection is not None
+    assert (detection.language, detection.packages) == ("bun", ("packages/ui",))
+    assert web.context == "../.."
+    assert "!apps/api/package.json" in (web.dockerignore or "")
+    # What another member runs at installation would miss its sources.
+    assert "bun install --frozen-lockfile --filter ./apps/web --filter ./packages/ui &&" in web.dockerfile
+    assert "bun install --frozen-lockfile --production --filter ./apps/web --filter ./packages/ui" in web.dockerfile
+    assert "bun install --frozen-lockfile &&" in api.dockerfile

@@ -347,3 +347,43 @@ def test_a_target_framework_that_is_computed_is_a_warning_where_nothing_else_say
     assert guessed.version == Version(value="8.0", source="default")
     assert guessed.warnings == ("Api.csproj: TargetFramework '$(Unknown)' is not understood; .NET 8.0 is taken",)
     assert not any("not understood" in warning for warning in told.warnings)
+
+
+def test_a_project_of_a_solution_is_built_with_those_that_it_refers_to_and_what_governs_it(write: Write) -> None:
+    web = '<Project Sdk="Microsoft.NET.Sdk.Web"><ItemGroup>{}</ItemGroup></Project>'
+    reference = '<ProjectReference Include="..\\..\\lib\\{0}\\{0}.csproj" />'
+    library = '<Project Sdk="Microsoft.NET.Sdk"><ItemGroup>{}</ItemGroup></Project>'
+    root = write(
+        {
+            "All.sln": "",
+            "global.json": '{"sdk": {"version": "9.0.100"}}',
+            "Directory.Build.props": "<Project><PropertyGroup><TargetFramework>net9.0</TargetFramework>"
+            "</PropertyGroup></Project>",
+            "src/Api/Api.csproj": web.format(reference.format("Core")),
+            "src/Web/Web.csproj": web.format(""),
+            "lib/Core/Core.csproj": library.format('<ProjectReference Include="../Text/Text.csproj" />'),
+            "lib/Text/Text.csproj": library.format(""),
+            "lib/Unused/Unused.csproj": library.format(""),
+        }
+    )
+
+    detection = langs.detect(root / "src/Api", Settings(), within=root)
+    api, web_app = (langs.build(root / path, Settings(), within=root) for path in ("src/Api", "src/Web"))
+
+    assert detection is not None
+    assert detection.is_app
+    assert detection.packages == ("lib/Core", "lib/Text")
+    assert (api.context, web_app.context) == ("../..", "../..")
+    assert api.version is not None
+    assert api.version.source.startswith("global.json")
+    allowed = {line[1:] for line in (api.dockerignore or "").splitlines() if line.startswith("!")}
+    assert {"src/Api", "lib/Core", "lib/Text", "All.sln", "global.json", "Directory.Build.props"} <= allowed
+    assert allowed.isdisjoint({"src/Web", "lib/Unused", "lib/Unused/Unused.csproj"})
+    assert "dotnet restore src/Api/Api.csproj" in api.dockerfile
+    assert "dotnet publish src/Api/Api.csproj -c Release --no-restore -o /out" in api.dockerfile
+
+
+def test_a_project_without_anything_around_it_is_built_alone(write: Write) -> None:
+    root = write({"src/Api/Api.csproj": '<Project Sdk="Microsoft.NET.Sdk.Web"/>', "README.md": ""})
+
+    assert langs.build(root / "src/Api", Settings(), within=root).context == "."

@@ -417,8 +417,37 @@ def test_a_project_that_settings_above_include_is_a_part_of_their_build(write: W
     }
 
     assert found == {".": True, "api": False, "lib": False, "other": True}
-    with pytest.raises(LangError, match="cannot be built without"):
-        langs.build(root / "api", Settings(), within=root)
+    assert langs.build(root / "api", Settings(), within=root).context == ".."
+
+
+def test_a_project_is_built_with_those_that_it_names(write: Write) -> None:
+    root = write(
+        {
+            "settings.gradle.kts": 'include("api", "web", "libs:text-tools", "libs:words", "unused")',
+            "build.gradle.kts": "",
+            "api/build.gradle.kts": 'plugins { application }\napplication { mainClass = "a.Main" }\n'
+            "dependencies { implementation(projects.libs.textTools) }",
+            "web/build.gradle.kts": 'plugins { application }\napplication { mainClass = "a.Main" }\n'
+            'dependencies { implementation(project(path = ":libs:words")) }',
+            "libs/text-tools/build.gradle.kts": "plugins { `java-library` }\n"
+            'dependencies { api(project(":libs:words")) }',
+            "libs/words/build.gradle.kts": "plugins { `java-library` }",
+            "unused/build.gradle.kts": "plugins { `java-library` }",
+        }
+    )
+
+    found = {name: langs.detect(root / name, Settings(), within=root) for name in ("api", "web")}
+    api, web = (langs.build(root / name, Settings(), within=root) for name in ("api", "web"))
+
+    assert {name: each.packages if each else None for name, each in found.items()} == {
+        "api": ("libs/text-tools", "libs/words"),
+        "web": ("libs/words",),
+    }
+    allowed = {line[1:] for line in (api.dockerignore or "").splitlines() if line.startswith("!")}
+    assert {"api", "libs/text-tools", "libs/words", "unused/build.gradle.kts"} <= allowed
+    assert allowed.isdisjoint({"web", "unused"})
+    assert ":api:installDist" in api.dockerfile
+    assert api.dockerfile.partition("FROM install")[0] == web.dockerfile.partition("FROM install")[0]
 
 
 @pytest.mark.parametrize(

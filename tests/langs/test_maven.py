@@ -449,15 +449,45 @@ def test_a_monorepos_apps_are_the_outermost_that_start_one_thing(
     assert found == apps
 
 
-def test_a_module_that_inherits_from_above_is_not_built_alone(write: Write) -> None:
-    web = module("web", plugins(BOOT.format("")))
-    root = write({"pom.xml": project(modules("web")), "web/pom.xml": web})
+def test_a_module_that_inherits_from_above_is_built_with_what_it_depends_on(write: Write) -> None:
+    needs = "<dependencies><dependency><groupId>{}</groupId><artifactId>{}</artifactId></dependency></dependencies>"
+    root = write(
+        {
+            "pom.xml": project(modules("web", "words", "unused")),
+            "checks.xml": "<checks/>",
+            "web/pom.xml": module("web", plugins(BOOT.format("")) + needs.format("${project.groupId}", "words")),
+            "words/pom.xml": module("words"),
+            "unused/pom.xml": module("unused"),
+        }
+    )
 
-    with pytest.raises(LangError, match="cannot be built without") as caught:
-        langs.build(root / "web", Settings(), within=root)
+    detection = langs.detect(root / "web", Settings(), within=root)
+    built = langs.build(root / "web", Settings(), within=root)
 
-    assert caught.value.file == "pom.xml"
-    assert "web/" in caught.value.hint
+    assert detection is not None
+    assert detection.packages == ("words",)
+    assert built.context == ".."
+    allowed = {line[1:] for line in (built.dockerignore or "").splitlines() if line.startswith("!")}
+    poms = {"pom.xml", "web/pom.xml", "words/pom.xml", "unused/pom.xml"}
+    assert allowed == {"web", "words", "checks.xml", *poms}
+    assert "mvn -B --fail-never -DskipTests package" in built.dockerfile
+    assert "mvn -B -DskipTests -pl web -am package" in built.dockerfile
+
+
+def test_a_module_that_needs_nothing_around_it_is_built_alone(write: Write) -> None:
+    root = write({"pom.xml": project(modules("web")), "web/pom.xml": project(plugins(BOOT.format("")))})
+
+    assert langs.build(root / "web", Settings(), within=root).context == "."
+
+
+def test_a_build_of_a_module_begins_in_its_directory_and_its_own_command_starts_there(write: Write) -> None:
+    root = write({"pom.xml": project(modules("web")), "web/pom.xml": module("web")})
+    settings = Settings(build_command="./package", run_command="java -jar target/web.jar")
+
+    text = langs.build(root / "web", settings, within=root).dockerfile
+
+    assert text.index("WORKDIR /app/web") < text.index("./package")
+    assert text.rindex("WORKDIR /app/web") > text.index("AS runtime")
 
 
 def test_a_module_with_a_parent_in_a_repository_is_built_alone(write: Write) -> None:

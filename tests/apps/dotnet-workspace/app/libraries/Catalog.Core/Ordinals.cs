@@ -1,0 +1,8 @@
+using Humanizer;
+
+namespace Catalog.Core;
+
+public static class Ordinals
+{
+    public static string Of(int number) => number.Ordinalize();
+}

@@ -1,0 +1,3 @@
+namespace Catalog.Unused;
+
+public static class Nothing;

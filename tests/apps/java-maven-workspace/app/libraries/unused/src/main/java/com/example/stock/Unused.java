@@ -1,0 +1,10 @@
+package com.example.stock;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+public final class Unused {
+    static final Logger LOGGER = LoggerFactory.getLogger(Unused.class);
+
+    private Unused() {}
+}
