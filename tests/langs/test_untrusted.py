@@ -132,6 +132,15 @@ def test_whatever_package_json_says_the_instructions_stay(name: str, start: str,
         assert found | {"LABEL": 0} == expected | {"LABEL": 0}
 
 
+@pytest.mark.parametrize("value", ["a\u202eb", "\u2066a\u2069", "a\u200bb", "\u05d0\u200f!"])
+def test_a_value_with_marks_of_direction_is_kept_as_it_was_written_inside_of_quotes(value: str) -> None:
+    built = build(GO, Settings(env={"A": value}))
+
+    assert built is not None
+    assert f'ENV A="{value}"\n' in built.dockerfile
+    assert counts(built) == plain(GO, Settings(env={"A": "a"}))
+
+
 @given(name=NASTY, requirement=NASTY, version=NASTY)
 def test_whatever_pyproject_says_the_instructions_stay(name: str, requirement: str, version: str) -> None:
     def quoted(text: str) -> str:
