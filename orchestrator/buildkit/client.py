@@ -26,6 +26,7 @@ from orchestrator.buildkit.history import BuildRecord, HistoryEvent, encode_hist
 from orchestrator.buildkit.model import DaemonInfo, Dial, SolveRequest, SolveResult, StatusUpdate, Worker
 from orchestrator.buildkit.protos import control_pb2, ops_pb2
 from orchestrator.buildkit.session.auth import Auth
+from orchestrator.buildkit.session.content import LOCAL, Content
 from orchestrator.buildkit.session.filesend import FileSend
 from orchestrator.buildkit.session.filesync import file_sync_handlers
 from orchestrator.buildkit.session.health import health_handlers
@@ -272,6 +273,7 @@ class Client:
             **{method: unary(handler) for method, handler in methods.items()},
             **file_sync_handlers(request.sources, files),
             **ssh_handlers(request.ssh),
+            **Content({f"{LOCAL}{name}": store for name, store in request.stores.items()}).handlers(),
         }
 
     async def _until_gone(self, ref: str) -> None:

@@ -10,6 +10,7 @@ import anyio.abc
 import msgspec
 
 from orchestrator.buildkit.session.auth import TokenProvider
+from orchestrator.buildkit.session.content import ReadableStore
 from orchestrator.buildkit.session.destinations import Destination
 from orchestrator.buildkit.session.sources import Source
 
@@ -34,9 +35,10 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A place where a build's cache is kept outside of the daemon."""
 
     type: str
-    """`registry`, `inline`."""
+    """`registry`, `inline`, `local`."""
     attrs: Mapping[str, str]
-    """Of a registry: `ref`; of an export to it `mode` (`min` or `max`), too."""
+    """Of a registry: `ref`; of an export to it `mode` (`min` or `max`), too. Of `local` the name of a store: `src` and
+    the `digest` of its manifest, or `dest`."""
 
 
 class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +65,8 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What cannot be read is passed over."""
     cache_exports: tuple[CacheEntry, ...] = ()
     """The build fails when one cannot be written, unless `ignore-error` says otherwise."""
+    stores: Mapping[str, ReadableStore] = {}
+    """What `local` caches are read from and written to, by the names that their entries use."""
     ssh: Mapping[str, Path] = {}
     """Sockets of SSH agents, by id. An id that is not here does not exist for the build."""
 

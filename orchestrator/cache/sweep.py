@@ -1,0 +1,66 @@
+"""What of an app's cache may go: decided from a listing. Pure.
+
+A generation is marked after it has become the current one, and none becomes so twice. So whoever lists them, and only
+then reads which one is current, knows of every other one with a mark that it is over. What has none is still written;
+it goes with its maker, or after a day, and so does what readers hold.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+ABANDONED = 24 * 3600.0
+"""Seconds after which a directory of somebody elsewhere is taken for left over: no build takes as long."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A directory of an app's cache."""
+
+    name: str
+    done: bool
+    """Whether it is a generation that became the current one."""
+    gone: bool
+    """Whether its maker has surely ended."""
+    age: float
+    """Seconds since it was last changed."""
+
+
+class Used(msgspec.Struct, frozen=True, kw_only=True):
+    """An app's cache, as a part of all."""
+
+    key: str
+    size: int
+    """Bytes."""
+    age: float
+    """Seconds since it was written or read."""
+
+
+def swept(found: Iterable[Found], *, current: str | None) -> tuple[str, ...]:
+    """The names of what may go.
+
+    Args:
+        found: what was listed.
+        current: the current generation, read after the listing.
+    """
+    return tuple(each.name for each in found if each.name != current and _is_over(each))
+
+
+def _is_over(found: Found) -> bool:
+    return found.done or found.gone or found.age > ABANDONED
+
+
+def evicted(used: Sequence[Used], *, budget: int) -> tuple[str, ...]:
+    """The keys of the caches that must go so that the others fit: those that nobody used for longest go first.
+
+    Args:
+        used: all of them.
+        budget: bytes for all of them.
+    """
+    fitting = sorted((each for each in used if each.size <= budget), key=lambda each: (each.age, each.key))
+    total = sum(each.size for each in fitting)
+    gone = [each.key for each in used if each.size > budget]
+    while total > budget:
+        oldest = fitting.pop()
+        total -= oldest.size
+        gone.append(oldest.key)
+    return tuple(gone)
