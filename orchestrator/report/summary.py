@@ -11,16 +11,17 @@ from orchestrator.events import AppCancelled, AppCompleted, AppFailed
 from orchestrator.model import Plan
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_REVISION = 12
 _LONGEST = 300
 """Characters of an error's text."""
 _LIMIT = 512 * 1024
-"""Characters in all: GitHub takes 1 MiB from all commands of a step, or nothing."""
+"""Bytes in all: GitHub takes 1 MiB from all commands of a step, or nothing."""
 
 Outcome = AppCompleted | AppFailed | AppCancelled
 
 
 def markdown(plan: Plan, outcomes: Mapping[str, Outcome], *, error: str | None) -> str:
-    """A table of apps with result, image, digest and time.
+    """A table of apps with result, image, digest, cached steps and time.
 
     Args:
         plan: the run's.
@@ -33,13 +34,17 @@ def markdown(plan: Plan, outcomes: Mapping[str, Outcome], *, error: str | None) 
     text = f"### fleetpacks: {succeeded} succeeded, {failed} failed, {len(ended) - succeeded - failed} not built\n\n"
     if error is not None:
         text += f"{_plain(error)}\n\n"
-    text += "| app | result | image | digest | time |\n|---|---|---|---|---|\n"
-    for count, (each, outcome) in enumerate(zip(plan.apps, ended, strict=True)):
-        if len(text) > _LIMIT:
-            text += f"\nand {len(ended) - count} more\n"
+    text += "| app | result | image | digest | cached | time |\n|---|---|---|---|---|---|\n"
+    rows: list[str] = []
+    size = 0
+    for each, outcome in zip(plan.apps, ended, strict=True):
+        row = f"| {' | '.join(_plain(cell) for cell in (each.app.name, *_cells(outcome, each.repository)))} |\n"
+        size += len(row.encode(errors="backslashreplace"))
+        if size > _LIMIT:
+            rows.append(f"\nand {len(ended) - len(rows)} more\n")
             break
-        text += f"| {' | '.join(_plain(cell) for cell in (each.app.name, *_cells(outcome, each.repository)))} |\n"
-    return f"{text}\n"
+        rows.append(row)
+    return f"{text}{''.join(rows)}\n"
 
 
 def append(path: Path, text: str) -> None:
@@ -52,21 +57,28 @@ def append(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _cells(outcome: Outcome | None, repository: str) -> tuple[str, str, str, str]:
+def _cells(outcome: Outcome | None, repository: str) -> tuple[str, str, str, str, str]:
     match outcome:
         case AppCompleted():
             return (
-                "skipped, unchanged" if outcome.skipped else "done",
+                _done(outcome),
                 " ".join(outcome.tags) or repository,
                 outcome.digest or "",
+                "" if outcome.skipped else f"{outcome.cached}/{outcome.steps}",
                 f"{outcome.seconds:.1f} s",
             )
         case AppFailed():
-            return f"failed: {outcome.message}", repository, "", f"{outcome.seconds:.1f} s"
+            return f"failed: {outcome.message}", repository, "", "", f"{outcome.seconds:.1f} s"
         case AppCancelled():
-            return f"cancelled ({outcome.reason})", repository, "", ""
+            return f"cancelled ({outcome.reason})", repository, "", "", ""
         case None:
-            return "not built", repository, "", ""
+            return "not built", repository, "", "", ""
+
+
+def _done(outcome: AppCompleted) -> str:
+    if not outcome.skipped:
+        return "done"
+    return f"skipped, unchanged since {outcome.revision[:_REVISION]}" if outcome.revision else "skipped, unchanged"
 
 
 def _plain(text: str) -> str:
