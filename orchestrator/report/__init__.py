@@ -1,1 +1,1 @@
-"""What a run leaves behind for programs: the result file."""
+"""What a run leaves behind, the result file and the record, and what its record tells."""
