@@ -72,8 +72,21 @@ class Mirror(msgspec.Struct, frozen=True, kw_only=True):
     file: Path | None = None
 
 
+class LocalCache(msgspec.Struct, frozen=True, kw_only=True):
+    """Layer caches in directories."""
+
+    directory: Path | None = None
+    """Where they are written."""
+    sources: tuple[Path, ...] = ()
+    """Where they are read."""
+    size: int = 0
+    """Bytes for all of them."""
+    name: str | None = None
+    """What they are filed under, instead of the app's name."""
+
+
 class LayerCache(msgspec.Struct, frozen=True, kw_only=True):
-    """Layer caches in registries."""
+    """Layer caches in registries, and in directories."""
 
     image: str | None = None
     """Where they are written; may hold `{app}`."""
@@ -86,6 +99,21 @@ class LayerCache(msgspec.Struct, frozen=True, kw_only=True):
     mode: Literal["min", "max"] = "min"
     export: Literal["after", "with", "off"] = "after"
     compression: Literal["gzip", "zstd"] = "gzip"
+    local: LocalCache = LocalCache()
+
+
+class Attestations(msgspec.Struct, frozen=True, kw_only=True):
+    """What the builder says about an image beside the image."""
+
+    provenance: Literal["min", "max"] | None = None
+    """How it was made: without or with the steps and their parameters."""
+    sbom: bool = False
+    """What it is made of."""
+    scanner: str | None = None
+    """The image that finds that out; None: the builder's own choice."""
+    source: str | None = None
+    """Where the source is, without credentials."""
+    revision: str | None = None
 
 
 class Registry(msgspec.Struct, frozen=True, kw_only=True):

@@ -72,6 +72,15 @@ def parse_duration(text: str) -> float | None:
     return float(int(amount) * _SECONDS[unit])
 
 
+def parse_size(text: str) -> int | None:
+    """`500MB`, `20GB`, `1 TB` in bytes, in decimal units; None when it is nothing of the kind."""
+    amount = text.rstrip("BkMGTPE").rstrip()
+    unit = text[len(amount) :].strip()
+    if unit not in _UNITS or not (amount.isascii() and amount.isdigit()) or len(amount) > _LONGEST_AMOUNT:
+        return None
+    return int(f"{amount}{'000' * _UNITS.index(unit)}")
+
+
 def duration(seconds: float) -> str:
     """Whole seconds: `7s`, `2m07s`, `1h02m`."""
     whole = max(0, int(seconds))

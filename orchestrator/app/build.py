@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -21,6 +21,7 @@ from orchestrator.app import builder
 from orchestrator.app.caching import caches, is_insecure
 from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
+from orchestrator.app.localcache import local_caches
 from orchestrator.app.logins import given
 from orchestrator.app.outputs import Outputs, outputs
 from orchestrator.app.recording import Recording
@@ -34,9 +35,9 @@ from orchestrator.engine.request import export_request, filters, solve_request
 from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.run import Outcome, Prepare, PrepareExport, Run, exit_code
 from orchestrator.engine.shortfalls import asked_for, message, shortfalls
-from orchestrator.errors import ConfigError, FleetpacksError, UsageError
+from orchestrator.errors import ConfigError, ContextError, FleetpacksError, UsageError
 from orchestrator.events import AppCompleted, Event
-from orchestrator.model import AppPlan, Mirror, Plan, SecretSource
+from orchestrator.model import AppPlan, Attestations, Mirror, Plan, SecretSource
 from orchestrator.plan.outputs import Placed
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
@@ -44,6 +45,7 @@ from orchestrator.registry.reference import parse
 from orchestrator.registry.tokens import RegistryTokens
 from orchestrator.schedule.slots import SharedKeys
 from orchestrator.skip.memory import Memory
+from orchestrator.workspace import git
 from remote.address import Address, EngineAddress
 
 _BUFFERED_EVENTS = 1024
@@ -85,30 +87,48 @@ async def run_build(
     """
     began = time.monotonic()
     signals = Signals()
+    config = await _checked_out(config)
     record = Recording(config)
     outcomes: Mapping[str, Outcome] = {}
     begun = False
     failure: FleetpacksError | None = None
     try:
         address = builder.address(config)
+        attestations = await _attestations(config)
         async with (
             signals.watched(),
             record.during(plan, signals),
             _registry(config) as (registry, credentials),
             builder.opened(address) as (client, can),
+            local_caches(client, config.cache.local) as solver,
             outputs(config, address, can, options.placed, load=options.load) as make,
             _publisher(plan, address, can, registry, credentials) as publisher,
             remembering(config) as memory,
-            skipping(config, plan, can, registry, credentials, memory=memory, images=not _files(options)) as skip,
+            skipping(
+                config,
+                plan,
+                can,
+                registry,
+                credentials,
+                attestations=attestations,
+                memory=memory,
+                images=not _files(options),
+            ) as skip,
         ):
             differences = shortfalls(can, _asked(config, plan, can, options), address=str(address))
             send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
             prepare, export = _preparers(
-                config, plan, can, partial(RegistryTokens, registry, credentials), make, record=record
+                config,
+                plan,
+                can,
+                partial(RegistryTokens, registry, credentials),
+                make,
+                record=record,
+                attestations=attestations,
             )
             run = Run(
                 plan,
-                solver=client,
+                solver=solver,
                 publisher=publisher,
                 prepare=prepare,
                 events=send,
@@ -208,6 +228,25 @@ async def _publisher(
         yield EnginePublisher(engine, tagger)
 
 
+async def _attestations(config: Config) -> Attestations:
+    """What is attested, with what git knows where nobody said it."""
+    said, source = config.attestations, config.attestations.source
+    if said.provenance and source is None:
+        source = await git.origin(config.root, config.environment.for_git())
+    return msgspec.structs.replace(said, revision=config.revision, source=source)
+
+
+async def _checked_out(config: Config) -> Config:
+    """The same, with the branch and the revision that git knows where no platform says them."""
+    if config.revision is not None:
+        return config
+    # Whoever needs the revision has been told by now why there is none.
+    with suppress(ContextError):
+        branch, revision = await git.head(config.root, config.environment.for_git())
+        return msgspec.structs.replace(config, branch=config.branch or branch, revision=revision)
+    return config
+
+
 def _expected(plan: Plan, memory: Memory) -> Mapping[str, float]:
     """How long apps took, by name, as far as that is known."""
     took = {app.app.name: memory.seconds(app.app.path) for app in plan.apps}
@@ -237,6 +276,11 @@ def _asked(config: Config, plan: Plan, can: Capabilities, options: BuildOptions)
         outputs=[placed.kind for placed in next(iter(options.placed.values()), ())],
         contexts=any(app.app.contexts or app.build.contexts for app in plan.apps),
         cache=config.cache.image is not None and config.cache.export != "off",
+        local=config.cache.local.directory is not None or bool(config.cache.local.sources),
+        attested=[
+            *(["--provenance"] if config.attestations.provenance else []),
+            *(["--sbom"] if config.attestations.sbom else []),
+        ],
     )
 
 
@@ -248,6 +292,7 @@ def _preparers(
     make: Outputs,
     *,
     record: Recording,
+    attestations: Attestations,
 ) -> tuple[Prepare, PrepareExport]:
     contents = contents_of(config)
     cache = caches(config, plan, can)
@@ -281,16 +326,19 @@ def _preparers(
                 ssh={name: Path(socket) for name in app.app.settings.ssh if (socket := config.ssh[name])},
                 outputs=make(app),
                 caches=cached.entries,
+                attestations=attestations,
             )
 
     @contextmanager
-    def export(app: AppPlan) -> Generator[SolveRequest | None]:
-        to = cache(app).entries.written_after
-        if to is None:
-            yield None
+    def export(app: AppPlan) -> Generator[Sequence[SolveRequest]]:
+        places = cache(app).entries.written_after
+        if not places:
+            yield ()
             return
         with prepare(app) as request:
-            yield export_request(request, ref=f"fleetpacks-{run}-{secrets.token_hex(8)}", to=to)
+            yield [
+                export_request(request, ref=f"fleetpacks-{run}-{secrets.token_hex(8)}", to=place) for place in places
+            ]
 
     return prepare, export
 

@@ -6,11 +6,11 @@ import msgspec
 
 from orchestrator.buildkit import CacheEntry
 from orchestrator.buildkit.capabilities import Capabilities
-from orchestrator.cache.refs import refs
+from orchestrator.cache.refs import keys, refs
 from orchestrator.config import Config
 from orchestrator.engine.request import NO_CACHES, Caches
 from orchestrator.errors import UsageError
-from orchestrator.model import AppPlan, Plan
+from orchestrator.model import AppPlan, LayerCache, Plan
 from orchestrator.registry import hosts
 from orchestrator.registry.reference import InvalidReferenceError, Reference, parse
 
@@ -54,8 +54,10 @@ def caches(config: Config, plan: Plan, can: Capabilities) -> Callable[[AppPlan],
         names = refs(app.app.name, image=said.image, sources=said.sources, scopes=scopes, alone=plan.alone)
         read = tuple(entry(ref) for ref in names.read)
         places = tuple(dict.fromkeys(parse(ref).host for ref in names.read))
+        local = _local(said, app, scopes, alone=plan.alone) if can.exports_cache else NO_CACHES
+        read = (*local.read, *read)
         if names.write is None or said.export == "off":
-            return AppCaches(entries=Caches(read=read), hosts=places)
+            return AppCaches(entries=msgspec.structs.replace(local, read=read), hosts=places)
         if not can.exports_cache:
             # The image carries it: so the image is where it is read, too.
             read = (*read, *(entry(f"{app.repository}:{tag}") for tag in app.tags[:1]))
@@ -67,14 +69,32 @@ def caches(config: Config, plan: Plan, can: Capabilities) -> Callable[[AppPlan],
         return AppCaches(
             entries=Caches(
                 read=read,
-                written_with=(written,) if together else (),
-                written_after=None if together else written,
+                written_with=(*local.written_with, *([written] if together else [])),
+                written_after=(*local.written_after, *([] if together else [written])),
             ),
             repositories=(parse(names.write),),
             hosts=places,
         )
 
     return of
+
+
+def _local(said: LayerCache, app: AppPlan, scopes: tuple[str, ...], *, alone: bool) -> Caches:
+    """The app's caches in directories."""
+    own, *trusted = keys(app.app.name, name=said.local.name, scopes=scopes, alone=alone)
+    read = tuple(
+        CacheEntry(type="local", attrs={"src": str(directory / key)})
+        for directory in said.local.sources
+        for key in (own, *trusted)
+    )
+    if said.local.directory is None or said.export == "off":
+        return Caches(read=read)
+    attrs = {"dest": str(said.local.directory / own), "mode": said.mode}
+    if said.compression == "zstd":
+        attrs["compression"] = "zstd"
+    if said.export == "with":
+        return Caches(read=read, written_with=(CacheEntry(type="local", attrs={**attrs, "ignore-error": "true"}),))
+    return Caches(read=read, written_after=(CacheEntry(type="local", attrs=attrs),))
 
 
 def is_insecure(config: Config, host: str) -> bool:

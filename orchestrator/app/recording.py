@@ -4,7 +4,7 @@ import datetime as dt
 import sys
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Self
 
@@ -15,13 +15,12 @@ from orchestrator import __version__
 from orchestrator.app.signals import Signals
 from orchestrator.buildkit import SecretReader
 from orchestrator.config import Config
-from orchestrator.errors import ContextError, FleetpacksError
+from orchestrator.errors import FleetpacksError
 from orchestrator.events import INTERRUPTED, Event, RunCompleted
 from orchestrator.model import Plan
 from orchestrator.report import redaction, runs
 from orchestrator.report.record import Header, Record, RecordedApp, is_recorded
 from orchestrator.report.recorder import Recorder
-from orchestrator.workspace import git
 from orchestrator.workspace.files import text
 
 _PATIENCE = 2.0
@@ -69,7 +68,7 @@ class Recording:
         began = time.monotonic()
         failure: FleetpacksError | None = None
         if self._config.runs.keep or self._telemetry is not None:
-            self._header = await _header(self._config, plan)
+            self._header = _header(self._config, plan)
             self._begin(self._header)
         try:
             yield self
@@ -126,13 +125,7 @@ def _never_began(error: FleetpacksError | None, signals: Signals, *, seconds: fl
     )
 
 
-async def _header(config: Config, plan: Plan) -> Header:
-    branch, revision = config.branch, config.revision
-    if revision is None:
-        # Whoever needs the revision has been told by now why there is none.
-        with suppress(ContextError):
-            checked_out = await git.head(config.root, config.environment.for_git())
-            branch, revision = branch or checked_out[0], checked_out[1]
+def _header(config: Config, plan: Plan) -> Header:
     now = dt.datetime.now(tz=dt.UTC)
     names = {each.app.path: each.app.name for each in plan.apps}
     return Header(
@@ -140,8 +133,8 @@ async def _header(config: Config, plan: Plan) -> Header:
         run=runs.new_name(now),
         version=__version__,
         source=text(str(plan.root)),
-        branch=branch,
-        revision=revision,
+        branch=config.branch,
+        revision=config.revision,
         apps=tuple(
             RecordedApp(
                 name=each.app.name,

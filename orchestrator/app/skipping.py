@@ -9,7 +9,7 @@ import msgspec
 
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
-from orchestrator.model import Plan
+from orchestrator.model import Attestations, Plan
 from orchestrator.registry.backoff import Patience
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
@@ -29,6 +29,12 @@ class Skipping(msgspec.Struct, frozen=True, kw_only=True):
 
     skipper: RegistrySkipper | None = None
     warnings: tuple[str, ...] = ()
+
+
+def _attested(said: Attestations) -> str:
+    """What is attested, but for the revision: it is told of the image that was built, and changes none."""
+    parts = (said.provenance, said.sbom and (said.scanner or "sbom"))
+    return repr(parts) if any(parts) else ""
 
 
 def contents_of(config: Config) -> Contents:
@@ -55,6 +61,7 @@ async def skipping(
     registry: RegistryClient,
     credentials: Credentials,
     *,
+    attestations: Attestations,
     memory: Memory,
     images: bool,
 ) -> AsyncGenerator[Skipping]:
@@ -66,6 +73,7 @@ async def skipping(
         can: what the builder is.
         registry: has the records.
         credentials: for the registries of base images.
+        attestations: what is attested of images.
         memory: what was built last.
         images: whether images are all that is asked for.
     """
@@ -90,7 +98,8 @@ async def skipping(
                 trusted=scopes[1:],
                 max_age=config.skip_age,
                 platform=can.platform,
-                revision=config.revision,
+                attestations=_attested(attestations),
+                revision=attestations.revision,
             ),
         )
         try:

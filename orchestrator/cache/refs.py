@@ -44,6 +44,22 @@ def refs(app: str, *, image: str | None, sources: tuple[str, ...], scopes: tuple
     return Refs(write=own, read=tuple(dict.fromkeys((own, *trusted, *given))))
 
 
+def keys(app: str, *, name: str | None, scopes: tuple[str, ...], alone: bool) -> tuple[str, ...]:
+    """The names of an app's caches in directories: the one that is written, then those of the scopes that it trusts.
+
+    Args:
+        app: its name.
+        name: what a runner calls that which it builds.
+        scopes: who builds, then those that it trusts.
+        alone: the source has this one app only, which `name` alone stands for then.
+    """
+    words = [*([name] if name else []), *([] if name and alone else [app])]
+    made = [[*words, *([] if scope == _LOCAL else [scope])] for scope in scopes or (_LOCAL,)]
+    return tuple(
+        f"{_ILLEGAL.sub('-', '-'.join(each)).strip('-.')[:_LONGEST_SCOPE]}-{_short(repr(each))}" for each in made
+    )
+
+
 def _derived(image: str, app: str, scope: str) -> str:
     repository, colon, tag = image.replace(_APP, app).rpartition(":")
     if not colon or "/" in tag:

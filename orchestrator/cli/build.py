@@ -14,7 +14,7 @@ from orchestrator.config import Config, Flags, environment
 from orchestrator.config import load as load_config
 from orchestrator.config.operator import MAX_JOBS
 from orchestrator.errors import EXIT_OK, FleetpacksError, UsageError
-from orchestrator.model import Plan
+from orchestrator.model import Attestations, Plan
 from orchestrator.plan.outputs import parse, place
 from orchestrator.plan.planner import Request
 from orchestrator.text import parse_duration
@@ -51,6 +51,9 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 )
 @click.option("--no-color", is_flag=True, help="No colours, as with $NO_COLOR.")
 @click.option("--no-cache", is_flag=True, help="Execute every step again.")
+@click.option("--provenance", type=click.Choice(["min", "max"]), help="Attest how images were made.")
+@click.option("--sbom", is_flag=True, help="Attest what images are made of.")
+@click.option("--sbom-scanner", metavar="IMAGE", help="What finds that out; default: the builder's choice.")
 @click.option("--timeout", metavar="TIME", callback=_seconds, help="How long each app's build may take: 90s, 30m, 2h.")
 @click.option("--retries", type=click.IntRange(0, 100), help="Attempts after one that a registry failed; default: 3.")
 @click.option("--force", is_flag=True, help="Build apps that have not changed, too.")
@@ -74,6 +77,9 @@ def build(
     progress: Literal["auto", "tty", "plain", "json"],
     no_color: bool,
     no_cache: bool,
+    provenance: Literal["min", "max"] | None,
+    sbom: bool,
+    sbom_scanner: str | None,
     timeout: float | None,
     retries: int | None,
     force: bool,
@@ -95,6 +101,7 @@ def build(
         jobs=jobs,
         no_cache=no_cache,
         force=force,
+        attestations=Attestations(provenance=provenance, sbom=sbom or sbom_scanner is not None, scanner=sbom_scanner),
         timeout=timeout,
         retries=retries,
         result_file=result_file,

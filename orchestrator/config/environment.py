@@ -13,7 +13,8 @@ from typing import Literal
 
 import msgspec
 
-from orchestrator.config import telemetry
+from orchestrator.config import extraargs, telemetry
+from orchestrator.config.extraargs import ExtraArgs
 from orchestrator.config.telemetry import Telemetry
 from orchestrator.errors import ConfigError
 
@@ -62,6 +63,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     cache_mode: Literal["min", "max"] | None
     cache_insecure: bool
     """Whether the registries of layer caches speak plain HTTP."""
+    container_name: str | None
+    """What a runner calls that which is built: local caches are filed under it."""
+    extra: ExtraArgs
+    """What a runner adds to the build."""
     registry_mirror: str | None
     """Where Docker Hub is mirrored: a registry, perhaps with a path, without a scheme."""
     trust_scopes: tuple[str, ...]
@@ -117,6 +122,8 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     image: str | None = None
     branch: str | None = None
     revision: str | None = None
+    source: str | None = None
+    """Where the repository is, for people."""
     summary: Path | None = None
     """Where a job's summary is appended, in Markdown."""
     scopes: tuple[str, ...] = ()
@@ -189,6 +196,8 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         cache_from=_words(get("CACHE_FROM")),
         cache_mode=_cache_mode(get("CACHE_MODE")),
         cache_insecure=_flag(variables, "CACHE_REGISTRY_INSECURE"),
+        container_name=get("CONTAINER_NAME"),
+        extra=extraargs.parse(get(extraargs.NAME), variables),
         registry_mirror=_mirror(get("REGISTRY_MIRROR")),
         trust_scopes=_words(get("FLEETPACKS_TRUST_SCOPE")),
         dhi_mirror=_mirror(get("DHI_MIRROR")),
@@ -266,6 +275,7 @@ def _platform(variables: Mapping[str, str]) -> Platform:
             # Of a pull request GITHUB_REF_NAME is `12/merge`: the branch is the head's.
             branch=get("GITHUB_HEAD_REF", "GITHUB_REF_NAME"),
             revision=get("GITHUB_SHA"),
+            source=f"{variables.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}" if repository else None,
             summary=Path(summary) if summary else None,
             scopes=_given(
                 get("GITHUB_REF"), f"refs/heads/{get('GITHUB_BASE_REF')}" if get("GITHUB_BASE_REF") else None
@@ -277,6 +287,7 @@ def _platform(variables: Mapping[str, str]) -> Platform:
             image=get("CI_REGISTRY_IMAGE"),
             branch=get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_COMMIT_REF_NAME"),
             revision=get("CI_COMMIT_SHA"),
+            source=get("CI_PROJECT_URL"),
             scopes=_gitlab_scopes(get),
         )
     return Platform()

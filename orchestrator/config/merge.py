@@ -4,15 +4,17 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from langs.registry import TOOL_VARIABLES, VERSION_VARIABLES
-from orchestrator.config import credentials, lock, operator, releases, repository
+from orchestrator.config import credentials, extraargs, lock, operator, releases, repository
 from orchestrator.config import environment as environments
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import Stated
 from orchestrator.config.settings import DOCKER_HOST, Config, Flags, Host, Image
 from orchestrator.errors import ConfigError, UsageError
-from orchestrator.model import LayerCache, Mirror, Registry, Runs, SecretSource
-from orchestrator.text import parse_duration
+from orchestrator.model import LayerCache, LocalCache, Mirror, Registry, Runs, SecretSource
+from orchestrator.text import parse_duration, parse_size
 
 
 def parse_environment(variables: Mapping[str, str]) -> Environment:
@@ -67,8 +69,9 @@ def load(
         },
         ssh={name: agent.socket or environment.ssh_auth_sock for name, agent in operated.ssh.items()},
         jobs=flags.jobs if flags.jobs is not None else operated.jobs,
-        no_cache=flags.no_cache or environment.no_cache,
-        cache=_cache(environment, table, operated, operated_by),
+        no_cache=flags.no_cache or environment.no_cache or environment.extra.no_cache,
+        cache=_cache(environment, table, operated, operated_by, source),
+        attestations=msgspec.structs.replace(flags.attestations, source=environment.ci.source),
         timeout=flags.timeout,
         retries=flags.retries,
         skip_age=None if flags.force or not table.skip.enabled else parse_duration(table.skip.max_age),
@@ -85,7 +88,7 @@ def load(
             if document
         },
         shared=Stated(table=table, document=document) if document else None,
-        env=_env(flags, variables),
+        env={**_build_args(environment), **_env(flags, variables)},
         tools=_tools(variables),
         lock=None if source is None else lock.read(source),
         runs=Runs(
@@ -99,18 +102,66 @@ def load(
 
 
 def _cache(
-    environment: Environment, table: repository.RootTable, operated: operator.OperatorTable, operated_by: str
+    environment: Environment,
+    table: repository.RootTable,
+    operated: operator.OperatorTable,
+    operated_by: str,
+    root: Path | None,
 ) -> LayerCache:
-    said = environment.cache_image
-    return LayerCache(
-        image=said or operated.cache.image,
-        image_source="$CACHE_IMAGE" if said else f"{operated_by}: cache.image",
-        sources=environment.cache_from or operated.cache.sources,
-        insecure=environment.cache_insecure,
-        mode=environment.cache_mode or table.cache.mode,
-        export=table.cache.export,
-        compression=table.cache.compression,
+    extra = environment.extra
+    image, image_source = next(
+        (
+            (said, source)
+            for said, source in (
+                (environment.cache_image, "$CACHE_IMAGE"),
+                (extra.image, f"${extraargs.NAME}"),
+                (operated.cache.image, f"{operated_by}: cache.image"),
+            )
+            if said
+        ),
+        (None, ""),
     )
+    return LayerCache(
+        image=image,
+        image_source=image_source,
+        sources=(*(environment.cache_from or operated.cache.sources), *extra.sources),
+        insecure=environment.cache_insecure or extra.insecure,
+        mode=environment.cache_mode or extra.mode or table.cache.mode,
+        export=table.cache.export,
+        compression=extra.compression or table.cache.compression,
+        local=_local(environment, operated, operated_by, root),
+    )
+
+
+def _local(
+    environment: Environment, operated: operator.OperatorTable, operated_by: str, root: Path | None
+) -> LocalCache:
+    extra = environment.extra
+    own = Path(operated.cache.local) if operated.cache.local else None
+    directory, sources = extra.local or own, extra.local_sources or ((own,) if own else ())
+    for path in (directory, *sources):
+        if root is not None and path is not None and path.resolve().is_relative_to(root):
+            said = f"{operated_by}: cache.local" if path is own else f"${extraargs.NAME}"
+            raise ConfigError(
+                f"{said}: a cache inside the source {root} is not trusted",
+                hint="Whoever changes the source could put what they want into it: keep it elsewhere.",
+            )
+    return LocalCache(
+        directory=directory,
+        sources=sources,
+        size=parse_size(operated.cache.local_size) or 0,
+        name=environment.container_name,
+    )
+
+
+def _build_args(environment: Environment) -> Mapping[str, str]:
+    for name, value in environment.extra.build_args.items():
+        if why := credentials.reason(name, value):
+            raise ConfigError(
+                f"${extraargs.NAME}: --build-arg {name}: {why}, and it ends up in the image's history",
+                hint=f'Declare secrets = ["{name}"] for the app; the operator\'s file says where its value is read.',
+            )
+    return environment.extra.build_args
 
 
 def _existing(root: Path) -> Path:

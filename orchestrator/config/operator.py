@@ -19,6 +19,7 @@ from orchestrator.config import credentials, decode, repository
 from orchestrator.config.decode import Document, Key
 from orchestrator.config.environment import Environment
 from orchestrator.errors import ConfigError
+from orchestrator.text import parse_size
 
 MAX_JOBS = 1024
 SYSTEM = Path("/etc/fleetpacks/config.toml")
@@ -75,10 +76,14 @@ class RunsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class CacheTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sources": "from"}):
-    """Layer caches in registries."""
+    """Layer caches in registries, and in directories."""
 
     image: Annotated[str, Meta(min_length=1, description="Where they are written; may hold {app}.")] | None = None
     sources: Annotated[tuple[NonEmpty, ...], Meta(description="More of them, which are read only.")] = ()
+    local: Annotated[str, Meta(min_length=1, description="The directory of local caches: an absolute path.")] | None = (
+        None
+    )
+    local_size: Annotated[str, Meta(description="How much all local caches may hold, as in 500MB.")] = "20GB"
 
 
 class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,7 +100,7 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = {}
     ssh: Annotated[Mapping[str, SshTable], Meta(description="SSH agents that builds may ask, by id.")] = {}
     jobs: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds at once.")] | None = None
-    cache: Annotated[CacheTable, Meta(description="Layer caches in registries.")] = CacheTable()
+    cache: Annotated[CacheTable, Meta(description="Layer caches.")] = CacheTable()
     runs: Annotated[RunsTable, Meta(description="The records of runs.")] = RunsTable()
 
 
@@ -155,10 +160,18 @@ def _check(table: OperatorTable, document: Document) -> None:
             )
         if source.file is not None and not Path(source.file).is_absolute():
             raise document.error(("secrets", name, "file"), "expected an absolute path", hint="Begin it with /.")
-    if table.runs.directory is not None and not Path(table.runs.directory).is_absolute():
-        raise document.error(("runs", "directory"), "expected an absolute path", hint="Begin it with /.")
+    _check_runs(table, document)
+    if table.cache.local is not None and not Path(table.cache.local).is_absolute():
+        raise document.error(("cache", "local"), "expected an absolute path", hint="Begin it with /.")
+    if not parse_size(table.cache.local_size):
+        raise document.error(("cache", "local_size"), "expected a size", hint='As in local_size = "20GB".')
     _check_mirrors(table, document)
     _check_ssh(table, document)
+
+
+def _check_runs(table: OperatorTable, document: Document) -> None:
+    if table.runs.directory is not None and not Path(table.runs.directory).is_absolute():
+        raise document.error(("runs", "directory"), "expected an absolute path", hint="Begin it with /.")
 
 
 def _check_mirrors(table: OperatorTable, document: Document) -> None:

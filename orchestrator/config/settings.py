@@ -12,7 +12,7 @@ from orchestrator.config import repository
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import AppTable, Stated
 from orchestrator.errors import ConfigError
-from orchestrator.model import LayerCache, Mirror, Registry, Runs, SecretSource
+from orchestrator.model import Attestations, LayerCache, Mirror, Registry, Runs, SecretSource
 from orchestrator.text import parse_duration
 
 DOCKER_HOST = "$DOCKER_HOST"
@@ -29,6 +29,7 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     force: bool = False
     timeout: float | None = None
     retries: int | None = None
+    attestations: Attestations = Attestations()
     result_file: Path | None = None
     env: tuple[str, ...] = ()
     """`NAME=VALUE`, or `NAME` for the value which the environment has."""
@@ -70,6 +71,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int | None
     no_cache: bool
     cache: LayerCache
+    attestations: Attestations
     timeout: float | None
     """Of each app's build, in seconds, whatever files say."""
     retries: int | None

@@ -16,7 +16,7 @@ from orchestrator.buildkit import (
     TokenProvider,
 )
 from orchestrator.buildkit.capabilities import Capabilities
-from orchestrator.model import AppPlan
+from orchestrator.model import AppPlan, Attestations
 
 _DOCKERFILE = "Dockerfile"
 
@@ -27,11 +27,12 @@ class Caches(msgspec.Struct, frozen=True, kw_only=True):
     read: tuple[CacheEntry, ...] = ()
     written_with: tuple[CacheEntry, ...] = ()
     """In the build itself."""
-    written_after: CacheEntry | None = None
-    """In a solve of its own, when the app is published: it delays nobody, and may fail."""
+    written_after: tuple[CacheEntry, ...] = ()
+    """Each in a solve of its own, when the app is published: it delays nobody, and may fail."""
 
 
 NO_CACHES = Caches()
+NO_ATTESTATIONS = Attestations()
 
 
 def filters(plan: AppPlan) -> str:
@@ -54,6 +55,7 @@ def solve_request(
     ssh: Mapping[str, Path] = {},
     outputs: tuple[Exporter, ...] = (),
     caches: Caches = NO_CACHES,
+    attestations: Attestations = NO_ATTESTATIONS,
 ) -> SolveRequest:
     """The solve for one app.
 
@@ -75,6 +77,7 @@ def solve_request(
         ssh: sockets of the declared SSH agents.
         outputs: what else is made of the result.
         caches: layer caches in registries.
+        attestations: what is attested of the image.
     """
     build = plan.build
     context = DirectorySource(name="context", root=plan.app.directory / build.context)
@@ -100,6 +103,7 @@ def solve_request(
         attrs["platform"] = ",".join(build.platforms)
     if no_cache:
         attrs["no-cache"] = ""
+    attrs |= _attests(attestations)
     image = Exporter(type=can.image_exporter, attrs=_image(plan, can, push=push, insecure=insecure))
     # An engine keeps what it builds: one image serves for its push and for `--load`.
     kept = next((each for each in outputs if each.type == image.type and not can.pushes), None)
@@ -119,6 +123,18 @@ def solve_request(
         cache_exports=caches.written_with,
         ssh=ssh,
     )
+
+
+def _attests(said: Attestations) -> Mapping[str, str]:
+    """The frontend's attributes (docs/attestations, BuildKit v0.30.0); what begins with `vcs:` is in no cache key."""
+    attrs: dict[str, str] = {}
+    if said.sbom:
+        attrs["attest:sbom"] = f"generator={said.scanner}" if said.scanner else ""
+    if said.provenance is not None:
+        attrs["attest:provenance"] = f"mode={said.provenance}"
+        attrs |= {"vcs:source": said.source} if said.source else {}
+        attrs |= {"vcs:revision": said.revision} if said.revision else {}
+    return attrs
 
 
 def with_cache(request: SolveRequest) -> SolveRequest:

@@ -59,7 +59,7 @@ from orchestrator.schedule.order import GiveUp, Start, decide
 from orchestrator.text import duration
 
 Outcome = AppCompleted | AppFailed | AppCancelled
-PrepareExport = Callable[[AppPlan], AbstractContextManager[SolveRequest | None]]
+PrepareExport = Callable[[AppPlan], AbstractContextManager[Sequence[SolveRequest]]]
 Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
 _NO_IMAGES = frozenset({"local", "tar"})
 """Exporters of file trees."""
@@ -143,7 +143,7 @@ class Run:
             warnings: what is to be said of the whole run, once.
             record: hears of every event at once, whoever reads `events`; must not wait.
             skipper: knows what need not be built; None: everything is.
-            export: makes the solve that writes the cache of a published app, if it has any.
+            export: makes the solves that write the caches of a published app.
             retries: attempts after a first one that failed in a way that trying again can mend.
             expected: how long apps took when they were built last, in seconds: the longest begin first, and those
                 that are not known before them.
@@ -294,7 +294,9 @@ class Run:
                     self._running.discard(told.app)
             await self._settle(outcome)
             if isinstance(outcome, AppCompleted) and not outcome.skipped and self._export is not None:
-                await self._export_cache(self._with_images(self._plans[told.app]), self._export)
+                with self._export(self._with_images(self._plans[told.app])) as requests:
+                    for request in requests:
+                        await self._export_cache(told.app, request)
             if isinstance(outcome, AppFailed) and self._fail_fast and not self._scope.cancel_called:
                 self._reason = "fail-fast"
                 self._scope.cancel()
@@ -429,29 +431,27 @@ class Run:
             await self._recorded(plan, published, record)
         return _Built(digest=digest, tags=tags, outputs=_written(request), sent_bytes=result.sent_bytes)
 
-    async def _export_cache(self, plan: AppPlan, prepare: PrepareExport) -> None:
+    async def _export_cache(self, app: str, request: SolveRequest) -> None:
         """Write an app's cache: bounded, and nobody's failure."""
-        began, progress = time.monotonic(), Progress(plan.app.name)
+        began, progress = time.monotonic(), Progress(app)
         problem: str | None = f"not done after {_EXPORT_SECONDS:.0f} s"
 
         async def on_status(update: StatusUpdate) -> None:
             for _ in progress.feed(update):
                 pass
 
-        with prepare(plan) as request:
-            if request is None:
-                return
-            with anyio.move_on_after(_EXPORT_SECONDS):
-                try:
-                    await self._solver.solve(request, on_status=on_status)
-                    problem = None
-                except FleetpacksError as failure:
-                    problem = failure.message
+        with anyio.move_on_after(_EXPORT_SECONDS):
+            try:
+                await self._solver.solve(request, on_status=on_status)
+                problem = None
+            except FleetpacksError as failure:
+                problem = failure.message
+        attrs = request.cache_exports[0].attrs
         await self._emit(
             CacheExported(
                 time=time.time(),
-                app=plan.app.name,
-                ref=request.cache_exports[0].attrs.get("ref", ""),
+                app=app,
+                ref=attrs.get("ref") or attrs.get("dest", ""),
                 seconds=time.monotonic() - began,
                 executed=progress.steps - progress.cached,
                 error=problem,

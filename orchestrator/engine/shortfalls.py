@@ -69,13 +69,30 @@ ROWS = (
         instead="the cache is kept inline, in the image itself, as with `CACHE_MODE=min`",
         hint=_HINT,
     ),
+    Shortfall(
+        asked="`cache.local`",
+        kinds=_GRAPH,
+        instead="no local cache is read or written",
+        hint=_HINT,
+    ),
+    Shortfall(asked="`--provenance`", kinds=_GRAPH, instead=None, hint=_HINT),
+    Shortfall(asked="`--sbom`", kinds=_GRAPH, instead=None, hint=_HINT),
     SEVERAL,
     CONTEXTS,
 )
 
 
 def asked_for(
-    can: Capabilities, *, push: bool, insecure: bool, load: bool, outputs: Collection[str], contexts: bool, cache: bool
+    can: Capabilities,
+    *,
+    push: bool,
+    insecure: bool,
+    load: bool,
+    outputs: Collection[str],
+    contexts: bool,
+    cache: bool,
+    attested: Collection[str] = (),
+    local: bool = False,
 ) -> tuple[str, ...]:
     """Name what a run asks of its builder, in the words of the rows.
 
@@ -87,6 +104,8 @@ def asked_for(
         outputs: types of `--output`, once for each output.
         contexts: whether a Dockerfile names contexts besides its own.
         cache: whether layer caches are written to a registry.
+        local: whether layer caches are read from directories, or written to them.
+        attested: what is attested, by its option.
     """
     # What an engine builds, it keeps and pushes: one result is enough where the push comes later.
     images = push + load if can.pushes else push or load
@@ -96,6 +115,8 @@ def asked_for(
         *(["`registries` with `insecure`"] if push and insecure else []),
         *dict.fromkeys(f"`--output type={kind}`" for kind in outputs),
         *(["`CACHE_IMAGE`"] if cache else []),
+        *(["`cache.local`"] if local else []),
+        *(f"`{option}`" for option in attested),
         *([SEVERAL.asked] if several else []),
         *([CONTEXTS.asked] if contexts else []),
     )

@@ -93,7 +93,9 @@ class Contents:
                         began = time.time_ns()
                         content = _hash(context, path, entry)
                         at_rest = max(entry.mtime, entry.identity[2]) + _REST_NS < began
-                        files[name] = (*(stamp if at_rest else (0, 0, *stamp[2:])), content)
+                        device, inode, *rest = stamp
+                        # No file has the number 0: what was not at rest is read again, but its content is known.
+                        files[name] = (device, inode if at_rest else 0, rest[0], rest[1], rest[2], content)
                         if before is not None and before[2:4] == stamp[2:4] and before[5] != content:
                             salt = old.salt + 1
                 whole.update(_line(name, entry, content))

@@ -42,6 +42,7 @@ def inputs(
     platform: str,
     scope: str,
     window: int,
+    attestations: str = "",
 ) -> Inputs:
     """The inputs of one app.
 
@@ -52,6 +53,7 @@ def inputs(
         platform: the builder's own, which counts where the plan names none.
         scope: whose builds may satisfy whose: only those of one scope share records.
         window: the number of the age window.
+        attestations: what is attested of the image.
     """
     build = plan.build
     parts = {
@@ -65,6 +67,7 @@ def inputs(
         "platform": ",".join(build.platforms) or platform,
         "secrets": _digest([plan.app.settings.secrets, plan.app.settings.ssh, build.indexes]),
         "age": str(window),
+        "attestations": attestations,
         "trust scope": scope,
     }
     parts |= {f"base image {name}": digest for name, digest in bases.items()}

@@ -53,6 +53,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """In seconds."""
     platform: str
     """The builder's own."""
+    attestations: str = ""
+    """What is attested of images: it is a part of them."""
     revision: str | None = None
     """The source's, for whoever reads the next run's reasons."""
 
@@ -150,6 +152,7 @@ class RegistrySkipper:
                     platform=self._policy.platform,
                     scope=scope,
                     window=number,
+                    attestations=self._policy.attestations,
                 ),
             )
             for scope in (self._policy.scope, *self._policy.trusted)

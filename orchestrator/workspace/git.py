@@ -130,6 +130,20 @@ async def head(root: Path, environment: Mapping[str, str]) -> tuple[str | None, 
     return branch.line if branch else None, revision.line if revision else None
 
 
+async def origin(root: Path, environment: Mapping[str, str]) -> str | None:
+    """Where the repository comes from, without user and password; None when it says nothing of the kind.
+
+    Raises:
+        ContextError: git waits for something that does not come.
+    """
+    said = await ask(root, ("config", "--get", "remote.origin.url"), environment)
+    url = said.line if said else None
+    if url is None or not url.isprintable():
+        return None
+    scheme, there, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if there else url
+
+
 class Said(msgspec.Struct, frozen=True):
     """How a git process ended."""
 

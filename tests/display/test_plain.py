@@ -99,7 +99,8 @@ def test_json_lines_are_one_object_per_event_with_its_name_and_the_format() -> N
     assert [line["event"] for line in lines][:3] == ["run-started", "app-started", "app-started"]
     assert lines[0]["format"] == 1
     assert lines[-1] == {
-        "event": "run-completed", "time": 7, "exit_code": 1, "seconds": 6, "succeeded": 1, "skipped": 0, "failed": 1, "cancelled": 0,
+        "event": "run-completed", "time": 7, "exit_code": 1, "seconds": 6, "succeeded": 1,
+        "skipped": 0, "failed": 1, "cancelled": 0,
         "error": None,
     }  # fmt: skip
 
