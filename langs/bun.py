@@ -114,12 +114,10 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     mount = base.cache(settings, "bun", "/root/.bun/install/cache")
     manifest = member.manifest if member else package
     names = (packagejson.FILE, lock, _CONFIGURATION, ".npmrc", *nodeentry.schemas(root, manifest), *manifest.patches)
-    directories: tuple[str, ...] = ("patches",)
+    manifests = nodeentry.groups(root, names, ("patches",))
     if member is not None:
         # Every member's manifest is held against the lockfile.
-        more, places = member.reads(files, package, everyone=True)
-        names, directories = (*names, *more), (*directories, *places)
-    manifests = nodeentry.groups(root, names, directories)
+        manifests += member.reads(files, package, everyone=True)
     text = base.dockerfile(
         "bun.Dockerfile.j2",
         settings=settings,

@@ -8,7 +8,7 @@ app that needs none of them is built alone.
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import Final
@@ -46,14 +46,9 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def manifests(self) -> tuple[str, ...]:
         """What a download reads."""
-        names = [name for name in _WORK_FILES if self.work is not None and self.root.exists(name)]
-        names += [
-            file
-            for path in sorted({self.path, *self.needed, *self.modules})
-            for name in _SUMS
-            if self.root.exists(file := posixpath.normpath(posixpath.join(path, name)))
-        ]
-        return tuple(names)
+        if self.work is not None:
+            return _manifests_of_workspace(self.root)
+        return _manifests(self.root, (self.path, *self.needed))
 
     @property
     def place(self) -> workspace.Place:
@@ -99,9 +94,15 @@ def member_of(files: AppFiles) -> Member | None:
     for root in files.enclosing:
         work = _work(root)
         path = files.root.relative_to(root.root).as_posix()
-        if work is not None and path in _paths(".", work.uses):
+        if work is not None and path in _used(root):
             return _of_workspace(root, path, work)
     return _of_replacements(files, own)
+
+
+@once
+def _used(root: AppFiles) -> frozenset[str]:
+    work = _work(root)
+    return frozenset(_paths(".", work.uses) if work else ())
 
 
 def outside(files: AppFiles) -> Iterator[tuple[str, str]]:
@@ -112,42 +113,70 @@ def outside(files: AppFiles) -> Iterator[tuple[str, str]]:
                 yield file, path
 
 
-def _of_workspace(root: AppFiles, path: str, work: gomod.GoMod) -> Member | None:
-    read: dict[str, gomod.GoMod] = {}
-    for each in _paths(".", work.uses):
-        found = _module_at(root, each)
-        if found is not None:
-            read[each] = found
+@once
+def _manifests_of_workspace(root: AppFiles) -> tuple[str, ...]:
+    """The same for all apps of a workspace."""
+    own = tuple(name for name in _WORK_FILES if root.exists(name))
+    return (*own, *_manifests(root, _modules(root).directories))
+
+
+def _manifests(root: AppFiles, directories: Iterable[str]) -> tuple[str, ...]:
+    files = (posixpath.normpath(f"{path}/{name}") for path in sorted(directories) for name in _SUMS)
+    return tuple(file for file in files if root.exists(file))
+
+
+class _Modules(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a go.work binds together."""
+
+    by_name: Mapping[str, str]
+    """Module path -> directory."""
+    directories: tuple[str, ...]
+    replaced: tuple[str, ...]
+    """Directories that stand in for modules of others, whoever asks for them."""
+
+
+@once
+def _modules(root: AppFiles) -> _Modules:
+    work = _work(root) or gomod.GoMod()
+    read = {each: found for each in _paths(".", work.uses) if (found := _module_at(root, each)) is not None}
     replaced = {
         place
         for each, module in ((".", work), *read.items())
         for place in _paths(each, module.replaces)
         if place not in read and _module_at(root, place) is not None
     }
-    by_name = {module.module: each for each, module in read.items() if module.module}
-    needed = tuple(_required(root, path, by_name, replaced))
+    return _Modules(
+        by_name={module.module: each for each, module in read.items() if module.module},
+        directories=(*read, *sorted(replaced)),
+        replaced=tuple(sorted(replaced)),
+    )
+
+
+def _of_workspace(root: AppFiles, path: str, work: gomod.GoMod) -> Member | None:
+    modules = _modules(root)
+    needed = tuple(_required(root, path, modules))
     if not needed:
         return None
-    return Member(root=root, path=path, needed=needed, modules=(*read, *sorted(replaced)), work=work)
+    return Member(root=root, path=path, needed=needed, modules=modules.directories, work=work)
 
 
-def _required(root: AppFiles, path: str, by_name: dict[str, str], replaced: set[str]) -> Iterator[str]:
+def _required(root: AppFiles, path: str, modules: _Modules) -> Iterator[str]:
     """What the app needs of the workspace, directly or not; and every replacement, whoever asks for it."""
-    seen = {path, *replaced}
-    queue = [path, *sorted(replaced)]
-    yield from sorted(replaced)
+    seen = {path, *modules.replaced}
+    queue = [path, *modules.replaced]
+    yield from modules.replaced
     while queue:
         files = root.at(queue.pop(0))
         own = _module(files)
-        for name in sorted({*(own.requires if own else ()), *_imported(files, frozenset(by_name))}):
-            place = by_name.get(name)
+        for name in sorted({*(own.requires if own else ()), *_imported(files, modules.by_name)}):
+            place = modules.by_name.get(name)
             if place is not None and place not in seen:
                 seen.add(place)
                 queue.append(place)
                 yield place
 
 
-def _imported(files: AppFiles, modules: frozenset[str]) -> frozenset[str]:
+def _imported(files: AppFiles, modules: Container[str]) -> frozenset[str]:
     """Those of `modules` of which a module imports a package."""
     found: set[str] = set()
     for path in _imports(files):

@@ -9,7 +9,7 @@ import msgspec
 
 from langs import gradlescript, jvm, mainclass, properties, versions
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.gradlescript import KOTLIN_JVM, Script, Values
 from langs.launch import Kind, Launch
 from langs.model import Evidence
@@ -154,9 +154,15 @@ def holder(files: AppFiles) -> AppFiles | None:
     for above in files.enclosing:
         file = above.first(*SETTINGS)
         if file is not None:
-            settings = gradlescript.parse(above.read_text(file) or "", file, Values())
-            return above if files.root.relative_to(above.root).as_posix() in settings.includes else None
+            return above if files.root.relative_to(above.root).as_posix() in _included(above) else None
     return None
+
+
+@once
+def _included(files: AppFiles) -> frozenset[str]:
+    """What the settings of the directory include."""
+    file = files.first(*SETTINGS)
+    return frozenset(gradlescript.parse(files.read_text(file) or "", file, Values()).includes if file else ())
 
 
 def needed(build: Build, project: Project) -> tuple[str, ...]:

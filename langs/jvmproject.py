@@ -15,7 +15,7 @@ JAVA: Final = "java"
 KOTLIN: Final = "kotlin"
 
 _LOOKED_AT: Final = 40
-"""How many modules of a project around the app are looked at, once for each of them."""
+"""How many modules of a project around the app are looked at: whoever has more has several apps."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,17 +78,19 @@ def find(files: AppFiles) -> Found | None:
 
 def held(files: AppFiles, found: Found) -> bool:
     """Whether the app is what the project around it makes: that is built, and not its one module that starts."""
-    if isinstance(found.work, maven.Project):
-        above = maven.holder(files)
-        project = maven.read(above, _LOOKED_AT) if above else None
-        modules = project.modules if above and project else ()
-        starts = [maven.launch(above, each, guess=False) for each in modules] if above else []
+    above = maven.holder(files) if isinstance(found.work, maven.Project) else gradle.holder(files)
+    return above is not None and _is_one_app(above)
+
+
+@once
+def _is_one_app(above: AppFiles) -> bool:
+    """Whether one module at most of a project can be started."""
+    around = _whole(above)
+    if isinstance(around, maven.Project):
+        starts = [maven.launch(above, each, guess=False) for each in around.modules[:_LOOKED_AT]]
     else:
-        above = gradle.holder(files)
-        around = gradle.read(above, _LOOKED_AT) if above else None
-        projects = around.projects if around else ()
-        starts = [gradle.launch(above, each, guess=False) for each in projects] if above else []
-    return above is not None and len(starts) < _LOOKED_AT and sum(each is not None for each in starts) <= 1
+        starts = [gradle.launch(above, each, guess=False) for each in around.projects[:_LOOKED_AT]] if around else []
+    return len(starts) < _LOOKED_AT and sum(each is not None for each in starts) <= 1
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):

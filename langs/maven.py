@@ -9,7 +9,7 @@ import msgspec
 
 from langs import jvm, mainclass, pom, versions
 from langs.errors import LangError
-from langs.files import AppFiles
+from langs.files import AppFiles, once
 from langs.launch import Kind, Launch
 from langs.model import Evidence
 from langs.pom import Plugin, Pom
@@ -175,7 +175,7 @@ def holder(files: AppFiles) -> AppFiles | None:
     found: AppFiles | None = None
     for above in files.enclosing:
         path = (found or files).root.relative_to(above.root).as_posix()
-        parent = _pom(above, pom.FILE, {})
+        parent = _own(above)
         named = [posixpath.normpath(name) for name in parent.modules] if parent else []
         if path in named or posixpath.join(path, pom.FILE) in named:
             found = above
@@ -184,7 +184,7 @@ def holder(files: AppFiles) -> AppFiles | None:
 
 def inherits(files: AppFiles) -> bool:
     """Whether the app's pom inherits from one that lies around the app's directory."""
-    own = _pom(files, pom.FILE, {})
+    own = _own(files)
     above = own.parent if own else None
     if above is None or not above.relative_path:
         return False
@@ -193,7 +193,7 @@ def inherits(files: AppFiles) -> bool:
         file = posixpath.normpath(posixpath.join(depth, above.relative_path))
         file = file if file.endswith(".xml") else posixpath.join(file, pom.FILE)
         if not file.startswith("..") and not posixpath.isabs(file) and not file.startswith(f"{depth}/"):
-            found = _pom(around, file, {})
+            found = _own(around) if file == pom.FILE else _pom(around, file, {})
             return found is not None and found.artifact == above.artifact
     return False
 
@@ -285,6 +285,12 @@ def manifests(files: AppFiles, project: Project) -> tuple[tuple[str, tuple[str, 
     if files.has_directory(".mvn"):
         found.insert(1, ("./.mvn/", (".mvn",)))
     return tuple(found)
+
+
+@once
+def _own(files: AppFiles) -> Pom | None:
+    """The pom of the directory, which all modules below it ask for."""
+    return _pom(files, pom.FILE, {})
 
 
 def _pom(files: AppFiles, file: str, known: dict[str, Pom]) -> Pom | None:

@@ -216,11 +216,8 @@ def _manifests(
     said = nodeworkspace.read(root) if manager.name == "pnpm" else None
     patches = (*manifest.patches, *(said.patches if said else ()))
     names = (file, chosen.lock, *manager.reads, *nodeentry.schemas(root, manifest), *patches)
-    directories = manager.directories
-    if member is not None:
-        more, places = member.reads(files, package, everyone=bool(manager.focus))
-        names, directories = (*names, *more), (*directories, *places)
-    return nodeentry.groups(root, names, directories)
+    found = nodeentry.groups(root, names, manager.directories)
+    return (*found, *member.reads(files, package, everyone=bool(manager.focus))) if member else found
 
 
 def _version(

@@ -122,11 +122,10 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def gone(self) -> tuple[str, ...]:
         """What is there of other members, and has no place in the image."""
-        kept = (self.path, *self.needed)
+        around = {above for kept in (self.path, *self.needed) for above in workspace.ancestors(kept)}
         found: list[str] = []
         for path in self.others:
-            around = any(each.startswith(f"{path}/") for each in kept)
-            found += [f"{path}/{packagejson.FILE}", f"{path}/node_modules"] if around else [path]
+            found += [f"{path}/{packagejson.FILE}", f"{path}/node_modules"] if path in around else [path]
         return tuple(found)
 
     @property
@@ -153,25 +152,23 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         for name in self.wanted:
             raise workspace.no_neighbour(name, packagejson.FILE)
 
-    def reads(
-        self, files: AppFiles, package: PackageJson, *, everyone: bool
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The members' files and directories that an installation reads.
+    def reads(self, files: AppFiles, package: PackageJson, *, everyone: bool) -> nodeentry.Groups:
+        """What an installation reads of members, grouped by the directory it goes to.
 
         Args:
             files: the app's.
             package: its manifest.
             everyone: whether it also reads the manifests of those that it could do without.
         """
-        without = () if everyone else self.unfit
-        # In an order that is the same for all apps.
-        installed = sorted((self.path, *self.needed, *(path for path in self.others if path not in without)))
+        known = _manifests(self.root)
+        without = frozenset(() if everyone else self.unfit)
+        found = [group for path, group in known.items() if path not in without]
+        # Those who are no members, and are depended on by their paths.
+        found += [_group(path) for path in self.needed if path not in known]
         schemas = (posixpath.join(self.path, schema) for schema in nodeentry.schemas(files, package))
         patched = ((self.path, package), *self.needed.items())
-        return (
-            (*(f"{path}/{packagejson.FILE}" for path in installed), *schemas),
-            tuple(f"{path}/patches" for path, each in patched if each.patchers),
-        )
+        patches = (f"{path}/patches" for path, each in patched if each.patchers)
+        return (*found, *nodeentry.groups(self.root, schemas, patches))
 
     def place(self, files: Iterable[str]) -> workspace.Place:
         """Where the app stands.
@@ -237,6 +234,16 @@ def _members(root: AppFiles) -> Mapping[str, PackageJson]:
         if manifest is not None:
             found[path] = manifest
     return found
+
+
+@once
+def _manifests(root: AppFiles) -> Mapping[str, tuple[str, tuple[str, ...]]]:
+    """The members' manifests, in an order that is the same for all apps."""
+    return {path: _group(path) for path in _members(root)}
+
+
+def _group(path: str) -> tuple[str, tuple[str, ...]]:
+    return f"./{path}/", (f"{path}/{packagejson.FILE}",)
 
 
 @once

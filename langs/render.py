@@ -69,6 +69,15 @@ def copy_words(sources: Sequence[str], target: str) -> str:
     return exec_form(words) if any(" " in word for word in words) else " ".join(words)
 
 
+def copied_to(groups: Sequence[tuple[str, Sequence[str]]], target: str) -> tuple[str, ...]:
+    """The command that copies the sources of all groups below `target`, in their places.
+
+    Raises:
+        LangError: a name could be read as something else.
+    """
+    return ("cp", "-r", "--parents", *(require_plain_name(each) for _, sources in groups for each in sources), target)
+
+
 def shell(word: str) -> str:
     """One word for sh, quoted where it must be.
 
@@ -128,6 +137,7 @@ def _environment() -> "jinja2.Environment":
     # jinja2 does not say what a filter is: its own table's inferred type fits only its own filters.
     filters: Any = environment.filters
     filters.update(
+        copied_to=copied_to,
         copy_words=copy_words,
         exec_form=exec_form,
         mount_options=mount_options,

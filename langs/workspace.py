@@ -56,15 +56,20 @@ def place(path: str, packages: Iterable[str], *, files: Iterable[str] = (), memb
         LangError: a directory's name cannot stand in a Dockerfile.
     """
     wanted = (require_plain_name(path), *map(require_plain_name, sorted(set(packages) - {path})))
-    left_out = tuple(
-        each for each in members if each not in wanted and any(_is_below(each, inside) for inside in wanted)
-    )
+    let_in = frozenset(wanted)
+    left_out = tuple(each for each in members if each not in let_in and not let_in.isdisjoint((".", *ancestors(each))))
     return Place(path=path, packages=wanted[1:], files=tuple(dict.fromkeys(files)), left_out=left_out)
 
 
 def from_root(root: AppFiles, paths: Iterable[str]) -> tuple[str, ...]:
     """Directories below `root` as `Detection.packages` names them: from the monorepo's root, sorted."""
     return tuple(sorted(posixpath.normpath(posixpath.join(root.path, path)) for path in paths))
+
+
+def ancestors(path: str) -> tuple[str, ...]:
+    """The directories that hold one, but for the context itself."""
+    parts = path.split("/")
+    return tuple("/".join(parts[:depth]) for depth in range(1, len(parts)))
 
 
 def is_inside(path: str) -> bool:
@@ -90,10 +95,6 @@ def ignore_rules(place: Place, ignored: Iterable[str], own: str | None) -> tuple
         lines += [pattern] if anywhere else [f"{_literal(each)}/{pattern}" for each in place.directories]
     lines += [_moved(line, _literal(place.path)) for line in (own or "").split("\n") if line.strip()]
     return tuple(lines)
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return directory == "." or path.startswith(f"{directory}/")
 
 
 def _literal(path: str) -> str:

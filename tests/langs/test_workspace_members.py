@@ -285,3 +285,34 @@ def test_the_manifests_of_a_workspace_are_read_once_for_all_its_apps(
             reader.build(root / path, PLAIN, within=root, detection=detection)
 
     assert len(parsed) == 6  # the root's and those of five members
+
+
+def test_a_large_workspace_has_its_manifests_in_one_layer(write: Write) -> None:
+    members = {f"packages/p{number}/package.json": manifest(f"p{number}") for number in range(50)}
+    root = monorepo(write, **members)
+
+    text = built(root).dockerfile
+    api = built(root, "apps/api").dockerfile
+
+    instructions = splitter.split(text)
+    first = text.index("AS manifests")
+    assert first < text.index("AS install")
+    assert sum(keyword == "COPY" for keyword, _ in instructions) == 5
+    assert '["cp", "-r", "--parents", "package.json", "package-lock.json", "apps/api/package.json"' in text
+    assert "COPY --from=manifests /manifests/ ./\nRUN" in text
+    assert text.partition("AS builder")[0].partition("AS modules")[0] == api.partition("AS modules")[0]
+
+
+def test_another_member_around_one_that_is_needed_does_not_take_it_away(write: Write) -> None:
+    above = {**NPM, "package.json": '{"workspaces": ["apps/*", "packages/*", "packages/unused/*"]}'}
+    inner = {
+        "packages/unused/inner/package.json": manifest("inner"),
+        "apps/web/package.json": app("web", "inner"),
+    }
+    root = monorepo(write, above, **inner)
+
+    text = built(root).dockerfile
+
+    removed = next(line for line in text.splitlines() if line.startswith("RUN rm -rf")).split()
+    assert "packages/unused" not in removed
+    assert {"packages/unused/package.json", "packages/unused/node_modules", "apps/api"} <= set(removed)
