@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import anyio
+import msgspec
 
 from benchmarks.commands import environment, installed, run
 from benchmarks.result import Report, Result, Steps, load, machine, paired, side
@@ -28,7 +29,14 @@ _PATIENCE_SECONDS = 300
 _EXAMPLES = Path(__file__).parents[1] / "tests" / "apps"
 _RECIPES = ("dockerfile-", "compose-")
 _SAID = "settings.json"
+_REAL = "real.json"
 _VARIABLE = "NIXPACKS"
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """What is read of `real.json`."""
+
+    app: str = "."
 
 
 async def run_detect(rounds: int) -> Report:
@@ -55,10 +63,16 @@ def generate(source: Path, count: int) -> tuple[str, ...]:
     cases = [path.name for path in sorted(_EXAMPLES.iterdir()) if (path / "app").is_dir()]
     # Without those that bring their own recipe, and those planned by what somebody says of them.
     cases = [case for case in cases if not case.startswith(_RECIPES) and not (_EXAMPLES / case / _SAID).exists()]
+    # The root of a workspace is no app.
+    cases = [case for case in cases if _place(_EXAMPLES / case / _REAL) == "."]
     names = tuple(f"app{number:03}-{cases[number % len(cases)]}" for number in range(count))
     for name in names:
         shutil.copytree(_EXAMPLES / name.partition("-")[2] / "app", source / name, symlinks=True)
     return names
+
+
+def _place(file: Path) -> str:
+    return msgspec.json.decode(file.read_bytes(), type=_Place).app if file.exists() else "."
 
 
 async def detect(root: Path, nixpacks: Path, rounds: int) -> tuple[Result, Result]:
