@@ -11,6 +11,7 @@ from langs import commands, hardened, indexes, procfile, render, workspace
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, CacheMount, Detection, Process, Settings, Version
+from langs.steps import Steps
 
 DOCKERFILE_HINT: Final = 'Write a Dockerfile for this app; `language = "dockerfile"` makes it the one that is built.'
 RUN_SETTING: Final = "`run` in fleetpacks.toml or $RUN_COMMAND"
@@ -264,7 +265,8 @@ def dockerfile(
     cmd = commands.exec_form(command)
     if settings.hardened:
         cmd = commands.without_shell(command, {"PORT": str(settings.port)})
-    return render.render(template, {**common(settings, asks), "cmd": cmd, "front_end": settings.assets, **values})
+    said = {**common(settings, asks), "cmd": cmd, "front_end": settings.assets, **values}
+    return render.render(template, {**said, "step": Steps(said)})
 
 
 def stages(template: str, *, settings: Settings, values: Mapping[str, object], asks: tuple[str, ...] = ()) -> str:
@@ -273,11 +275,12 @@ def stages(template: str, *, settings: Settings, values: Mapping[str, object], a
     Raises:
         LangError: a setting cannot be written into a Dockerfile.
     """
-    return render.render(template, {**common(settings, asks), **values}).strip("\n")
+    said = {**common(settings, asks), **values}
+    return render.render(template, {**said, "step": Steps(said)}).strip("\n")
 
 
 def common(settings: Settings, asks: tuple[str, ...]) -> Mapping[str, object]:
-    """What the macros of all templates read.
+    """What the shared steps of all templates read.
 
     Raises:
         LangError: a setting cannot be written into a Dockerfile.

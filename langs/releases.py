@@ -9,6 +9,7 @@ but the one beside it.
 import functools
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -55,9 +56,7 @@ def shipped(tool: str) -> Releases:
 @functools.cache
 def tools() -> Mapping[str, Tool]:
     """All that ships, as it is written."""
-    from importlib import resources  # noqa: PLC0415  (start-up counts: only a range needs the table)
-
-    return parse(resources.files("langs").joinpath(FILE).read_text(encoding="utf-8"), FILE)
+    return parse(Path(__file__).with_name(FILE).read_text(encoding="utf-8"), FILE)
 
 
 def parse(text: str, file: str) -> Mapping[str, Tool]:

@@ -137,7 +137,6 @@ def _environment() -> "jinja2.Environment":
     # jinja2 does not say what a filter is: its own table's inferred type fits only its own filters.
     filters: Any = environment.filters
     filters.update(
-        copied_to=copied_to,
         copy_words=copy_words,
         exec_form=exec_form,
         mount_options=mount_options,

@@ -3,15 +3,12 @@
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 import msgspec
 
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
-
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
 
 FILE: Final = "requirements.txt"
 
@@ -19,6 +16,15 @@ _INCLUDE: Final = re.compile(r"(-r|--requirement|-c|--constraint)(?:[ \t]+|=|(?<
 _LOCAL: Final = re.compile(r"(?:-e[ \t]+|--editable[ =])?(?:file:)?(\.{1,2}(?:/|$)[^\s;\[]*)")
 _CREDENTIAL: Final = re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@")
 """A URL with a password that no variable stands for."""
+_COMPARISON: Final = (
+    r"(?:(?:[<>]=?|[=!]=)[ \t]*[0-9]{1,9}(?:\.[0-9]{1,9})*|[=!]=[ \t]*[0-9]{1,9}(?:\.[0-9]{1,9})*\.\*"
+    r"|~=[ \t]*[0-9]{1,9}(?:\.[0-9]{1,9})+)[ \t]*"
+)
+_PLAIN: Final = (
+    r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)[ \t]*(?:\[([A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)\][ \t]*)?"
+    rf"(?:{_COMPARISON}(?:,[ \t]*{_COMPARISON})*)?"
+)
+"""What nearly all requirements look like: a name, an extra, and comparisons of releases."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _MAX_INCLUDED: Final = 50
 _BUNDLES: Final = frozenset({"all", "standard"})
@@ -109,9 +115,9 @@ def named(texts: Iterable[str], *, file: str, key: str) -> frozenset[str]:
     """
     found: set[str] = set()
     for text in texts:
-        requirement = _requirement(text, file=file, key=key)
-        found.add(canonical(requirement.name))
-        if _bundles(requirement.name, requirement.extras):
+        name, extras = _requirement(text, file=file, key=key)
+        found.add(canonical(name))
+        if _bundles(name, extras):
             found.add("uvicorn")
     return frozenset(found)
 
@@ -188,19 +194,23 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
     return found
 
 
-def _requirement(text: str, *, file: str, key: str) -> "Requirement":
-    # Start-up counts: `langs.registry`, which imports this module, is imported by every command.
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  (as said above)
-
+def _requirement(text: str, *, file: str, key: str) -> tuple[str, Iterable[str]]:
+    """The name and the extras of a requirement."""
+    if match := re.fullmatch(_PLAIN, text, re.ASCII):
+        return match[1], (match[2],) if match[2] else ()
     if _CREDENTIAL.search(text):
         raise LangError(
             f"`{key}` holds a credential in plain text",
             file=file,
             hint="Put that requirement into requirements.txt, with a variable such as `${PIP_PASSWORD}` in its place.",
         )
+    # Its import takes as long as to plan ten apps.
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  (as said above)
+
     try:
-        return Requirement(text)
+        requirement = Requirement(text)
     except (InvalidRequirement, RecursionError) as error:
         raise LangError(
             f"{text[:80]!r} in `{key}` is not a requirement", file=file, hint='Write `"flask>=3,<4"`, as in PEP 508.'
         ) from error
+    return requirement.name, requirement.extras

@@ -5,10 +5,9 @@ requirements are computed, they are not, and pip finds them out in the build, wi
 """
 
 import ast
-import configparser
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
@@ -16,6 +15,9 @@ from langs import requirements, wsgi
 from langs.errors import LangError
 from langs.files import AppFiles, once
 from langs.pyproject import Project
+
+if TYPE_CHECKING:
+    import configparser
 
 PROGRAM: Final = "setup.py"
 FILE: Final = "setup.cfg"
@@ -112,10 +114,12 @@ def _options(files: AppFiles) -> _Declared:
     )
 
 
-def _config(files: AppFiles) -> configparser.RawConfigParser | None:
+def _config(files: AppFiles) -> "configparser.RawConfigParser | None":
     text = files.read_text(FILE)
     if text is None:
         return None
+    import configparser  # noqa: PLC0415  (start-up counts: few apps have such a file)
+
     config = configparser.RawConfigParser(strict=False)
     try:
         # The parser's own pattern takes the square of the time for a run of blanks.

@@ -1,4 +1,8 @@
-"""PEP 440 specifiers as statements of a version: parsed by `packaging`, reduced to what `versions` knows."""
+"""PEP 440 specifiers as statements of a version, reduced to what `versions` knows.
+
+`packaging` parses them, but for those of the plain forms that nearly all projects write: its import takes as long as to
+plan ten apps.
+"""
 
 import re
 from typing import Final
@@ -8,6 +12,8 @@ from langs.statements import Statement
 
 _HINT: Final = "Write a Python version such as 3.12 or 3.12.8, or a range such as >=3.11,<3.14."
 _NUMBERS: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9}){0,3})((?:a|b|rc)[0-9]{1,6})?", re.ASCII)
+_PLAIN: Final = r"\s*(?:(<=?|>=?|!=)\s*([0-9]{1,9}(?:\.[0-9]{1,9}){0,3})|(~=)\s*([0-9]{1,9}(?:\.[0-9]{1,9}){1,3}))\s*"
+"""A comparison of releases; where `==` stands, `packaging` knows what is the same version twice."""
 
 
 def pep440(text: str, *, source: str, file: str | None = None) -> Statement:
@@ -18,9 +24,6 @@ def pep440(text: str, *, source: str, file: str | None = None) -> Statement:
     Raises:
         LangError: it cannot be understood.
     """
-    # Start-up counts: `langs.registry`, which imports this module, is imported by every command.
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  (as said above)
-
     stated = text.strip()
     if stated in {"*", "latest", ""}:
         return ranges.poetry(stated, source=source, file=file)
@@ -29,25 +32,37 @@ def pep440(text: str, *, source: str, file: str | None = None) -> Statement:
     refusal = statements.not_understood(text, source=source, file=file, hint=_HINT)
     if statements.too_long(stated):
         raise refusal
-    try:
-        parsed = tuple(SpecifierSet(stated))
-    except InvalidSpecifier as error:
-        raise refusal from error
+    parsed = _parsed(stated)
+    if parsed is None:
+        raise refusal
     allowed = spans.ALL
-    for part in parsed:
-        numbers = part.version.removesuffix(".*")
+    for operator, version in parsed:
+        numbers = version.removesuffix(".*")
         match = _NUMBERS.fullmatch(numbers)
-        if match is None or (match[2] and part.operator in {"==", "==="}):
-            if len(parsed) == 1 and part.operator in {"==", "==="}:
+        if match is None or (match[2] and operator in {"==", "==="}):
+            if len(parsed) == 1 and operator in {"==", "==="}:
                 return statements.exact(numbers, source=source, file=file, hint=_HINT)
             raise refusal
-        whole = part.version.endswith(".*")
-        if len(parsed) == 1 and part.operator in {"==", "==="} and not whole:
+        whole = version.endswith(".*")
+        if len(parsed) == 1 and operator in {"==", "==="} and not whole:
             one = spans.text(ranges.padded(statements.release(numbers)))
             return statements.exact(one, source=source, file=file, hint=_HINT)
-        if match[2] and part.operator == "!=":
+        if match[2] and operator == "!=":
             continue
         # Releases only: what comes after 3.13.0a1 begins with 3.13.0, and what comes up to it ends before that.
-        operator = {">": ">=", "<=": "<"}.get(part.operator, part.operator) if match[2] else part.operator
-        allowed = spans.both(allowed, ranges.meaning(operator, statements.release(match[1]), whole=whole))
+        meant = {">": ">=", "<=": "<"}.get(operator, operator) if match[2] else operator
+        allowed = spans.both(allowed, ranges.meaning(meant, statements.release(match[1]), whole=whole))
     return statements.ranged(text, allowed, source=source, file=file)
+
+
+def _parsed(text: str) -> tuple[tuple[str, str], ...] | None:
+    """Operators with their versions; None when it is no set of specifiers."""
+    plain = [re.fullmatch(_PLAIN, part, re.ASCII) for part in text.split(",")]
+    if all(plain):
+        return tuple((match[1] or match[3], match[2] or match[4]) for match in plain if match)
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415  (as said at the top)
+
+    try:
+        return tuple((part.operator, part.version) for part in SpecifierSet(text))
+    except InvalidSpecifier:
+        return None

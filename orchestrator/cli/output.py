@@ -9,7 +9,7 @@ import msgspec
 from langs.model import AppBuild, Detection
 from orchestrator.cli.lines import fit
 from orchestrator.model import App, AppPlan
-from orchestrator.report.result import release
+from orchestrator.report.release import release
 from orchestrator.text import inert
 from orchestrator.workspace.files import printable, text
 

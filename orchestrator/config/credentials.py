@@ -7,29 +7,26 @@ the patterns of names. Settings of ours whose names look alike are no credential
 
 import re
 
+# Patterns are text here: start-up counts, and `re` compiles each when it is first needed, and keeps it.
 _SHAPES = (
-    (re.compile(r"\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22})"), "a GitHub token"),
-    (re.compile(r"\bglpat-[A-Za-z0-9_-]{20}"), "a GitLab token"),
-    (re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"), "an AWS access key"),
-    (re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"), "an npm token"),
-    (re.compile(r"\bpypi-[A-Za-z0-9_-]{50}"), "a PyPI token"),
-    (re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10}"), "a Slack token"),
-    (re.compile(r"\b[rs]k_live_[A-Za-z0-9]{16}"), "a Stripe key"),
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"), "a private key"),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\."), "a JSON web token"),
-    (re.compile(r"\b[a-z][a-z0-9+.-]*://[^/@\s:]*:[^/@\s]+@", re.IGNORECASE), "a URL with a password"),
+    (r"\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22})", "a GitHub token"),
+    (r"\bglpat-[A-Za-z0-9_-]{20}", "a GitLab token"),
+    (r"\b(AKIA|ASIA)[0-9A-Z]{16}\b", "an AWS access key"),
+    (r"\bnpm_[A-Za-z0-9]{36}\b", "an npm token"),
+    (r"\bpypi-[A-Za-z0-9_-]{50}", "a PyPI token"),
+    (r"\bxox[abeoprs]-[A-Za-z0-9-]{10}", "a Slack token"),
+    (r"\b[rs]k_live_[A-Za-z0-9]{16}", "a Stripe key"),
+    (r"-----BEGIN [A-Z ]*PRIVATE KEY-----", "a private key"),
+    (r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.", "a JSON web token"),
+    (r"(?i)\b[a-z][a-z0-9+.-]*://[^/@\s:]*:[^/@\s]+@", "a URL with a password"),
 )
 MASK = "***"
 _REST = r"[A-Za-z0-9_.~+/=-]*"
 """What may follow the part of a token by which it is known."""
-_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_LOGIN = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^/@\s]*:[^/@\s]+@", re.IGNORECASE)
-_TOKEN = re.compile(
-    "|".join(
-        f"(?:{shape.pattern}){_REST}"
-        for shape, what in _SHAPES
-        if what not in {"a private key", "a URL with a password"}
-    )
+_KEY = r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+_LOGIN = r"(?i)\b([a-z][a-z0-9+.-]*://)[^/@\s]*:[^/@\s]+@"
+_TOKEN = "|".join(
+    f"(?:{shape}){_REST}" for shape, what in _SHAPES if what not in {"a private key", "a URL with a password"}
 )
 _PUBLIC = ("VITE_", "NEXT_PUBLIC_", "NUXT_PUBLIC_", "REACT_APP_", "GATSBY_", "PUBLIC_", "EXPO_PUBLIC_", "STORYBOOK_")
 _SETTINGS = frozenset({"CACHE_KEY"})
@@ -42,7 +39,7 @@ _SUFFIXES = ("TOKEN", "PASSWORD", "PASSWD", "SECRET", "KEY", "CREDENTIALS")
 def reason(name: str, value: str) -> str | None:
     """Why a variable looks like a credential, without its value; None when it does not."""
     for shape, what in _SHAPES:
-        if shape.search(value):
+        if re.search(shape, value):
             return f"its value looks like {what}"
     upper = name.upper()
     if upper.startswith(_PUBLIC) or upper in _SETTINGS:
@@ -64,4 +61,4 @@ def is_masked(name: str, value: str) -> bool:
 
 def masked(text: str) -> str:
     """A text with a mask in place of all that has the shape of a credential."""
-    return _TOKEN.sub(MASK, _LOGIN.sub(rf"\1{MASK}@", _KEY.sub(MASK, text)))
+    return re.sub(_TOKEN, MASK, re.sub(_LOGIN, rf"\1{MASK}@", re.sub(_KEY, MASK, text)))

@@ -5,7 +5,6 @@ struct's own annotations, and msgspec judges the leaves. The line of a key comes
 the first line whose prefix of the file parses and holds the key.
 """
 
-import difflib
 import os
 import stat
 import tomllib
@@ -138,6 +137,8 @@ def quoted(text: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` probably meant."""
+    import difflib  # noqa: PLC0415 -- start-up counts: only an error needs it
+
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 

@@ -12,12 +12,12 @@ from typing import Literal
 
 import msgspec
 
-from langs.model import Addon, AppBuild, Formation, Process, Release, Script
-from orchestrator.config import credentials
+from langs.model import Addon, AppBuild, Formation, Process, Script
 from orchestrator.errors import UsageError
 from orchestrator.events import INTERRUPTED, AppCancelled, AppCompleted, AppFailed
 from orchestrator.model import AppPlan, Plan
 from orchestrator.report import place
+from orchestrator.report.release import release
 from orchestrator.text import inert
 from orchestrator.workspace.files import text
 
@@ -249,16 +249,6 @@ def _error(failed: AppFailed) -> AppError:
         command=failed.command,
         exit_code=failed.exit_code,
     )
-
-
-def release(build: AppBuild | None) -> Release:
-    """What app.json says, without values that look like credentials."""
-    said = (build.release if build else None) or Release()
-    env = {
-        name: None if value is not None and credentials.reason(name, value) else value
-        for name, value in said.env.items()
-    }
-    return msgspec.structs.replace(said, env=env)
 
 
 def _processes(build: AppBuild) -> Processes:

@@ -66,7 +66,7 @@ async def test_a_plan_imports_nothing_of_records_and_a_report_no_template_engine
     )
 
     # What app.json says is shown by both.
-    assert planned.out == "['orchestrator.report.place', 'orchestrator.report.result']\n"
+    assert planned.out == "['orchestrator.report.release']\n"
     assert reported.out == "[]\n"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from langs import specifiers, versions
@@ -297,7 +297,9 @@ def test_whatever_is_said_the_tag_is_legal_or_the_error_is_ours(parse: Parse, te
 
 @given(
     text=st.lists(
-        st.tuples(st.sampled_from([">=", ">", "<", "<=", "!=", "=="]), RELEASE, st.booleans()), min_size=2, max_size=4
+        st.tuples(st.sampled_from([">=", ">", "<", "<=", "!=", "==", "~="]), RELEASE, st.booleans()),
+        min_size=2,
+        max_size=4,
     ).map(
         lambda parts: ",".join(
             f"{operator}{'.'.join(map(str, numbers[:2]))}.*"
@@ -321,6 +323,15 @@ def test_the_chosen_python_is_the_newest_that_packaging_allows(text: str) -> Non
     else:
         newest = value if value.count(".") == 2 else f"{value}.999999"
         assert Version(newest) in SpecifierSet(text)
+
+
+@given(text=st.text("0123.*<>=!~, \n", max_size=16).map(">=".__add__))
+def test_what_packaging_does_not_understand_is_refused(text: str) -> None:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        with pytest.raises(LangError):
+            specifiers.pep440(text, source="x")
 
 
 def allows(operator: str, bound: tuple[int, ...], release: tuple[int, int, int]) -> bool:

@@ -1,0 +1,84 @@
+"""The steps that the Dockerfiles of all languages share: `step` in their templates.
+
+What an app is told of, its variables, secrets and indexes, is known here; a template says only where a step stands.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from langs.model import CacheMount
+from langs.render import copied_to, copy_words, exec_form, mount_options, quoted
+
+_MANY: Final = 40
+"""Every COPY is a layer, and 127 are the most that an image of an old engine may have."""
+_LABEL: Final = "LABEL org.opencontainers.image"
+
+
+class Steps:
+    """The shared steps of one app.
+
+    Args:
+        values: those of the template: `env`, `secrets`, `indexes`, `port`, `user` and `cmd` are read, and `front_end`,
+            `tools`, `manifests` and `builder` where there are such.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def run(self, mounts: Sequence[CacheMount]) -> str:
+        """`RUN` with all that the step sees; the command follows."""
+        return f"RUN {mount_options(mounts, self._values['secrets'], self._values['indexes'])}"
+
+    def exports(self) -> str:
+        """What the command line of such a step begins with."""
+        secrets = [f'export {name}="$(cat /run/secrets/{name})" && ' for name in self._values["secrets"]]
+        return "".join((*secrets, *(index.exports for index in self._values["indexes"])))
+
+    def user_command(self, mounts: Sequence[CacheMount], command: str) -> str:
+        """A step with a command line that somebody wrote."""
+        return self.run(mounts) + exec_form(("/bin/sh", "-c", self.exports() + command))
+
+    def variables(self) -> str:
+        """The app's variables."""
+        return _variables(self._values["env"])
+
+    def tool_variables(self) -> str:
+        """What only build tools read: it stands in the stages that have them."""
+        return _variables(self._values["tools"])
+
+    def copies(self, groups: Sequence[tuple[str, Sequence[str]]]) -> str:
+        """Files into directories, each with what is copied to it."""
+        if len(groups) > _MANY:
+            return "COPY --from=manifests /manifests/ ./\n"
+        return "".join(f"COPY {copy_words(sources, target)}\n" for target, sources in groups)
+
+    def stages(self) -> str:
+        """Stands before the first FROM: the stages whose output `source` and `copies` take."""
+        front_end, manifests = self._values["front_end"], self._values.get("manifests", ())
+        text = f"{front_end.text}\n\n" if front_end else ""
+        if len(manifests) > _MANY:
+            text += (
+                "# What the next stage copies of this one is the same, whatever has changed beside it: "
+                "a change of source ends here.\n"
+                f"FROM {self._values['builder']} AS manifests\nWORKDIR /manifests\nWORKDIR /context\nCOPY . .\n"
+                f"RUN {exec_form(copied_to(manifests, '/manifests/'))}\n\n"
+            )
+        return text
+
+    def source(self) -> str:
+        """The app's sources, and what other languages made of them before."""
+        return "COPY . ." + ("\nCOPY --from=assets /app/ ./" if self._values["front_end"] else "")
+
+    def ending(self, title: str | None, base: str) -> str:
+        """The end of the last stage, which stands on the image `base`."""
+        port, user, command = (self._values[name] for name in ("port", "user", "cmd"))
+        name, _, digest = base.partition("@")
+        lines = [f"ENV PORT={port}", f"EXPOSE {port}"]
+        lines += [f"{_LABEL}.title={quoted(title)}"] if title else []
+        lines += [f"{_LABEL}.base.name={quoted(name)}"]
+        lines += [f"{_LABEL}.base.digest={quoted(digest)}"] if digest else []
+        return self.variables() + "\n".join((*lines, f"USER {user}", f"CMD {exec_form(command)}", ""))
+
+
+def _variables(said: Mapping[str, str]) -> str:
+    return "".join(f"ENV {name}={quoted(value)}\n" for name, value in said.items())
