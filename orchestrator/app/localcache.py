@@ -64,7 +64,14 @@ class LocalCaches:
             _reading(request, warnings) as (reading, pins),
             self._writing(reading, warnings) as (both, generation),
         ):
-            result = await self._solver.solve(both, on_status=on_status)
+            try:
+                result = await self._solver.solve(both, on_status=on_status)
+            except FleetpacksError:
+                # A daemon that has counted on a blob does not do without it.
+                if not any(pin.damaged for pin in pins):
+                    raise
+                again = msgspec.structs.replace(both, ref=f"{both.ref}-again", cache_imports=_others(both))
+                result = await self._solver.solve(again, on_status=on_status)
             for pin in pins:
                 warnings += [f"a local cache has a damaged blob, which was not used: {each}" for each in pin.damaged]
             if generation is not None and (said := result.exporter_response.get(_MANIFEST)):
@@ -161,3 +168,7 @@ async def _reading(request: SolveRequest, warnings: list[str]) -> AsyncGenerator
 def _is_minor(request: SolveRequest) -> bool:
     """Whether the cache is written beside something that counts more."""
     return any(each.type == _LOCAL and "ignore-error" in each.attrs for each in request.cache_exports)
+
+
+def _others(request: SolveRequest) -> tuple[CacheEntry, ...]:
+    return tuple(each for each in request.cache_imports if each.type != _LOCAL)
