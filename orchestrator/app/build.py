@@ -30,10 +30,11 @@ from orchestrator.app.skipping import contents_of, remembering, skipping
 from orchestrator.buildkit import SecretReader, SolveRequest
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
+from orchestrator.engine.building import Prepare, PrepareExport
 from orchestrator.engine.publish import EnginePublisher, RegistryPublisher
 from orchestrator.engine.request import export_request, filters, solve_request
 from orchestrator.engine.retry import RETRIES
-from orchestrator.engine.run import Outcome, Prepare, PrepareExport, Run, exit_code
+from orchestrator.engine.run import Outcome, Run, exit_code
 from orchestrator.engine.shortfalls import asked_for, message, shortfalls
 from orchestrator.errors import ConfigError, ContextError, FleetpacksError, UsageError
 from orchestrator.events import AppCompleted, Event

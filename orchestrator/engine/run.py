@@ -6,108 +6,42 @@ here is a defect of ours. Interruption and `--fail-fast` cancel one scope, which
 whatever has no outcome by then is reported as cancelled: no app is ever left unsaid.
 """
 
-import itertools
 import math
-import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import Literal
 
 import anyio
 import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
-from orchestrator.buildkit import (
-    DirectoryDestination,
-    FileDestination,
-    OnStatus,
-    SolveRequest,
-    SolveResult,
-    StatusUpdate,
-)
-from orchestrator.engine.progress import Progress
-from orchestrator.engine.publish import Published
-from orchestrator.engine.request import with_cache
-from orchestrator.engine.retry import RETRIES, pause
-from orchestrator.engine.skipping import Changed, Skipper
+from orchestrator.engine.building import Building, Prepare, PrepareExport, Publisher, Solver
+from orchestrator.engine.retry import RETRIES
+from orchestrator.engine.skipping import Skipper
 from orchestrator.errors import (
     EXIT_FAILED,
     EXIT_OK,
     EXIT_TRANSIENT,
-    BuildTimeoutError,
-    FailedStep,
-    FleetpacksError,
     NeededAppError,
-    ProtocolError,
-    TransientError,
 )
 from orchestrator.events import (
     INTERRUPTED,
     AppCancelled,
     AppCompleted,
     AppFailed,
-    AppStarted,
     AppWarning,
-    CacheExported,
     Event,
     RunCompleted,
     RunStarted,
 )
 from orchestrator.model import AppPlan, Plan
 from orchestrator.schedule.order import GiveUp, Start, decide
-from orchestrator.text import duration
 
 Outcome = AppCompleted | AppFailed | AppCancelled
-PrepareExport = Callable[[AppPlan], AbstractContextManager[Sequence[SolveRequest]]]
-Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
-_NO_IMAGES = frozenset({"local", "tar"})
-"""Exporters of file trees."""
-_EXPORT_SECONDS = 900.0
-"""A cache that takes longer to write than this is not worth it."""
 _LOOKS_AT_ONCE = 16
 """Looks for what need not be built: requests to a registry, for the most part."""
-_jitter = random.random
 _TELLING_SECONDS = 2.0
 """How long an outcome waits, in an interrupted run, for a display that nobody reads."""
-
-
-class Solver(Protocol):
-    """A builder, as the engine sees it."""
-
-    @property
-    def address(self) -> str:
-        """Where it is, for people."""
-        ...
-
-    async def solve(self, request: SolveRequest, *, on_status: OnStatus) -> SolveResult:
-        """Build; raises a `FleetpacksError`. Cancelling it cancels the build on the daemon."""
-        ...
-
-
-class Publisher(Protocol):
-    """A registry, as the engine sees it."""
-
-    async def publish(
-        self,
-        repository: str,
-        digest: str,
-        tags: Sequence[str],
-        *,
-        record: str | None = None,
-        on_status: OnStatus | None = None,
-    ) -> Published:
-        """Put what the builder made under its tags, and under its record's. Raises a `FleetpacksError`."""
-        ...
-
-
-class _Built(msgspec.Struct, frozen=True, kw_only=True):
-    """What an app has become."""
-
-    digest: str | None
-    tags: tuple[str, ...]
-    outputs: tuple[str, ...]
-    sent_bytes: int
 
 
 class Run:
@@ -150,8 +84,6 @@ class Run:
         """
         self._plan = plan
         self._solver = solver
-        self._publisher = publisher
-        self._prepare = prepare
         self._events = events
         self._jobs = jobs
         self._fail_fast = fail_fast
@@ -165,10 +97,17 @@ class Run:
         self._plans = {app.app.name: app for app in plan.apps}
         self._images = _images(plan)
         self._needs = {name: tuple(contexts.values()) for name, contexts in self._images.items()}
-        self._skipper = skipper
+        self._building = Building(
+            solver=solver,
+            publisher=publisher,
+            prepare=prepare,
+            emit=self._emit,
+            push=plan.push,
+            skipper=skipper,
+            retries=retries,
+        )
+        self._looks = skipper is not None
         self._export = export
-        self._changed: dict[str, Changed] = {}
-        self._retries = retries
         known = expected or {}
         self._waiting = dict.fromkeys(sorted(self._plans, key=lambda name: -known.get(name, math.inf)))
         self._running: set[str] = set()
@@ -236,13 +175,13 @@ class Run:
 
     async def _look_at_all(self) -> None:
         """Look at the apps that stand on no other one's image: what is skipped takes no builder's slot."""
-        if self._skipper is None:
+        if not self._looks:
             return
         limiter = anyio.CapacityLimiter(_LOOKS_AT_ONCE)
 
         async def look(plan: AppPlan) -> None:
             async with limiter:
-                skipped = await self._look_at(plan)
+                skipped = await self._building.look(plan)
             if skipped is not None:
                 del self._waiting[plan.app.name]
                 await self._settle(skipped)
@@ -251,29 +190,6 @@ class Run:
             for name, plan in self._plans.items():
                 if name not in self._images:
                     looks.start_soon(look, plan)
-
-    async def _look_at(self, plan: AppPlan) -> AppCompleted | None:
-        """The outcome of an app that need not be built."""
-        if self._skipper is None or plan.app.name in self._changed:
-            return None
-        began = time.monotonic()
-        look = await self._skipper.look(plan)
-        if isinstance(look, Changed):
-            self._changed[plan.app.name] = look
-            return None
-        return AppCompleted(
-            time=time.time(),
-            app=plan.app.name,
-            image=plan.repository,
-            tags=look.published.references,
-            digest=look.published.digest,
-            seconds=time.monotonic() - began,
-            steps=0,
-            cached=0,
-            sent_bytes=0,
-            skipped=True,
-            revision=look.revision,
-        )
 
     async def _work(self) -> None:
         # An event that finds room takes no turn: a cancellation would not be noticed before the next solve.
@@ -289,14 +205,14 @@ class Run:
                 self._running.add(told.app)
                 try:
                     plan = self._with_images(self._plans[told.app])
-                    outcome = await self._look_at(plan) or await self._build(plan)
+                    outcome = await self._building.look(plan) or await self._building.build(plan)
                 finally:
                     self._running.discard(told.app)
             await self._settle(outcome)
             if isinstance(outcome, AppCompleted) and not outcome.skipped and self._export is not None:
                 with self._export(self._with_images(self._plans[told.app])) as requests:
                     for request in requests:
-                        await self._export_cache(told.app, request)
+                        await self._building.export(told.app, request)
             if isinstance(outcome, AppFailed) and self._fail_fast and not self._scope.cancel_called:
                 self._reason = "fail-fast"
                 self._scope.cancel()
@@ -333,145 +249,6 @@ class Run:
         build = msgspec.structs.replace(plan.build, contexts={**plan.build.contexts, **images})
         return msgspec.structs.replace(plan, build=build)
 
-    async def _build(self, plan: AppPlan) -> AppCompleted | AppFailed:
-        began = time.monotonic()
-        name = plan.app.name
-        progress = Progress(name)
-
-        async def on_status(update: StatusUpdate) -> None:
-            for event in progress.feed(update):
-                await self._emit(event)
-
-        changed = self._changed.get(name)
-        await self._emit(
-            AppStarted(
-                time=time.time(),
-                app=name,
-                host=self._solver.address,
-                image=plan.repository,
-                language=plan.build.language,
-                reason=changed.reason if changed else "",
-            )
-        )
-        for warning in plan.build.warnings:
-            await self._emit(AppWarning(time=time.time(), app=name, message=warning))
-        built: _Built | None = None
-        failure: FleetpacksError = BuildTimeoutError(
-            f"not done within {duration(plan.timeout or 0)}",
-            hint="Give it more time: timeout = ... in fleetpacks.toml, or --timeout.",
-        )
-        with anyio.move_on_after(plan.timeout):
-            try:
-                built = await self._attempts(plan, progress, on_status)
-            except FleetpacksError as error:
-                failure = error
-        for event in progress.close():
-            await self._emit(event)
-        if built is None:
-            return AppFailed(
-                time=time.time(),
-                app=name,
-                kind=failure.kind,
-                message=failure.message,
-                hint=failure.hint,
-                transient=isinstance(failure, TransientError),
-                seconds=time.monotonic() - began,
-                **msgspec.structs.asdict(failure.at or FailedStep()),
-            )
-        return AppCompleted(
-            time=time.time(),
-            app=name,
-            image=plan.repository,
-            tags=built.tags,
-            digest=built.digest,
-            outputs=built.outputs,
-            seconds=time.monotonic() - began,
-            steps=progress.steps,
-            cached=progress.cached,
-            sent_bytes=built.sent_bytes,
-        )
-
-    async def _attempts(self, plan: AppPlan, progress: Progress, on_status: OnStatus) -> _Built:
-        """Build and publish an app, again when that can help.
-
-        Raises:
-            FleetpacksError: the last attempt's failure.
-        """
-        for failed in itertools.count(1):
-            try:
-                return await self._attempt(plan, on_status, again=failed > 1 and progress.exporting)
-            except FleetpacksError as error:
-                wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
-                if wait is None:
-                    raise
-                message = f"trying again in {wait:.0f}s ({failed} of {self._retries}): {error.message}"
-                await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
-            await anyio.sleep(wait)
-        raise AssertionError
-
-    async def _attempt(self, plan: AppPlan, on_status: OnStatus, *, again: bool) -> _Built:
-        with self._prepare(plan) as request:
-            # What was executed without the cache is in it now.
-            result = await self._solver.solve(with_cache(request) if again else request, on_status=on_status)
-        for warning in result.warnings:
-            await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=warning))
-        if result.digest is None and _makes_image(request):
-            raise ProtocolError(
-                f"{self._solver.address}: the build ended well without an image digest",
-                hint="is the daemon older than buildkitd 0.13? `buildctl debug info` shows its version",
-            )
-        digest = result.digest
-        tags: tuple[str, ...] = ()
-        if self._plan.push and digest is not None:
-            record = await self._record_of(plan)
-            published = await self._publisher.publish(
-                plan.repository, digest, plan.tags, record=record, on_status=on_status
-            )
-            digest, tags = published.digest, published.references
-            await self._recorded(plan, published, record)
-        return _Built(digest=digest, tags=tags, outputs=_written(request), sent_bytes=result.sent_bytes)
-
-    async def _export_cache(self, app: str, request: SolveRequest) -> None:
-        """Write an app's cache: bounded, and nobody's failure."""
-        began, progress = time.monotonic(), Progress(app)
-        problem: str | None = f"not done after {_EXPORT_SECONDS:.0f} s"
-
-        async def on_status(update: StatusUpdate) -> None:
-            for _ in progress.feed(update):
-                pass
-
-        with anyio.move_on_after(_EXPORT_SECONDS):
-            try:
-                await self._solver.solve(request, on_status=on_status)
-                problem = None
-            except FleetpacksError as failure:
-                problem = failure.message
-        attrs = request.cache_exports[0].attrs
-        await self._emit(
-            CacheExported(
-                time=time.time(),
-                app=app,
-                ref=attrs.get("ref") or attrs.get("dest", ""),
-                seconds=time.monotonic() - began,
-                executed=progress.steps - progress.cached,
-                error=problem,
-            )
-        )
-
-    async def _record_of(self, plan: AppPlan) -> str | None:
-        """The tag that vouches for what was built: none when a file was changed since it was looked at."""
-        changed = self._changed.get(plan.app.name)
-        if self._skipper is None or changed is None or changed.record is None:
-            return None
-        return changed.record if await self._skipper.is_as_it_was(plan) else None
-
-    async def _recorded(self, plan: AppPlan, published: Published, record: str | None) -> None:
-        if published.unrecorded is not None:
-            message = f"its record cannot be put, so it will be built again: {published.unrecorded}"
-            await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
-        elif record is not None and self._skipper is not None:
-            self._skipper.built(plan, published)
-
     async def _settle(self, outcome: Outcome) -> None:
         # Recorded before it is told: an outcome is a fact even when the telling is cancelled.
         self._outcomes[outcome.app] = outcome
@@ -504,15 +281,6 @@ def _images(plan: Plan) -> Mapping[str, Mapping[str, str]]:
         for app in plan.apps
         if app.app.contexts
     }
-
-
-def _makes_image(request: SolveRequest) -> bool:
-    return any(exporter.type not in _NO_IMAGES for exporter in request.exporters)
-
-
-def _written(request: SolveRequest) -> tuple[str, ...]:
-    places = (exporter.destination for exporter in request.exporters)
-    return tuple(str(place.path) for place in places if isinstance(place, (DirectoryDestination, FileDestination)))
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

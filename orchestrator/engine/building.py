@@ -1,0 +1,284 @@
+"""One app: looked at, built, published, its cache written; again where that helps, and within its time.
+
+An app's failure is an outcome, not an exception.
+"""
+
+import itertools
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import anyio
+import msgspec
+
+from orchestrator.buildkit import (
+    DirectoryDestination,
+    FileDestination,
+    OnStatus,
+    SolveRequest,
+    SolveResult,
+    StatusUpdate,
+)
+from orchestrator.engine.progress import Progress
+from orchestrator.engine.publish import Published
+from orchestrator.engine.request import with_cache
+from orchestrator.engine.retry import pause
+from orchestrator.engine.skipping import Changed, Skipper
+from orchestrator.errors import BuildTimeoutError, FailedStep, FleetpacksError, ProtocolError, TransientError
+from orchestrator.events import AppCompleted, AppFailed, AppStarted, AppWarning, CacheExported, Event
+from orchestrator.model import AppPlan
+from orchestrator.text import duration
+
+PrepareExport = Callable[[AppPlan], AbstractContextManager[Sequence[SolveRequest]]]
+Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
+_NO_IMAGES = frozenset({"local", "tar"})
+"""Exporters of file trees."""
+_EXPORT_SECONDS = 900.0
+"""A cache that takes longer to write than this is not worth it."""
+_jitter = random.random
+
+
+class Solver(Protocol):
+    """A builder, as the engine sees it."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people."""
+        ...
+
+    async def solve(self, request: SolveRequest, *, on_status: OnStatus) -> SolveResult:
+        """Build; raises a `FleetpacksError`. Cancelling it cancels the build on the daemon."""
+        ...
+
+
+class Publisher(Protocol):
+    """A registry, as the engine sees it."""
+
+    async def publish(
+        self,
+        repository: str,
+        digest: str,
+        tags: Sequence[str],
+        *,
+        record: str | None = None,
+        on_status: OnStatus | None = None,
+    ) -> Published:
+        """Put what the builder made under its tags, and under its record's. Raises a `FleetpacksError`."""
+        ...
+
+
+class _Built(msgspec.Struct, frozen=True, kw_only=True):
+    """What an app has become."""
+
+    digest: str | None
+    tags: tuple[str, ...]
+    outputs: tuple[str, ...]
+    sent_bytes: int
+
+
+class Building:
+    """Builds the apps of one run.
+
+    Args:
+        solver: the builder.
+        publisher: the registry.
+        prepare: makes an app's solve; its block is held for as long as the solve runs.
+        emit: tells what happens.
+        push: whether images are published.
+        skipper: knows what need not be built; None: everything is.
+        retries: attempts after a first one that failed in a way that trying again can mend.
+    """
+
+    def __init__(
+        self,
+        *,
+        solver: Solver,
+        publisher: Publisher,
+        prepare: Prepare,
+        emit: Callable[[Event], Awaitable[None]],
+        push: bool,
+        skipper: Skipper | None,
+        retries: int,
+    ) -> None:
+        self._solver = solver
+        self._publisher = publisher
+        self._prepare = prepare
+        self._emit = emit
+        self._push = push
+        self._skipper = skipper
+        self._retries = retries
+        self._changed: dict[str, Changed] = {}
+
+    async def look(self, plan: AppPlan) -> AppCompleted | None:
+        """The outcome of an app that need not be built."""
+        if self._skipper is None or plan.app.name in self._changed:
+            return None
+        began = time.monotonic()
+        look = await self._skipper.look(plan)
+        if isinstance(look, Changed):
+            self._changed[plan.app.name] = look
+            return None
+        return AppCompleted(
+            time=time.time(),
+            app=plan.app.name,
+            image=plan.repository,
+            tags=look.published.references,
+            digest=look.published.digest,
+            seconds=time.monotonic() - began,
+            steps=0,
+            cached=0,
+            sent_bytes=0,
+            skipped=True,
+            revision=look.revision,
+        )
+
+    async def build(self, plan: AppPlan) -> AppCompleted | AppFailed:
+        """Build and publish an app within its time."""
+        began = time.monotonic()
+        name = plan.app.name
+        progress = Progress(name)
+
+        async def on_status(update: StatusUpdate) -> None:
+            for event in progress.feed(update):
+                await self._emit(event)
+
+        changed = self._changed.get(name)
+        await self._emit(
+            AppStarted(
+                time=time.time(),
+                app=name,
+                host=self._solver.address,
+                image=plan.repository,
+                language=plan.build.language,
+                reason=changed.reason if changed else "",
+            )
+        )
+        for warning in plan.build.warnings:
+            await self._emit(AppWarning(time=time.time(), app=name, message=warning))
+        built: _Built | None = None
+        failure: FleetpacksError = BuildTimeoutError(
+            f"not done within {duration(plan.timeout or 0)}",
+            hint="Give it more time: timeout = ... in fleetpacks.toml, or --timeout.",
+        )
+        with anyio.move_on_after(plan.timeout):
+            try:
+                built = await self._attempts(plan, progress, on_status)
+            except FleetpacksError as error:
+                failure = error
+        for event in progress.close():
+            await self._emit(event)
+        if built is None:
+            return AppFailed(
+                time=time.time(),
+                app=name,
+                kind=failure.kind,
+                message=failure.message,
+                hint=failure.hint,
+                transient=isinstance(failure, TransientError),
+                seconds=time.monotonic() - began,
+                **msgspec.structs.asdict(failure.at or FailedStep()),
+            )
+        return AppCompleted(
+            time=time.time(),
+            app=name,
+            image=plan.repository,
+            tags=built.tags,
+            digest=built.digest,
+            outputs=built.outputs,
+            seconds=time.monotonic() - began,
+            steps=progress.steps,
+            cached=progress.cached,
+            sent_bytes=built.sent_bytes,
+        )
+
+    async def _attempts(self, plan: AppPlan, progress: Progress, on_status: OnStatus) -> _Built:
+        """Build and publish an app, again when that can help.
+
+        Raises:
+            FleetpacksError: the last attempt's failure.
+        """
+        for failed in itertools.count(1):
+            try:
+                return await self._attempt(plan, on_status, again=failed > 1 and progress.exporting)
+            except FleetpacksError as error:
+                wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
+                if wait is None:
+                    raise
+                message = f"trying again in {wait:.0f}s ({failed} of {self._retries}): {error.message}"
+                await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
+            await anyio.sleep(wait)
+        raise AssertionError
+
+    async def _attempt(self, plan: AppPlan, on_status: OnStatus, *, again: bool) -> _Built:
+        with self._prepare(plan) as request:
+            # What was executed without the cache is in it now.
+            result = await self._solver.solve(with_cache(request) if again else request, on_status=on_status)
+        for warning in result.warnings:
+            await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=warning))
+        if result.digest is None and _makes_image(request):
+            raise ProtocolError(
+                f"{self._solver.address}: the build ended well without an image digest",
+                hint="is the daemon older than buildkitd 0.13? `buildctl debug info` shows its version",
+            )
+        digest = result.digest
+        tags: tuple[str, ...] = ()
+        if self._push and digest is not None:
+            record = await self._record_of(plan)
+            published = await self._publisher.publish(
+                plan.repository, digest, plan.tags, record=record, on_status=on_status
+            )
+            digest, tags = published.digest, published.references
+            await self._recorded(plan, published, record)
+        return _Built(digest=digest, tags=tags, outputs=_written(request), sent_bytes=result.sent_bytes)
+
+    async def export(self, app: str, request: SolveRequest) -> None:
+        """Write an app's cache: bounded, and nobody's failure."""
+        began, progress = time.monotonic(), Progress(app)
+        problem: str | None = f"not done after {_EXPORT_SECONDS:.0f} s"
+
+        async def on_status(update: StatusUpdate) -> None:
+            for _ in progress.feed(update):
+                pass
+
+        with anyio.move_on_after(_EXPORT_SECONDS):
+            try:
+                await self._solver.solve(request, on_status=on_status)
+                problem = None
+            except FleetpacksError as failure:
+                problem = failure.message
+        attrs = request.cache_exports[0].attrs
+        await self._emit(
+            CacheExported(
+                time=time.time(),
+                app=app,
+                ref=attrs.get("ref") or attrs.get("dest", ""),
+                seconds=time.monotonic() - began,
+                executed=progress.steps - progress.cached,
+                error=problem,
+            )
+        )
+
+    async def _record_of(self, plan: AppPlan) -> str | None:
+        """The tag that vouches for what was built: none when a file was changed since it was looked at."""
+        changed = self._changed.get(plan.app.name)
+        if self._skipper is None or changed is None or changed.record is None:
+            return None
+        return changed.record if await self._skipper.is_as_it_was(plan) else None
+
+    async def _recorded(self, plan: AppPlan, published: Published, record: str | None) -> None:
+        if published.unrecorded is not None:
+            message = f"its record cannot be put, so it will be built again: {published.unrecorded}"
+            await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
+        elif record is not None and self._skipper is not None:
+            self._skipper.built(plan, published)
+
+
+def _makes_image(request: SolveRequest) -> bool:
+    return any(exporter.type not in _NO_IMAGES for exporter in request.exporters)
+
+
+def _written(request: SolveRequest) -> tuple[str, ...]:
+    places = (exporter.destination for exporter in request.exporters)
+    return tuple(str(place.path) for place in places if isinstance(place, (DirectoryDestination, FileDestination)))
