@@ -43,6 +43,7 @@ def make(language: Language, files: AppFiles, settings: Settings) -> Assets:
     file = detection.evidence[0].file if detection.evidence else "package.json"
     return Assets(
         text=stages(built.dockerfile),
+        place=settings.origin,
         cache=built.cache,
         evidence=(Evidence(file=file, reason=f"a front end, built by {language.NAME}"),),
         warnings=built.warnings,

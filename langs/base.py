@@ -295,6 +295,7 @@ def common(settings: Settings, asks: tuple[str, ...]) -> Mapping[str, object]:
     build = settings.build_command
     return {
         "env": dict(settings.env),
+        "origin": settings.origin,
         "secrets": settings.secrets,
         "indexes": indexes.mirrored(settings.indexes, asks),
         "port": settings.port,
@@ -347,13 +348,8 @@ def generated(
         place: where the app stands in what is built together with it; None when that is the app alone.
 
     Raises:
-        LangError: the user's .dockerignore cannot be read, or there is a front end in an app of a workspace.
+        LangError: the user's .dockerignore cannot be read.
     """
-    if place is not None and settings.assets is not None:
-        raise LangError(
-            "an app that is built with packages beside it cannot have a front end of another language in its directory",
-            hint=f"Give the front end a directory of its own, or {DOCKERFILE_HINT[0].lower()}{DOCKERFILE_HINT[1:]}",
-        )
     return AppBuild(
         language=detection.language,
         version=version,

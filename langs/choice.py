@@ -88,6 +88,12 @@ def build(files: AppFiles, settings: Settings, detection: Detection | None = Non
     said = appjson.read(files)
     front_end = _assets(files, settings, language)
     built = language.build(files, msgspec.structs.replace(settings, assets=front_end), detection)
+    if front_end is not None and built.context != ".":
+        # Where the build sees more than the app's directory, that is one of those in it.
+        depth = len(built.context.split("/"))
+        origin = "/".join(files.root.parts[-depth:])
+        front_end = _assets(files, msgspec.structs.replace(settings, origin=origin), language)
+        built = language.build(files, msgspec.structs.replace(settings, assets=front_end), detection)
     return msgspec.structs.replace(
         built,
         cache=_each_mount_once((*(front_end.cache if front_end else ()), *built.cache)),

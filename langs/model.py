@@ -123,6 +123,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where hardened images are: a registry, with a path where it is a mirror."""
     indexes: tuple[str, ...] = ()
     """Names of the package indexes (`langs.indexes.NAMES`) for which the operator has a mirror."""
+    origin: str = ""
+    """Where the app's directory is in what its build sees, for what other languages make of it: set by
+    `langs.choice`, never by configuration."""
     assets: "Assets | None" = None
     """What other languages make for this one's build: set by `langs.choice`, never by configuration."""
 
@@ -173,6 +176,8 @@ class Assets(msgspec.Struct, frozen=True, kw_only=True):
 
     text: str
     """Dockerfile instructions, rendered."""
+    place: str = ""
+    """Where their output belongs: the app's directory in what the build sees."""
     cache: tuple[CacheMount, ...]
     evidence: tuple[Evidence, ...]
     warnings: tuple[str, ...] = ()

@@ -59,13 +59,19 @@ def quoted(value: str) -> str:
     return '"' + re.sub(r'([\\"$])', r"\\\1", value) + '"'
 
 
-def copy_words(sources: Sequence[str], target: str) -> str:
+def copy_words(sources: Sequence[str], target: str, origin: str = "") -> str:
     """What follows COPY: the words themselves, or JSON when a name holds a blank.
+
+    Args:
+        sources: what is copied.
+        target: where to.
+        origin: the directory that the sources are in.
 
     Raises:
         LangError: a name could be read as something else.
     """
-    words = [*(require_plain_name(source) for source in sources), target]
+    below = f"{origin}/" if origin else ""
+    words = [*(require_plain_name(f"{below}{source}") for source in sources), target]
     return exec_form(words) if any(" " in word for word in words) else " ".join(words)
 
 

@@ -18,8 +18,8 @@ class Steps:
     """The shared steps of one app.
 
     Args:
-        values: those of the template: `env`, `secrets`, `indexes`, `port`, `user` and `cmd` are read, and `front_end`,
-            `tools`, `manifests` and `builder` where there are such.
+        values: those of the template: `env`, `secrets`, `indexes`, `port`, `user`, `cmd` and `origin` are read, and
+            `front_end`, `tools`, `manifests` and `builder` where there are such.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -50,7 +50,8 @@ class Steps:
         """Files into directories, each with what is copied to it."""
         if len(groups) > _MANY:
             return "COPY --from=manifests /manifests/ ./\n"
-        return "".join(f"COPY {copy_words(sources, target)}\n" for target, sources in groups)
+        origin = self._values["origin"]
+        return "".join(f"COPY {copy_words(sources, target, origin)}\n" for target, sources in groups)
 
     def stages(self) -> str:
         """Stands before the first FROM: the stages whose output `source` and `copies` take."""
@@ -60,14 +61,23 @@ class Steps:
             text += (
                 "# What the next stage copies of this one is the same, whatever has changed beside it: "
                 "a change of source ends here.\n"
-                f"FROM {self._values['builder']} AS manifests\nWORKDIR /manifests\nWORKDIR /context\nCOPY . .\n"
+                f"FROM {self._values['builder']} AS manifests\nWORKDIR /manifests\nWORKDIR /context\n{self._own()}\n"
                 f"RUN {exec_form(copied_to(manifests, '/manifests/'))}\n\n"
             )
         return text
 
     def source(self) -> str:
         """The app's sources, and what other languages made of them before."""
-        return "COPY . ." + ("\nCOPY --from=assets /app/ ./" if self._values["front_end"] else "")
+        front_end = self._values["front_end"]
+        if not front_end:
+            return self._own()
+        words = ("/app/", f"./{front_end.place}/" if front_end.place else "./")
+        return f"{self._own()}\nCOPY --from=assets {exec_form(words) if ' ' in words[1] else ' '.join(words)}"
+
+    def _own(self) -> str:
+        """The app's sources: all that the build sees, or the app's directory in that."""
+        origin = self._values["origin"]
+        return f"COPY {copy_words((origin,), './')}" if origin else "COPY . ."
 
     def ending(self, title: str | None, base: str) -> str:
         """The end of the last stage, which stands on the image `base`."""

@@ -147,12 +147,17 @@ def test_a_module_at_the_root_is_let_in_without_the_modules_below_it(write: Writ
     assert "web" not in lines
 
 
-def test_a_front_end_in_an_app_of_a_workspace_is_an_error(write: Write) -> None:
+def test_a_front_end_in_an_app_of_a_workspace_is_built_from_its_directory(write: Write) -> None:
     front_end = {"web/package.json": '{"scripts": {"build": "tsc"}}', "web/package-lock.json": "{}"}
     root = monorepo(write, front_end)
 
-    with pytest.raises(LangError, match="cannot have a front end"):
-        built(root)
+    app = built(root)
+
+    text = app.dockerfile
+    assert app.context == ".."
+    assert "COPY web/package.json web/package-lock.json ./\n" in text.partition("AS builder")[0]
+    assert text.index("COPY web ./\n") < text.index("AS builder")
+    assert text.index("COPY . .\n") < text.index("COPY --from=assets /app/ ./web/\nWORKDIR /app/web\n")
 
 
 def test_a_front_end_of_a_workspace_in_an_app_that_is_none_is_an_error(write: Write) -> None:
