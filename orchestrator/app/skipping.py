@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
 import msgspec
 
+from orchestrator import temporary
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
 from orchestrator.model import Attestations, Plan
@@ -22,6 +24,8 @@ _PATIENCE = Patience(attempts=2, total=5.0, first=0.2)
 """For the digests of base images: without them apps are built, which is no error."""
 _LOCAL = ("local",)
 """The scope of builds that are nobody's but their user's."""
+
+_CONTENTS, _BUILT = "contents", "built"
 
 
 class Skipping(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +43,20 @@ def _attested(said: Attestations) -> str:
 
 def contents_of(config: Config) -> Contents:
     """What is known of the files of contexts."""
-    return Contents(config.environment.cache_directory / "contents")
+    return Contents(config.environment.cache_directory / _CONTENTS)
+
+
+def _sweep(directory: Path) -> None:
+    for each in (directory, directory / _CONTENTS, directory / _BUILT):
+        temporary.sweep(each)
 
 
 @asynccontextmanager
 async def remembering(config: Config) -> AsyncGenerator[Memory]:
     """What was built last of this source; what is noted is kept, also of a run that is interrupted."""
-    memory = Memory(config.environment.cache_directory / "built", config.root)
+    directory = config.environment.cache_directory
+    await anyio.to_thread.run_sync(_sweep, directory)
+    memory = Memory(directory / _BUILT, config.root)
     try:
         yield memory
     finally:

@@ -1,9 +1,9 @@
 """A file that is written whole or not at all."""
 
 import os
-import tempfile
 from pathlib import Path
 
+from orchestrator import temporary
 from orchestrator.errors import UsageError
 
 
@@ -20,18 +20,19 @@ def write(file: Path, text: str, *, what: str, hint: str, mode: int = 0o600) -> 
     Raises:
         UsageError: it cannot be written.
     """
-    temporary: str | None = None
+    grown: Path | None = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         # In the same directory, because a rename is atomic only within one file system.
-        handle, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as opened:
+        temporary.sweep(file.parent)
+        grown = temporary.beside(file)
+        with os.fdopen(temporary.create(grown), "w", encoding="utf-8") as opened:
             opened.write(text)
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(file)
-        temporary = None
+        grown.chmod(mode)
+        grown.replace(file)
+        grown = None
     except OSError as error:
         raise UsageError(f"{file}: {what} cannot be written: {error.strerror}", hint=hint) from error
     finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        if grown is not None:
+            grown.unlink(missing_ok=True)

@@ -19,7 +19,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from orchestrator.cache import blobs, owner
+from orchestrator import owner
+from orchestrator.cache import blobs
 from orchestrator.cache.blobs import DamagedError, Descriptor
 from orchestrator.cache.sweep import Found, Used, evicted, swept
 

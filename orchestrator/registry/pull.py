@@ -5,7 +5,6 @@ beside the destination, which is renamed at the end: a failed or cancelled pull 
 """
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import anyio
@@ -13,6 +12,7 @@ import anyio.from_thread
 import anyio.to_thread
 import msgspec
 
+from orchestrator import temporary
 from orchestrator.errors import FleetpacksError, ImageNotFoundError
 from orchestrator.registry import failures
 from orchestrator.registry.client import RegistryClient
@@ -74,7 +74,7 @@ async def pull(
             f"{reference} is for {failures.clean(f'{config.os}/{config.architecture}')}, not for {wanted}",
             hint="ask for that platform, or publish the image for this one",
         )
-    work = Path(await anyio.to_thread.run_sync(lambda: tempfile.mkdtemp(prefix=".pull-", dir=destination.parent)))
+    work = await anyio.to_thread.run_sync(_work_beside, destination)
     try:
         blobs = await _fetch_layers(client, reference, image.layers, work)
         root = work / "root"
@@ -84,6 +84,13 @@ async def pull(
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(shutil.rmtree, work)
     return PulledImage(root=destination, digest=manifest.digest, config=config.config or RunConfig())
+
+
+def _work_beside(destination: Path) -> Path:
+    temporary.sweep(destination.parent)
+    work = temporary.beside(destination)
+    work.mkdir(mode=0o700)
+    return work
 
 
 async def _fetch_layers(

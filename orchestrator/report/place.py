@@ -8,10 +8,10 @@ import errno
 import os
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from orchestrator import temporary
 from orchestrator.errors import UsageError
 
 _HINTS = {
@@ -75,22 +75,23 @@ def _opened(path: Path, found: os.stat_result) -> int | None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    temporary: str | None = None
+    grown: Path | None = None
     try:
         # In the same directory, because a rename is atomic only within one file system.
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        temporary.sweep(path.parent)
+        grown = temporary.beside(path)
+        with os.fdopen(temporary.create(grown), "wb") as file:
             file.write(data)
             file.flush()
-            # mkstemp makes it private; a result is read by other users' steps, as any written file is.
+            # It was made private; a result is read by other users' steps, as any written file is.
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
-        temporary = None
+        grown.replace(path)
+        grown = None
         _sync_directory(path.parent)
     finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        if grown is not None:
+            grown.unlink(missing_ok=True)
 
 
 def _sync_directory(directory: Path) -> None:

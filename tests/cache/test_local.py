@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cache import blobs, owner
+from orchestrator import owner
+from orchestrator.cache import blobs
 from orchestrator.cache.blobs import Descriptor
 from orchestrator.cache.generation import Generation
 from orchestrator.cache.local import LostError, Pin, Store, tidy

@@ -14,7 +14,6 @@ Everything is synchronous and belongs into a worker thread.
 
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Generator, Sequence
@@ -22,11 +21,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from orchestrator import temporary
 from orchestrator.buildkit.session.tree import shown
 from orchestrator.buildkit.session.treewriter import Directory, TreeWriter, finish_directory
 from orchestrator.errors import OutputError
 
-_MARK = ".fleetpacks-"
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -51,7 +50,8 @@ class FileOutput:
                 )
             self._target.parent.mkdir(parents=True, exist_ok=True)
             _check_writable(self._target.parent)
-        self._grown = _beside(self._target)
+            temporary.sweep(self._target.parent)
+        self._grown = temporary.beside(self._target)
         self._file: BinaryIO | None = None
 
     def write(self, pieces: Sequence[bytes]) -> None:
@@ -87,8 +87,7 @@ class FileOutput:
 
     def _opened(self) -> BinaryIO:
         if self._file is None:
-            descriptor = os.open(self._grown, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            self._file = os.fdopen(descriptor, "wb")
+            self._file = os.fdopen(temporary.create(self._grown, 0o666), "wb")
         return self._file
 
 
@@ -115,8 +114,10 @@ class DirectoryOutput:
                 )
             self._target.parent.mkdir(parents=True, exist_ok=True)
             _check_writable(self._target if self._merges else self._target.parent)
-        inside = self._target / f"{_MARK}{secrets.token_hex(8)}"
-        self._grown = inside if self._merges else _beside(self._target)
+        # Where it grew before it was killed depends on what was there then.
+        temporary.sweep(self._target)
+        temporary.sweep(self._target.parent)
+        self._grown = temporary.inside(self._target) if self._merges else temporary.beside(self._target)
         self._root = -1
 
     def writer(self) -> TreeWriter:
@@ -200,10 +201,6 @@ def _merge(source: int, place: int, shown_place: Path) -> None:
 def _check_writable(directory: Path) -> None:
     if not os.access(directory, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
-
-
-def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name[:200]}{_MARK}{secrets.token_hex(8)}")
 
 
 @contextmanager
