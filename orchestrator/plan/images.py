@@ -1,8 +1,8 @@
 """The images that a Dockerfile stands on, read from its text: what may change although no file does.
 
 Only as much of the syntax is understood as it takes to find them: directives, comments, continued lines,
-here-documents, `ARG` before the first `FROM`, `FROM`, `--from=` and `--mount=from=`. Too many is harmless (a stage that
-is not built), too few is not: what cannot be told is said.
+here-documents, `ARG` before the first `FROM`, `FROM`, `--from=`, `--mount=from=`, and what `ADD` fetches. Too many is
+harmless (a stage that is not built), too few is not: what cannot be told is said.
 Facts: https://docs.docker.com/reference/dockerfile/, parser/directives.go and parser/parser.go of BuildKit v0.30.0.
 """
 
@@ -11,8 +11,12 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*")
-_HEREDOC = re.compile(r"(?:^|[\s\d])<<-?(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\1")
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=(.+)")
+_WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+""")
+_HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
+_FETCHED = re.compile(r"(?:https?|git|ssh)://|github\.com/|[^/@\s]+@[^/:]+:|\$", re.IGNORECASE)
+"""What `ADD` does not find in the context, or may not: where it is from is known when variables have their values."""
+_LOGIN = re.compile(r"//[^/@]*@|[?#].*")
 _FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?\s+")
 _MOUNT_FROM = re.compile(r"(?:^|,)from=([^,]*)")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])([^{}]*))?\})")
@@ -20,6 +24,9 @@ _WITH_DOCUMENTS = frozenset({"RUN", "COPY", "ADD"})
 _SCRATCH = "scratch"
 _MOST = 1000
 """Substitutions in one word: defaults may hold variables."""
+_LONGEST = 4096
+"""Characters of a word: one that doubles itself a few times is no image's name, but would fill the memory."""
+_LONGEST_INDEX = 9
 
 
 class Images(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +47,9 @@ def images(text: str, args: Mapping[str, str] | None = None, contexts: tuple[str
         contexts: names of further build contexts, which stand for images of the same name.
     """
     escape, syntax, lines = _directives(text)
+    syntax = (args or {}).get("BUILDKIT_SYNTAX", "").strip() or syntax
     reading = _Reading(args or {}, contexts)
-    if syntax is not None:
+    if syntax:
         reading.found[syntax.split()[0]] = None
     for instruction, rest in _instructions(lines, escape):
         rest, flags = _without_flags(rest)  # noqa: PLW2901 -- the rest of the rest
@@ -51,6 +59,8 @@ def images(text: str, args: Mapping[str, str] | None = None, contexts: tuple[str
             reading.stage(rest.split())
         elif instruction in _WITH_DOCUMENTS:
             reading.sources(flags)
+        if instruction == "ADD" and not any(flag == "checksum" for flag, _ in flags):
+            reading.fetched(rest)
     return Images(names=tuple(reading.found), unknown=tuple(reading.unknown))
 
 
@@ -91,8 +101,19 @@ class _Reading:
             source = _unquoted(value) if flag == "from" else match[1] if match else ""
             if "$" in source:
                 self.unknown[source] = None
-            elif source and not (source.isdigit() and int(source) < self._stages):
+            elif source and not self._is_stage(source):
                 self._take(source)
+
+    def fetched(self, rest: str) -> None:
+        """`ADD`, without the digest of what it fetches."""
+        for word in rest.strip("[] ").replace(",", " ").split() if rest.startswith("[") else rest.split():
+            place = word.strip("\"'")
+            if _FETCHED.match(place):
+                self.unknown[_LOGIN.sub(lambda login: "//" if login[0].startswith("//") else "", place)] = None
+
+    def _is_stage(self, source: str) -> bool:
+        # Longer numbers, and digits of other scripts, are no indexes.
+        return source.isascii() and source.isdecimal() and len(source) <= _LONGEST_INDEX and int(source) < self._stages
 
     def _take(self, name: str) -> None:
         if name.lower() not in self._names:
@@ -101,45 +122,61 @@ class _Reading:
 
 def _directives(text: str) -> tuple[str, str | None, list[str]]:
     """The escape character, the frontend, and the lines; directives stand before everything else, comments too."""
-    lines = text.removeprefix("\ufeff").splitlines()
+    # Not `splitlines`, which knows more ends of a line than the daemon does.
+    lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
     escape, syntax = "\\", None
     for line in lines:
         match = _DIRECTIVE.fullmatch(line.strip())
-        if match is None:
+        value = match[2].strip() if match else ""
+        if match is None or not value:
             break
-        if match[1].lower() == "escape" and match[2] in {"\\", "`"}:
-            escape = match[2]
+        if match[1].lower() == "escape" and value in {"\\", "`"}:
+            escape = value
         elif match[1].lower() == "syntax":
-            syntax = match[2]
+            syntax = value
     return escape, syntax, lines
 
 
 def _instructions(lines: list[str], escape: str) -> Iterator[tuple[str, str]]:
     """Each instruction in capitals with what follows it on its logical line."""
-    remaining = iter(lines)
-    for first in remaining:
+    position = 0
+    while position < len(lines):
         logical = ""
-        line: str | None = first
-        while line is not None:
+        while position < len(lines):
+            line = lines[position]
+            position += 1
             stripped = line.strip()
             if stripped.startswith("#") or (logical and not stripped):
-                line = next(remaining, None)
                 continue
             if not line.rstrip().endswith(escape):
                 logical += line
                 break
             logical += line.rstrip()[:-1] + " "
-            line = next(remaining, None)
         name, _, rest = logical.strip().partition(" ")
         name, rest = (name.upper(), rest.strip()) if "\t" not in name else _tabbed(logical.strip())
         if not name:
             continue
         if name in _WITH_DOCUMENTS:
-            for document in _HEREDOC.finditer(rest):
-                for line in remaining:
-                    if line.lstrip("\t") == document[2] or line == document[2]:
-                        break
+            position = _after_documents(rest, lines, position)
         yield name, rest
+
+
+def _after_documents(rest: str, lines: list[str], position: int) -> int:
+    """The line behind an instruction's here-documents. Without its last line, a word was none: the daemon says so."""
+    if "<<" not in rest or any(quote in _WORD.sub("", rest) for quote in "\"'"):
+        return position
+    for word in _WORD.findall(rest):
+        match = _HEREDOC.fullmatch(word)
+        if match is None:
+            continue
+        last = re.sub(r"[\"'\\]", "", match[2])
+        for index in range(position, len(lines)):
+            if (lines[index].lstrip("\t") if match[1] else lines[index]) == last:
+                position = index + 1
+                break
+        else:
+            return position
+    return position
 
 
 def _tabbed(logical: str) -> tuple[str, str]:
@@ -149,10 +186,11 @@ def _tabbed(logical: str) -> tuple[str, str]:
 
 def _without_flags(rest: str) -> tuple[str, list[tuple[str, str]]]:
     flags: list[tuple[str, str]] = []
-    while match := _FLAG.match(rest):
+    position = 0
+    while match := _FLAG.match(rest, position):
         flags.append((match[1], match[2] or ""))
-        rest = rest[match.end() :]
-    return rest, flags
+        position = match.end()
+    return rest[position:], flags
 
 
 def _unquoted(word: str) -> str:
@@ -175,4 +213,6 @@ def _expanded(word: str, known: Mapping[str, str | None]) -> str | None:
         if value is None:
             return None
         word = word[: match.start()] + value + word[match.end() :]
+        if len(word) > _LONGEST:
+            return None
     return None

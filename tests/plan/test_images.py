@@ -48,6 +48,26 @@ _CASES: dict[str, tuple[str, dict[str, str], _Words, _Words]] = {
     "a comment ends directives": ("# hello\n# syntax=x/y\nFROM a\n", {}, ("a",), ()),
     "a mark of UTF-8, and CRLF": ("\ufeffFROM a\r\nCOPY --from=b / /\r\n", {}, ("a", "b"), ()),
     "quotes": ('FROM "node:22" AS x\n', {}, ("node:22",), ()),
+    "a quoted word is no here-document": (
+        "FROM a\nRUN sh -c \"cat <<EOF >x\"\nFROM b\nRUN echo '<<A'\nFROM c\n",
+        {},
+        ("a", "b", "c"),
+        (),
+    ),
+    "a here-document of another name": ("FROM a\nRUN <<END-OF\nFROM x\nEND-OF\nFROM b\n", {}, ("a", "b"), ()),
+    "a here-document without an end": ("FROM a\nRUN x <<EOF\nFROM b\n", {}, ("a", "b"), ()),
+    "tabs before the last line": ("FROM a\nRUN <<EOF\n\tEOF\nFROM x\nEOF\nFROM b\n", {}, ("a", "b"), ()),
+    "ends of lines that are none for the daemon": ("# a\u2028RUN <<X\nFROM b\x0cc\n", {}, ("b",), ()),
+    "what is fetched": (
+        "FROM a\nADD --chown=1:1 https://u:p@h.example/x?t=s /x\nADD git@h.example:a/b.git $D/x /\nADD ['https://h.example/y']",
+        {},
+        ("a",),
+        ("https://h.example/x", "git@h.example:a/b.git", "$D/x", "https://h.example/y"),
+    ),
+    "what is fetched by its digest": ("FROM a\nADD --checksum=sha256:00 https://h.example/x /x\n", {}, ("a",), ()),
+    "added from the context": ("FROM a\nADD x.tar.gz http/ /x\n", {}, ("a",), ()),
+    "a frontend that is said": ("# syntax=x/y\nFROM a\n", {"BUILDKIT_SYNTAX": "x/z:1"}, ("x/z:1", "a"), ()),
+    "digits that are no index": ("FROM a\nCOPY --from=\u00b2 / /\n", {}, ("a", "\u00b2"), ()),
     "digest": (f"FROM a@sha256:{'0' * 64}\n", {}, (f"a@sha256:{'0' * 64}",), ()),
 }
 
@@ -78,3 +98,18 @@ def test_a_variable_that_names_itself_ends() -> None:
     found = images("ARG A=$A$A\nFROM $A\n", {"A": "$A$A"})
 
     assert found == Images(names=(), unknown=("$A",))
+
+
+_LONG: dict[str, str] = {
+    "digits": f"FROM a\nCOPY --from={'9' * 5000} / /\n",
+    "an argument that doubles itself": "ARG A=xxxxxxxxxx\n" + "ARG A=$A$A\n" * 60 + "FROM $A\n",
+    "a directive's spaces": f"#a=x{' ' * 200_000}x\nFROM a\n",
+    "flags": f"FROM a\nRUN {'--a=b ' * 100_000}x\n",
+}
+
+
+@pytest.mark.parametrize("case", _LONG)
+def test_what_is_long_is_read_in_time_and_memory(case: str) -> None:
+    found = images(_LONG[case])
+
+    assert len(repr(found)) < 10_000
