@@ -86,6 +86,7 @@ class Building:
         publisher: the registry.
         prepare: makes an app's solve; its block is held for as long as the solve runs.
         emit: tells what happens.
+        at_last: a block in which it is told although the run is cancelled.
         push: whether images are published.
         skipper: knows what need not be built; None: everything is.
         retries: attempts after a first one that failed in a way that trying again can mend.
@@ -98,6 +99,7 @@ class Building:
         publisher: Publisher,
         prepare: Prepare,
         emit: Callable[[Event], Awaitable[None]],
+        at_last: Callable[[], AbstractContextManager[None]],
         push: bool,
         skipper: Skipper | None,
         retries: int,
@@ -106,6 +108,7 @@ class Building:
         self._publisher = publisher
         self._prepare = prepare
         self._emit = emit
+        self._at_last = at_last
         self._push = push
         self._skipper = skipper
         self._retries = retries
@@ -167,8 +170,10 @@ class Building:
                 built = await self._attempts(plan, progress, on_status)
             except FleetpacksError as error:
                 failure = error
-        for event in progress.close():
-            await self._emit(event)
+        # What is published is never said to be cancelled.
+        with self._at_last():
+            for event in progress.close():
+                await self._emit(event)
         if built is None:
             return AppFailed(
                 time=time.time(),
@@ -230,7 +235,8 @@ class Building:
                 plan.repository, digest, plan.tags, record=record, on_status=on_status
             )
             digest, tags = published.digest, published.references
-            await self._recorded(plan, published, record)
+            with self._at_last():
+                await self._recorded(plan, published, record)
         return _Built(digest=digest, tags=tags, outputs=_written(request), sent_bytes=result.sent_bytes)
 
     async def export(self, app: str, request: SolveRequest) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+import anyio
 import msgspec
 
 from orchestrator.buildkit import OnStatus, StatusUpdate, Vertex, VertexStatus
@@ -21,6 +22,8 @@ if TYPE_CHECKING:  # the package brings aiohttp, which only a run with an engine
 
 _ENDED = ("Pushed", "Layer already exists", "Mounted from ")
 """What an engine says of a layer that needs nothing more (distribution/push_v2.go, v20.10.24)."""
+_RECORD_SECONDS = 10.0
+"""A record that takes longer than this is not worth it: it only saves a later build."""
 
 
 class ManifestStore(Protocol):
@@ -89,15 +92,31 @@ class RegistryPublisher:
         references = tuple(parse(f"{repository}:{tag}") for tag in tags)
         for reference in references:
             await self._store.put_manifest(reference, manifest)
-        unrecorded: str | None = None
-        if record is not None:
-            try:
-                await self._store.put_manifest(parse(f"{repository}:{record}"), manifest)
-            except FleetpacksError as error:
-                unrecorded = error.message
+        unrecorded = None if record is None else await self.record(repository, digest, record, manifest)
         return Published(
             digest=digest, references=tuple(str(reference) for reference in references), unrecorded=unrecorded
         )
+
+    async def record(self, repository: str, digest: str, tag: str, manifest: Manifest | None = None) -> str | None:
+        """Put what is published under the tag of its record. Whatever interrupts the run now, the app is published.
+
+        Args:
+            repository: the image's name without a tag.
+            digest: of the manifest or index.
+            tag: the record's.
+            manifest: the manifest, where it is known.
+
+        Returns:
+            Why there is no record, or None.
+        """
+        with anyio.move_on_after(_RECORD_SECONDS, shield=True):
+            try:
+                known = manifest or await self._store.get_manifest(parse(f"{repository}@{digest}"))
+                await self._store.put_manifest(parse(f"{repository}:{tag}"), known)
+            except FleetpacksError as error:
+                return error.message
+            return None
+        return f"it was not put within {_RECORD_SECONDS:.0f} s"
 
 
 class EnginePublisher:
@@ -137,8 +156,9 @@ class EnginePublisher:
         reference = str(parse(f"{repository}:{first}"))
         await self._engine.tag(digest, reference)
         pushed = await (self._engine.push(reference) if on_status is None else self._told(reference, on_status))
-        if not others and record is None:
-            return Published(digest=pushed, references=(reference,))
+        if not others:
+            unrecorded = None if record is None else await self._registry.record(repository, pushed, record)
+            return Published(digest=pushed, references=(reference,), unrecorded=unrecorded)
         rest = await self._registry.publish(repository, pushed, others, record=record)
         return msgspec.structs.replace(rest, references=(reference, *rest.references))
 

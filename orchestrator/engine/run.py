@@ -8,7 +8,8 @@ whatever has no outcome by then is reported as cancelled: no app is ever left un
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import anyio
@@ -91,6 +92,7 @@ class Run:
         self._record = record
         self._scope = anyio.CancelScope()
         self._telling = anyio.CancelScope()
+        self._last_words: set[anyio.CancelScope] = set()
         self._interrupted = 0
         self._reason: Literal["interrupted", "fail-fast"] = "interrupted"
         self._outcomes: dict[str, Outcome] = {}
@@ -102,6 +104,7 @@ class Run:
             publisher=publisher,
             prepare=prepare,
             emit=self._emit,
+            at_last=self._at_last,
             push=plan.push,
             skipper=skipper,
             retries=retries,
@@ -171,7 +174,8 @@ class Run:
         return outcomes
 
     def _hurry(self) -> None:
-        self._telling.deadline = anyio.current_time() + _TELLING_SECONDS
+        for scope in (self._telling, *self._last_words):
+            scope.deadline = anyio.current_time() + _TELLING_SECONDS
 
     async def _look_at_all(self) -> None:
         """Look at the apps that stand on no other one's image: what is skipped takes no builder's slot."""
@@ -255,8 +259,20 @@ class Run:
         (self._succeeded if isinstance(outcome, AppCompleted) else self._failed).add(outcome.app)
         self._ended.set()
         self._ended = anyio.Event()
-        with anyio.move_on_after(_TELLING_SECONDS, shield=True):
+        with self._at_last():
             await self._emit(outcome)
+
+    @contextmanager
+    def _at_last(self) -> Generator[None]:
+        """Events are told although the run is cancelled; only an interrupted run does not wait for its display."""
+        with anyio.CancelScope(shield=True) as scope:
+            self._last_words.add(scope)
+            if self._interrupted:
+                scope.deadline = anyio.current_time() + _TELLING_SECONDS
+            try:
+                yield
+            finally:
+                self._last_words.discard(scope)
 
     async def _emit(self, event: Event) -> None:
         self._note(event)

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import anyio
 import pytest
 
 from orchestrator.buildkit import StatusUpdate
@@ -9,7 +10,7 @@ from orchestrator.docker import OnProgress
 from orchestrator.docker import Progress as EngineProgress
 from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import EnginePublisher, Published, RegistryPublisher
-from orchestrator.errors import FleetpacksError, RegistryError
+from orchestrator.errors import FleetpacksError, ImageNotFoundError, RegistryError
 from orchestrator.events import Event, StepCompleted, StepProgress, StepStarted
 from orchestrator.registry.manifest import Manifest
 from orchestrator.registry.reference import Reference
@@ -112,3 +113,47 @@ async def test_an_engines_push_is_told_of_as_a_step_of_the_build(refusal: Fleetp
         8_000_000,
     )
     assert (progress.steps, progress.cached) == (0, 0)
+
+
+async def test_what_is_published_is_told_although_the_run_is_interrupted_at_its_record() -> None:
+    published: Published | None = None
+
+    class Interrupted(Recorded):
+        async def put_manifest(self, reference: Reference, manifest: Manifest) -> None:
+            if reference.tag == "fp-1":
+                scope.cancel()
+                await anyio.lowlevel.checkpoint()
+            await super().put_manifest(reference, manifest)
+
+    seen = Interrupted()
+    with anyio.CancelScope() as scope:
+        published = await RegistryPublisher(seen).publish("r.example/a", _PUSHED, ("v1",), record="fp-1")
+
+    assert published == Published(digest=_PUSHED, references=("r.example/a:v1",))
+    assert seen.done[-1] == f"put r.example/a:fp-1 {_PUSHED}"
+
+
+async def test_a_record_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent(Recorded):
+        async def put_manifest(self, reference: Reference, manifest: Manifest) -> None:
+            await (anyio.sleep_forever() if reference.tag == "fp-1" else super().put_manifest(reference, manifest))
+
+    monkeypatch.setattr("orchestrator.engine.publish._RECORD_SECONDS", 0.0)
+
+    published = await RegistryPublisher(Silent()).publish("r.example/a", _PUSHED, ("v1",), record="fp-1")
+
+    assert published.references == ("r.example/a:v1",)
+    assert published.unrecorded == "it was not put within 0 s"
+
+
+async def test_what_an_engine_has_pushed_is_published_although_there_is_no_record() -> None:
+    class Away(Recorded):
+        async def get_manifest(self, reference: Reference) -> Manifest:
+            raise ImageNotFoundError(f"{reference.repository} is not there", hint="")
+
+    seen = Away()
+
+    published = await EnginePublisher(seen, RegistryPublisher(seen)).publish("r.example/a", _ID, ("v1",), record="fp-1")
+
+    assert published.references == ("r.example/a:v1",)
+    assert published.unrecorded == "r.example/a is not there"

@@ -349,3 +349,62 @@ async def test_a_display_that_nobody_reads_does_not_keep_an_interrupted_run() ->
             async with receive:
                 async for _ in receive:
                     pass
+
+
+async def test_a_display_that_is_slow_hears_every_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.engine.run._TELLING_SECONDS", 0.0)
+    send, receive = anyio.create_memory_object_stream[Event](0)
+    run = Run(
+        plan_of("a", "b"),
+        solver=ScriptedSolver(nothing),
+        publisher=RecordingPublisher(),
+        prepare=prepare,
+        events=send,
+        jobs=1,
+        fail_fast=False,
+    )
+
+    heard: list[Event] = []
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run.execute)
+            async with receive:
+                async for event in receive:
+                    heard.append(event)
+                    # Everybody else waits for this one.
+                    await anyio.wait_all_tasks_blocked()
+
+    assert [event.app for event in heard if isinstance(event, AppCompleted)] == ["a", "b"]
+
+
+async def test_what_is_published_is_no_cancelled_app_when_its_last_step_cannot_be_told() -> None:
+    send, receive = anyio.create_memory_object_stream[Event](0)
+
+    class Interrupting(RecordingPublisher):
+        async def publish(self, *args: object, **more: object) -> Published:
+            published = await super().publish(*args, **more)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- passed on
+            run.interrupt(130)
+            return published
+
+    run = Run(
+        plan_of("a"),
+        solver=ScriptedSolver(nothing),
+        publisher=Interrupting(),
+        prepare=prepare,
+        events=send,
+        jobs=1,
+        fail_fast=False,
+    )
+    outcomes: dict[str, Outcome] = {}
+
+    async def execute() -> None:
+        outcomes.update(await run.execute())
+
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(execute)
+            async with receive:
+                async for _ in receive:
+                    pass
+
+    assert isinstance(outcomes["a"], AppCompleted)
