@@ -1,18 +1,27 @@
-"""`fleetpacks cache`: what lies on a builder's disk."""
+"""`fleetpacks cache`: what lies on a builder's disk, and what shall lie there."""
 
+import sys
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 import click
 import msgspec
 
-from orchestrator.cli import output
+from orchestrator.cli import errors, output, selecting
+from orchestrator.cli.lines import fit
 from orchestrator.config import Config, Flags, environment, load
+from orchestrator.errors import EXIT_FAILED, EXIT_OK, FleetpacksError
+from orchestrator.plan.planner import Request
 from orchestrator.text import parse_duration
+
+if TYPE_CHECKING:
+    from orchestrator.app.warming import Pulling, Warmed
 
 _DEFAULT_AGE = "168h"
 _LONGEST_DESCRIPTION = 100
+_LONGEST_NAME = 500
 
 
 def _age(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
@@ -29,7 +38,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 @click.group()
 def cache() -> None:
-    """See what lies on a builder's disk, and prune it."""
+    """See what lies on a builder's disk, prune it, and pull what builds will need."""
 
 
 @cache.command(name="ls")
@@ -87,6 +96,60 @@ def prune(*, hosts: tuple[str, ...], older_than: float, as_json: bool) -> int:
             f"{gone.builder}: {size(gone.reclaimed)} freed, {len(gone.records)} parts of the cache{images} deleted"
         )
     return 0
+
+
+@cache.command()
+@click.option("-C", "--source", metavar="DIR", help="The monorepo; default: $SOURCE_DIR, else the current directory.")
+@selecting.options
+@_host
+@_json
+@click.argument("paths", metavar="[PATH...]", nargs=-1)
+def warm(
+    *,
+    source: str | None,
+    filters: tuple[str, ...],
+    since: str | None,
+    hosts: tuple[str, ...],
+    as_json: bool,
+    paths: tuple[str, ...],
+) -> int:
+    """Pull the images that the apps at PATHs stand on to the builder; without PATHs, those of all apps.
+
+    Ends with 1 when one of them could not be pulled; the others were.
+    """
+    from orchestrator.app import warming  # noqa: PLC0415 -- h2, protobuf, httpx: only now
+
+    variables = environment.read()
+    config = load(environment.source(source, variables), variables, Flags(hosts=hosts))
+    request = Request(named=paths, filters=filters, since=since, push=False)
+    outcome = anyio.run(partial(warming.warm, config, request, hear=partial(_tell, progress_only=as_json)))
+    for warning in outcome.warnings:
+        errors.warn(warning)
+    if as_json:
+        output.write_json(msgspec.to_builtins(outcome))
+    failed = sum(image.error is not None for image in outcome.images)
+    if not as_json:
+        from orchestrator.text import size  # noqa: PLC0415 -- as above
+
+        every, pulled = len(outcome.images), size(sum(image.size for image in outcome.images))
+        click.echo(f"{outcome.builder}: {every - failed} of {every} base images are there, {pulled} pulled")
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+def _tell(news: "Pulling | Warmed", *, progress_only: bool) -> None:
+    """A line; those about an image's end are the result, unless that is a document."""
+    from orchestrator.app.warming import Pulling  # noqa: PLC0415 -- as above
+    from orchestrator.text import duration, inline, size  # noqa: PLC0415 -- as above
+
+    name = inline(news.name, _LONGEST_NAME)
+    if isinstance(news, Pulling):
+        of = f" of {size(news.total)}" if news.total else ""
+        sys.stderr.write(fit(f"{name}: {size(news.current)}{of}") + "\n")
+    elif news.error is not None:
+        errors.show(FleetpacksError(f"{news.name}: {news.error}", hint=news.hint))
+    elif not progress_only:
+        what = f"{size(news.size)} in {duration(news.seconds)}" if news.size else "was there"
+        click.echo(fit(f"{name}: {what}"))
 
 
 def _config(hosts: tuple[str, ...]) -> Config:

@@ -1,0 +1,212 @@
+"""The wiring of `cache warm`: what the plan's apps stand on is on the builder's disk before they are built.
+
+BuildKit looks an image up and pulls none of it until somebody needs its files. So it is asked for something that needs
+them and executes nothing, on any platform: a directory in the image. A Docker Engine with a graph driver pulls by its
+own API instead, whose images its builds find.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+import msgspec
+
+from orchestrator.app import builder, make_plan
+from orchestrator.app.logins import given
+from orchestrator.buildkit import Client, MemorySource, SolveRequest, StatusUpdate
+from orchestrator.config import Config
+from orchestrator.engine.progress import Progress
+from orchestrator.errors import FleetpacksError, UsageError
+from orchestrator.events import StepCompleted, StepContinued, StepProgress
+from orchestrator.plan.bases import Base, bases
+from orchestrator.plan.planner import Request
+from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.credentials import Credentials
+from orchestrator.registry.reference import parse
+from orchestrator.registry.tokens import RegistryTokens
+from remote.address import EngineAddress
+
+if TYPE_CHECKING:
+    from orchestrator.docker import Engine
+    from orchestrator.docker import Progress as EngineProgress
+
+_AT_ONCE = 4
+"""Images; each has several layers, which come at once, too."""
+_INTERVAL = 2.0
+"""Seconds between two words about one image."""
+_DOWNLOADING = "Downloading"
+"""An engine's word for the only thing of a pull that is counted in bytes of the network."""
+_INTERNAL = "[internal] "
+"""How BuildKit calls what moves no image: our Dockerfile comes to it."""
+_NEEDS_FILES = "FROM {name}\nWORKDIR /.fleetpacks\n"
+
+
+class Warmed(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one image."""
+
+    name: str
+    platforms: tuple[str, ...]
+    """For which it was pulled; none: for the builder's own."""
+    apps: tuple[str, ...]
+    """Who needs it."""
+    size: int
+    """Bytes that were pulled; 0: it was there."""
+    seconds: float
+    error: str | None = None
+    hint: str = ""
+
+
+class Pulling(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an image is."""
+
+    name: str
+    current: int
+    """Bytes so far."""
+    total: int
+    """Bytes in all, as far as it is known."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of all."""
+
+    builder: str
+    images: tuple[Warmed, ...]
+    warnings: tuple[str, ...]
+
+
+Hear = Callable[[Pulling | Warmed], None]
+
+
+class _Puller(Protocol):
+    async def __call__(self, base: Base, hear: Callable[[int, int], None]) -> int:
+        """Pull an image, and return its bytes."""
+        ...
+
+
+async def warm(config: Config, request: Request, *, hear: Hear) -> Outcome:
+    """Pull the images that the selected apps stand on, several at once and each of them once.
+
+    Args:
+        config: what was said.
+        request: which apps.
+        hear: told how far images are, and what became of each as soon as that is known.
+
+    Raises:
+        UsageError: there is no app, or the builder's address is wrong.
+        ConfigError: an app's files are wrong.
+        BuilderUnreachableError: nothing answers there.
+    """
+    plan = await make_plan(config, request)
+    at = builder.address(config)
+    credentials = Credentials(config.docker_config / "config.json", given(config))
+    async with (
+        RegistryClient(credentials, config.registries) as registry,
+        builder.opened(at) as (client, can),
+    ):
+        found = bases(plan.apps, own=can.platform)
+        if can.pushes:
+            images = await _all(found.images, _solves(client, RegistryTokens(registry, credentials)), hear)
+        elif not isinstance(at, EngineAddress):
+            raise UsageError(
+                f"{at}: this is a Docker Engine that pulls only by its own API",
+                hint="Name it with docker:// instead.",
+            )
+        else:
+            # aiohttp, only when it is needed.
+            from orchestrator.docker import Engine  # noqa: PLC0415
+
+            async with Engine(at, logins=credentials) as engine:
+                images = await _all(found.images, _pulls(engine), hear)
+    unknown = tuple(f"{word!r} names an image that only a build can tell" for word in found.unknown)
+    return Outcome(builder=str(at), images=images, warnings=(*plan.warnings, *unknown))
+
+
+async def _all(wanted: tuple[Base, ...], pull: _Puller, hear: Hear) -> tuple[Warmed, ...]:
+    done: dict[str, Warmed] = {}
+    limiter = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def one(base: Base) -> None:
+        async with limiter:
+            began = time.monotonic()
+            size, error, hint = 0, None, ""
+            try:
+                with _seldom(base.name, hear) as tell:
+                    size = await pull(base, tell)
+            except FleetpacksError as failure:
+                error, hint = failure.message, failure.hint
+        done[base.name] = Warmed(
+            name=base.name,
+            platforms=base.platforms,
+            apps=base.apps,
+            size=size,
+            seconds=time.monotonic() - began,
+            error=error,
+            hint=hint,
+        )
+        hear(done[base.name])
+
+    async with anyio.create_task_group() as tasks:
+        for base in wanted:
+            tasks.start_soon(one, base)
+    return tuple(done[base.name] for base in wanted)
+
+
+@contextmanager
+def _seldom(name: str, hear: Hear) -> Generator[Callable[[int, int], None]]:
+    told = time.monotonic()
+
+    def tell(current: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _INTERVAL:
+            told = time.monotonic()
+            hear(Pulling(name=name, current=current, total=total))
+
+    yield tell
+
+
+def _solves(client: Client, tokens: RegistryTokens) -> _Puller:
+    async def pull(base: Base, hear: Callable[[int, int], None]) -> int:
+        ref = f"fleetpacks-warm-{secrets.token_hex(8)}"
+        progress = Progress(base.name)
+        moved = 0
+
+        async def note(update: StatusUpdate) -> None:
+            nonlocal moved
+            for event in progress.feed(update):
+                if isinstance(event, StepProgress):
+                    hear(event.current, event.total)
+                elif isinstance(event, StepCompleted | StepContinued) and not event.name.startswith(_INTERNAL):
+                    moved += event.moved_bytes
+
+        dockerfile = _NEEDS_FILES.format(name=base.name).encode()
+        request = SolveRequest(
+            ref=ref,
+            attrs={"filename": "Dockerfile"} | ({"platform": ",".join(base.platforms)} if base.platforms else {}),
+            sources=(MemorySource(name="dockerfile", files={"Dockerfile": dockerfile}),),
+            shared_key=ref,
+            tokens=tokens,
+            registries=(parse(base.name).host,),
+        )
+        await client.solve(request, on_status=note)
+        return moved
+
+    return pull
+
+
+def _pulls(engine: "Engine") -> _Puller:
+    async def pull(base: Base, hear: Callable[[int, int], None]) -> int:
+        moved: dict[str, tuple[int, int]] = {}
+
+        async def note(progress: "EngineProgress") -> None:
+            if progress.status == _DOWNLOADING and progress.current is not None:
+                moved[progress.layer] = (progress.current, progress.total or 0)
+                hear(sum(current for current, _ in moved.values()), sum(total for _, total in moved.values()))
+
+        for platform in base.platforms or (None,):
+            await engine.pull(base.name, platform=platform, progress=note)
+        return sum(max(each) for each in moved.values())
+
+    return pull

@@ -1,0 +1,67 @@
+"""What several apps stand on, each image once."""
+
+from pathlib import Path
+
+import pytest
+
+from langs.model import AppBuild, Detection, Settings
+from orchestrator.model import App, AppPlan
+from orchestrator.plan.bases import Base, Bases, bases
+
+_OWN = "linux/amd64"
+
+
+def app(name: str, dockerfile: str, *platforms: str, contexts: tuple[str, ...] = ()) -> AppPlan:
+    build = AppBuild(
+        language="dockerfile",
+        version=None,
+        package_manager=None,
+        dockerfile=dockerfile,
+        dockerfile_path="Dockerfile",
+        dockerignore=None,
+        start_command=None,
+        processes=(),
+        port=5000,
+        cache=(),
+        evidence=(),
+        platforms=platforms,
+        contexts={each: f"docker-image://registry.example/{each}" for each in contexts},
+    )
+    detection = Detection(language="dockerfile", evidence=())
+    return AppPlan(
+        app=App(name=name, path=name, directory=Path("/r", name), detection=detection, settings=Settings()),
+        build=build,
+        repository=f"registry.example/{name}",
+        tags=("latest",),
+        reason="discovered",
+    )
+
+
+def test_an_image_of_several_apps_is_one_with_all_its_users() -> None:
+    found = bases((app("a", "FROM x:1\n"), app("b", "FROM y:1\nCOPY --from=x:1 /a /a\n")), own=_OWN)
+
+    assert found == Bases(images=(Base(name="x:1", apps=("a", "b")), Base(name="y:1", apps=("b",))))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "together"),
+    [
+        ((), (), ()),
+        ((_OWN,), (), ()),
+        (("linux/arm64",), (), ("linux/arm64", _OWN)),
+        (("linux/arm64", _OWN), ("linux/arm64",), ("linux/arm64", _OWN)),
+        (("linux/arm64",), ("linux/arm64",), ("linux/arm64",)),
+    ],
+)
+def test_an_image_is_needed_for_every_platform_of_every_app(
+    first: tuple[str, ...], second: tuple[str, ...], together: tuple[str, ...]
+) -> None:
+    [base] = bases((app("a", "FROM x\n", *first), app("b", "FROM x\n", *second)), own=_OWN).images
+
+    assert base.platforms == together
+
+
+def test_another_apps_image_is_none_and_what_only_a_build_can_tell_is_said() -> None:
+    found = bases((app("a", "FROM other\nCOPY --from=$WHAT /a /a\n", contexts=("other",)),), own=_OWN)
+
+    assert found == Bases(images=(), unknown=("$WHAT",))
