@@ -74,7 +74,7 @@ class AppFiles:
     def __init__(self, root: Path, within: Path | None = None, *, known: "dict[str, AppFiles] | None" = None) -> None:
         self._root = os.path.realpath(root)
         self.root = Path(self._root)
-        self._around = within
+        self._within = self._root if within is None else _real(str(within))
         self._known: dict[str, AppFiles] = {} if known is None else known
         self._known.setdefault(self._root, self)
         self._top = _entries(self._root)
@@ -85,25 +85,24 @@ class AppFiles:
             raise LangError(f"{root} is not a directory", hint="Name the directory that holds the app's files.")
 
     @cached_property
-    def _within(self) -> Path:
-        return self.root if self._around is None else Path(os.path.realpath(self._around))
-
-    @cached_property
     def enclosing(self) -> "tuple[AppFiles, ...]":
         """The directories around the app, the nearest first, up to the monorepo's root."""
-        if not self.root.is_relative_to(self._within):
-            return ()
-        depth = len(self.root.relative_to(self._within).parts)
-        return tuple(self._of(str(directory)) for directory in self.root.parents[:depth])
+        found: list[AppFiles] = []
+        above = self._root
+        while above != self._within and _is_below(above, self._within):
+            above = above.rpartition("/")[0] or "/"
+            found.append(self._of(above))
+        return tuple(found)
 
     @cached_property
     def path(self) -> str:
         """The app's directory as a POSIX path from the monorepo's root; `.` where that is not known, or is this."""
-        return self.root.relative_to(self._within).as_posix() if self.root.is_relative_to(self._within) else "."
+        below = self._root != self._within and _is_below(self._root, self._within)
+        return self._root[len(self._within.rstrip("/")) + 1 :] if below else "."
 
     def _of(self, directory: str) -> "AppFiles":
         """The files of a resolved directory of the monorepo, which are the same for all who ask."""
-        return self._known.get(directory) or AppFiles(Path(directory), self._within, known=self._known)
+        return self._known.get(directory) or AppFiles(Path(directory), Path(self._within), known=self._known)
 
     def at(self, path: str) -> "AppFiles":
         """The files of a directory below, beside or above the app, inside of the monorepo.
@@ -115,7 +114,7 @@ class AppFiles:
             LangError: it leaves the monorepo, or is no directory that can be read.
         """
         directory = os.path.realpath(f"{self._root}/{path}")
-        if not Path(directory).is_relative_to(self._within):
+        if not _is_below(directory, self._within):
             raise LangError(
                 "leads out of the repository", file=path, hint="Links are followed within the repository only."
             )
@@ -158,7 +157,15 @@ class AppFiles:
 
     def first(self, *paths: str) -> str | None:
         """The first of `paths` that exists."""
-        return next(filter(self.exists, paths), None)
+        # Hundreds of names are asked for, and most begin with what is not there.
+        top = self._top
+        if top is None:
+            return next(filter(self.exists, paths), None)
+        for path in paths:
+            begin = path.partition("/")[0]
+            if (begin in top or begin in _DOTS) and self.exists(path):
+                return path
+        return None
 
     def has_directory(self, path: str) -> bool:
         """Whether `path` is a real directory of the app (a link to one is not)."""
@@ -179,9 +186,9 @@ class AppFiles:
         for directory in directories:
             if directory:
                 names = (path.rpartition("/")[2] for path in self._scan(directory, MAX_ENTRIES)[0])
-                found += [f"{directory}/{name}" for name in fnmatch.filter(names, last)]
+                found += [f"{directory}/{name}" for name in _matching(names, last)]
             else:
-                found += fnmatch.filter(self._own, last)
+                found += _matching(self._own, last)
             if len(found) > MAX_ENTRIES:
                 break
         return tuple(found[:MAX_ENTRIES])
@@ -364,6 +371,25 @@ def once(make: Callable[[AppFiles], T]) -> Callable[[AppFiles], T]:
         return files.once(make)
 
     return made
+
+
+@functools.lru_cache(maxsize=1)
+def _real(directory: str) -> str:
+    """The monorepo's root without links, which is the same for all apps."""
+    return os.path.realpath(directory)
+
+
+def _is_below(path: str, directory: str) -> bool:
+    """Whether one is the other, or lies below it; both are resolved."""
+    return path == directory or path.startswith(f"{directory.rstrip('/')}/")
+
+
+def _matching(names: Iterable[str], pattern: str) -> list[str]:
+    """The names that match; most patterns only say how a name ends."""
+    ending = pattern[1:]
+    if pattern[:1] == "*" and not any(character in ending for character in "*?["):
+        return [name for name in names if name.endswith(ending)]
+    return fnmatch.filter(names, pattern)
 
 
 def _entries(directory: str) -> Mapping[str, Kind] | None:

@@ -111,7 +111,11 @@ class _Properties:
 def files_of(files: AppFiles) -> tuple[str, ...]:
     """The app's project files, shallow ones first."""
     # Without one of these at the top, most apps are in another language, and may be large.
-    marked = any(files.glob(pattern) for pattern in ("*.sln", "*.slnx", "*.*proj", "global.json", "Directory.*"))
+    marked = any(
+        name.endswith((".sln", ".slnx")) or name.startswith("Directory.") or (name.endswith("proj") and "." in name)
+        for name in files.glob("*")
+    )
+    marked = marked or files.exists("global.json")
     return tuple(file for file in (files.listing if marked else files.near) if file.endswith(SUFFIXES))
 
 

@@ -153,8 +153,8 @@ def _site(files: AppFiles, manifest: Composer | None) -> _Site:
     roots = (
         _ROOTS if said is None or _leads_out(said) or not said.isprintable() else (posixpath.normpath(said), *_ROOTS)
     )
-    root = next((root for root in roots if files.exists(posixpath.normpath(f"{root}/index.php"))), None)
-    return _Site(root=root, framework=framework)
+    found = files.first(*(posixpath.normpath(f"{root}/index.php") for root in roots))
+    return _Site(root=None if found is None else posixpath.dirname(found) or ".", framework=framework)
 
 
 def _leads_out(path: str) -> bool:

@@ -146,7 +146,7 @@ def read_app(root: Path, path: str) -> Stated | None:
         ConfigError: with file, line and key.
     """
     name = f"{path}/{FILE}"
-    document = decode.read(root / path / FILE, name=name, within=root)
+    document = decode.read(Path(f"{root}/{name}"), name=name, within=root)
     if document is None:
         return None
     stated = Stated(table=decode.decode(document, AppTable, foreign=_foreign_below), document=document)

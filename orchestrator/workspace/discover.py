@@ -292,16 +292,16 @@ def named_paths(root: Path, words: tuple[str, ...]) -> tuple[str, ...]:
             paths.append(posixpath.normpath(word))
             continue
         try:
-            directory = (root / word).resolve(strict=True)
-        except (OSError, RuntimeError, ValueError):
+            directory = os.path.realpath(root / word, strict=True)
+        except (OSError, ValueError):
             directory = None
-        if directory is None or not directory.is_dir():
+        if directory is None or not os.path.isdir(directory):  # noqa: PTH112 -- as in `inside`
             raise UsageError(f"{printable(word)!r}: no such directory in {root}", hint="See `fleetpacks apps`.")
-        if not directory.is_relative_to(root):
+        if not _is_inside(directory, root):
             raise UsageError(
                 f"{printable(word)!r} is outside of the source {root}", hint="Name a path below it, or change -C."
             )
-        paths.append(directory.relative_to(root).as_posix())
+        paths.append(directory[len(str(root).rstrip("/")) + 1 :] or ".")
     return tuple(paths)
 
 
@@ -349,8 +349,12 @@ def inside(config: Config, path: str) -> Path | None:
         real = os.path.realpath(directory, strict=True)
     except OSError:
         return None
-    is_inside = os.path.commonpath((real, config.root)) == str(config.root)
-    return directory if is_inside and os.path.isdir(real) else None  # noqa: PTH112 -- is_dir raises where it may not look
+    return directory if _is_inside(real, config.root) and os.path.isdir(real) else None  # noqa: PTH112 -- is_dir raises where it may not look
+
+
+def _is_inside(real: str, root: Path) -> bool:
+    above = str(root)
+    return real == above or real.startswith(f"{above.rstrip('/')}/")
 
 
 def _joined(directory: str, path: str) -> str:
