@@ -46,6 +46,7 @@ from orchestrator.registry.reference import parse
 from orchestrator.registry.tokens import RegistryTokens
 from orchestrator.schedule.slots import SharedKeys
 from orchestrator.skip.memory import Memory
+from orchestrator.skip.skipper import ignored
 from orchestrator.workspace import git
 from remote.address import Address, EngineAddress
 
@@ -310,7 +311,7 @@ def _preparers(
     def prepare(app: AppPlan) -> Generator[SolveRequest]:
         repository, cached = parse(app.repository), cache(app)
         insecure = is_insecure(config, repository.host)
-        salt = contents.salt(app.app.directory / app.build.context)
+        salt = contents.salt(app.app.directory / app.build.context, ignored(app))
         with keys.slot(app.app.path, f"{filters(app)}\n{salt}" if salt else filters(app)) as shared_key:
             yield solve_request(
                 app,

@@ -20,7 +20,8 @@ __all__ = ["Context", "Entry", "patterns"]
 def patterns(ignore: str) -> tuple[str, ...]:
     """The patterns of a `.dockerignore`."""
     found: list[str] = []
-    for line in ignore.removeprefix("\ufeff").splitlines():
+    # Not `splitlines`, which knows more ends of a line than the daemon does.
+    for line in ignore.removeprefix("\ufeff").split("\n"):
         if line.startswith("#"):
             continue
         text = line.strip()

@@ -16,6 +16,7 @@ owners are not; a context's files belong to root for the daemon.
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,23 +64,26 @@ class Contents:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def read(self, root: Path, ignore: str) -> Read:
+    def read(self, root: Path, ignore: str, *, check: Callable[[], None] = lambda: None) -> Read:
         """Hash a context.
 
         Args:
             root: its directory.
             ignore: the text of the `.dockerignore` that counts.
+            check: raises when nobody waits for it any more.
 
         Raises:
             ContextError: something that is sent cannot be read.
         """
-        old = self._load(root)
+        place = self._file(root, ignore)
+        old = _load(place, root)
         kept, salt = old.files, old.salt
         files: dict[bytes, tuple[int, int, int, int, int, bytes]] = {}
         whole, state = hashlib.sha256(), hashlib.sha256()
         count = 0
         with Context(root, ignore) as context:
             for path, entry in context.entries():
+                check()
                 name = os.fsencode(path)
                 stamp = _stamp(entry)
                 content = b""
@@ -91,7 +95,7 @@ class Contents:
                         files[name] = before
                     else:
                         began = time.time_ns()
-                        content = _hash(context, path, entry)
+                        content = _hash(context, path, entry, check)
                         at_rest = max(entry.mtime, entry.identity[2]) + _REST_NS < began
                         device, inode, *rest = stamp
                         # No file has the number 0: what was not at rest is read again, but its content is known.
@@ -101,12 +105,15 @@ class Contents:
                 whole.update(_line(name, entry, content))
                 state.update(repr((name, entry.mode, entry.link, stamp)).encode())
         if files != kept or salt != old.salt:
-            self._save(_Kept(_FORMAT, _name(root), salt, files), root)
+            _save(place, _Kept(_FORMAT, _name(root), salt, files))
+        else:
+            with suppress(OSError):
+                os.utime(place)
         return Read(digest=whole.hexdigest(), state=state.digest(), files=count)
 
-    def salt(self, root: Path) -> int:
+    def salt(self, root: Path, ignore: str) -> int:
         """How often a file of a context was changed behind its size and time."""
-        return self._load(root).salt
+        return _load(self._file(root, ignore), root).salt
 
     def state(self, root: Path, ignore: str) -> bytes:
         """What `read` would call the state now, without reading any file.
@@ -128,20 +135,24 @@ class Contents:
                     if item.stat(follow_symlinks=False).st_mtime < time.time() - _KEPT_SECONDS:
                         os.unlink(item.path)  # noqa: PTH108 -- as it comes from scandir
 
-    def _file(self, root: Path) -> Path:
-        return self._directory / hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
+    def _file(self, root: Path, ignore: str) -> Path:
+        # The apps of a workspace have one root, of which each sees something else.
+        said = hashlib.sha256(ignore.encode(errors="surrogateescape")).digest()
+        return self._directory / hashlib.sha256(os.fsencode(root) + said).hexdigest()[:32]
 
-    def _load(self, root: Path) -> _Kept:
-        try:
-            kept = msgspec.msgpack.decode(self._file(root).read_bytes(), type=_Kept)
-        except (OSError, msgspec.DecodeError):
-            kept = _Kept(0, "", 0, {})
-        return kept if kept.format == _FORMAT and kept.root == _name(root) else _Kept(_FORMAT, _name(root), 0, {})
 
-    def _save(self, kept: _Kept, root: Path) -> None:
-        # Where nothing can be kept, nothing is.
-        with suppress(OSError):
-            atomic.write(self._file(root), msgspec.msgpack.encode(kept))
+def _load(place: Path, root: Path) -> _Kept:
+    try:
+        kept = msgspec.msgpack.decode(place.read_bytes(), type=_Kept)
+    except (OSError, msgspec.DecodeError):
+        kept = _Kept(0, "", 0, {})
+    return kept if kept.format == _FORMAT and kept.root == _name(root) else _Kept(_FORMAT, _name(root), 0, {})
+
+
+def _save(place: Path, kept: _Kept) -> None:
+    # Where nothing can be kept, nothing is.
+    with suppress(OSError):
+        atomic.write(place, msgspec.msgpack.encode(kept))
 
 
 def _name(root: Path) -> str:
@@ -153,12 +164,13 @@ def _stamp(entry: Entry) -> Stamp:
     return device, inode, entry.size, entry.mtime, changed
 
 
-def _hash(context: Context, path: str, entry: Entry) -> bytes:
+def _hash(context: Context, path: str, entry: Entry, check: Callable[[], None]) -> bytes:
     digest = hashlib.sha256()
     file = context.open(path, entry.size)
     try:
         while piece := file.read(_PIECE):
             digest.update(piece)
+            check()
     finally:
         file.close()
     return digest.digest()

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 import msgspec
 
 from orchestrator.engine.publish import Published
 from orchestrator.engine.skipping import Changed, Unchanged
-from orchestrator.errors import FleetpacksError, ImageNotFoundError
+from orchestrator.errors import ContextError, FleetpacksError, ImageNotFoundError
 from orchestrator.model import AppPlan
 from orchestrator.plan.images import images
 from orchestrator.registry.manifest import Manifest
@@ -28,6 +29,9 @@ from orchestrator.skip.memory import Memory, Remembered
 _HASHED_AT_ONCE = 4
 _MOST_NAMED = 3
 _IMAGE = "docker-image://"
+
+
+_Looked = tuple[Read, Inputs, bytes]
 
 
 class Store(Protocol):
@@ -77,7 +81,7 @@ class RegistrySkipper:
         self._memory = memory
         self._policy = policy
         self._hashing = anyio.CapacityLimiter(_HASHED_AT_ONCE)
-        self._looked: dict[str, tuple[Read, Inputs]] = {}
+        self._looked: dict[str, _Looked] = {}
 
     async def look(self, plan: AppPlan) -> Unchanged | Changed:
         """Whether an app has to be built; if not, it is published when this returns."""
@@ -89,7 +93,7 @@ class RegistrySkipper:
         own, *trusted = parts
         self._looked[path] = own
         before = self._memory.recall(path)
-        for _, each in (own, *trusted):
+        for _, each, _ in (own, *trusted):
             reference = parse(f"{plan.repository}:{each.tag}")
             try:
                 manifest = await self._store.get_manifest(reference)
@@ -123,20 +127,24 @@ class RegistrySkipper:
             return False
         try:
             state = await anyio.to_thread.run_sync(
-                lambda: self._contents.state(plan.app.directory / plan.build.context, _ignore(plan)),
+                lambda: self._contents.state(plan.app.directory / plan.build.context, ignored(plan)),
                 limiter=self._hashing,
             )
+            return (state, _dockerfile(plan)) == (looked[0].state, looked[2])
         except FleetpacksError:
             return False
-        return state == looked[0].state
 
-    async def _parts(self, plan: AppPlan) -> tuple[tuple[Read, Inputs], ...]:
+    async def _parts(self, plan: AppPlan) -> tuple[_Looked, ...]:
         """What the app is made of, in the run's own scope and in those that it trusts."""
         stands_on = images(plan.build.dockerfile, plan.build.args, tuple(plan.build.contexts))
         if stands_on.unknown:
             raise UnknownBaseError(f"its Dockerfile's {stands_on.unknown[0]!r} is known to the builder alone")
+        dockerfile = _dockerfile(plan)
         read = await anyio.to_thread.run_sync(
-            lambda: self._contents.read(plan.app.directory / plan.build.context, _ignore(plan)), limiter=self._hashing
+            lambda: self._contents.read(
+                plan.app.directory / plan.build.context, ignored(plan), check=anyio.from_thread.check_cancelled
+            ),
+            limiter=self._hashing,
         )
         others = (place.removeprefix(_IMAGE) for place in plan.build.contexts.values())
         # The images of other apps are named by their digests.
@@ -154,21 +162,52 @@ class RegistrySkipper:
                     window=number,
                     attestations=self._policy.attestations,
                 ),
+                dockerfile,
             )
             for scope in (self._policy.scope, *self._policy.trusted)
         )
 
 
-def _ignore(plan: AppPlan) -> str:
-    """The text of the `.dockerignore` that counts, in the order in which the daemon looks for it."""
+def ignored(plan: AppPlan) -> str:
+    """The text of the `.dockerignore` that counts, in the order in which the daemon looks for it.
+
+    Raises:
+        ContextError: it cannot be read.
+    """
     if plan.build.dockerignore is not None:
         return plan.build.dockerignore
     names = [f"{plan.build.dockerfile_path}.dockerignore"] if plan.build.dockerfile_path else []
     for name in (*names, ".dockerignore"):
         file = Path(plan.app.directory, name)
         if file.is_file() and file.resolve().is_relative_to(plan.app.directory.resolve()):
-            return file.read_text(encoding="utf-8", errors="surrogateescape")
+            try:
+                return file.read_bytes().decode(errors="surrogateescape")
+            except OSError as error:
+                raise _unread(name, error) from error
     return ""
+
+
+def _dockerfile(plan: AppPlan) -> bytes:
+    """The state of a Dockerfile that the builder reads for itself: it may lie outside of what is hashed.
+
+    Raises:
+        ContextError: it cannot be read, or is not the one that was planned with.
+    """
+    name = plan.build.dockerfile_path
+    if name is None:
+        return b""
+    file = plan.app.directory / name
+    try:
+        status, text = file.stat(), file.read_bytes().decode(errors="surrogateescape")
+    except OSError as error:
+        raise _unread(name, error) from error
+    if text.removeprefix("\ufeff").replace("\r", "") != plan.build.dockerfile.replace("\r", ""):
+        raise ContextError(f"{name} was changed after it was read", hint="Build when nothing writes there.")
+    return repr((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)).encode()
+
+
+def _unread(name: str, error: OSError) -> ContextError:
+    return ContextError(f"{name} cannot be read: {error.strerror}", hint="Make it readable.")
 
 
 def _reason(now: Inputs, before: Remembered | None) -> str:

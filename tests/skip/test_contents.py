@@ -50,7 +50,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that are read from now on."""
     read: list[str] = []
 
-    def hashed(_context: Context, path: str, _entry: Entry) -> bytes:
+    def hashed(_context: Context, path: str, _entry: Entry, _check: Callable[[], None]) -> bytes:
         read.append(path)
         return b"x"
 
@@ -126,7 +126,7 @@ def test_only_a_change_behind_size_and_time_makes_another_salt(app: Path, conten
     contents.read(app, _IGNORE)
     contents.read(app, _IGNORE)
 
-    assert contents.salt(app) == (change == "content of the same size and time")
+    assert contents.salt(app, _IGNORE) == (change == "content of the same size and time")
 
 
 def test_another_place_has_the_same_digest(app: Path, contents: Contents) -> None:
@@ -149,6 +149,50 @@ def test_what_is_at_rest_is_read_once(app: Path, contents: Contents, monkeypatch
 
     assert again.digest == first.digest
     assert read == ["run.sh"]
+
+
+@pytest.mark.usefixtures("at_rest")
+def test_apps_of_one_root_keep_what_each_has_read(
+    app: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents.read(app, "src\n")
+    contents.read(app, "run.sh\n")
+    read = _watched(monkeypatch)
+
+    contents.read(app, "src\n")
+    contents.read(app, "run.sh\n")
+    (app / "run.sh").write_text("TRUE")
+    os.utime(app / "run.sh", (1_000_000_000, 1_000_000_000))
+    contents.read(app, "run.sh\n")
+    contents.read(app, "src\n")
+
+    assert read == ["run.sh"]
+    assert (contents.salt(app, "src\n"), contents.salt(app, "run.sh\n")) == (1, 0)
+
+
+def test_a_reading_that_nobody_waits_for_ends(app: Path, contents: Contents, tmp_path: Path) -> None:
+    class EndedError(Exception):
+        pass
+
+    def check() -> None:
+        raise EndedError
+
+    with pytest.raises(EndedError):
+        contents.read(app, _IGNORE, check=check)
+
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.usefixtures("at_rest")
+def test_what_is_used_is_not_swept(app: Path, contents: Contents, tmp_path: Path) -> None:
+    contents.read(app, _IGNORE)
+    (kept,) = (tmp_path / "kept").iterdir()
+    os.utime(kept, (0, time.time() - 40 * 86_400))
+
+    contents.read(app, _IGNORE)
+    contents.sweep()
+
+    assert kept.exists()
 
 
 def test_what_was_just_written_is_read_again(app: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,11 @@
 """Skipping: what is asked of a registry, what is put there, and what is said of it."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
+import anyio
+import anyio.from_thread
 import msgspec
 import pytest
 
@@ -12,7 +16,7 @@ from orchestrator.model import AppPlan
 from orchestrator.registry.manifest import Descriptor, Manifest
 from orchestrator.registry.reference import Reference
 from orchestrator.skip.bases import BaseImages, UnknownBaseError
-from orchestrator.skip.contents import Contents
+from orchestrator.skip.contents import Contents, Read
 from orchestrator.skip.memory import Memory
 from orchestrator.skip.skipper import Policy, RegistrySkipper
 from tests.skip.test_inputs import plan
@@ -190,6 +194,7 @@ async def test_what_was_never_looked_at_is_not_vouched_for(registry: Registry, t
 async def test_the_ignore_file_beside_the_dockerfile_counts(registry: Registry, tmp_path: Path, app: AppPlan) -> None:
     (app.app.directory / ".dockerignore").write_text("")
     (app.app.directory / "Dockerfile.dockerignore").write_text("notes\n")
+    (app.app.directory / "Dockerfile").write_text(app.build.dockerfile)
     build = msgspec.structs.replace(app.build, dockerfile_path="Dockerfile", dockerignore=None)
     own = msgspec.structs.replace(app, build=build)
     first = await skipper(registry, tmp_path).look(own)
@@ -197,7 +202,59 @@ async def test_the_ignore_file_beside_the_dockerfile_counts(registry: Registry, 
     (app.app.directory / "notes").write_text("x")
     second = await skipper(registry, tmp_path).look(own)
 
+    assert isinstance(first, Changed)
+    assert first.record is not None
     assert first == second
+
+
+@pytest.mark.parametrize("text", ["FROM other\n", "FROM a\n"])
+async def test_a_dockerfile_outside_of_what_is_hashed_that_was_touched_costs_the_record(
+    registry: Registry, tmp_path: Path, app: AppPlan, text: str
+) -> None:
+    file = app.app.directory / "Dockerfile"
+    file.write_text(app.build.dockerfile)
+    build = msgspec.structs.replace(app.build, dockerfile_path="Dockerfile", dockerignore="Dockerfile\n")
+    own = msgspec.structs.replace(app, build=build)
+    looking = skipper(registry, tmp_path)
+    first = await looking.look(own)
+    before = await looking.is_as_it_was(own)
+
+    file.unlink()
+    file.write_text("FROM late\n")
+    os.utime(file, (1, 1))
+    file.write_text(text)
+    after = await looking.is_as_it_was(own)
+    again = await skipper(registry, tmp_path).look(own)
+
+    assert isinstance(first, Changed)
+    assert first.record is not None
+    assert (before, after) == (True, False)
+    assert isinstance(again, Changed)
+    # The plan is what counts: with another text than it has, nothing can be said of the image.
+    assert (again.record is None) == (text != app.build.dockerfile)
+
+
+async def test_hashing_ends_with_the_run(registry: Registry, tmp_path: Path, app: AppPlan) -> None:
+    class Endless(Contents):
+        def read(self, root: Path, ignore: str, *, check: Callable[[], None] = lambda: None) -> Read:  # noqa: ARG002 -- the one that it replaces
+            anyio.from_thread.run_sync(began.set)
+            while True:
+                check()
+
+    began = anyio.Event()
+    looking = RegistrySkipper(
+        registry,
+        bases=BaseImages(registry),
+        contents=Endless(tmp_path / "contents"),
+        memory=Memory(tmp_path / "memory", tmp_path / "source"),
+        policy=Policy(scope="main", max_age=1.0, platform="linux/amd64"),
+    )
+
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(looking.look, app)
+            await began.wait()
+            tasks.cancel_scope.cancel()
 
 
 async def test_a_memory_outlives_the_run(registry: Registry, tmp_path: Path, app: AppPlan) -> None:
