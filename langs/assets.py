@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 
 from langs.base import Language
-from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import Assets, Detection, Evidence, Settings
 
@@ -23,6 +22,7 @@ _BUILDER: Final = "builder"
 _FROM: Final = re.compile(r"^FROM (?P<base>\S+) AS (?P<name>[a-z]+)$", re.MULTILINE)
 _COPY: Final = re.compile(r"^COPY --from=(?P<name>[a-z]+) ", re.MULTILINE)
 _CLEAN: Final = "RUN rm -rf node_modules"
+_CLEAN_ALL: Final = "RUN find . -name node_modules -prune -exec rm -rf {} +"
 
 
 def make(language: Language, files: AppFiles, settings: Settings) -> Assets:
@@ -35,23 +35,23 @@ def make(language: Language, files: AppFiles, settings: Settings) -> Assets:
     # Nothing starts here; and the build command that somebody gave is the primary's.
     told = msgspec.structs.replace(settings, run_command="true", build_command=None, assets=None)
     built = language.build(files, told, detection)
-    if built.context != ".":
-        raise LangError(
-            f"the front end is a member of a workspace of {language.NAME}, and the app it is a part of is none",
-            hint="Give the front end a directory of its own, or leave it out: `buildpacks` names what is in an app.",
-        )
     file = detection.evidence[0].file if detection.evidence else "package.json"
     return Assets(
-        text=stages(built.dockerfile),
+        text=stages(built.dockerfile, _CLEAN if built.context == "." else _CLEAN_ALL),
         place=settings.origin,
+        origin=files.below_context(built.context),
+        context=built.context,
+        dockerignore=built.dockerignore,
         cache=built.cache,
         evidence=(Evidence(file=file, reason=f"a front end, built by {language.NAME}"),),
         warnings=built.warnings,
     )
 
 
-def stages(dockerfile: str) -> str:
+def stages(dockerfile: str, clean: str = _CLEAN) -> str:
     """What a generated Dockerfile does up to its stage `builder`, under other names; that one is called `assets`.
+
+    It ends with the instruction `clean`.
 
     Every line that begins with FROM is the template's: no value that was filled in holds a line break.
     """
@@ -69,4 +69,4 @@ def stages(dockerfile: str) -> str:
     text = "".join(block for name, block in blocks.items() if name in wanted).strip("\n")
     text = _FROM.sub(lambda start: f"FROM {renamed(start['base'])} AS {renamed(start['name'])}", text)
     text = _COPY.sub(lambda copy: f"COPY --from={renamed(copy['name'])} ", text)
-    return text if text.endswith(_CLEAN) else f"{text}\n{_CLEAN}"
+    return text if text.endswith(clean.removeprefix("RUN ")) else f"{text}\n{clean}"

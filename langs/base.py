@@ -348,8 +348,19 @@ def generated(
         place: where the app stands in what is built together with it; None when that is the app alone.
 
     Raises:
-        LangError: the user's .dockerignore cannot be read.
+        LangError: the user's .dockerignore cannot be read, or two workspaces have the app.
     """
+    front_end = settings.assets
+    if place is not None and front_end is not None and front_end.origin:
+        raise LangError(
+            "the app and its front end are members of two workspaces",
+            hint="Give the front end a directory of its own, or leave it out: `buildpacks` names what is in an app.",
+        )
+    context, rules = place.context if place else ".", dockerignore(files, *ignored, place=place)
+    if front_end is not None and front_end.origin:
+        # They see the app's directory, too, by rules that are an allow-list.
+        own = (each if each.startswith("**/") else f"{front_end.origin}/{each.lstrip('/')}" for each in ignored)
+        context, rules = front_end.context, "".join((front_end.dockerignore or "", *(f"{each}\n" for each in own)))
     return AppBuild(
         language=detection.language,
         version=version,
@@ -357,8 +368,8 @@ def generated(
         package_manager=package_manager,
         dockerfile=dockerfile,
         dockerfile_path=None,
-        dockerignore=dockerignore(files, *ignored, place=place),
-        context=place.context if place else ".",
+        dockerignore=rules,
+        context=context,
         start_command=start.command,
         processes=start.processes,
         port=settings.port,

@@ -98,7 +98,11 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     processes = {process.name: scripts.expand(package, process.command) for process in start.processes}
     command = processes[base.WEB]
     installing = (*package.install_scripts, *(member.scripts if member else ()))
-    sources_first = bool(package.workspaces or installing or local)
+    programs = member.programs if member else ()
+    if programs:
+        brought = f"{', '.join(programs)} brings programs, which are linked at installation"
+        warnings += (f"every change of source installs again: {brought}",)
+    sources_first = bool(package.workspaces or installing or programs or local)
     generated = nodeentry.generates(package)
     kept = _kept(package, command, sources_first=sources_first, generated=generated)
     if kept:

@@ -8,7 +8,7 @@ One language is the primary: it starts the app. Others may make a part of it bef
 their stages, whose output is laid over the sources that the primary's build sees.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -62,6 +62,7 @@ def detect(files: AppFiles, settings: Settings) -> Detection | None:
         msgspec.structs.replace(
             chosen,
             considered=tuple(each.language for each in ranked[1:]),
+            packages=_packages(files, ranked),
             warnings=(*chosen.warnings, *(_passed_over(name, problem) for name, problem in problems.items())),
         )
     )
@@ -87,12 +88,12 @@ def build(files: AppFiles, settings: Settings, detection: Detection | None = Non
     language = _by_name(detection.language)
     said = appjson.read(files)
     front_end = _assets(files, settings, language)
-    built = language.build(files, msgspec.structs.replace(settings, assets=front_end), detection)
-    if front_end is not None and built.context != ".":
-        # Where the build sees more than the app's directory, that is one of those in it.
-        depth = len(built.context.split("/"))
-        origin = "/".join(files.root.parts[-depth:])
-        front_end = _assets(files, msgspec.structs.replace(settings, origin=origin), language)
+    # Where one of the two sees more than the app's directory, that is one of those in it for the other.
+    origin = front_end.origin if front_end else ""
+    built = language.build(files, msgspec.structs.replace(settings, assets=front_end, origin=origin), detection)
+    if front_end is not None and not origin and built.context != ".":
+        told = msgspec.structs.replace(settings, origin=files.below_context(built.context))
+        front_end = _assets(files, told, language)
         built = language.build(files, msgspec.structs.replace(settings, assets=front_end), detection)
     return msgspec.structs.replace(
         built,
@@ -139,8 +140,18 @@ def _told(files: AppFiles, said: Choice) -> Detection:
         detection,
         evidence=(*((said.reason,) if said.reason else ()), *detection.evidence),
         considered=tuple(each.language for each in _ranked(files, found)),
+        packages=_packages(files, (detection, *found)),
         warnings=(*detection.warnings, *said.warnings),
     )
+
+
+def _packages(files: AppFiles, found: Sequence[Detection]) -> tuple[str, ...]:
+    """What the first of these reads besides its directory, its front end included."""
+    primary, *others = found
+    mine = [primary]
+    if any(each.packages for each in others) and _has_front_end(files, _by_name(primary.language)):
+        mine += [each for each in others if each.language in ASSETS]
+    return tuple(sorted({path for each in mine for path in each.packages}))
 
 
 def _look(files: AppFiles, languages: Iterable[Language]) -> tuple[list[Detection], Mapping[str, LangError]]:

@@ -100,6 +100,10 @@ class AppFiles:
         below = self._root != self._within and _is_below(self._root, self._within)
         return self._root[len(self._within.rstrip("/")) + 1 :] if below else "."
 
+    def below_context(self, context: str) -> str:
+        """The app's directory as a POSIX path from a directory above it, which is given as `../..`; empty for `.`."""
+        return "" if context == "." else "/".join(self.root.parts[-len(context.split("/")) :])
+
     def _of(self, directory: str) -> "AppFiles":
         """The files of a resolved directory of the monorepo, which are the same for all who ask."""
         return self._known.get(directory) or AppFiles(Path(directory), Path(self._within), known=self._known)

@@ -178,6 +178,12 @@ class Assets(msgspec.Struct, frozen=True, kw_only=True):
     """Dockerfile instructions, rendered."""
     place: str = ""
     """Where their output belongs: the app's directory in what the build sees."""
+    origin: str = ""
+    """Where it is in the last stage, from /app: the app's directory in the workspace that is built there."""
+    context: str = "."
+    """The directory that they see, from the app's."""
+    dockerignore: str | None = None
+    """What they leave out of it."""
     cache: tuple[CacheMount, ...]
     evidence: tuple[Evidence, ...]
     warnings: tuple[str, ...] = ()

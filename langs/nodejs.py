@@ -110,10 +110,14 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     if serving:
         warnings += (f"the start command runs {serving}, which is a server for development",)
     installing = (*package.install_scripts, *(member.scripts if member else ()))
+    programs = member.programs if member else ()
+    if programs:
+        brought = f"{', '.join(programs)} brings programs, which are linked at installation"
+        warnings += (f"every change of source installs again: {brought}",)
     if installing:
         names = ", ".join(dict.fromkeys(installing))
         warnings += (f"every change of source installs again: package.json runs {names} at installation",)
-    sources_first = bool(package.workspaces or installing or local)
+    sources_first = bool(package.workspaces or installing or programs or local)
     manifests = _manifests(files, package, chosen, member, file)
     builder = base.image(settings, "node", version.value)
     runtime = base.image(settings, "node", f"{version.value}-slim")

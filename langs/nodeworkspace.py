@@ -134,6 +134,11 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(name for package in (self.manifest, *self.needed.values()) for name in package.install_scripts)
 
     @property
+    def programs(self) -> tuple[str, ...]:
+        """The members that the app is made of which bring programs: nobody links one that is not there yet."""
+        return tuple(path for path, package in self.needed.items() if package.programs)
+
+    @property
     def context(self) -> str:
         """The way from the app's directory to the root."""
         return posixpath.relpath(".", self.path)
@@ -182,7 +187,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         return workspace.place(
             self.path,
             self.needed,
-            files=(*files, *_configuration(self.root)),
+            files=(*files, *_configuration(self.root), *_run(self.root)),
             members=(*self.needed, *self.others),
         )
 
@@ -249,6 +254,16 @@ def _group(path: str) -> tuple[str, tuple[str, ...]]:
 @once
 def _configuration(root: AppFiles) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for pattern in CONFIGURATION for path in root.glob(pattern) if is_plain_name(path)))
+
+
+@once
+def _run(root: AppFiles) -> tuple[str, ...]:
+    """The files that the root's scripts at installation run, each with what lies beside it."""
+    package = packagejson.read(root)
+    words = [word for name in package.patchers for word in package.scripts[name].split()] if package else []
+    paths = [posixpath.normpath(word) for word in words if "/" in word or "." in word]
+    found = (posixpath.dirname(path) or path for path in paths if packagejson.beneath(path) and root.exists(path))
+    return tuple(dict.fromkeys(path for path in found if is_plain_name(path)))
 
 
 def _expanded(pattern: str) -> tuple[str, ...]:

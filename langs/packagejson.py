@@ -62,6 +62,7 @@ class _Raw(msgspec.Struct, rename="camel"):
     peer_dependencies: object = None
     exports: object = None
     types: object = None
+    bin: object = None
     prisma: object = None
     pnpm: object = None
     patched_dependencies: object = None
@@ -92,6 +93,8 @@ class PackageJson(msgspec.Struct, frozen=True, kw_only=True):
     """The patterns of the packages that are installed together with this one."""
     library: bool = False
     """Whether it says that it is published for others to import."""
+    programs: bool = False
+    """Whether it brings programs for others to run."""
     schema: str | None = None
     """Where it says that Prisma's schema is."""
     patches: tuple[str, ...] = ()
@@ -190,6 +193,7 @@ def _package(raw: _Raw) -> PackageJson:
         managers=_tools(raw.dev_engines.package_manager if raw.dev_engines else None),
         workspaces=_workspaces(raw.workspaces),
         library=any((raw.files, raw.publish_config, raw.peer_dependencies, raw.exports, raw.types)),
+        programs=bool(raw.bin),
         schema=_text(_table(raw.prisma).get("schema")),
         patches=tuple(path for path in patched.values() if isinstance(path, str)),
     )

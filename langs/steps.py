@@ -61,7 +61,7 @@ class Steps:
             text += (
                 "# What the next stage copies of this one is the same, whatever has changed beside it: "
                 "a change of source ends here.\n"
-                f"FROM {self._values['builder']} AS manifests\nWORKDIR /manifests\nWORKDIR /context\n{self._own()}\n"
+                f"FROM {self._values['builder']} AS manifests\nWORKDIR /manifests\nWORKDIR /context\n{self.own()}\n"
                 f"RUN {exec_form(copied_to(manifests, '/manifests/'))}\n\n"
             )
         return text
@@ -70,11 +70,12 @@ class Steps:
         """The app's sources, and what other languages made of them before."""
         front_end = self._values["front_end"]
         if not front_end:
-            return self._own()
-        words = ("/app/", f"./{front_end.place}/" if front_end.place else "./")
-        return f"{self._own()}\nCOPY --from=assets {exec_form(words) if ' ' in words[1] else ' '.join(words)}"
+            return self.own()
+        made = f"/app/{front_end.origin}/" if front_end.origin else "/app/"
+        words = (made, f"./{front_end.place}/" if front_end.place else "./")
+        return f"{self.own()}\nCOPY --from=assets {exec_form(words) if ' ' in ''.join(words) else ' '.join(words)}"
 
-    def _own(self) -> str:
+    def own(self) -> str:
         """The app's sources: all that the build sees, or the app's directory in that."""
         origin = self._values["origin"]
         return f"COPY {copy_words((origin,), './')}" if origin else "COPY . ."

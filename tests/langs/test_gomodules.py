@@ -160,15 +160,34 @@ def test_a_front_end_in_an_app_of_a_workspace_is_built_from_its_directory(write:
     assert text.index("COPY . .\n") < text.index("COPY --from=assets /app/ ./web/\nWORKDIR /app/web\n")
 
 
-def test_a_front_end_of_a_workspace_in_an_app_that_is_none_is_an_error(write: Write) -> None:
+def test_a_front_end_of_a_workspace_is_built_from_its_root_for_an_app_that_is_alone(write: Write) -> None:
     root = write(
         {
-            "package.json": '{"workspaces": ["web"]}',
-            "web/package.json": '{"scripts": {"build": "tsc"}}',
+            "package.json": '{"workspaces": ["web", "ui"]}',
+            "package-lock.json": "{}",
+            "ui/package.json": '{"name": "ui"}',
+            "web/package.json": '{"name": "web", "scripts": {"build": "tsc"}, "dependencies": {"ui": "*"}}',
             "web/go.mod": module("web"),
             "web/main.go": "package main\n\nfunc main() {}\n",
         }
     )
 
-    with pytest.raises(LangError, match="a member of a workspace of nodejs"):
+    app = built(root)
+
+    assert (app.language, app.context) == ("go", "..")
+    assert {"web", "ui", "package-lock.json"} <= allowed(app)
+    front_end, _, own = app.dockerfile.partition("AS builder")
+    assert "COPY web/package.json ./web/\n" in front_end
+    assert "COPY web/go.mod ./\n" in own
+    assert "COPY web ./\nCOPY --from=assets /app/web/ ./\n" in own
+
+
+def test_an_app_and_its_front_end_in_two_workspaces_are_an_error(write: Write) -> None:
+    front_end = {
+        "package.json": '{"workspaces": ["web"]}',
+        "web/package.json": '{"name": "web", "scripts": {"build": "tsc"}}',
+    }
+    root = monorepo(write, front_end)
+
+    with pytest.raises(LangError, match="members of two workspaces"):
         built(root)

@@ -316,3 +316,44 @@ def test_another_member_around_one_that_is_needed_does_not_take_it_away(write: W
     removed = next(line for line in text.splitlines() if line.startswith("RUN rm -rf")).split()
     assert "packages/unused" not in removed
     assert {"packages/unused/package.json", "packages/unused/node_modules", "apps/api"} <= set(removed)
+
+
+def test_a_package_that_brings_programs_is_there_before_they_are_linked(write: Write) -> None:
+    root = monorepo(write, **{"packages/words/package.json": manifest("words", bin={"words": "cli.js"})})
+
+    web = built(root)
+
+    assert web.dockerfile.index("COPY . .") < web.dockerfile.index("npm ci")
+    assert any("packages/words brings programs" in warning for warning in web.warnings)
+
+
+def test_what_the_root_runs_at_installation_comes_with_it(write: Write) -> None:
+    scripts = {"postinstall": "node ./scripts/setup.js && ./patch.sh", "prepare": "husky"}
+    above = {**NPM, "package.json": json.dumps({"workspaces": ["apps/*", "packages/*"], "scripts": scripts})}
+    root = monorepo(write, above, **{"scripts/setup.js": "", "patch.sh": "", "tools/other.js": ""})
+
+    web = built(root)
+
+    assert {"scripts", "patch.sh"} <= allowed(web)
+    assert "tools" not in allowed(web)
+    assert web.dockerfile.index("COPY . .") < web.dockerfile.index("npm ci")
+
+
+def test_a_site_that_a_member_makes_is_served_from_its_directory(write: Write) -> None:
+    scripts = {"build": "vite build"}
+    root = monorepo(
+        write,
+        PNPM,
+        **{"apps/web/package.json": manifest("web", "ui", scripts=scripts), "apps/web/index.html": "<p>"},
+    )
+    (root / "apps/web/server.js").unlink()
+
+    detection = langs.detect(root / "apps/web", PLAIN, within=root)
+    site = built(root)
+
+    assert detection is not None
+    assert (detection.language, detection.packages) == ("static", ("packages/ui", "packages/words"))
+    assert site.context == "../.."
+    assert {"apps/web", "packages/ui", "packages/words", "pnpm-lock.yaml"} <= allowed(site)
+    assert "FROM assets AS site\nWORKDIR /app/apps/web\n" in site.dockerfile
+    assert "apps/web/Staticfile" in (site.dockerignore or "").splitlines()
