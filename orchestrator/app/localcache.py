@@ -82,6 +82,9 @@ class LocalCaches:
                     if not _is_minor(request):
                         raise
                     warnings.append(f"no local cache was written: {error.message}")
+            elif generation is not None and generation.problem is not None:
+                # The daemon was told to pass over it.
+                warnings.append(f"no local cache was written: {generation.problem.message}")
         return msgspec.structs.replace(result, warnings=(*result.warnings, *warnings))
 
     @asynccontextmanager

@@ -5,10 +5,12 @@ looked through again and linked, so nothing is sent twice and nothing that has r
 from one rename on, which comes last.
 """
 
+import errno
 import hashlib
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -90,7 +92,8 @@ class Part:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            self._path.replace(self._generation.blobs / name)
+            with self._generation.entering():
+                self._path.replace(self._generation.blobs / name)
         except OSError as error:
             self.discard()
             raise self._generation.unwritable(error) from error
@@ -119,11 +122,15 @@ class Generation:
 
     def __init__(self, store: Store, *, limit: int) -> None:
         self._store = store
+        self.problem: OutputError | None = None
+        """Why something could not be written, the last time."""
         self._left = limit
         self._limit = limit
         self._counting = Lock()
         self._numbers = count()
         self._committed = False
+        self._closed = False
+        self._naming = Lock()
         self._begun: list[Part] = []
         try:
             self._path = made(store.generations)
@@ -171,7 +178,8 @@ class Generation:
             OutputError: it cannot be written.
         """
         try:
-            part = Part(self, self._parts / str(next(self._numbers)))
+            with self.entering():
+                part = Part(self, self._parts / str(next(self._numbers)))
         except OSError as error:
             raise self.unwritable(error) from error
         self._begun.append(part)
@@ -213,39 +221,56 @@ class Generation:
             raise self.unwritable(error) from error
 
     def discard(self) -> None:
-        """Delete it, unless it became the current one."""
+        """Delete it, unless it became the current one; what is still at work on it fails then."""
+        with self._naming:
+            self._closed = True
         for part in self._begun:
             part.discard()
         if not self._committed:
             shutil.rmtree(self._path, ignore_errors=True)
 
+    @contextmanager
+    def entering(self) -> Generator[None]:
+        """Give a file its name: never after the end, when the directories are being deleted.
+
+        Raises:
+            OSError: it is over.
+        """
+        with self._naming:
+            if self._closed:
+                raise OSError(errno.ECANCELED, "the cache is not written any more")
+            yield
+
     def take(self, count: int) -> None:
-        """Count bytes that come.
+        """Count bytes that come, or, below zero, that go.
 
         Raises:
             OutputError: they are too many.
         """
         with self._counting:
-            self._left -= count
-            over = self._left < 0
+            over = count > self._left
+            self._left -= 0 if over else count
         if over:
-            raise OutputError(
+            self.problem = OutputError(
                 f"{self._store.path}: the cache is larger than {self._limit} bytes",
                 hint="Give caches more room, or write with mode=min.",
             )
+            raise self.problem
 
     def unwritable(self, error: OSError) -> OutputError:
         """What to say when something cannot be written."""
-        return OutputError(
+        self.problem = OutputError(
             f"{self._store.path}: {error.strerror or error}", hint="Make room there, or name another directory."
         )
+        return self.problem
 
     def _keep(self, name: str) -> bool:
         if self._base is None:
             return False
         path = self.blobs / name
         try:
-            blobs.link(self._base / name, path)
+            with self.entering():
+                blobs.link(self._base / name, path)
         except FileNotFoundError:
             return False
         if not blobs.is_intact(path, name):

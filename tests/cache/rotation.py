@@ -69,7 +69,7 @@ def cycle(store: Store, chance: random.Random) -> str:
 def _write(store: Store, chance: random.Random) -> None:
     # Of a pool that all processes share, so that blobs stay, go and come back; and one that nobody has had.
     numbers = [*chance.sample(range(_POOL), _BLOBS - 1), chance.getrandbits(64)]
-    blobs = [random.Random(number).randbytes(number % (_LARGEST - 1) + 1) for number in numbers]  # noqa: S311
+    blobs = [_blob(random.Random(number)) for number in numbers]  # noqa: S311 -- content, not a secret
     layers = [{"digest": _digest(blob), "size": len(blob), "mediaType": "a/layer"} for blob in blobs]
     manifest = json.dumps({"config": layers[0], "layers": layers}).encode()
     generation = Generation(store, limit=_LIMIT)
@@ -82,6 +82,10 @@ def _write(store: Store, chance: random.Random) -> None:
         generation.commit(Descriptor(digest=_digest(manifest), size=len(manifest), media_type=_MANIFEST))
     finally:
         generation.discard()
+
+
+def _blob(chance: random.Random) -> bytes:
+    return chance.randbytes(chance.randint(1, _LARGEST))
 
 
 def _is_whole(pin: Pin) -> bool:

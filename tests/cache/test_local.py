@@ -226,8 +226,13 @@ def test_a_builder_that_sends_more_than_it_may_is_stopped(store: Store) -> None:
 
     with pytest.raises(OutputError, match="larger than 5 bytes"):
         part.write(b"6")
-
     part.discard()
+
+    # There is room again.
+    other = generation.part()
+    other.write(b"1234")
+    with pytest.raises(OutputError, match="larger than 5 bytes"):
+        other.write(b"56")
     generation.discard()
     assert generations(store) == set()
 

@@ -4,9 +4,11 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
-from orchestrator.events import AppWarning, CacheExported
+from orchestrator.config import environment
+from orchestrator.events import AppCompleted, AppWarning, CacheExported, StepCompleted
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start
 from tests.lab import Engine, Lab
@@ -63,7 +65,7 @@ def extra(tmp_path: Path) -> dict[str, str]:
 async def _run(build: Start, source: Path, image: str, *words: str, host: str = "", **variables: str) -> Ran:
     async with build(source, "--force", *words, image=image, host=host, variables=variables) as running:
         ran = await running.end()
-    assert (ran.code, ran.failed()) == (0, {}), str(ran.failed()) + ran.err
+    assert (ran.code, ran.failed()) == (0, {}), ran.err
     return ran
 
 
@@ -123,3 +125,80 @@ async def test_a_damaged_cache_is_a_miss_and_the_build_that_meets_it_mends_it(
 
     assert any("damaged" in message for message in _warnings(met))
     assert _exports(met) == {"api": (None, 0)}
+
+
+async def test_the_operator_names_the_directory_and_it_is_written_with_the_build(
+    build: Start, source: Path, image: str, *, other: str, tmp_path: Path, real_count: RealCount
+) -> None:
+    operator = tmp_path / "operator.toml"
+    operator.write_text(f'[cache]\nlocal = "{tmp_path}/cache/shop"\n')
+    (source / "fleetpacks.toml").write_text('[cache]\nmode = "max"\nexport = "with"\n')
+
+    first = await _run(build, source, image, FLEETPACKS_CONFIG=str(operator))
+    second = await _run(build, source, image, host=other, FLEETPACKS_CONFIG=str(operator))
+    real_count.record("build", times=4)
+
+    assert _exports(first) == {}
+    assert (_warnings(first), _warnings(second)) == ([], [])
+    assert (_cached(second, "api", _INSTALL), _cached(second, "web", _BUILD)) == (True, True)
+    assert len(list(_stores(tmp_path))) == 2
+
+
+@pytest.mark.parametrize("export", ["with", "after"])
+async def test_a_cache_without_room_is_no_failure_of_the_build(
+    build: Start, source: Path, image: str, export: str, *, tmp_path: Path, real_count: RealCount
+) -> None:
+    operator = tmp_path / "operator.toml"
+    operator.write_text(f'[cache]\nlocal = "{tmp_path}/cache/shop"\nlocal_size = "1kB"\n')
+    (source / "fleetpacks.toml").write_text(f'[cache]\nexport = "{export}"\n')
+
+    ran = await _run(build, source, image, "api", FLEETPACKS_CONFIG=str(operator))
+    real_count.record("build")
+
+    said = [error or "" for error, _ in _exports(ran).values()] if export == "after" else _warnings(ran)
+    assert any("larger than 1000 bytes" in each for each in said), said
+    assert list(_stores(tmp_path)) == []
+    assert list((tmp_path / "cache/shop").glob("*/generations/*")) == []
+
+
+_FULL = environment.read().get("FLEETPACKS_FULL") == "1"
+_RUNNERS, _BUILDS_EACH = 4, 25 if _FULL else 3
+
+
+async def test_builds_that_replace_one_cache_at_the_same_time_never_fail_and_leave_one_generation(
+    lab: Lab, build: Start, image: str, *, other: str, extra: dict[str, str], tmp_path: Path, real_count: RealCount
+) -> None:
+    manifest = secrets.token_hex(8)
+    mains = [secrets.token_hex(8) for _ in range(3)]
+    ran: list[Ran] = []
+
+    async def runner(number: int) -> None:
+        """One of several machines with a volume in common, each with a checkout of its own."""
+        app = tmp_path / f"checkout-{number}/api"
+        app.mkdir(parents=True)
+        (app / "manifest").write_text(manifest)
+        (app / "Dockerfile").write_text(_DOCKERFILE.replace("REGISTRY", lab.registry))
+        for round_ in range(_BUILDS_EACH):
+            (app / "main").write_text(mains[(number + round_) % len(mains)])
+            host = other if (number + round_) % 2 else ""
+            if number == 0 and round_ % 3 == 1:
+                async with build(app.parent, "--force", image=image, host=host, variables=extra) as running:
+                    await running.until(lambda event: isinstance(event, AppCompleted | StepCompleted))
+                    # It reads its cache, or writes it.
+                    running.process.kill()
+                    await running.process.wait()
+            ran.append(await _run(build, app.parent, image, host=host, **extra))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(_RUNNERS):
+            tasks.start_soon(runner, number)
+    last = await _run(build, tmp_path / "checkout-1", image, **extra)
+    real_count.record("build", times=len(ran) + 1)
+
+    # A builder may have made room meanwhile, so that a step ran again.
+    assert [_exports(each)["api"][0] for each in ran] == [None] * _RUNNERS * _BUILDS_EACH
+    assert [_warnings(each) for each in ran] == [[]] * _RUNNERS * _BUILDS_EACH
+    assert _cached(last, "api", _INSTALL)
+    (store,) = _stores(tmp_path)
+    assert len(list((store / "generations").iterdir())) == 1
+    assert list((store / "readers").iterdir()) == []
