@@ -1,14 +1,20 @@
-"""The wiring of `cache`: what lies on a builder's disk, and what is pruned of it.
+"""The wiring of `cache`: what lies on a builder's disk, and what is pruned of it, and of layer caches in directories.
 
 A buildkitd is asked through BuildKit's API, a Docker Engine through its own, which knows its images, too. Both in one
 form: what is kept is the same thing.
 """
 
+from functools import partial
+from pathlib import Path
+
+import anyio.to_thread
 import msgspec
 
 from orchestrator.app import builder
 from orchestrator.buildkit import Keep, UsageRecord
+from orchestrator.cache import local
 from orchestrator.config import Config
+from orchestrator.errors import OutputError
 from remote.address import EngineAddress
 
 
@@ -49,6 +55,16 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """None for a buildkitd, which keeps none."""
 
 
+class Directory(msgspec.Struct, frozen=True, kw_only=True):
+    """What is gone of the layer caches in a directory."""
+
+    path: str
+    reclaimed: int
+    """Bytes: what they were made of. Blobs that a build still reads stay until it has ended."""
+    caches: tuple[str, ...]
+    """By the names that they are filed under."""
+
+
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     """What is gone."""
 
@@ -58,7 +74,9 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     records: tuple[str, ...]
     """Ids."""
     images: tuple[str, ...]
-    """Those without a name, by digest."""
+    """Of an engine, by name and digest."""
+    directory: Directory | None = None
+    """None where no such caches are configured, or there are none yet."""
 
 
 async def usage(config: Config) -> Usage:
@@ -94,32 +112,63 @@ async def usage(config: Config) -> Usage:
         return _usage(str(at), tuple(map(_record, await client.disk_usage())), None)
 
 
-async def prune(config: Config, *, older_than: float) -> Pruned:
-    """Free the builder's disk of what was not used for some time.
+async def prune(
+    config: Config, *, older_than: float | None, keep: int | None = None, unused_images: bool = False
+) -> Pruned:
+    """Free the builder's disk, and the directory of layer caches, of what was not used for some time or is too much.
 
     Args:
         config: what was said.
-        older_than: seconds.
+        older_than: seconds; None: nothing goes for its age.
+        keep: bytes of the builder's cache that may stay, and of the directory; None: as many as there are.
+        unused_images: of an engine, also images with a name that no container uses; they are bound by the age alone.
 
     Raises:
         UsageError, BuilderUnreachableError, FleetpacksError: as for `usage`.
+        OutputError: the directory cannot be read.
     """
     at = builder.address(config)
+    reclaimed = 0
+    records: list[str] = []
+    images: tuple[str, ...] = ()
+    kept: list[Keep] = []
     if isinstance(at, EngineAddress):
-        # As above.
-        from orchestrator.docker import Engine  # noqa: PLC0415
+        if older_than is not None:
+            # As above.
+            from orchestrator.docker import Engine  # noqa: PLC0415
 
-        async with Engine(at) as engine:
-            gone = await engine.prune(older_than=older_than)
-        return Pruned(builder=str(at), reclaimed=gone.reclaimed, records=gone.cache, images=gone.images)
-    async with builder.opened(at) as (client, _):
-        records = await client.prune(everything=True, keep=Keep(used_within=older_than))
-    return Pruned(
-        builder=str(at),
-        reclaimed=sum(record.size for record in records),
-        records=tuple(record.id for record in records),
-        images=(),
-    )
+            async with Engine(at) as engine:
+                gone = await engine.prune(older_than=older_than, unused_images=unused_images)
+            reclaimed, images = gone.reclaimed, gone.images
+            records += gone.cache
+    elif older_than is not None:
+        kept.append(Keep(used_within=older_than))
+    if keep is not None:
+        # Apart from the age: together, they would spare what is too much and was used lately. BuildKit before v0.17
+        # knows the first field alone, as a bound, and all of them take 0 for none.
+        kept.append(Keep(reserved_space=max(1, keep), max_used_space=max(1, keep)))
+    if kept:
+        async with builder.opened(at) as (client, _):
+            for each in kept:
+                pruned = await client.prune(everything=True, keep=each)
+                reclaimed += sum(record.size for record in pruned)
+                records += [record.id for record in pruned]
+    directory = await _directory(config.cache.local.directory, older_than, keep)
+    return Pruned(builder=str(at), reclaimed=reclaimed, records=tuple(records), images=images, directory=directory)
+
+
+async def _directory(path: Path | None, older_than: float | None, keep: int | None) -> Directory | None:
+    if path is None:
+        return None
+    try:
+        gone = await anyio.to_thread.run_sync(partial(local.prune, path, older_than=older_than, budget=keep))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OutputError(
+            f"{path}: the layer caches cannot be pruned: {error.strerror}", hint="Check the directory's permissions."
+        ) from error
+    return Directory(path=str(path), reclaimed=sum(each.size for each in gone), caches=tuple(each.key for each in gone))
 
 
 def _usage(name: str, records: tuple[Record, ...], images: Images | None) -> Usage:

@@ -246,14 +246,33 @@ def tidy(root: Path, *, budget: int) -> tuple[str, ...]:
     Raises:
         OSError: the directory cannot be read.
     """
+    return tuple(each.key for each in prune(root, budget=budget))
+
+
+def prune(root: Path, *, older_than: float | None = None, budget: int | None = None) -> tuple[Used, ...]:
+    """Sweep all caches, and delete those that nobody has used for some time, and those that there is no room for.
+
+    Args:
+        root: their directory.
+        older_than: seconds for which nobody has used what goes; None: none goes for its age.
+        budget: bytes for all that stay; None: as many as there are.
+
+    Returns:
+        What was deleted.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
     stores = {path.name: Store(root, path.name) for path in root.iterdir() if path.is_dir()}
     for store in stores.values():
         store.sweep()
-    used = [each for store in stores.values() if (each := store.used())]
-    gone = evicted(used, budget=budget)
+    used = {each.key: each for store in stores.values() if (each := store.used())}
+    gone = [key for key, each in used.items() if older_than is not None and each.age >= older_than]
+    if budget is not None:
+        gone += evicted([each for key, each in used.items() if key not in gone], budget=budget)
     for key in gone:
         stores[key].drop()
-    return gone
+    return tuple(used[key] for key in gone)
 
 
 def made(parent: Path) -> Path:

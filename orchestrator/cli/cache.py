@@ -14,7 +14,7 @@ from orchestrator.cli.lines import fit
 from orchestrator.config import Config, Flags, environment, load
 from orchestrator.errors import EXIT_FAILED, EXIT_OK, FleetpacksError
 from orchestrator.plan.planner import Request
-from orchestrator.text import parse_duration
+from orchestrator.text import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from orchestrator.app.warming import Pulling, Warmed
@@ -24,12 +24,24 @@ _LONGEST_DESCRIPTION = 100
 _LONGEST_NAME = 500
 
 
-def _age(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+def _age(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
     """`168h`, `7d`, `90m`, `0s`: to seconds."""
+    if value is None:
+        return None
     age = parse_duration(value)
     if age is None:
         raise click.BadParameter(f"{value!r}: expected a number and one of s, m, h, d, such as {_DEFAULT_AGE}")
     return age
+
+
+def _size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """`20GB`, `500MB`: to bytes."""
+    if value is None:
+        return None
+    size = parse_size(value)
+    if size is None:
+        raise click.BadParameter(f"{value!r}: expected a number and one of B, kB, MB, GB, TB, such as 20GB")
+    return size
 
 
 _host = click.option("--host", "hosts", metavar="URL", multiple=True, help="The builder; default: as for `build`.")
@@ -77,24 +89,35 @@ def ls(*, hosts: tuple[str, ...], as_json: bool) -> int:
     "--older-than",
     metavar="AGE",
     callback=_age,
-    default=_DEFAULT_AGE,
-    show_default=True,
-    help="What was used within this time stays: 90m, 168h, 7d; 0s prunes all.",
+    help=f"What was used within this time stays: 90m, 168h, 7d; 0s prunes all. Default: {_DEFAULT_AGE}, or none with "
+    "--keep.",
 )
+@click.option(
+    "--keep", metavar="SIZE", callback=_size, help="At most this much stays, the most recently used: 500MB, 20GB."
+)
+@click.option("--all", "every", is_flag=True, help="Of a Docker Engine, also images with a name that nothing uses.")
 @_json
-def prune(*, hosts: tuple[str, ...], older_than: float, as_json: bool) -> int:
-    """Delete from the builder's disk what no build has used for some time, and images without a name."""
+def prune(*, hosts: tuple[str, ...], older_than: float | None, keep: int | None, every: bool, as_json: bool) -> int:
+    """Delete what no build has used for some time, and what is too much.
+
+    That is of the builder's cache, with its cache mounts, and of the layer caches in the directory of `cache.local`;
+    of a Docker Engine also images without a name.
+    """
     from orchestrator.app import cache as application  # noqa: PLC0415 -- h2, protobuf: only now
     from orchestrator.text import size  # noqa: PLC0415 -- as above
 
-    gone = anyio.run(partial(application.prune, _config(hosts), older_than=older_than))
+    if older_than is None and (keep is None or every):
+        older_than = parse_duration(_DEFAULT_AGE)
+    ask = partial(application.prune, _config(hosts), older_than=older_than, keep=keep, unused_images=every)
+    gone = anyio.run(ask)
     if as_json:
         output.write_json(msgspec.to_builtins(gone))
-    else:
-        images = f" and {len(gone.images)} images" if gone.images else ""
-        click.echo(
-            f"{gone.builder}: {size(gone.reclaimed)} freed, {len(gone.records)} parts of the cache{images} deleted"
-        )
+        return 0
+    images = f" and {len(gone.images)} images" if gone.images else ""
+    click.echo(f"{gone.builder}: {size(gone.reclaimed)} freed, {len(gone.records)} parts of the cache{images} deleted")
+    if gone.directory is not None:
+        of = gone.directory
+        click.echo(fit(f"{of.path}: {size(of.reclaimed)} freed, {len(of.caches)} layer caches deleted"))
     return 0
 
 

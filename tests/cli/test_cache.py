@@ -1,6 +1,8 @@
 """`fleetpacks cache` against real builders. What is pruned there is a test's own."""
 
 import json
+import os
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from remote.address import parse
 from remote.connect import dialer
 from tests.buildkit.real import Watched, private_daemon, request
 from tests.conftest import RealCount
+from tests.docker import real as docker
 from tests.docker.real import private_engine
 from tests.lab import Lab
 
@@ -25,6 +28,14 @@ def test_an_age_that_is_none_is_a_usage_error(run: Run, age: str) -> None:
 
     assert ran.code == 2
     assert "expected a number and one of s, m, h, d" in ran.err
+
+
+@pytest.mark.parametrize("size", ["", "20", "20XB", "-1GB", "1.5GB", "GB", "१GB"])
+def test_a_size_that_is_none_is_a_usage_error(run: Run, size: str) -> None:
+    ran = run("cache", "prune", "--keep", size)
+
+    assert ran.code == 2
+    assert "expected a number and one of B, kB, MB, GB, TB" in ran.err
 
 
 @pytest.mark.parametrize("words", [("ls",), ("prune",)])
@@ -66,6 +77,106 @@ async def look_prune_look(start: Start, host: str) -> None:
     assert set(gone["records"]) == {record["id"] for record in usage["records"]}
     assert gone["reclaimed"] >= 100_000
     assert after["records"] == []
+
+
+async def keep_some(start: Start, host: str) -> None:
+    """Build twice, and keep what the second build used."""
+    files = {name: {"a": secrets.token_bytes(2_000_000)} for name in ("first", "second")}
+
+    async def copied(name: str) -> bool:
+        """Build; whether there was nothing to do."""
+        watched = Watched()
+        async with Client(await dialer(parse(host)), address=host) as client:
+            await client.solve(request(f"FROM scratch\nCOPY a /{name}\n", context=files[name]), on_status=watched)
+        return watched.step("COPY").cached
+
+    for name in files:
+        assert not await copied(name)
+
+    before = await start("cache", "ls", "--host", host, "--json")
+    spared = await start("cache", "prune", "--host", host, "--keep", "1GB", "--older-than", "1h")
+    pruned = await start("cache", "prune", "--host", host, "--keep", "5MB", "--json")
+    after = await start("cache", "ls", "--host", host, "--json")
+    found = [await copied(name) for name in ("second", "first")]
+    none = await start("cache", "prune", "--host", host, "--keep", "0B")
+    empty = await start("cache", "ls", "--host", host, "--json")
+
+    had, gone, has = (json.loads(ran.out) for ran in (before, pruned, after))
+    assert [ran.code for ran in (before, spared, pruned, after, none, empty)] == [0] * 6
+    assert had["size"] >= 8_000_000
+    assert spared.out == f"{host}: 0 B freed, 0 parts of the cache deleted\n"
+    assert 4_000_000 <= has["size"] <= 5_000_000
+    assert gone["reclaimed"] == had["size"] - has["size"]
+    assert {record["id"] for record in had["records"]} - set(gone["records"]) == {each["id"] for each in has["records"]}
+    # What goes is what was not used for longest.
+    assert found == [True, False]
+    assert json.loads(empty.out)["records"] == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_of_a_buildkitds_cache_no_more_is_kept_than_was_said(
+    start: Start, lab: Lab, tmp_path_factory: pytest.TempPathFactory, real_count: RealCount
+) -> None:
+    async with private_daemon(lab, tmp_path_factory.mktemp("d")) as (_, socket):
+        await keep_some(start, f"unix://{socket}")
+    real_count.record("build")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_of_an_engines_cache_no_more_is_kept_than_was_said_and_all_means_images_with_names_too(
+    start: Start, lab: Lab, tmp_path_factory: pytest.TempPathFactory, real_count: RealCount
+) -> None:
+    async with private_engine(lab, tmp_path_factory.mktemp("e")) as (_, socket):
+        host = f"docker://{socket}"
+        await keep_some(start, host)
+        async with docker.client(socket) as engine:
+            await engine.load(docker.chunks(await docker.archive("kept:1")))
+        spared = await start("cache", "prune", "--host", host, "--older-than", "0s", "--json")
+        pruned = await start("cache", "prune", "--host", host, "--older-than", "0s", "--all", "--json")
+    real_count.record("build")
+
+    assert json.loads(spared.out)["images"] == []
+    assert "kept:1" in json.loads(pruned.out)["images"]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_layer_caches_in_a_directory_are_pruned_too(
+    start: Start, lab: Lab, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, real_count: RealCount
+) -> None:
+    caches = tmp_path / "caches"
+    operator = tmp_path / "home/.config/fleetpacks/config.toml"
+    operator.parent.mkdir(parents=True)
+    operator.write_text(f'[cache]\nlocal = "{caches}"\n')
+    root = tmp_path / "repo"
+    for app in ("one", "two"):
+        (root / app).mkdir(parents=True)
+        (root / app / "a").write_bytes(secrets.token_bytes(1_000_000))
+        (root / app / "Dockerfile").write_text("FROM scratch\nCOPY a /a\n")
+
+    async with private_daemon(lab, tmp_path_factory.mktemp("d")) as (_, socket):
+        host = f"unix://{socket}"
+        none = await start("cache", "prune", "--host", host)
+        for app in ("one", "two"):
+            built = await start("build", "-C", str(root), "--host", host, "--no-push", app)
+            assert built.code == 0, built.err + built.out
+        # The file's time is when its cache was used last.
+        [current] = caches.glob("*one*/current")
+        os.utime(current, (0, 0))
+        spared = await start("cache", "prune", "--host", host, "--keep", "1GB", "--json")
+        old = await start("cache", "prune", "--host", host, "--older-than", "1h", "--json")
+        much = await start("cache", "prune", "--host", host, "--keep", "1kB")
+    real_count.record("build")
+
+    assert none.out == f"{host}: 0 B freed, 0 parts of the cache deleted\n"
+    assert json.loads(spared.out)["directory"] == {"path": str(caches), "reclaimed": 0, "caches": []}
+    told = json.loads(old.out)["directory"]
+    assert (told["path"], told["caches"]) == (str(caches), [current.parent.name])
+    assert told["reclaimed"] >= 1_000_000
+    assert much.out.splitlines()[-1].startswith(f"{caches}: 1.0 MB freed, 1 layer caches deleted")
+    assert list(caches.rglob("blobs")) == []
 
 
 @pytest.mark.real
