@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -140,9 +141,11 @@ async def rotate(root: Path, *, cycles: int, processes: int, kill_every: int, se
                             break
                     else:
                         errors.append((await process.stderr.receive()).decode())
+                        done.set()
                         return
                 finally:
-                    process.send_signal(signal.SIGKILL)
+                    with suppress(ProcessLookupError):
+                        process.send_signal(signal.SIGKILL)
                 killed += 1
             number += processes
 

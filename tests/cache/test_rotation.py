@@ -19,6 +19,8 @@ async def test_a_cache_that_many_processes_replace_is_never_read_corrupt_and_sta
     assert seen.errors == []
     assert sum(seen.told.values()) >= 300
     assert seen.told.keys() <= {"ok", "empty", "lost"}
+    # Eight replacements in a row, each between two looks of one reader, are not what happens.
+    assert seen.told.get("lost", 0) <= 3
     assert seen.told["ok"] > 150
     # Eight in the end, and those on the way.
     assert seen.killed > 8
