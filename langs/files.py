@@ -212,7 +212,10 @@ class AppFiles:
     def directories(self, pattern: str) -> tuple[str, ...]:
         """The directories whose whole path matches `pattern`; `*` stays within one name, `**` is any number of them."""
         found: tuple[str, ...] = ("",)
-        for part in pattern.split("/"):
+        parts = pattern.split("/")
+        if ".." in parts:
+            return ()
+        for part in parts:
             if part in _DOTS:
                 continue
             found = tuple(self._all_below(found) if part == "**" else self._directories(found, part))
@@ -221,9 +224,14 @@ class AppFiles:
         return tuple(path for path in dict.fromkeys(found[:MAX_ENTRIES]) if path)
 
     def _all_below(self, above: Iterable[str]) -> Iterator[str]:
+        seen: set[str] = set()
         level = list(above)
         for _ in range(MAX_DEPTH):
+            level = [path for path in dict.fromkeys(level) if path not in seen]
             yield from level
+            seen.update(level)
+            if len(seen) > MAX_ENTRIES:
+                return
             level = [path for each in level for path in self._scan(each, MAX_ENTRIES)[1]]
 
     def below(self, directory: str) -> tuple[str, ...]:

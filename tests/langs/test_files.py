@@ -192,3 +192,46 @@ def test_a_pattern_looks_only_where_it_says(write: Write, pattern: str, found: t
     (root / "link").symlink_to("cmd")
 
     assert AppFiles(root).glob(pattern) == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("a", ("a",)),
+        ("./a/*/", ("a/b", "a/c")),
+        ("*/b", ("a/b",)),
+        ("a/**", ("a", "a/b", "a/c", "a/b/d")),
+        ("**/d", ("a/b/d",)),
+        ("../*", ()),
+        ("a/../x", ()),
+        ("node_modules/*", ()),
+        ("link/*", ()),
+        ("", ()),
+    ],
+)
+def test_directories_are_found_by_patterns(write: Write, pattern: str, expected: tuple[str, ...]) -> None:
+    root = write({"a/b/d/f": "", "a/c/f": "", "x/f": "", "node_modules/m/f": ""})
+    (root / "link").symlink_to(root / "a")
+
+    assert AppFiles(root).directories(pattern) == expected
+
+
+def test_a_pattern_made_to_be_slow_is_not(write: Write) -> None:
+    root = write({f"{a}/{b}/{c}/f": "" for a in "abcd" for b in "abcd" for c in "abcd"})
+
+    found = AppFiles(root).directories("/".join(["**"] * 200))
+
+    assert len(found) == 84
+
+
+def test_neighbours_are_looked_at_once_for_all_who_ask(write: Write) -> None:
+    root = write({"apps/web/f": "", "apps/api/f": "", "ui/f": ""})
+    known: dict[str, AppFiles] = {}
+
+    web, api = (module.opened(root / "apps" / name, root, known) for name in ("web", "api"))
+
+    assert web.at("../../ui") is api.at("../../ui")
+    assert web.enclosing[1] is api.enclosing[1]
+    assert web.enclosing[1].at("apps/api") is api
+    assert (web.path, web.enclosing[1].path) == ("apps/web", ".")
+    assert web.below_context("../..") == "apps/web"
