@@ -21,6 +21,10 @@ from orchestrator.errors import ConfigError
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 _GITHUB = "GitHub Actions"
+_FOR_OTHERS = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
+"""Events by which anybody has something run in the name of the repository's own branch."""
+_IN_CI = ("JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID")
+"""Set by platforms that do not set `$CI`: Jenkins, Azure Pipelines, TeamCity, AWS CodeBuild."""
 _LOCALE = re.compile(r"C|POSIX|[a-z]{2,3}([_.@:-].*)?", re.DOTALL)
 """`LANGUAGE` is also gettext's list of locales (`en_US:en`), and set on most desktops."""
 
@@ -208,7 +212,7 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         no_color=get("NO_COLOR") is not None,
         dumb_terminal=get("TERM") in {"dumb", "unknown"},
         # Platforms of all kinds set it, to `true` or to their name.
-        in_ci=variables.get("CI", "").strip().lower() not in _FALSE,
+        in_ci=variables.get("CI", "").strip().lower() not in _FALSE or any(variables.get(name) for name in _IN_CI),
         ci=_platform(variables),
         telemetry=telemetry.parse(get),
     )
@@ -277,9 +281,7 @@ def _platform(variables: Mapping[str, str]) -> Platform:
             revision=get("GITHUB_SHA"),
             source=f"{variables.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}" if repository else None,
             summary=Path(summary) if summary else None,
-            scopes=_given(
-                get("GITHUB_REF"), f"refs/heads/{get('GITHUB_BASE_REF')}" if get("GITHUB_BASE_REF") else None
-            ),
+            scopes=_github_scopes(get),
         )
     if variables.get("GITLAB_CI") == "true":
         return Platform(
@@ -291,6 +293,15 @@ def _platform(variables: Mapping[str, str]) -> Platform:
             scopes=_gitlab_scopes(get),
         )
     return Platform()
+
+
+def _github_scopes(get: Callable[..., str | None]) -> tuple[str, ...]:
+    base, head = get("GITHUB_BASE_REF"), get("GITHUB_HEAD_REF")
+    trusted = f"refs/heads/{base}" if base else None
+    if get("GITHUB_EVENT_NAME") in _FOR_OTHERS:
+        # The ref is the branch that is asked for something, not who asks.
+        return _given(f"{get('GITHUB_EVENT_NAME')}/{head}" if head else None, trusted)
+    return _given(get("GITHUB_REF"), trusted)
 
 
 def _gitlab_scopes(get: Callable[..., str | None]) -> tuple[str, ...]:

@@ -218,6 +218,7 @@ def test_a_ci_platform_speaks_when_nothing_is_said(
 
 
 _PULL_REQUEST = {"GITHUB_REF": "refs/pull/7/merge", "GITHUB_BASE_REF": "main"}
+_PULL_REQUEST_TARGET = {"GITHUB_REF": "refs/heads/main", "GITHUB_EVENT_NAME": "pull_request_target"}
 _MERGE_REQUEST = {"CI_MERGE_REQUEST_IID": "7", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}
 
 
@@ -229,6 +230,12 @@ _MERGE_REQUEST = {"CI_MERGE_REQUEST_IID": "7", "CI_MERGE_REQUEST_TARGET_BRANCH_N
         (_GITHUB | {"GITHUB_REF": "refs/heads/main"}, ("refs/heads/main",)),
         (_GITHUB | _PULL_REQUEST, ("refs/pull/7/merge", "refs/heads/main")),
         (_GITHUB | {"GITHUB_BASE_REF": "main"}, ()),
+        (
+            _GITHUB | _PULL_REQUEST_TARGET | {"GITHUB_BASE_REF": "main", "GITHUB_HEAD_REF": "main"},
+            ("pull_request_target/main", "refs/heads/main"),
+        ),
+        (_GITHUB | {"GITHUB_REF": "refs/heads/main", "GITHUB_EVENT_NAME": "workflow_run"}, ()),
+        (_GITHUB | {"GITHUB_REF": "refs/heads/main", "GITHUB_EVENT_NAME": "issue_comment"}, ()),
         (_GITLAB, ("refs/heads/feature/x",)),
         (_GITLAB | {"CI_DEFAULT_BRANCH": "main"}, ("refs/heads/feature/x", "refs/heads/main")),
         (_GITLAB | {"CI_DEFAULT_BRANCH": "feature/x"}, ("refs/heads/feature/x",)),
@@ -348,6 +355,8 @@ def test_all_errors_have_a_hint(root: Path) -> None:
         ({"NO_COLOR": "0", "TERM": "xterm", "CI": "false"}, (True, False, False)),
         ({"NO_COLOR": "", "TERM": "dumb", "CI": "true"}, (False, True, True)),
         ({"TERM": "unknown", "CI": "woodpecker"}, (False, True, True)),
+        ({"JENKINS_URL": "https://ci.example/"}, (False, False, True)),
+        ({"TF_BUILD": "True"}, (False, False, True)),
     ],
 )
 def test_the_environment_says_what_a_terminal_may_be_shown(
