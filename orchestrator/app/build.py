@@ -19,6 +19,7 @@ from langs.errors import LangError
 from langs.indexes import INDEXES, content
 from orchestrator.app import builder
 from orchestrator.app.caching import caches, is_insecure
+from orchestrator.app.disk import low
 from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
 from orchestrator.app.localcache import local_caches
@@ -141,6 +142,7 @@ async def run_build(
                     *(message(each, address=str(address)) for each in differences),
                     *record.warnings,
                     *skip.warnings,
+                    *await anyio.to_thread.run_sync(low, _written(config, options)),
                 ],
                 record=record.note,
                 skipper=skip.skipper,
@@ -265,6 +267,14 @@ def _note(plan: Plan, memory: Memory, outcomes: Mapping[str, Outcome]) -> None:
 
 def _files(options: BuildOptions) -> bool:
     return options.load or any(options.placed.values())
+
+
+def _written(config: Config, options: BuildOptions) -> tuple[Path, ...]:
+    """Where a run writes on this machine."""
+    outputs = [placed.path for of_app in options.placed.values() for placed in of_app]
+    caches = [config.cache.local.directory] if config.cache.local.directory is not None else []
+    records = [config.runs.directory] if config.runs.keep else []
+    return (*outputs, *caches, *records)
 
 
 def _asked(config: Config, plan: Plan, can: Capabilities, options: BuildOptions) -> tuple[str, ...]:
