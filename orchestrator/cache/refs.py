@@ -1,7 +1,8 @@
 """The references of layer caches in a registry: one for each app that is built, so that none overwrites another.
 
-The only app of a source gets the reference exactly as it was given. Of several, each one's name is added to the tag,
-and so is the scope of who builds: a branch reads the cache of the branch that it trusts, and never writes it.
+The only app of a source gets the reference exactly as it was given, unless it is built for somebody who trusts another
+(a pull request). Of several, each one's name is added to the tag, and so is the scope of who builds: a branch reads the
+cache of the branch that it trusts, and never writes it.
 """
 
 import hashlib
@@ -39,7 +40,9 @@ def refs(app: str, *, image: str | None, sources: tuple[str, ...], scopes: tuple
     if image is None:
         return Refs(write=None, read=given)
     if alone and _APP not in image:
-        return Refs(write=image, read=tuple(dict.fromkeys((image, *given))))
+        # Who trusts another one reads its cache, and writes beside it.
+        own = _derived(image, None, scopes[0]) if scopes[1:] else image
+        return Refs(write=own, read=tuple(dict.fromkeys((own, image, *given))))
     own, *trusted = [_derived(image, app, scope) for scope in scopes or (_LOCAL,)]
     return Refs(write=own, read=tuple(dict.fromkeys((own, *trusted, *given))))
 
@@ -60,11 +63,12 @@ def keys(app: str, *, name: str | None, scopes: tuple[str, ...], alone: bool) ->
     )
 
 
-def _derived(image: str, app: str, scope: str) -> str:
-    repository, colon, tag = image.replace(_APP, app).rpartition(":")
+def _derived(image: str, app: str | None, scope: str) -> str:
+    given = image.replace(_APP, app or "")
+    repository, colon, tag = given.rpartition(":")
     if not colon or "/" in tag:
-        repository, tag = image.replace(_APP, app), "cache"
-    parts = [tag, *([] if _APP in image else [app]), *([] if scope == _LOCAL else [_slug(scope)])]
+        repository, tag = given, "cache"
+    parts = [tag, *([] if _APP in image or app is None else [app]), *([] if scope == _LOCAL else [_slug(scope)])]
     name = "-".join(parts)
     if len(name) > _LONGEST_TAG:
         name = f"{name[: _LONGEST_TAG - 9]}-{_short(name)}"

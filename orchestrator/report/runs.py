@@ -41,7 +41,8 @@ def find(directory: Path, said: str | None) -> Path:
     if said is not None and "/" in said:
         path = Path(said)
         return path / FILE if path.is_dir() else path
-    known = newest_first(directory)
+    # A run that was killed at its very beginning has left a directory and nothing in it.
+    known = tuple(each for each in newest_first(directory) if _size(each / FILE))
     if not known:
         raise UsageError(f"{directory}: there is no record of a run", hint="`fleetpacks build` leaves one.")
     if said is None:
@@ -52,6 +53,12 @@ def find(directory: Path, said: str | None) -> Path:
         what = "more than one run has that in its name" if found else "no such run"
         raise UsageError(f"{said!r}: {what}", hint=f"The {'' if found else 'newest '}ones are {names}.")
     return found[0] / FILE
+
+
+def _size(file: Path) -> int:
+    with suppress(OSError):
+        return file.stat().st_size
+    return 0
 
 
 def is_running(record: Path) -> bool:

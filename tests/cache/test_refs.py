@@ -40,6 +40,16 @@ def test_a_pull_request_reads_the_cache_of_its_branch_and_writes_its_own() -> No
     assert main.read == (main.write,)
 
 
+def test_a_pull_request_of_the_only_app_writes_beside_what_was_given() -> None:
+    main = refs("api", image="r.example/c:main", sources=(), scopes=(_MAIN,), alone=True)
+    mine = refs("api", image="r.example/c:main", sources=(), scopes=(_PULL_REQUEST, _MAIN), alone=True)
+
+    assert (main.write, main.read) == ("r.example/c:main", ("r.example/c:main",))
+    assert mine.write is not None
+    assert mine.write.startswith("r.example/c:main-pull-7-merge-")
+    assert mine.read == (mine.write, "r.example/c:main")
+
+
 def test_branches_whose_names_look_alike_have_two_caches() -> None:
     written = {
         refs("api", image="r.example/c", sources=(), scopes=(f"refs/heads/{name}",), alone=False).write

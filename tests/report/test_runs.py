@@ -18,7 +18,7 @@ _NOW = dt.datetime(2026, 11, 21, 20, 50, tzinfo=dt.UTC)
 def made(directory: Path, *names: str) -> None:
     for name in names:
         (directory / name).mkdir(parents=True)
-        (directory / name / FILE).touch()
+        (directory / name / FILE).write_text("{}\n")
 
 
 def left(directory: Path) -> list[str]:
@@ -77,6 +77,17 @@ def test_a_run_is_found_by_a_part_of_its_name(tmp_path: Path, said: str | None, 
     made(tmp_path, "20261121T000001Z-aaaaaaaa", "20261121T000002Z-bbbbbbbb")
 
     assert runs.find(tmp_path, said) == tmp_path / found / FILE
+
+
+def test_a_run_that_was_killed_before_its_first_line_is_not_the_newest(tmp_path: Path) -> None:
+    made(tmp_path, "20261119T000000Z-00000009")
+    (tmp_path / "20261120T000000Z-00000001").mkdir()
+    (tmp_path / "20261121T000000Z-00000002").mkdir()
+    (tmp_path / "20261121T000000Z-00000002" / FILE).touch()
+
+    found = runs.find(tmp_path, None)
+
+    assert found == tmp_path / "20261119T000000Z-00000009" / FILE
 
 
 @pytest.mark.parametrize(("said", "complaint"), [("2026", "more than one run"), ("nope", "no such run")])
