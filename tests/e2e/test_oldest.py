@@ -42,7 +42,8 @@ async def test_the_same_app_is_the_same_on_the_oldest_daemon(
     assert [(ran.code, exit_code_of(ran), ran.left) for ran in (current, oldest)] == [(0, 0, ())] * 2
     real_count.record("build", times=2)
     assert await _runs_as(lab, current) == await _runs_as(lab, oldest)
-    assert set(current.steps(_EXAMPLE.name)) == set(oldest.steps(_EXAMPLE.name))
+    # The oldest pushes within its export.
+    assert set(current.steps(_EXAMPLE.name)) - {"pushing image"} == set(oldest.steps(_EXAMPLE.name))
     async with (
         started(lab, f"{place}/oldest/{_EXAMPLE.name}:latest") as container,
         httpx.AsyncClient(trust_env=False) as http,
