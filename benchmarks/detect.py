@@ -29,7 +29,7 @@ _PATIENCE_SECONDS = 300
 _EXAMPLES = Path(__file__).parents[1] / "tests" / "apps"
 _RECIPES = ("dockerfile-", "compose-")
 _SAID = "settings.json"
-_REAL = "real.json"
+_PLACES = ("real.json", "place.json")
 _VARIABLE = "NIXPACKS"
 
 
@@ -64,7 +64,7 @@ def generate(source: Path, count: int) -> tuple[str, ...]:
     # Without those that bring their own recipe, and those planned by what somebody says of them.
     cases = [case for case in cases if not case.startswith(_RECIPES) and not (_EXAMPLES / case / _SAID).exists()]
     # The root of a workspace is no app.
-    cases = [case for case in cases if _place(_EXAMPLES / case / _REAL) == "."]
+    cases = [case for case in cases if all(_place(_EXAMPLES / case / file) == "." for file in _PLACES)]
     names = tuple(f"app{number:03}-{cases[number % len(cases)]}" for number in range(count))
     for name in names:
         shutil.copytree(_EXAMPLES / name.partition("-")[2] / "app", source / name, symlinks=True)
