@@ -99,5 +99,4 @@ def _local(said: LayerCache, app: AppPlan, scopes: tuple[str, ...], *, alone: bo
 
 def is_insecure(config: Config, host: str) -> bool:
     """Whether a registry is spoken to by plain HTTP."""
-    registry = config.registries.get(host)
-    return (registry is not None and registry.insecure) or hosts.is_loopback(hosts.hostname(host))
+    return hosts.is_insecure(host, config.registries) or hosts.is_loopback(hosts.hostname(host))

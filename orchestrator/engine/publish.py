@@ -61,6 +61,18 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no record of it, when one was asked for."""
 
 
+async def put_all(store: ManifestStore, repository: str, manifest: Manifest, tags: Sequence[str]) -> tuple[str, ...]:
+    """Put a manifest under tags; returns the full references, in their order.
+
+    Raises:
+        FleetpacksError: the registry's answer, translated.
+    """
+    references = tuple(parse(f"{repository}:{tag}") for tag in tags)
+    for reference in references:
+        await store.put_manifest(reference, manifest)
+    return tuple(map(str, references))
+
+
 class RegistryPublisher:
     """Puts manifests under tags in a registry."""
 
@@ -89,13 +101,9 @@ class RegistryPublisher:
             FleetpacksError: the registry's answer, translated.
         """
         manifest = await self._store.get_manifest(parse(f"{repository}@{digest}"))
-        references = tuple(parse(f"{repository}:{tag}") for tag in tags)
-        for reference in references:
-            await self._store.put_manifest(reference, manifest)
+        references = await put_all(self._store, repository, manifest, tags)
         unrecorded = None if record is None else await self.record(repository, digest, record, manifest)
-        return Published(
-            digest=digest, references=tuple(str(reference) for reference in references), unrecorded=unrecorded
-        )
+        return Published(digest=digest, references=references, unrecorded=unrecorded)
 
     async def record(self, repository: str, digest: str, tag: str, manifest: Manifest | None = None) -> str | None:
         """Put what is published under the tag of its record. Whatever interrupts the run now, the app is published.

@@ -75,7 +75,7 @@ def endpoints(host: str, registries: Mapping[str, Registry]) -> tuple[Endpoint, 
     authority = _DOCKER_HUB_API if is_docker_hub(host) else host
     plain = Endpoint(host=host, scheme="http", authority=authority)
     secure = Endpoint(host=host, scheme="https", authority=authority)
-    if _is_insecure(host, registries):
+    if is_insecure(host, registries):
         return (plain,)
     return (plain, secure) if is_loopback(hostname(host)) else (secure,)
 
@@ -94,7 +94,7 @@ def refuse_realm(realm: str, endpoint: Endpoint, registries: Mapping[str, Regist
     same = url.hostname == hostname(endpoint.authority)
     both_local = is_loopback(url.hostname) and is_loopback(hostname(endpoint.authority))
     authority = url.hostname if url.port is None else f"{url.hostname}:{url.port}"
-    allowed = same or both_local or _is_insecure(authority, registries)
+    allowed = same or both_local or is_insecure(authority, registries)
     return None if allowed else "it is plain HTTP on another host"
 
 
@@ -119,6 +119,7 @@ def _split(url: str) -> SplitResult | None:
     return split if split.scheme in {"http", "https"} else None
 
 
-def _is_insecure(host: str, registries: Mapping[str, Registry]) -> bool:
+def is_insecure(host: str, registries: Mapping[str, Registry]) -> bool:
+    """Whether the operator says that a registry speaks plain HTTP."""
     registry = registries.get(host)
     return registry is not None and registry.insecure

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator import temporary
+from orchestrator import atomic, temporary
 from orchestrator.errors import UsageError
 
 _HINTS = {
@@ -41,7 +41,10 @@ def write(
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
         else:
-            _replace(Path(os.path.realpath(path)), data)
+            target = Path(os.path.realpath(path))
+            temporary.sweep(target.parent)
+            # A result is read by other users' steps, as any written file is.
+            atomic.write(target, data, mode=0o644, durable=True)
     except OSError as error:
         # What open(2) says of a FIFO that nobody has open for reading.
         reason = "nothing reads it" if error.errno == errno.ENXIO else error.strerror
@@ -72,31 +75,3 @@ def _opened(path: Path, found: os.stat_result) -> int | None:
     handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     os.set_blocking(handle, True)
     return handle
-
-
-def _replace(path: Path, data: bytes) -> None:
-    grown: Path | None = None
-    try:
-        # In the same directory, because a rename is atomic only within one file system.
-        temporary.sweep(path.parent)
-        grown = temporary.beside(path)
-        with os.fdopen(temporary.create(grown), "wb") as file:
-            file.write(data)
-            file.flush()
-            # It was made private; a result is read by other users' steps, as any written file is.
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        grown.replace(path)
-        grown = None
-        _sync_directory(path.parent)
-    finally:
-        if grown is not None:
-            grown.unlink(missing_ok=True)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

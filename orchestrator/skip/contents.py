@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -45,11 +46,19 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     files: int
 
 
-class _Kept(msgspec.Struct, frozen=True, array_like=True):
+class _Head(msgspec.Struct, frozen=True, array_like=True):
+    """The beginning of what is kept: what comes behind it need not be decoded."""
+
     format: int
     root: str
     salt: int
+
+
+class _Kept(_Head, frozen=True, array_like=True):
     files: dict[bytes, tuple[int, int, int, int, int, bytes]]
+
+
+_Part = TypeVar("_Part", bound=_Head)
 
 
 class Contents:
@@ -103,7 +112,7 @@ class Contents:
                         if before is not None and before[2:4] == stamp[2:4] and before[5] != content:
                             salt = old.salt + 1
                 whole.update(_line(name, entry, content))
-                state.update(repr((name, entry.mode, entry.link, stamp)).encode())
+                state.update(_touch(name, entry, stamp))
         if files != kept or salt != old.salt:
             _save(place, _Kept(_FORMAT, _name(root), salt, files))
         else:
@@ -113,7 +122,8 @@ class Contents:
 
     def salt(self, root: Path, ignore: str) -> int:
         """How often a file of a context was changed behind its size and time."""
-        return _load(self._file(root, ignore), root).salt
+        head = _decoded(self._file(root, ignore), root, _Head)
+        return head.salt if head else 0
 
     def state(self, root: Path, ignore: str) -> bytes:
         """What `read` would call the state now, without reading any file.
@@ -124,7 +134,7 @@ class Contents:
         state = hashlib.sha256()
         with Context(root, ignore) as context:
             for path, entry in context.entries():
-                state.update(repr((os.fsencode(path), entry.mode, entry.link, _stamp(entry))).encode())
+                state.update(_touch(os.fsencode(path), entry, _stamp(entry)))
         return state.digest()
 
     def sweep(self) -> None:
@@ -142,16 +152,21 @@ class Contents:
 
 
 def _load(place: Path, root: Path) -> _Kept:
+    return _decoded(place, root, _Kept) or _Kept(_FORMAT, _name(root), 0, {})
+
+
+def _decoded(place: Path, root: Path, kind: type[_Part]) -> _Part | None:
     try:
-        kept = msgspec.msgpack.decode(place.read_bytes(), type=_Kept)
+        kept = msgspec.msgpack.decode(place.read_bytes(), type=kind)
     except (OSError, msgspec.DecodeError):
-        kept = _Kept(0, "", 0, {})
-    return kept if kept.format == _FORMAT and kept.root == _name(root) else _Kept(_FORMAT, _name(root), 0, {})
+        return None
+    return kept if kept.format == _FORMAT and kept.root == _name(root) else None
 
 
 def _save(place: Path, kept: _Kept) -> None:
     # Where nothing can be kept, nothing is.
     with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(place, msgspec.msgpack.encode(kept))
 
 
@@ -174,6 +189,11 @@ def _hash(context: Context, path: str, entry: Entry, check: Callable[[], None]) 
     finally:
         file.close()
     return digest.digest()
+
+
+def _touch(name: bytes, entry: Entry, stamp: Stamp) -> bytes:
+    """What differs when an entry was touched."""
+    return repr((name, entry.mode, entry.link, stamp)).encode()
 
 
 def _line(name: bytes, entry: Entry, content: bytes) -> bytes:

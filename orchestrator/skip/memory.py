@@ -71,6 +71,7 @@ class Memory:
         old, new = self._load(), self._known()
         kept = _Kept(format=_FORMAT, apps=old.apps | new.apps, seconds=old.seconds | new.seconds)
         with suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
             atomic.write(self._file, msgspec.json.encode(kept))
 
     def _known(self) -> _Kept:

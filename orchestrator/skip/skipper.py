@@ -7,20 +7,18 @@ scope but its own. Whatever cannot be told means a build, and is said.
 
 import time
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
 import msgspec
 
-from orchestrator.engine.publish import Published
+from orchestrator.engine.publish import ManifestStore, Published, put_all
 from orchestrator.engine.skipping import Changed, Unchanged
 from orchestrator.errors import ContextError, FleetpacksError, ImageNotFoundError
 from orchestrator.model import AppPlan
 from orchestrator.plan.images import images
-from orchestrator.registry.manifest import Manifest
-from orchestrator.registry.reference import Reference, parse
+from orchestrator.registry.reference import parse
 from orchestrator.skip.bases import BaseImages, UnknownBaseError
 from orchestrator.skip.contents import Contents, Read
 from orchestrator.skip.inputs import Inputs, inputs, window
@@ -32,18 +30,6 @@ _IMAGE = "docker-image://"
 
 
 _Looked = tuple[Read, Inputs, bytes]
-
-
-class Store(Protocol):
-    """The part of a registry client that this needs."""
-
-    async def get_manifest(self, reference: Reference) -> Manifest:
-        """Fetch a manifest, its digest verified."""
-        ...
-
-    async def put_manifest(self, reference: Reference, manifest: Manifest) -> None:
-        """Store a manifest under a tag."""
-        ...
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +60,9 @@ class RegistrySkipper:
         policy: whose records count.
     """
 
-    def __init__(self, store: Store, *, bases: BaseImages, contents: Contents, memory: Memory, policy: Policy) -> None:
+    def __init__(
+        self, store: ManifestStore, *, bases: BaseImages, contents: Contents, memory: Memory, policy: Policy
+    ) -> None:
         self._store = store
         self._bases = bases
         self._contents = contents
@@ -97,16 +85,14 @@ class RegistrySkipper:
             reference = parse(f"{plan.repository}:{each.tag}")
             try:
                 manifest = await self._store.get_manifest(reference)
-                references = tuple(parse(f"{plan.repository}:{tag}") for tag in plan.tags)
-                for target in references:
-                    await self._store.put_manifest(target, manifest)
+                references = await put_all(self._store, plan.repository, manifest, plan.tags)
             except ImageNotFoundError:
                 continue
             except FleetpacksError as error:
                 return Changed(reason=f"its record cannot be used: {error.message}", record=own[1].tag)
             known = before is not None and before.digest == manifest.digest
             return Unchanged(
-                published=Published(digest=manifest.digest, references=tuple(map(str, references))),
+                published=Published(digest=manifest.digest, references=references),
                 revision=before.revision if before and known else None,
             )
         return Changed(reason=_reason(own[1], before), record=own[1].tag)
