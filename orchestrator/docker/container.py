@@ -11,6 +11,7 @@ from typing import Any
 
 import aiodocker
 import anyio
+import anyio.lowlevel
 import msgspec
 
 from orchestrator.docker import names
@@ -109,6 +110,8 @@ async def started(
         # An engine that is left while it makes a container makes it all the same, under a name not yet known there.
         with anyio.CancelScope(shield=True):
             await engine.ask(lambda docker: docker.containers.create(config, name=name), doing=f"start {image}")
+        # Not even a request to start it, when nobody waits for it any more.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         await engine.ask(lambda docker: docker.containers.container(name).start(), doing=f"start {image}")
         if network == "published":
             port = await engine.ask(lambda docker: _published(docker, name, port), doing=f"look at {image}")
