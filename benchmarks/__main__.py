@@ -7,10 +7,15 @@ from functools import partial
 import anyio
 import msgspec
 
-from benchmarks import detect, documents, peers, unchanged
+from benchmarks import cold, detect, documents, peers, unchanged
 from benchmarks.result import table
 
-_BENCHMARKS = {"detect": detect.run_detect, "peers": peers.run_peers, "unchanged": unchanged.run_unchanged}
+_BENCHMARKS = {
+    "cold": cold.run_cold,
+    "detect": detect.run_detect,
+    "peers": peers.run_peers,
+    "unchanged": unchanged.run_unchanged,
+}
 _FEWEST_ROUNDS = 2
 
 

@@ -1,14 +1,9 @@
 """`cached`: 40 apps with their own Dockerfiles, everything cached, pushed: `fleetpacks build` against `buildx bake`.
 
 Whole processes on the same daemon, in interleaved pairs. Both sides push the same images (digests are compared).
-Every process begins on a daemon that is at rest: three seconds after a build buildkitd records its trace
-(solver/llbsolver/solver.go, `recordBuildHistory`, v0.30.0), which for `bake`, whose targets share one trace, costs it
-some six CPU seconds, and these would be charged to whoever comes next.
+Every process begins on a daemon that is at rest.
 """
 
-import os
-import socket
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,18 +11,15 @@ import anyio
 import msgspec
 
 from benchmarks.commands import environment, installed, our_steps, raw_steps, run, seconds
-from benchmarks.result import Result, Side, load, paired, side
+from benchmarks.rest import MOST_LOAD, at_rest, quiet
+from benchmarks.result import Result, Side, paired, side
 from benchmarks.tap import tapped
 from tests.lab import Lab
 
 _APPS = 40
 _BAR = 1.15
-_MOST_LOAD = 1.0
-_PATIENCE_SECONDS = 300
-_UNTIL_TRACE_SECONDS = 3.5
-_AT_REST = 0.05
-"""CPU seconds of a second."""
-_BUILDER = "fleetpacks-bench"
+BUILDER = "fleetpacks-bench"
+"""What the peer calls the daemon."""
 
 
 class Bake(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,15 +53,15 @@ class Bake(msgspec.Struct, frozen=True, kw_only=True):
 
     def theirs(self, progress: str, *more: str) -> list[str]:
         """The peer's command, on the daemon that it was pointed at."""
-        words = ["bake", "--builder", _BUILDER, "-f", str(self.private / "bake.json"), "--progress", progress]
+        words = ["bake", "--builder", BUILDER, "-f", str(self.private / "bake.json"), "--progress", progress]
         return [str(self.lab.buildx), *words, *more]
 
-    async def use(self, socket: Path) -> None:
-        """Point the peer at a daemon's socket."""
-        remove = [str(self.lab.buildx), "rm", "-f", _BUILDER]
-        await anyio.run_process(remove, env=self.env, check=False)
-        create = [str(self.lab.buildx), "create", "--name", _BUILDER, "--driver", "remote", f"unix://{socket}"]
-        await run(create, cwd=self.root, env=self.env)
+
+async def point(lab: Lab, socket: Path, *, env: Mapping[str, str]) -> None:
+    """Point the peer at a daemon's socket."""
+    await anyio.run_process([str(lab.buildx), "rm", "-f", BUILDER], env=env, check=False)
+    create = [str(lab.buildx), "create", "--name", BUILDER, "--driver", "remote", f"unix://{socket}"]
+    await run(create, cwd=socket.parent, env=env)
 
 
 def bake(lab: Lab, root: Path, *, program: str, apps: int = _APPS, forced: bool = True) -> Bake:
@@ -104,7 +96,7 @@ async def count_cached(case: Bake) -> tuple[Side, Side]:
     metadata = case.private / "metadata.json"
     await run(case.ours(daemon, "json"), cwd=case.root, env=case.env)
     async with tapped(daemon, tapping) as tap:
-        await case.use(tapping)
+        await point(case.lab, tapping, env=case.env)
         await run(case.theirs("rawjson"), cwd=case.root, env=case.env)
         tap.reset()
         output, _ = await run(case.ours(tapping, "json"), cwd=case.root, env=case.env)
@@ -128,52 +120,24 @@ async def cached(lab: Lab, root: Path, rounds: int) -> Result:
 async def timed(case: Bake, name: str, rounds: int, *, bar: float, ours: Side, theirs: Side) -> Result:
     """Interleaved pairs of both sides, each begun on a quiet machine and a daemon at rest."""
     lab, root = case.lab, case.root
-    await case.use(lab.buildkitd)
+    await point(lab, lab.buildkitd, env=case.env)
     pairs: list[tuple[float, float]] = []
     loads: list[float] = []
     void = 0
     while len(pairs) < rounds and void < rounds:
-        began = await _quiet()
+        began = await quiet()
         # Who goes first alternates, so that neither always profits from the other's warmth.
         sides = [case.ours(lab.buildkitd, "plain"), case.theirs("plain")]
         times = [0.0, 0.0]
         for number in [0, 1] if len(pairs) % 2 == 0 else [1, 0]:
-            await _at_rest(lab.buildkitd)
+            await at_rest(lab.buildkitd)
             times[number] = await seconds(sides[number], cwd=root, env=case.env)
-        if began > _MOST_LOAD:
+        if began > MOST_LOAD:
             void += 1
             continue
         loads.append(began)
         pairs.append((times[0], times[1]))
     return paired(name, pairs, unit="s", bar=bar, ours=ours, theirs=theirs, loads=loads, void=void)
-
-
-async def _quiet() -> float:
-    with anyio.move_on_after(_PATIENCE_SECONDS):
-        while load() > _MOST_LOAD:  # noqa: ASYNC110 -- the kernel tells no one when its load falls
-            await anyio.sleep(1)
-    return load()
-
-
-async def _at_rest(daemon: Path) -> None:
-    """Wait until a daemon has done what the last build left it to do."""
-    with socket.socket(socket.AF_UNIX) as asking:
-        asking.connect(str(daemon))
-        pid, _, _ = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    await anyio.sleep(_UNTIL_TRACE_SECONDS)
-    with anyio.fail_after(_PATIENCE_SECONDS):
-        before = _cpu_seconds(pid)
-        while True:
-            await anyio.sleep(1)
-            after = _cpu_seconds(pid)
-            if after - before < _AT_REST:
-                return
-            before = after
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _same_images(ours: Mapping[str, str], metadata: Path) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cached import bake, count_cached
+from benchmarks.cold import count_cold, prepare
 from benchmarks.commands import fleetpacks
 from benchmarks.contexts import contexts
+from benchmarks.offline import offline
 from tests.conftest import RealCount
 from tests.lab import Lab
 
@@ -45,3 +47,21 @@ async def test_40_cached_builds_take_no_more_solves_than_bake_and_execute_nothin
     assert (ours.solves, theirs.solves) == (40, 41)
     assert (ours.executed, ours.cached) == (theirs.executed, theirs.cached) == (0, 81)
     real_count.record("build", times=40)
+
+
+async def test_a_build_from_nothing_takes_no_more_solves_than_bake_and_its_packages_come_from_this_machine(
+    peers: Lab, tmp_path: Path, real_count: RealCount
+) -> None:
+    async with offline() as served:
+        case = prepare(peers, tmp_path, program=fleetpacks(), served=served, apps=("nodejs-npm-express",))
+
+        ours, theirs = await count_cold(case)
+        asked = served.asked
+        again, _ = await count_cold(case)
+
+    assert asked > 0
+    assert served.asked == asked
+    # bake sends one more of its own.
+    assert (ours.solves, theirs.solves) == (1, 2)
+    assert ours.executed == theirs.executed == again.executed > 0
+    real_count.record("build", times=2)

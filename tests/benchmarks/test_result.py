@@ -86,7 +86,7 @@ def test_a_documents_table_is_made_of_the_committed_result() -> None:
         report = documents.read(name)
         for place in places:
             text = (documents.ROOT / place).read_text(encoding="utf-8")
-            assert documents.filled(text, report) == text
+            assert documents.filled(text, name, report) == text
 
 
 def test_a_table_has_a_row_for_every_result() -> None:
@@ -97,7 +97,7 @@ def test_a_table_has_a_row_for_every_result() -> None:
     assert len(rows) == 4
     assert len({row.count("|") for row in rows}) == 1
     with pytest.raises(ValueError, match="peers: begin"):
-        documents.filled("no marks", report)
+        documents.filled("no marks", "peers", report)
 
 
 @pytest.mark.real
