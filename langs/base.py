@@ -297,6 +297,7 @@ def common(settings: Settings, asks: tuple[str, ...]) -> Mapping[str, object]:
         "env": dict(settings.env),
         "origin": settings.origin,
         "secrets": settings.secrets,
+        "invalidating": settings.invalidating,
         "indexes": indexes.mirrored(settings.indexes, asks),
         "port": settings.port,
         "user": hardened.USER if settings.hardened else "1000:1000",

@@ -1,8 +1,12 @@
 """The values that pass between detection, versions, plans and templates. All frozen."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
+
+SECRETS_VERSION: Final = "FLEETPACKS_SECRETS_VERSION"
+"""The build argument that changes with the values of the secrets that invalidate."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +119,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[str, ...] = ()
     """Names of the secrets that install and build steps read: files at /run/secrets/<name>, mounted and exported as
     variables of the same names in these steps only."""
+    invalidating: tuple[str, ...] = ()
+    """Those of the secrets without whose present value a step is not taken from a cache."""
     ssh: tuple[str, ...] = ()
     """Ids of the SSH agents that steps of the user's own Dockerfile may ask: `RUN --mount=type=ssh`."""
     hardened: bool = False

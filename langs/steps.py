@@ -6,7 +6,7 @@ What an app is told of, its variables, secrets and indexes, is known here; a tem
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from langs.model import CacheMount
+from langs.model import SECRETS_VERSION, CacheMount
 from langs.render import copied_to, copy_words, exec_form, mount_options, quoted
 
 _MANY: Final = 40
@@ -18,8 +18,8 @@ class Steps:
     """The shared steps of one app.
 
     Args:
-        values: those of the template: `env`, `secrets`, `indexes`, `port`, `user`, `cmd` and `origin` are read, and
-            `front_end`, `tools`, `manifests` and `builder` where there are such.
+        values: those of the template: `env`, `secrets`, `invalidating`, `indexes`, `port`, `user`, `cmd` and `origin`
+            are read, and `front_end`, `tools`, `manifests` and `builder` where there are such.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -27,7 +27,10 @@ class Steps:
 
     def run(self, mounts: Sequence[CacheMount]) -> str:
         """`RUN` with all that the step sees; the command follows."""
-        return f"RUN {mount_options(mounts, self._values['secrets'], self._values['indexes'])}"
+        # It counts from here to the end of the stage, and which step is a stage's first differs from app to app. No
+        # such step is in the last stage, so that the image's history has nothing of it.
+        version = f"ARG {SECRETS_VERSION}\n" if self._values["invalidating"] else ""
+        return f"{version}RUN {mount_options(mounts, self._values['secrets'], self._values['indexes'])}"
 
     def exports(self) -> str:
         """What the command line of such a step begins with."""

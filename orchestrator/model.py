@@ -40,6 +40,8 @@ class AppPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds within which it must be built and published; None: it may take as long as it takes."""
     reason: str
     """Why this app is built: `requested`, `discovered`, `needed by web`."""
+    secrets_version: str = ""
+    """Changes with the values of its secrets that invalidate, and tells nothing of them; empty: it has none."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

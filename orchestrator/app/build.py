@@ -15,8 +15,7 @@ from typing import TextIO
 import anyio
 import msgspec
 
-from langs.errors import LangError
-from langs.indexes import INDEXES, content
+from langs.indexes import INDEXES
 from orchestrator.app import builder
 from orchestrator.app.caching import caches, is_insecure
 from orchestrator.app.disk import low
@@ -26,6 +25,8 @@ from orchestrator.app.localcache import local_caches
 from orchestrator.app.logins import given
 from orchestrator.app.outputs import Outputs, outputs
 from orchestrator.app.recording import Recording
+from orchestrator.app.secretvalues import mirror_readers, secret_readers
+from orchestrator.app.secretversions import versioned
 from orchestrator.app.signals import Signals
 from orchestrator.app.skipping import contents_of, remembering, skipping
 from orchestrator.buildkit import SecretReader, SolveRequest
@@ -37,9 +38,9 @@ from orchestrator.engine.request import export_request, filters, solve_request
 from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.run import Outcome, Run, exit_code
 from orchestrator.engine.shortfalls import asked_for, message, shortfalls
-from orchestrator.errors import ConfigError, ContextError, FleetpacksError, UsageError
+from orchestrator.errors import ContextError, FleetpacksError, UsageError
 from orchestrator.events import AppCompleted, Event
-from orchestrator.model import AppPlan, Attestations, Mirror, Plan, SecretSource
+from orchestrator.model import AppPlan, Attestations, Plan
 from orchestrator.plan.outputs import Placed
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
@@ -98,6 +99,8 @@ async def run_build(
     try:
         address = builder.address(config)
         attestations = await _attestations(config)
+        secrets_known = await versioned(config, plan, _learned(secret_readers(config), record))
+        plan = secrets_known.plan
         async with (
             signals.watched(),
             record.during(plan, signals),
@@ -126,7 +129,8 @@ async def run_build(
                 can,
                 partial(RegistryTokens, registry, credentials),
                 make,
-                record=record,
+                readers=secrets_known.readers,
+                mirrors=_learned(mirror_readers(config), record),
                 attestations=attestations,
             )
             run = Run(
@@ -141,6 +145,7 @@ async def run_build(
                     *plan.warnings,
                     *(message(each, address=str(address)) for each in differences),
                     *record.warnings,
+                    *secrets_known.warnings,
                     *skip.warnings,
                     *await anyio.to_thread.run_sync(low, _written(config, options)),
                 ],
@@ -303,18 +308,13 @@ def _preparers(
     tokens: Callable[..., RegistryTokens],
     make: Outputs,
     *,
-    record: Recording,
+    readers: Mapping[str, SecretReader],
+    mirrors: Mapping[str, SecretReader],
     attestations: Attestations,
 ) -> tuple[Prepare, PrepareExport]:
     contents = contents_of(config)
     cache = caches(config, plan, can)
     keys = SharedKeys(f"{os.uname().nodename}:{plan.root}")
-    readers = {name: record.learning(_reader(config, source)) for name, source in config.secrets.items()}
-    mirrors = {
-        key: record.learning(_mirror_reader(config, config.mirrors[index.name], key))
-        for key, index in INDEXES.items()
-        if index.name in config.mirrors
-    }
     run = secrets.token_hex(8)
 
     @contextmanager
@@ -355,39 +355,8 @@ def _preparers(
     return prepare, export
 
 
-def _reader(config: Config, source: SecretSource, table: str = "secrets") -> SecretReader:
-    """Reads the value when a step asks for it: it is never kept."""
-
-    async def read() -> bytes:
-        where = f"{config.secrets_file}: {table}.{source.name}"
-        if source.file is not None:
-            try:
-                return await anyio.Path(source.file).read_bytes()
-            except OSError as error:
-                raise ConfigError(
-                    f"{where}: {source.file}: {error.strerror}", hint="Name a file that can be read."
-                ) from error
-        value = config.environment.variables.get(source.env or "")
-        if value is None:
-            raise ConfigError(f"{where}: ${source.env} is not set", hint=f"Set {source.env}, or name another source.")
-        return value.encode(errors="surrogateescape")
-
-    return read
-
-
-def _mirror_reader(config: Config, mirror: Mirror, key: str) -> SecretReader:
-    """Reads a mirror's address when a step asks for it, and makes what the tool reads of it."""
-    source = SecretSource(name=mirror.name, env=mirror.env, file=mirror.file)
-    read_address = _reader(config, source, table="mirrors")
-
-    async def read() -> bytes:
-        address = mirror.url or (await read_address()).decode(errors="replace").strip()
-        try:
-            return content(key, address)
-        except LangError as error:
-            raise ConfigError(f"{config.secrets_file}: {error.message}", hint=error.hint) from error
-
-    return read
+def _learned(readers: Mapping[str, SecretReader], record: Recording) -> Mapping[str, SecretReader]:
+    return {name: record.learning(reader) for name, reader in readers.items()}
 
 
 def _jobs(config: Config) -> int:

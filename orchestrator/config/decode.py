@@ -11,7 +11,7 @@ import tomllib
 import types
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeGuard, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -198,9 +198,9 @@ def _syntax(document: Document, message: str) -> ConfigError:
 def _convert(document: Document, key: Key, value: object, kind: Any, foreign: Foreign) -> object:  # noqa: ANN401 -- any annotation
     bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if get_origin(bare) in (Union, types.UnionType):
-        kind = bare = next(option for option in get_args(bare) if option is not type(None))
+        kind = bare = _option(get_args(bare), value)
     origin, arguments = get_origin(bare), get_args(bare)
-    if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
+    if _is_table(bare):
         return _struct(document, key, value, bare, foreign)
     if origin is tuple and isinstance(value, list):
         items = cast("list[object]", value)
@@ -213,6 +213,16 @@ def _convert(document: Document, key: Key, value: object, kind: Any, foreign: Fo
     except msgspec.ValidationError as error:
         hint = foreign(key, value) or "Change the value, or remove the key."
         raise document.error(key, _plain(str(error)), hint=hint) from error
+
+
+def _option(kinds: Iterable[Any], value: object) -> Any:  # noqa: ANN401 -- any annotation
+    """The one of several types that a value is meant to have: a struct, if it is a table; else the first one."""
+    options = [kind for kind in kinds if kind is not type(None)]
+    return next((kind for kind in options if isinstance(value, dict) and _is_table(kind)), options[0])
+
+
+def _is_table(kind: object) -> TypeGuard[type[msgspec.Struct]]:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _struct(document: Document, key: Key, value: object, cls: type[msgspec.Struct], foreign: Foreign) -> msgspec.Struct:

@@ -25,6 +25,8 @@ _FOR_OTHERS = frozenset({"pull_request_target", "workflow_run", "issue_comment"}
 """Events by which anybody has something run in the name of the repository's own branch."""
 _IN_CI = ("JENKINS_URL", "TF_BUILD", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID")
 """Set by platforms that do not set `$CI`: Jenkins, Azure Pipelines, TeamCity, AWS CodeBuild."""
+_SHORTEST_KEY = 16
+"""Whoever guesses the key can try values of secrets, too."""
 _LOCALE = re.compile(r"C|POSIX|[a-z]{2,3}([_.@:-].*)?", re.DOTALL)
 """`LANGUAGE` is also gettext's list of locales (`en_US:en`), and set on most desktops."""
 
@@ -73,6 +75,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner adds to the build."""
     registry_mirror: str | None
     """Where Docker Hub is mirrored: a registry, perhaps with a path, without a scheme."""
+    hmac_key: bytes | None
+    """What versions of secrets are made with; None: with a key of this machine's."""
     trust_scopes: tuple[str, ...]
     """Whose records let a build be skipped: the run's own scope first, then those that it trusts."""
     dhi_mirror: str | None
@@ -203,6 +207,7 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         container_name=get("CONTAINER_NAME"),
         extra=extraargs.parse(get(extraargs.NAME), variables),
         registry_mirror=_mirror(get("REGISTRY_MIRROR")),
+        hmac_key=_hmac_key(get("FLEETPACKS_HMAC_KEY")),
         trust_scopes=_words(get("FLEETPACKS_TRUST_SCOPE")),
         dhi_mirror=_mirror(get("DHI_MIRROR")),
         releases_file=_base(get("XDG_CACHE_HOME"), home / ".cache") / "fleetpacks/releases.toml",
@@ -227,6 +232,18 @@ def _flag(variables: Mapping[str, str], name: str) -> bool:
     raise ConfigError(
         f"${name}: expected true or false, got {variables[name]!r}", hint=f"Set {name}=true, or unset it."
     )
+
+
+def _hmac_key(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    key = text.strip().encode(errors="surrogateescape")
+    if len(key) < _SHORTEST_KEY:
+        raise ConfigError(
+            f"$FLEETPACKS_HMAC_KEY: expected at least {_SHORTEST_KEY} characters, got {len(key)}",
+            hint="Make one that nobody guesses: openssl rand -hex 32",
+        )
+    return key
 
 
 def _mirror(text: str | None) -> str | None:

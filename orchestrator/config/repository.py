@@ -37,6 +37,15 @@ SSH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
 
+class SecretTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A secret of which more is to be said than its name."""
+
+    name: Annotated[str, Meta(min_length=1, description="Its name.")]
+    invalidates: Annotated[bool, Meta(description="Whether the steps that read it run again for another value.")] = (
+        False
+    )
+
+
 class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What can be said of one app: its own `fleetpacks.toml`, or its `[apps."path"]` table in the root's file."""
 
@@ -56,7 +65,10 @@ class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Annotated[int, Meta(ge=1, le=65535, description="The port the app listens on.")] | None = None
     versions: Annotated[Mapping[str, NonEmpty], Meta(description="Versions by language.")] = {}
     env: Annotated[Mapping[str, str], Meta(description="Variables of the build steps and of the image.")] = {}
-    secrets: Annotated[tuple[NonEmpty, ...], Meta(description="Names of the secrets that build steps may read.")] = ()
+    secrets: Annotated[
+        tuple[NonEmpty | SecretTable, ...],
+        Meta(description="The secrets that build steps may read: their names, or tables."),
+    ] = ()
     ssh: Annotated[
         tuple[NonEmpty, ...], Meta(description="Ids of the SSH agents that your Dockerfile's steps ask.")
     ] = ()
@@ -188,7 +200,8 @@ def check(stated: Stated) -> None:
 
 def _check_declared(stated: Stated) -> None:
     """The names of what only the operator can give."""
-    for index, name in enumerate(stated.table.secrets):
+    for index, secret in enumerate(stated.table.secrets):
+        name = secret if isinstance(secret, str) else secret.name
         if not _VARIABLE.fullmatch(name):
             raise stated.error(
                 ("secrets", index), f"expected an identifier, got {name!r}", hint="Letters, digits and _ only."
@@ -241,7 +254,7 @@ def _foreign(key: Key, value: object) -> str | None:
     if app_key == ("ssh",) and isinstance(value, dict):
         return f'Name them only, as in ssh = ["default"]. Where agents listen: {_OPERATOR_HINT}'
     if app_key == ("secrets",) and isinstance(value, dict):
-        return f'Name them only, as in secrets = ["NPM_TOKEN"]. Where values come from: {_OPERATOR_HINT}'
+        return f'Make it a list, as in secrets = ["NPM_TOKEN"]. Where values come from: {_OPERATOR_HINT}'
     if key[0] == "apps" and app_key[:1] and app_key[0] in {"ignore", "apps"}:
         return f"This key stands at the top of the root's {FILE}."
     return None

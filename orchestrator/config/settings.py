@@ -1,7 +1,7 @@
 """Everything that was said, merged by precedence into one frozen `Config`, each value with its source."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -149,11 +149,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         merged: dict[str, object] = {}
         versions: dict[str, Version] = {}
         env: dict[str, str] = {}
-        secrets: dict[str, None] = {}
         ssh: dict[str, None] = {}
         images: dict[str, str] = {}
         own: dict[str, None] = {}
-        for stated in self.stated_for(path):
+        tables = self.stated_for(path)
+        for stated in tables:
             table = stated.table
             merged |= _of_one_app(table) if stated is not self.shared or path == "." else {}
             merged |= {"port": table.port} if table.port is not None else {}
@@ -163,9 +163,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                 own |= {"port": None} if table.port is not None else {}
                 own |= dict.fromkeys(f"versions.{language}" for language in table.versions)
             env |= table.env
-            secrets |= dict.fromkeys(table.secrets)
             ssh |= dict.fromkeys(table.ssh)
             images |= table.images
+        secrets = _secrets(stated.table for stated in tables)
         forced: dict[str, Version] = {}
         for variable, language in VERSION_VARIABLES.items():
             if text := said.variables.get(variable):
@@ -185,6 +185,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "variables": self.tools,
             "pinned": self.lock or {},
             "secrets": tuple(secrets),
+            "invalidating": tuple(name for name, invalidates in secrets.items() if invalidates),
             "ssh": tuple(ssh),
             "images": images,
             "own": tuple(own),
@@ -192,6 +193,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "releases": self.releases,
         }
         return msgspec.convert(merged, Settings)
+
+
+def _secrets(tables: Iterable[AppTable]) -> Mapping[str, bool]:
+    """The declared secrets, and whether they invalidate; a name alone changes nothing of what was said before."""
+    found: dict[str, bool] = {}
+    for table in tables:
+        for secret in table.secrets:
+            if isinstance(secret, str):
+                found.setdefault(secret, False)
+            else:
+                found[secret.name] = secret.invalidates
+    return found
 
 
 def _of_one_app(table: AppTable) -> dict[str, object]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from langs.model import SECRETS_VERSION
 from orchestrator.buildkit import (
     CacheEntry,
     DirectorySource,
@@ -92,6 +93,8 @@ def solve_request(
         dockerfile = DirectorySource(name="dockerfile", root=plan.app.directory)
         attrs = {"filename": build.dockerfile_path}
     attrs |= {f"build-arg:{name}": value for name, value in build.args.items()}
+    if plan.secrets_version:
+        attrs[f"build-arg:{SECRETS_VERSION}"] = plan.secrets_version
     attrs |= {f"label:{name}": value for name, value in build.labels.items()}
     if build.contexts:
         # What a frontend that knows no named contexts must refuse, instead of looking for an image of that name.

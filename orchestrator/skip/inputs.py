@@ -66,6 +66,7 @@ def inputs(
         "images of other apps": _digest(sorted(build.contexts.items())) if build.contexts else "",
         "platform": ",".join(build.platforms) or platform,
         "secrets": _digest([plan.app.settings.secrets, plan.app.settings.ssh, build.indexes]),
+        "values of secrets": plan.secrets_version,
         "age": str(window),
         "attestations": attestations,
         "trust scope": scope,

@@ -54,6 +54,37 @@ def test_a_later_word_wins_and_versions_keep_their_source(root: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("root_said", "app_said", "invalidating"),
+    [
+        ('["A", "B"]', "[]", ()),
+        ('["A", { name = "B", invalidates = true }]', '["C"]', ("B",)),
+        ('[{ name = "A", invalidates = true }]', '["A"]', ("A",)),
+        ('[{ name = "A", invalidates = true }]', '[{ name = "A", invalidates = false }]', ()),
+        ('["A"]', '[{ name = "A", invalidates = true }]', ("A",)),
+    ],
+)
+def test_a_secret_invalidates_where_that_was_said_last(
+    root: Path, root_said: str, app_said: str, invalidating: tuple[str, ...]
+) -> None:
+    (root / "fleetpacks.toml").write_text(f"secrets = {root_said}\n")
+    (root / "a/fleetpacks.toml").write_text(f"secrets = {app_said}\n")
+
+    settings = load(root, {}).settings_for("a")
+
+    assert settings.invalidating == invalidating
+    assert set(invalidating) <= set(settings.secrets)
+
+
+def test_a_key_that_could_be_guessed_is_refused_without_being_shown(root: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(root, {"FLEETPACKS_HMAC_KEY": "short and known"})
+
+    assert caught.value.message == "$FLEETPACKS_HMAC_KEY: expected at least 16 characters, got 15"
+    assert "known" not in caught.value.hint
+    assert load(root, {"FLEETPACKS_HMAC_KEY": f" {'k' * 16}\n"}).environment.hmac_key == b"k" * 16
+
+
 def test_what_names_one_app_in_the_roots_file_is_not_inherited(root: Path) -> None:
     (root / "fleetpacks.toml").write_text('name = "shop"\nrun = "x"\nbuild = "y"\nlanguage = "go"\nport = 8080\n')
 

@@ -1,22 +1,27 @@
 """A declared secret reaches the steps that need it, and nothing else: no layer, no configuration, no output of ours."""
 
 import hashlib
+import re
 import secrets
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
+from langs.model import SECRETS_VERSION
+from orchestrator.events import AppStarted
 from orchestrator.model import Registry
 from orchestrator.registry import reference
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
-from orchestrator.registry.manifest import content
+from orchestrator.registry.manifest import ACCEPTED, content
 from orchestrator.registry.pull import pull
+from tests.buildkit.real import client
 from tests.conftest import RealCount
-from tests.e2e.conftest import Start
+from tests.e2e.conftest import Ran, Start
 from tests.lab import Lab
 
 pytestmark = pytest.mark.real
@@ -91,16 +96,18 @@ class Search:
 async def words_in_image(lab: Lab, image: str, words: tuple[bytes, ...], destination: Path) -> set[bytes]:
     """Those of `words` that stand anywhere in an image, which is unpacked into `destination` too."""
     where = reference.parse(image)
-    async with RegistryClient(Credentials(None), {lab.registry: Registry(host=lab.registry, insecure=True)}) as client:
-        manifest = await client.get_manifest(where)
+    async with RegistryClient(
+        Credentials(None), {lab.registry: Registry(host=lab.registry, insecure=True)}
+    ) as registry:
+        manifest = await registry.get_manifest(where)
         parts = content(manifest, image)
         found = {word for word in words if word in manifest.body}
         # The configuration holds the history.
         for blob in (parts.config, *parts.layers):
             search = Search(words, gzipped=blob.media_type.endswith("gzip"))
-            await client.get_blob(where, blob, search.feed)
+            await registry.get_blob(where, blob, search.feed)
             found |= search.found
-        await pull(client, where, destination)
+        await pull(registry, where, destination)
     return found
 
 
@@ -144,3 +151,142 @@ async def test_a_secret_is_read_by_its_steps_and_is_found_nowhere_afterwards(
     # The proofs, which are meant to be seen, show that the search would find the values.
     assert {word.decode() for word in in_image} == set(proofs.values())
     assert {word.decode() for word in words if word in output} == set(proofs.values())
+
+
+_CHECK = """
+import pathlib, sys
+value = pathlib.Path("/run/secrets/LICENCE").read_text()
+pathlib.Path("length").write_text(str(len(value)))
+"""
+_OWN = """\
+FROM debian:bookworm-slim AS build
+ARG FLEETPACKS_SECRETS_VERSION
+RUN --mount=type=secret,id=LICENCE wc -c < /run/secrets/LICENCE > /length
+FROM debian:bookworm-slim
+COPY --from=build /length /
+COPY run.txt /
+"""
+_READS = "type=secret"
+_PROVENANCE = "application/vnd.in-toto+json"
+
+
+async def _documents(lab: Lab, image: str, words: tuple[bytes, ...]) -> tuple[set[bytes], dict[str, str]]:
+    """Those of `words` that are anywhere in an image with attestations, and its documents by their media type."""
+    found: set[bytes] = set()
+    documents: dict[str, str] = {}
+    where = reference.parse(image)
+    async with httpx.AsyncClient(trust_env=False, base_url=f"http://{lab.registry}/v2/{where.path}/") as http:
+        index = (await http.get(f"manifests/{where.identifier}", headers={"Accept": ", ".join(ACCEPTED)})).json()
+        for entry in index["manifests"]:
+            manifest = (await http.get(f"manifests/{entry['digest']}", headers={"Accept": ", ".join(ACCEPTED)})).json()
+            for blob in (manifest["config"], *manifest["layers"]):
+                search = Search(words, gzipped=blob["mediaType"].endswith("gzip"))
+                async with http.stream("GET", f"blobs/{blob['digest']}") as answer:
+                    async for piece in answer.aiter_raw():
+                        await search.feed(piece)
+                found |= search.found
+                if blob["mediaType"].endswith("json"):
+                    text = (await http.get(f"blobs/{blob['digest']}")).text
+                    documents[blob["mediaType"]] = documents.get(blob["mediaType"], "") + text
+    return found, documents
+
+
+def _invalidating(tmp_path: Path) -> tuple[Path, Path]:
+    """A source of three apps of which two have a secret that invalidates, and the operator's file."""
+    source, operator = tmp_path / "source", tmp_path / "operator.toml"
+    for name in ("generated", "own", "plain"):
+        (source / name).mkdir(parents=True)
+        # Nothing of an earlier run is cached.
+        (source / name / "run.txt").write_text(secrets.token_hex(8))
+        declared = "'LICENCE'" if name == "plain" else "{ name = 'LICENCE', invalidates = true }"
+        (source / name / "fleetpacks.toml").write_text(f"secrets = [{declared}]\n")
+    for name in ("generated", "plain"):
+        (source / name / "main.py").write_text("import http.server\n")
+        (source / name / "check.py").write_text(_CHECK)
+        with (source / name / "fleetpacks.toml").open("a") as said:
+            said.write("build = 'python check.py'\n")
+    (source / "own/Dockerfile").write_text(_OWN)
+    operator.write_text("[secrets]\nLICENCE = { env = 'VALUE' }\n")
+    return source, operator
+
+
+async def test_another_value_runs_the_steps_of_a_secret_that_invalidates_again_and_tells_nobody(
+    lab: Lab, build: Start, real_count: RealCount, tmp_path: Path
+) -> None:
+    source, operator = _invalidating(tmp_path)
+    image = f"{lab.registry}/invalidating-{secrets.token_hex(6)}/{{app}}:v1"
+    one, two = secrets.token_hex(20), secrets.token_hex(24)
+
+    async def run(value: str, *words: str, **more: str) -> Ran:
+        said = {"FLEETPACKS_CONFIG": str(operator), "VALUE": value, "REGISTRY_MIRROR": lab.registry, **more}
+        async with build(source, "--provenance", "max", *words, image=image, variables=said) as running:
+            ran = await running.end()
+        assert ran.code == 0, (ran.failed(), ran.err)
+        real_count.record("build", times=sum(not event.skipped for event in ran.completed().values()))
+        return ran
+
+    first = await run(one)
+    again = await run(one)
+    forced = await run(one, "--force")
+    changed = await run(two)
+    changed_by_force = await run(two, "--force")
+    other_key = await run(two, FLEETPACKS_HMAC_KEY=secrets.token_hex(16))
+
+    everything, invalidated = {"generated", "own", "plain"}, {"generated", "own"}
+    assert _executed(first) == everything
+    assert _skipped(again) == everything
+    assert (_skipped(forced), _executed(forced)) == (set(), set())
+    assert (_skipped(changed), _executed(changed)) == ({"plain"}, invalidated)
+    assert (_skipped(changed_by_force), _executed(changed_by_force)) == (set(), set())
+    assert (_skipped(other_key), _executed(other_key)) == ({"plain"}, invalidated)
+    reasons = {event.app: event.reason for event in changed.events if isinstance(event, AppStarted)}
+    assert reasons == dict.fromkeys(invalidated, "changed: values of secrets")
+
+    # The value's length is in the image.
+    assert all(_digest(changed, app) != _digest(first, app) for app in invalidated)
+
+    hashes = [
+        hashlib.new(name, text.encode()).hexdigest()
+        for name in ("sha256", "sha1", "md5")
+        for text in (one, two, f"{one}\n", f"{two}\n", f"LICENCE={two}")
+    ]
+    words = tuple(word.encode() for word in (one, two, *hashes))
+    versions: set[str] = set()
+    for app in everything:
+        found, documents = await _documents(lab, image.format(app=app), words)
+        said = re.findall(rf'"build-arg:{SECRETS_VERSION}": ?"([^"]*)"', documents.pop(_PROVENANCE))
+        versions |= set(said)
+        assert found == set()
+        assert len(said) == (app != "plain")
+        # It is in the provenance alone, and not in the history.
+        assert '"history":' in str(documents)
+        assert SECRETS_VERSION not in str(documents)
+    (version,) = versions
+    assert re.fullmatch(r"[0-9a-f]{32}", version)
+    runs = (first, again, forced, changed, changed_by_force, other_key)
+    told = b"".join(msgspec.json.encode(ran.events) + ran.err.encode() for ran in runs)
+    # Records of runs, and what is remembered of builds.
+    kept = [file.read_bytes() for file in (tmp_path / "home").rglob("*") if file.is_file()]
+    assert sum(b'"run-started"' in text for text in kept) == len(runs)
+    assert [word for word in words if word in told or any(word in text for text in kept)] == []
+    async with client(lab.buildkitd) as daemon:
+        remembered = [record for record in await daemon.history() if version in record.attrs.values()]
+    assert remembered
+    assert [word for word in words if word.decode() in repr(remembered)] == []
+
+
+def _executed(ran: Ran) -> set[str]:
+    """The apps of which a step that reads a secret ran."""
+    return {
+        app
+        for app in ran.completed()
+        if any(_READS in name and not step.cached for name, step in ran.steps(app).items())
+    }
+
+
+def _skipped(ran: Ran) -> set[str]:
+    return {name for name, event in ran.completed().items() if event.skipped}
+
+
+def _digest(ran: Ran, app: str) -> str | None:
+    return ran.completed()[app].digest

@@ -138,6 +138,14 @@ def test_a_service_is_built_with_its_arguments_labels_target_and_platforms() -> 
     assert (attrs["target"], attrs["platform"]) == ("web", "linux/amd64,linux/arm64")
 
 
+def test_the_version_of_secrets_is_a_build_argument_where_there_is_one() -> None:
+    versioned = msgspec.structs.replace(_OWN, secrets_version="0f")
+
+    attrs = request_of(versioned).attrs
+
+    assert attrs == {**request_of(_OWN).attrs, "build-arg:FLEETPACKS_SECRETS_VERSION": "0f"}
+
+
 def test_named_contexts_are_asked_of_a_frontend_that_knows_them() -> None:
     place = "docker-image://registry.example/base@sha256:" + "0" * 64
     standing = msgspec.structs.replace(_OWN, build=msgspec.structs.replace(_OWN.build, contexts={"base": place}))

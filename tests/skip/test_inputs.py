@@ -14,7 +14,7 @@ from orchestrator.skip.inputs import Inputs, inputs, window
 _DAY = 86_400.0
 
 
-def plan(**facts: object) -> AppPlan:
+def plan(*, version: str = "", **facts: object) -> AppPlan:
     build = AppBuild(
         language="go",
         version=None,
@@ -43,6 +43,7 @@ def plan(**facts: object) -> AppPlan:
         repository="r.example/api",
         tags=("latest",),
         reason="discovered",
+        secrets_version=version,
     )
 
 
@@ -65,6 +66,7 @@ _CHANGES = {
     "labels": made(plan(labels={"a": "1"})),
     "platform": made(platform="linux/arm64"),
     "secrets": made(plan(secrets=("NPM_TOKEN",))),
+    "values of secrets": made(plan(version="0f")),
     "age": made(window=2),
     "trust scope": made(scope="pull request 7"),
     "base image a": made(bases={"a": "sha256:2"}),
