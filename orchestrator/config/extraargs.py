@@ -122,7 +122,10 @@ def _fields(flag: str, value: str) -> dict[str, str]:
     import csv  # noqa: PLC0415 -- see above
 
     # As buildx reads them: one line of CSV.
-    parts = next(csv.reader([value]))
+    try:
+        parts = next(csv.reader([value]))
+    except csv.Error:
+        _refuse(f"{flag} {value!r}: expected one line")
     if len(parts) == 1 and "=" not in parts[0]:
         parts = ["type=registry", f"ref={parts[0]}"]
     fields = {name.strip().lower(): given for name, _, given in (part.partition("=") for part in parts)}
