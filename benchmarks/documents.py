@@ -12,6 +12,7 @@ PLACES = {
     "cold": ("docs/figures.md",),
     "detect": ("docs/figures.md",),
     "peers": ("README.md", "docs/figures.md"),
+    "plan": ("docs/figures.md",),
     "unchanged": ("docs/figures.md",),
 }
 """Benchmark -> the documents that show its table."""

@@ -62,6 +62,25 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return reached <= self.bar and self.ours.solves <= self.theirs.solves
 
 
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds that have no peer: the worst run counts."""
+
+    name: str
+    command: tuple[str, ...]
+    worst: float
+    median: float
+    bar: float
+    """What the worst must not exceed, in seconds."""
+    runs: int
+    load: tuple[float, float]
+    """The machine's one-minute load when the runs began, least and most."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the bar is met."""
+        return self.worst <= self.bar
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The results of one benchmark on one machine."""
 
@@ -71,6 +90,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     commit: str
     machine: str
     results: tuple[Result, ...]
+    timings: tuple[Timing, ...] = ()
+
+    @property
+    def met(self) -> bool:
+        """Whether every bar is met."""
+        return all(each.met for each in self.results) and all(each.met for each in self.timings)
 
 
 def median_interval(values: Sequence[float], confidence: float = 0.90) -> tuple[float, float]:
@@ -135,6 +160,19 @@ def paired(
     )
 
 
+def timing(name: str, command: Sequence[str], runs: Sequence[float], *, bar: float, loads: Sequence[float]) -> Timing:
+    """The seconds of runs."""
+    return Timing(
+        name=name,
+        command=tuple(command),
+        worst=max(runs),
+        median=statistics.median(runs),
+        bar=bar,
+        runs=len(runs),
+        load=(min(loads), max(loads)),
+    )
+
+
 def load() -> float:
     """The machine's one-minute load average."""
     return os.getloadavg()[0]
@@ -148,12 +186,24 @@ def machine() -> str:
 
 
 def table(report: Report) -> str:
-    """The results as a Markdown table."""
+    """The results as a Markdown table: of comparisons, or of seconds."""
+    return _comparisons(report.results) if report.results else _timings(report.timings)
+
+
+def _timings(timings: Sequence[Timing]) -> str:
+    rows = ["| what | bar | worst | median | runs |", "|---|---|---|---|---|"]
+    for each in timings:
+        bar = f"{each.bar:.2g} s: {'met' if each.met else 'MISSED'}"
+        rows.append(f"| {each.name} | {bar} | {each.worst:.2f} s | {each.median:.2f} s | {each.runs} |")
+    return "\n".join(rows) + "\n"
+
+
+def _comparisons(results: Sequence[Result]) -> str:
     rows = [
         "| comparison | unit | ours | theirs | ratio (90 % interval) | bar | pairs | solves | steps run / cached |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for result in report.results:
+    for result in results:
         low, high = result.interval
         ours, theirs = result.ours, result.theirs
         rows.append(

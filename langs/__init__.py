@@ -12,7 +12,10 @@ import msgspec
 from langs.model import AppBuild, Detection, Look, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from langs.files import AppFiles
+    from langs.seen import Seen
 
 __all__ = ["Reader", "build", "detect", "look"]
 
@@ -95,6 +98,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._apps: dict[tuple[Path, Path | None], AppFiles] = {}
+        self._looked_at: dict[Path | None, list[AppFiles]] = {}
         self._known: dict[Path | None, dict[str, AppFiles]] = {}
 
     def detect(self, root: Path, settings: Settings, *, within: Path | None = None) -> Detection | None:
@@ -103,9 +107,9 @@ class Reader:
         Raises:
             langs.errors.LangError: as `detect`.
         """
-        from langs import choice, files  # noqa: PLC0415  (as above)
+        from langs import choice  # noqa: PLC0415  (as above)
 
-        app = files.opened(root, within, self._neighbours(within))
+        app = self._opened(root, within)
         detection = choice.detect(app, settings)
         if detection is not None and detection.is_app:
             self._apps[root, within] = app
@@ -119,11 +123,25 @@ class Reader:
         Raises:
             langs.errors.LangError: as `build`.
         """
-        from langs import choice, files  # noqa: PLC0415  (as above)
+        from langs import choice  # noqa: PLC0415  (as above)
 
-        app = self._apps.get((root, within)) or files.opened(root, within, self._neighbours(within))
-        return choice.build(app, settings, detection)
+        return choice.build(self._apps.get((root, within)) or self._opened(root, within), settings, detection)
 
-    def _neighbours(self, within: Path | None) -> "dict[str, AppFiles] | None":
-        """The directories of one monorepo that were looked at: a workspace's manifests are read for all its apps."""
-        return None if within is None else self._known.setdefault(within, {})
+    def seen(self, within: Path) -> "tuple[tuple[tuple[str, Seen], ...], Mapping[str, Seen]]":
+        """What was seen of one monorepo until now.
+
+        Returns:
+            Of the directories that were asked about, each for its own sake and perhaps several times; and of those that
+            were looked at for their sake, once each. All are absolute paths without links.
+        """
+        own = tuple((str(files.root), files.seen) for files in self._looked_at.get(within, ()))
+        return own, {directory: files.seen for directory, files in self._known.get(within, {}).items()}
+
+    def _opened(self, root: Path, within: Path | None) -> "AppFiles":
+        """The files of an app: a workspace's manifests are read once for all its apps."""
+        from langs import files  # noqa: PLC0415  (as above)
+
+        known = None if within is None else self._known.setdefault(within, {})
+        app = files.AppFiles(root, within, known=known)
+        self._looked_at.setdefault(within, []).append(app)
+        return app

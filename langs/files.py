@@ -3,7 +3,7 @@
 The app is untrusted. A symlink may point to `/etc/shadow`, a name may be a FIFO on which `open` blocks for ever, a
 manifest may be a gigabyte of junk. `AppFiles` resolves a name once, refuses what lies outside of the app, and then
 opens the resolved path part by part without following links, so that a link swapped in between is refused too. Its
-answers are those of one moment: the names in the directory are read once.
+answers are those of one moment: the names in the directory are read once. And it takes note of all that it looks at.
 """
 
 import errno
@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from langs.errors import LangError
+from langs.listing import MAX_ENTRIES, Kind, entries
+from langs.seen import Seen
 
 MAX_BYTES: Final = 1 << 20
 """The largest file that is read, in bytes. Manifests are kilobytes; lockfiles are only looked at by name or head."""
-MAX_ENTRIES: Final = 20_000
-"""The largest number of names looked at per app; breadth first, so that what is cut off lies deepest."""
 MAX_DEPTH: Final = 6
 """How deep the listing goes: entry points and manifests lie near the top."""
 MAX_PACKAGE_DEPTH: Final = 16
@@ -51,7 +51,6 @@ SKIPPED: Final = frozenset(
 )
 """Directories which hold what tools made or fetched: never evidence of what the app is."""
 
-Kind: TypeAlias = Literal["file", "directory", "link", "other"]
 T = TypeVar("T")
 
 _DOTS: Final = frozenset({"", ".", ".."})
@@ -65,7 +64,8 @@ class AppFiles:
     Args:
         root: the app's directory. A symlink to it is resolved: the caller chose it.
         within: the monorepo's root, where it is known: what lies between it and the app can be asked, too.
-        known: those of the monorepo's directories that were asked for before, by their paths; `near` adds to it.
+        known: those of the monorepo's directories that others were asked about before, by their paths. An app is never
+            one of them itself: what is seen of it for its own sake does not concern others.
 
     Raises:
         LangError: `root` is not a directory that can be read.
@@ -76,8 +76,9 @@ class AppFiles:
         self.root = Path(self._root)
         self._within = self._root if within is None else _real(str(within))
         self._known: dict[str, AppFiles] = {} if known is None else known
-        self._known.setdefault(self._root, self)
-        self._top = _entries(self._root)
+        self.seen = Seen()
+        """What was looked at until now."""
+        self._top = self._look_into("")
         self._entries = {"": self._top}
         self._texts: dict[str, str | None] = {}
         self._made: dict[object, object] = {}
@@ -106,7 +107,10 @@ class AppFiles:
 
     def _of(self, directory: str) -> "AppFiles":
         """The files of a resolved directory of the monorepo, which are the same for all who ask."""
-        return self._known.get(directory) or AppFiles(Path(directory), Path(self._within), known=self._known)
+        self.seen.beside[directory] = None
+        if directory not in self._known:
+            self._known[directory] = AppFiles(Path(directory), Path(self._within), known=self._known)
+        return self._known[directory]
 
     def at(self, path: str) -> "AppFiles":
         """The files of a directory below, beside or above the app, inside of the monorepo.
@@ -118,6 +122,7 @@ class AppFiles:
             LangError: it leaves the monorepo, or is no directory that can be read.
         """
         directory = os.path.realpath(f"{self._root}/{path}")
+        self.seen.follow(path, directory)
         if not _is_below(directory, self._within):
             raise LangError(
                 "leads out of the repository", file=path, hint="Links are followed within the repository only."
@@ -154,6 +159,8 @@ class AppFiles:
         if kind != "link":
             return kind == "file"
         resolved = self._resolve(path)
+        if resolved is not None:
+            self.seen.look(self._root, resolved)
         try:
             return resolved is not None and stat.S_ISREG(os.lstat(f"{self._root}/{resolved}").st_mode)
         except OSError:
@@ -176,6 +183,7 @@ class AppFiles:
         kind = self._kind(path)
         if kind != "link":
             return kind == "directory"
+        self.seen.look(self._root, path)
         with suppress(OSError, ValueError):
             return stat.S_ISDIR(os.lstat(self.root / path).st_mode) and self._resolve(path) is not None
         return False
@@ -285,8 +293,14 @@ class AppFiles:
     def _inside(self, directory: str) -> Mapping[str, Kind] | None:
         """What a directory holds; None where it may not be listed, or holds more than is looked at."""
         if directory not in self._entries:
-            self._entries[directory] = _entries(f"{self._root}/{directory}")
+            self._entries[directory] = self._look_into(directory)
         return self._entries[directory]
+
+    def _look_into(self, directory: str) -> Mapping[str, Kind] | None:
+        self.seen.look(self._root, directory)
+        found = entries(f"{self._root}/{directory}", MAX_ENTRIES)
+        self.seen.listed(directory, found)
+        return found
 
     def _kind(self, path: str) -> Kind | None:
         """What `path` is; `link` when the system must be asked. Most questions are about what is not there."""
@@ -334,15 +348,19 @@ class AppFiles:
 
     def _resolve(self, path: str) -> str | None:
         try:
-            resolved = Path(os.path.realpath(self.root / path))
+            real = os.path.realpath(self.root / path)
         except (OSError, ValueError):
             return None
+        self.seen.follow(path, real)
+        resolved = Path(real)
         if not resolved.is_relative_to(self.root):
             return None
         return resolved.relative_to(self.root).as_posix()
 
     def _read(self, path: str, size: int) -> bytes | None:
         kind = self._kind(path)
+        if kind == "link":
+            self.seen.look(self._root, path)
         if kind is None or (kind == "link" and not os.path.lexists(f"{self._root}/{path}")):
             return None
         resolved = self._resolve(path) if kind == "link" else path
@@ -352,6 +370,7 @@ class AppFiles:
                 file=path,
                 hint="Put the file itself here: links are followed within the app only.",
             )
+        self.seen.look(self._root, resolved)
         try:
             return _read_beneath(self._root, resolved, size)
         except FileNotFoundError:
@@ -362,17 +381,6 @@ class AppFiles:
                 file=path,
                 hint="It must be a regular file that this user may read.",
             ) from error
-
-
-def opened(root: Path, within: Path | None, known: dict[str, AppFiles] | None) -> AppFiles:
-    """The files of an app: those that a neighbour has asked for already, or new ones.
-
-    Raises:
-        LangError: as `AppFiles`.
-    """
-    # Resolved paths are known: none of them is a link to another.
-    found = known.get(str(root)) if known else None
-    return found or AppFiles(root, within, known=known)
 
 
 def once(make: Callable[[AppFiles], T]) -> Callable[[AppFiles], T]:
@@ -402,24 +410,6 @@ def _matching(names: Iterable[str], pattern: str) -> list[str]:
     if pattern[:1] == "*" and not any(character in ending for character in "*?["):
         return [name for name in names if name.endswith(ending)]
     return fnmatch.filter(names, pattern)
-
-
-def _entries(directory: str) -> Mapping[str, Kind] | None:
-    found: dict[str, Kind] = {}
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if len(found) >= MAX_ENTRIES:
-                    return None
-                if entry.is_file(follow_symlinks=False):
-                    found[entry.name] = "file"
-                elif entry.is_dir(follow_symlinks=False):
-                    found[entry.name] = "directory"
-                else:
-                    found[entry.name] = "link" if entry.is_symlink() else "other"
-    except OSError:
-        return None
-    return found
 
 
 def _read_beneath(root: str, path: str, size: int) -> bytes:

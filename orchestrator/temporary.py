@@ -45,6 +45,15 @@ def sweep(directory: Path) -> None:
                     _sweep(entry)
 
 
+def forget(directory: Path, seconds: float) -> None:
+    """Delete the files of a directory that nobody has touched for so long, as far as it can be."""
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_mtime < time.time() - seconds:
+                    os.unlink(entry.path)  # noqa: PTH108 -- as it comes from scandir
+
+
 def _sweep(entry: os.DirEntry[str]) -> None:
     name = entry.name.removeprefix(_PREFIX)
     if not owner.is_name(name) or not _is_over(name, entry.stat(follow_symlinks=False).st_mtime):

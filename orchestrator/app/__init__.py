@@ -21,7 +21,11 @@ from orchestrator.workspace import changes, discover, files, git, lfs, selection
 from orchestrator.workspace.affected import affected
 from orchestrator.workspace.border import errors_of
 from orchestrator.workspace.graph import ordered
+from orchestrator.workspace.known import Known
 from orchestrator.workspace.links import link
+
+_KNOWN = "known"
+"""Where in the operator's cache it lies what directories were found to be."""
 
 
 class Discovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,14 +80,14 @@ def detect_directory(config: Config, name: str, *, alone: bool) -> Looked:
 
 
 async def discover_apps(
-    config: Config, request: planner.Request | None = None, reader: langs.Reader | None = None
+    config: Config, request: planner.Request | None = None, known: Known | None = None
 ) -> Discovered:
     """Find the apps.
 
     Args:
         config: what was said.
         request: which of them the command is about; None: all.
-        reader: keeps what is read of apps that are going to be planned.
+        known: what is known of apps that are going to be planned.
 
     Raises:
         UsageError: what selects apps names none.
@@ -96,7 +100,7 @@ async def discover_apps(
     filters = tuple(selection.parse(text) for text in request.filters)
     warnings: list[str] = []
     listed = await files.list_files(config.root, config.environment.for_git(), warnings.append)
-    detect = partial(reader.detect if reader else langs.detect, within=config.root)
+    detect = partial(known.detect if known else langs.detect, within=config.root)
 
     def find() -> tuple[tuple[App, ...], dict[str, str]]:
         said = config.environment
@@ -152,8 +156,16 @@ async def make_plan(config: Config, request: planner.Request) -> Plan:
         ConfigError: a configuration file, or an app's own file, is wrong.
         ContextError: the source cannot be read.
     """
-    reader = langs.Reader()
-    found = await discover_apps(config, request, reader)
+    known = await anyio.to_thread.run_sync(Known, config.environment.cache_directory / _KNOWN, config.root)
+    try:
+        return await _planned(config, request, known)
+    finally:
+        # One app that is wrong does not make one forget the others.
+        await anyio.to_thread.run_sync(known.save)
+
+
+async def _planned(config: Config, request: planner.Request, known: Known) -> Plan:
+    found = await discover_apps(config, request, known)
     if not found.apps:
         raise UsageError(
             f"no app was found in {config.root / (config.project_path or '')}",
@@ -165,7 +177,7 @@ async def make_plan(config: Config, request: planner.Request) -> Plan:
     def make() -> Plan:
         selected = found.selected
         made = planner.make(
-            config, found.apps, selected, request, build=reader.build, facts=facts, reasons=found.reasons
+            config, found.apps, selected, request, build=known.build, facts=facts, reasons=found.reasons
         )
         warnings = (*found.warnings, *lfs.warnings(config.root, found.selected, unfetched))
         return msgspec.structs.replace(made, warnings=warnings)

@@ -88,6 +88,7 @@ def load(
             if document
         },
         shared=Stated(table=table, document=document) if document else None,
+        own=repository.OwnFiles(source or Path.cwd()),
         env={**_build_args(environment), **_env(flags, variables)},
         tools=_tools(variables),
         lock=None if source is None else lock.read(source),

@@ -166,6 +166,24 @@ def read_app(root: Path, path: str) -> Stated | None:
     return stated
 
 
+class OwnFiles:
+    """The files in the apps' own directories, each read once: what it says is asked for several times."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._read: dict[str, Stated | None] = {}
+
+    def read(self, path: str) -> Stated | None:
+        """See `read_app`.
+
+        Raises:
+            ConfigError: as there.
+        """
+        if path not in self._read:
+            self._read[path] = read_app(self._root, path)
+        return self._read[path]
+
+
 def check(stated: Stated) -> None:
     """Judge what types cannot say.
 

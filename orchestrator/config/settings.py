@@ -91,6 +91,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What the root's file says of apps, by path."""
     shared: Stated | None
     """The root's file."""
+    own: repository.OwnFiles
+    """Those of apps' own directories."""
     env: Mapping[str, str]
     """From flags, for every selected app."""
     tools: Mapping[str, str]
@@ -107,7 +109,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigError: the app's file is wrong.
         """
-        own = None if path == "." else repository.read_app(self.root, path)
+        own = None if path == "." else self.own.read(path)
         return tuple(stated for stated in (self.shared, self.tables.get(path), own) if stated is not None)
 
     def name_for(self, path: str) -> str | None:

@@ -23,7 +23,7 @@ from typing import TypeVar
 
 import msgspec
 
-from orchestrator import atomic
+from orchestrator import atomic, temporary
 from orchestrator.buildkit.context import Context, Entry, is_file
 
 _FORMAT = 2
@@ -139,11 +139,7 @@ class Contents:
 
     def sweep(self) -> None:
         """Remove what has not been used for 30 days."""
-        with suppress(OSError), os.scandir(self._directory) as found:
-            for item in found:
-                with suppress(OSError):
-                    if item.stat(follow_symlinks=False).st_mtime < time.time() - _KEPT_SECONDS:
-                        os.unlink(item.path)  # noqa: PTH108 -- as it comes from scandir
+        temporary.forget(self._directory, _KEPT_SECONDS)
 
     def _file(self, root: Path, ignore: str) -> Path:
         # The apps of a workspace have one root, of which each sees something else.

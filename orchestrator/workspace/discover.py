@@ -34,6 +34,7 @@ from orchestrator.workspace import places
 from orchestrator.workspace.border import Problems, errors_of
 from orchestrator.workspace.files import ignore_spec, printable
 from orchestrator.workspace.names import assign
+from orchestrator.workspace.real import Real
 
 Detect = Callable[[Path, Settings], Detection | None]
 
@@ -108,8 +109,10 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
     Raises:
         ConfigError: a declared app is none, two apps have one name, or an app's files cannot be understood.
     """
-    files = tuple(files)
+    # Of tens of thousands of files a few say something: the others are passed over once.
+    files = tuple(filter(_is_telling, files))
     governed = _governed(files)
+    real = Real()
     apps: dict[str, tuple[Detection, Settings]] = {}
     several: dict[str, tuple[Detection, Settings]] = {}
     problems = Problems()
@@ -118,7 +121,7 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
         path = candidate.path
         if not candidate.marked and _part_of_something(candidate, apps, governed):
             continue
-        directory = inside(config, path)
+        directory = inside(config, path, real)
         declared = config.is_declared(path)
         with problems.collected(path, declared=declared), errors_of(path):
             settings = config.settings_for(path)
@@ -305,6 +308,12 @@ def named_paths(root: Path, words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(paths)
 
 
+def _is_telling(file: str) -> bool:
+    """Whether there may be an app where this file is, or none because of it."""
+    name = file.rpartition("/")[2]
+    return _is_marker(name) or name in SOURCES
+
+
 def _is_marker(name: str) -> bool:
     return name in MARKERS or name.endswith(MARKED_ENDINGS)
 
@@ -342,14 +351,17 @@ def _part_of_something(candidate: Candidate, apps: Iterable[str], governed: Mapp
     return not above.isdisjoint(apps) or all(not above.isdisjoint(governed[name]) for name in candidate.languages)
 
 
-def inside(config: Config, path: str) -> Path | None:
-    """The directory at `path`, unless it does not exist or is reached by leaving the root."""
+def inside(config: Config, path: str, real: Real | None = None) -> Path | None:
+    """The directory at `path`, unless it does not exist or is reached by leaving the root.
+
+    Args:
+        config: knows the root.
+        path: from the root.
+        real: resolves many of them.
+    """
     directory = config.root / path
-    try:
-        real = os.path.realpath(directory, strict=True)
-    except OSError:
-        return None
-    return directory if _is_inside(real, config.root) and os.path.isdir(real) else None  # noqa: PTH112 -- is_dir raises where it may not look
+    found = (real or Real()).directory(str(directory))
+    return directory if found is not None and _is_inside(found, config.root) else None
 
 
 def _is_inside(real: str, root: Path) -> bool:

@@ -105,13 +105,14 @@ def _walk(root: str, warn: Callable[[str], None] | None = None) -> Iterator[str]
         if any(entry.name == ".gitignore" and entry.is_file(follow_symlinks=False) for entry in entries):
             specs = (*specs, (prefix, _spec(f"{root}/{prefix}.gitignore")))
         for entry in entries:
-            path = prefix + entry.name
-            if entry.name == ".git":
+            name = entry.name
+            path = prefix + name
+            if name == ".git":
                 continue
             if entry.is_dir(follow_symlinks=False):
-                if not _ignored(f"{path}/", specs):
+                if not (specs and _ignored(f"{path}/", specs)):
                     waiting.append((f"{path}/", specs))
-            elif not _ignored(path, specs):
+            elif not (specs and _ignored(path, specs)):
                 yield path
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks import documents
 from benchmarks.commands import our_steps, raw_steps
-from benchmarks.result import Report, Result, Side, median_interval, table
+from benchmarks.result import Report, Result, Side, median_interval, table, timing
 from benchmarks.tap import tapped
 from orchestrator.events import AppCompleted, Event, StepCompleted
 from tests.buildkit.real import client
@@ -98,6 +98,19 @@ def test_a_table_has_a_row_for_every_result() -> None:
     assert len({row.count("|") for row in rows}) == 1
     with pytest.raises(ValueError, match="peers: begin"):
         documents.filled("no marks", "peers", report)
+
+
+def test_seconds_without_a_peer_are_held_to_their_worst_run() -> None:
+    slow, quick = (timing("a", ["true"], [0.5, worst, 0.4], bar=0.6, loads=[0.2, 0.1]) for worst in (0.7, 0.6))
+    report = Report(benchmark="plan", date="2026-01-01", commit="c", machine="m", results=(), timings=(slow, quick))
+
+    rows = table(report).splitlines()
+
+    assert (slow.met, quick.met, report.met) == (False, True, False)
+    assert rows[2:] == [
+        "| a | 0.6 s: MISSED | 0.70 s | 0.50 s | 3 |",
+        "| a | 0.6 s: met | 0.60 s | 0.50 s | 3 |",
+    ]
 
 
 @pytest.mark.real

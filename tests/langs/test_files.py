@@ -228,10 +228,10 @@ def test_neighbours_are_looked_at_once_for_all_who_ask(write: Write) -> None:
     root = write({"apps/web/f": "", "apps/api/f": "", "ui/f": ""})
     known: dict[str, AppFiles] = {}
 
-    web, api = (module.opened(root / "apps" / name, root, known) for name in ("web", "api"))
+    web, api = (AppFiles(root / "apps" / name, root, known=known) for name in ("web", "api"))
 
     assert web.at("../../ui") is api.at("../../ui")
     assert web.enclosing[1] is api.enclosing[1]
-    assert web.enclosing[1].at("apps/api") is api
+    assert web.enclosing[1].at("apps/api") is api.at(".") is not api
     assert (web.path, web.enclosing[1].path) == ("apps/web", ".")
     assert web.below_context("../..") == "apps/web"

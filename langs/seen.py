@@ -1,0 +1,118 @@
+"""What was seen of a directory while apps were looked at, so that it can be told later whether it would be seen again.
+
+What was made of files holds for as long as all that was seen of them is as it was: which names a directory has, what a
+file holds, where a link leads, and that something is not there. A directory and a file have a stamp, which is another
+one when the content is: what has the same one is not read again. Of a directory with another one the names are.
+
+Only what was at rest is believed: what changed in the same tick of the clock as it was seen may have changed once more
+behind the same stamp (git calls this racy).
+"""
+
+import os
+import stat
+import time
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import msgspec
+
+from langs.listing import Kind, digest, entries
+
+REST_NS: Final = 2_000_000_000
+"""Longer than a tick of any file system's clock: FAT's is 2 s."""
+
+Stamp: TypeAlias = tuple[int, int, int, int, int, int]
+"""Device, inode, mode, size, modification and change time (both in nanoseconds)."""
+
+
+class Seen(msgspec.Struct, array_like=True):
+    """What was seen of one directory. It grows while apps are looked at. All paths are POSIX paths from it."""
+
+    stamps: dict[str, Stamp | None] = {}
+    """Of the directories that were listed and the files that were read, through no link; None: there is none."""
+    names: dict[str, bytes] = {}
+    """Digests of what the directories held."""
+    ways: dict[str, str] = {}
+    """Paths that may lead through links -> where they do, as absolute paths without any."""
+    beside: dict[str, None] = {}
+    """The directories of which something was seen, too, as absolute paths without links. Each has its own `Seen`."""
+    steady: bool = True
+    """Whether all of it was at rest, and nothing was seen twice in two ways."""
+
+    def look(self, directory: str, path: str) -> None:
+        """Take note of what is at `path` now, before it is read."""
+        try:
+            self.note(path, os.lstat(_joined(directory, path)))
+        except (FileNotFoundError, NotADirectoryError):
+            self.note(path, None)
+        except (OSError, ValueError):
+            self.steady = False
+
+    def note(self, path: str, found: os.stat_result | None) -> None:
+        """Take note of what was found at `path` before it was read; None: nothing was."""
+        stamp = None if found is None else _stamp(found)
+        self.steady &= stamp is None or _is_at_rest(stamp)
+        self.steady &= self.stamps.setdefault(path, stamp) == stamp and path.isprintable()
+
+    def listed(self, path: str, found: Mapping[str, Kind] | None) -> None:
+        """Take note of what the directory at `path` holds, behind `look`."""
+        said = digest(found)
+        self.steady &= self.names.setdefault(path, said) == said
+
+    def follow(self, path: str, real: str) -> None:
+        """Take note of where a path leads."""
+        self.steady &= self.ways.setdefault(path, real) == real and path.isprintable() and real.isprintable()
+
+    def holds(self, directory: str) -> bool:
+        """Whether all would be seen again, but for what was seen beside it; stamps become those of now."""
+        return (
+            self.steady
+            and all(self._is_as_it_was(path, _joined(directory, path)) for path in self.stamps)
+            and all(os.path.realpath(_joined(directory, path)) == real for path, real in self.ways.items())
+        )
+
+    def joined(self, other: "Seen") -> "Seen":
+        """What was seen at two times."""
+        agreed = all(other.stamps.get(path, stamp) == stamp for path, stamp in self.stamps.items())
+        agreed = agreed and all(other.names.get(path, said) == said for path, said in self.names.items())
+        agreed = agreed and all(other.ways.get(path, real) == real for path, real in self.ways.items())
+        return Seen(
+            stamps=self.stamps | other.stamps,
+            names=self.names | other.names,
+            ways=self.ways | other.ways,
+            beside=self.beside | other.beside,
+            steady=agreed and self.steady and other.steady,
+        )
+
+    def _is_as_it_was(self, path: str, place: str) -> bool:
+        before, now = self.stamps[path], _stamp_of(place)
+        if now == before:
+            return True
+        # A file that came and went leaves another stamp behind.
+        if not now or not stat.S_ISDIR(now[2]) or self.names.get(path) != digest(entries(place)):
+            return False
+        if _is_at_rest(now):
+            self.stamps[path] = now
+        return True
+
+
+def _joined(directory: str, path: str) -> str:
+    return f"{directory}/{path}" if path else directory
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_at_rest(stamp: Stamp) -> bool:
+    return max(stamp[4:]) + REST_NS < time.time_ns()
+
+
+def _stamp_of(path: str) -> Stamp | tuple[()] | None:
+    """The stamp of what is at `path`; an empty one where that cannot be told."""
+    try:
+        return _stamp(os.lstat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError):
+        return ()
