@@ -34,6 +34,8 @@ ELSEWHERE = {
     "python -m benchmarks peers": (".ci/full", "-m benchmarks peers"),
     "python -m benchmarks detect": (".ci/full", "-m benchmarks detect"),
     "python -m benchmarks unchanged": (".ci/full", "-m benchmarks unchanged"),
+    "python -m benchmarks cold": (".ci/full", "-m benchmarks cold"),
+    "python -m benchmarks plan": (".ci/full", "-m benchmarks plan"),
     "python -m tests.lab up": ("check", "python -m tests.lab up"),
     "python -m tests.lab down": (".ci/run", "python -m tests.lab down"),
     "python -m tests.lab down --delete": ("tests/lab_tests/test_commands.py", '"down", "--delete"'),
