@@ -19,6 +19,11 @@ class DirectoryDestination(msgspec.Struct, frozen=True, kw_only=True):
     """A directory, for the exporter `local`. It appears when the build is done, or its files are put among its own."""
 
     path: Path
+    base: Path | None = None
+    """A directory in which nothing is ever changed: files of the same name, size, time and mode are links to its own,
+    and are not sent."""
+    limit: int | None = None
+    """Bytes that its files may have; None: as many as there are."""
 
 
 class StreamDestination(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ when all is said, or fsutil's packets, where we are the receiver.
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Self
 
 import anyio
@@ -72,8 +73,9 @@ class FileSend:
                 match destination:
                     case FileDestination(path=path):
                         self._outputs[number] = await anyio.to_thread.run_sync(FileOutput, path)
-                    case DirectoryDestination(path=path):
-                        self._outputs[number] = await anyio.to_thread.run_sync(DirectoryOutput, path)
+                    case DirectoryDestination(path=path, base=base, limit=limit):
+                        make = partial(DirectoryOutput, path, base=base, limit=limit)
+                        self._outputs[number] = await anyio.to_thread.run_sync(make)
                     case StreamDestination():
                         pass
             yield

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator import temporary
+from orchestrator.buildkit.session.base import Base
 from orchestrator.buildkit.session.tree import shown
 from orchestrator.buildkit.session.treewriter import Directory, TreeWriter, finish_directory
 from orchestrator.errors import OutputError
@@ -96,13 +97,18 @@ class DirectoryOutput:
 
     Args:
         place: where it goes; missing directories above it are made. A symlink there is followed.
+        base: a directory of which unchanged files are taken, where it is there.
+        limit: bytes that its files may have.
 
     Raises:
         OutputError: it cannot be written there.
     """
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, *, base: Path | None = None, limit: int | None = None) -> None:
         self._place = place
+        self._from = base
+        self._base: Base | None = None
+        self._limit = limit
         self._directories: list[Directory] = []
         with _told(place):
             self._target = Path(os.path.realpath(place))
@@ -130,7 +136,10 @@ class DirectoryOutput:
             if self._root < 0:
                 self._grown.mkdir()
                 self._root = os.open(self._grown, _OPEN)
-        return TreeWriter(self._root, self._directories)
+                if self._from is not None:
+                    with suppress(OSError):
+                        self._base = Base(self._from)
+        return TreeWriter(self._root, self._directories, base=self._base, limit=self._limit)
 
     def commit(self) -> None:
         """Put everything in its place.
@@ -155,6 +164,8 @@ class DirectoryOutput:
         """Leave nothing behind; nothing at all after `commit`."""
         if self._root < 0:
             return
+        if self._base is not None:
+            self._base.close()
         os.close(self._root)
         shutil.rmtree(self._grown, ignore_errors=True)
 

@@ -22,6 +22,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from orchestrator.buildkit.protos.fsutil_pb2 import Packet, Stat
+from orchestrator.buildkit.session.base import Base, Said
 from orchestrator.buildkit.session.tree import MODE_DIR, MODE_NAMED_PIPE, MODE_STICKY, MODE_SYMLINK, MODE_TYPE, shown
 from orchestrator.errors import OutputError, ProtocolError
 
@@ -60,15 +61,21 @@ class TreeWriter:
     Args:
         root: a descriptor of the directory; stays open, and is the caller's.
         directories: receives what directories get in the end, parents first.
+        base: has files which need not be sent.
+        limit: bytes that all files together may have.
 
     Attributes:
         finished: whether all was received; what is left is the sender's farewell.
         left_out: the paths of devices.
     """
 
-    def __init__(self, root: int, directories: list[Directory]) -> None:
+    def __init__(
+        self, root: int, directories: list[Directory], *, base: Base | None = None, limit: int | None = None
+    ) -> None:
         self._root = root
         self._directories = directories
+        self._base = base
+        self._left = limit
         self._parent = (b"", root)
         self._count = 0
         self._listed = False
@@ -146,7 +153,17 @@ class TreeWriter:
             elif link:
                 self._make_link(parent, name, link, path)
             else:
-                self._make_file(parent, name, number, _File(path, stat))
+                self._count_bytes(stat.size)
+                said = Said(size=stat.size, mode=_permissions(stat.mode), mtime=stat.mod_time)
+                if self._base is None or not self._base.link(_parts(path), said, parent):
+                    self._make_file(parent, name, number, _File(path, stat))
+
+    def _count_bytes(self, size: int) -> None:
+        if self._left is None:
+            return
+        self._left -= size
+        if self._left < 0:
+            raise OutputError("the files are more than there may be", hint="Give them more room.")
 
     def _make_directory(self, parent: int, name: bytes, path: bytes, stat: Stat) -> None:
         try:
