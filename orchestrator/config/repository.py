@@ -5,6 +5,7 @@ image goes, which daemon is used, or what a build may see. The root's file knows
 `versions`, `env`, `secrets`, `ssh` and `images` hold for every app below.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -158,6 +159,13 @@ def read_app(root: Path, path: str) -> Stated | None:
         ConfigError: with file, line and key.
     """
     name = f"{path}/{FILE}"
+    try:
+        # Most apps have none, and to make a Path costs more than this look.
+        os.lstat(f"{root}/{name}")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        pass  # is told of below
     document = decode.read(Path(f"{root}/{name}"), name=name, within=root)
     if document is None:
         return None

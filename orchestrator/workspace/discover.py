@@ -40,6 +40,8 @@ Detect = Callable[[Path, Settings], Detection | None]
 
 MARKERS = frozenset({*(name for names in MANIFESTS.values() for name in names), procfile.FILE, FILE})
 SOURCES = frozenset(name for names in ENTRY_POINTS.values() for name in names)
+_SPOKEN_FOR = {name: tuple(said for said, names in ENTRY_POINTS.items() if name in names) for name in SOURCES}
+"""Bare source file -> the languages that it is one of."""
 MARKED_ENDINGS = tuple(name[1:] for name in MARKERS if name.startswith("*."))
 """Of manifests that are named after what they build."""
 
@@ -86,7 +88,7 @@ def candidates(files: Iterable[str], config: Config, named: tuple[str, ...] = ()
         looked_at = path == project or (not recipe and places.is_looked_at(_parts(path, project)))
         looked_at = looked_at and _below(path, project) and not _hidden(path)
         if looked_at and not (ignored and ignored.match_file(f"{path}/")):
-            languages = frozenset(language for language, sources in ENTRY_POINTS.items() if names.intersection(sources))
+            languages = frozenset(language for name in names for language in _SPOKEN_FOR.get(name, ()))
             if markers or languages - {static.NAME} or places.holds_pages(_parts(path, project)):
                 sure = not markers.isdisjoint(SURE)
                 kept[path] = Candidate(path=path, marked=bool(markers), sure=sure, languages=languages)
@@ -109,8 +111,7 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
     Raises:
         ConfigError: a declared app is none, two apps have one name, or an app's files cannot be understood.
     """
-    # Of tens of thousands of files a few say something: the others are passed over once.
-    files = tuple(filter(_is_telling, files))
+    files = tuple(_telling(files))
     governed = _governed(files)
     real = Real()
     apps: dict[str, tuple[Detection, Settings]] = {}
@@ -308,10 +309,11 @@ def named_paths(root: Path, words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _is_telling(file: str) -> bool:
-    """Whether there may be an app where this file is, or none because of it."""
-    name = file.rpartition("/")[2]
-    return _is_marker(name) or name in SOURCES
+def _telling(files: Iterable[str]) -> Iterator[str]:
+    """The few of the files because of which there may be an app, or none; the others are passed over once."""
+    named = [(file.rpartition("/")[2], file) for file in files]
+    telling = {name for name in {name for name, _ in named} if _is_marker(name) or name in SOURCES}
+    return (file for name, file in named if name in telling)
 
 
 def _is_marker(name: str) -> bool:
@@ -332,7 +334,7 @@ def _below(path: str, above: str) -> bool:
 
 
 def _hidden(path: str) -> bool:
-    return any(part.startswith(".") for part in path.split("/") if part != ".")
+    return path != "." and "/." in f"/{path}"
 
 
 def _ancestors(path: str) -> Iterator[str]:

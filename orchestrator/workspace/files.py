@@ -88,7 +88,8 @@ def _warn(warn: Callable[[str], None] | None, problem: str) -> None:
         warn(f"{printable(problem)}: cannot be looked into, so no app is found there")
 
 
-def _walk(root: str, warn: Callable[[str], None] | None = None) -> Iterator[str]:
+def _walk(root: str, warn: Callable[[str], None] | None = None) -> list[str]:
+    found: list[str] = []
     waiting: list[tuple[str, tuple[tuple[str, GitIgnoreSpec], ...]]] = [("", ())]
     while waiting:
         prefix, specs = waiting.pop()
@@ -105,15 +106,15 @@ def _walk(root: str, warn: Callable[[str], None] | None = None) -> Iterator[str]
         if any(entry.name == ".gitignore" and entry.is_file(follow_symlinks=False) for entry in entries):
             specs = (*specs, (prefix, _spec(f"{root}/{prefix}.gitignore")))
         for entry in entries:
-            name = entry.name
-            path = prefix + name
-            if name == ".git":
+            path = prefix + entry.name
+            if entry.name == ".git":
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if not (specs and _ignored(f"{path}/", specs)):
                     waiting.append((f"{path}/", specs))
             elif not (specs and _ignored(path, specs)):
-                yield path
+                found.append(path)
+    return found
 
 
 def _is_itself(root: Path, path: str) -> bool:

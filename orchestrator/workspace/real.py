@@ -9,9 +9,15 @@ class Real:
 
     def __init__(self) -> None:
         self._above: dict[str, str] = {}
+        self._found: dict[str, str | None] = {}
 
     def directory(self, path: str) -> str | None:
         """The path without links of the directory at an absolute path; None where there is none to be seen."""
+        if path not in self._found:
+            self._found[path] = self._resolved(path)
+        return self._found[path]
+
+    def _resolved(self, path: str) -> str | None:
         above, _, name = path.rpartition("/")
         try:
             if name not in {"", ".", ".."}:
