@@ -154,6 +154,22 @@ class CacheExported(_Event, frozen=True, kw_only=True, tag="cache-exported"):
     """Why there is no cache. The app is none the worse for it."""
 
 
+class PackagesCarried(_Event, frozen=True, kw_only=True, tag="packages-carried"):
+    """A package cache was carried to the builder, before the first build that uses it, or back, after the last; or not.
+
+    Nobody's build fails for want of it.
+    """
+
+    cache: str
+    """The tool's name: `npm`, `go-mod`."""
+    to: Literal["builder", "directory"]
+    seconds: float
+    size: int
+    """Bytes of its files; 0 when it was not carried."""
+    error: str | None = None
+    """Why it was not."""
+
+
 class AppFailed(_Event, frozen=True, kw_only=True, tag="app-failed"):
     """An app's build or its publication failed."""
 
@@ -211,6 +227,7 @@ Event = (
     | AppWarning
     | AppCompleted
     | CacheExported
+    | PackagesCarried
     | AppFailed
     | AppCancelled
     | RunCompleted

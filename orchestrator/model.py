@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -87,6 +87,20 @@ class LocalCache(msgspec.Struct, frozen=True, kw_only=True):
     """What they are filed under, instead of the app's name."""
 
 
+MOUNTS_SECONDS: Final = 3600.0
+"""How long filling or refreshing package caches may take at most: what is replaced meanwhile stays longer than this."""
+
+
+class MountCache(msgspec.Struct, frozen=True, kw_only=True):
+    """Package caches in a directory, which builders' cache mounts are filled from and which is refreshed from them."""
+
+    directory: Path | None = None
+    size: int = 0
+    """Bytes for all of them."""
+    seconds: float = 0.0
+    """How long filling one may take, and refreshing all."""
+
+
 class LayerCache(msgspec.Struct, frozen=True, kw_only=True):
     """Layer caches in registries, and in directories."""
 
@@ -102,6 +116,8 @@ class LayerCache(msgspec.Struct, frozen=True, kw_only=True):
     export: Literal["after", "with", "off"] = "after"
     compression: Literal["gzip", "zstd"] = "gzip"
     local: LocalCache = LocalCache()
+    mounts: MountCache = MountCache()
+    """Not of layers: what package managers keep."""
 
 
 class Attestations(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import anyio
 import msgspec
@@ -29,7 +29,7 @@ from orchestrator.app.secretvalues import mirror_readers, secret_readers
 from orchestrator.app.secretversions import versioned
 from orchestrator.app.signals import Signals
 from orchestrator.app.skipping import contents_of, remembering, skipping
-from orchestrator.buildkit import SecretReader, SolveRequest
+from orchestrator.buildkit import Client, SecretReader, SolveRequest
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
 from orchestrator.engine.building import Prepare, PrepareExport
@@ -51,6 +51,9 @@ from orchestrator.skip.memory import Memory
 from orchestrator.skip.skipper import ignored
 from orchestrator.workspace import git
 from remote.address import Address, EngineAddress
+
+if TYPE_CHECKING:
+    from orchestrator.app.carrying import PackageCarrier
 
 _BUFFERED_EVENTS = 1024
 
@@ -133,6 +136,7 @@ async def run_build(
                 mirrors=_learned(mirror_readers(config), record),
                 attestations=attestations,
             )
+            carries = _carrier(config, plan, client, RegistryTokens(registry, credentials))
             run = Run(
                 plan,
                 solver=solver,
@@ -149,9 +153,10 @@ async def run_build(
                     *skip.warnings,
                     *await anyio.to_thread.run_sync(low, _written(config, options)),
                 ],
-                record=record.note,
+                record=record.note if carries is None else _both(record.note, carries.note),
                 skipper=skip.skipper,
                 export=export,
+                carrier=carries,
                 retries=RETRIES if config.retries is None else config.retries,
                 expected=_expected(plan, memory),
             )
@@ -353,6 +358,26 @@ def _preparers(
             ]
 
     return prepare, export
+
+
+def _carrier(config: Config, plan: Plan, client: Client, tokens: RegistryTokens) -> "PackageCarrier | None":
+    root = config.cache.mounts.directory
+    if root is None:
+        return None
+    from orchestrator.app.carrying import carrier  # noqa: PLC0415 -- only where a directory is named
+
+    def ready(request: SolveRequest) -> SolveRequest:
+        return msgspec.structs.replace(request, tokens=tokens)
+
+    return carrier(config, root, plan, client, ready)
+
+
+def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:
+    def hear(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return hear
 
 
 def _learned(readers: Mapping[str, SecretReader], record: Recording) -> Mapping[str, SecretReader]:

@@ -51,6 +51,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     build_command: str | None
     port: int | None
     cache_key: str | None
+    mounts_directory: str | None
+    """Where package caches are kept that builders are filled from."""
     tag_latest: bool
     no_cache: bool
     result_file: str | None
@@ -191,6 +193,7 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         build_command=get("BUILD_COMMAND"),
         port=_port(get("PORT")),
         cache_key=get("CACHE_KEY"),
+        mounts_directory=get("BUILD_CACHE_DIR"),
         tag_latest=_flag(variables, "TAG_LATEST"),
         no_cache=_flag(variables, "NO_CACHE"),
         result_file=get("RESULT_FILE"),

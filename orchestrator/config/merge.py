@@ -13,7 +13,7 @@ from orchestrator.config.environment import Environment
 from orchestrator.config.repository import Stated
 from orchestrator.config.settings import DOCKER_HOST, Config, Flags, Host, Image
 from orchestrator.errors import ConfigError, UsageError
-from orchestrator.model import LayerCache, LocalCache, Mirror, Registry, Runs, SecretSource
+from orchestrator.model import LayerCache, LocalCache, Mirror, MountCache, Registry, Runs, SecretSource
 from orchestrator.text import parse_duration, parse_size
 
 
@@ -131,6 +131,7 @@ def _cache(
         export=table.cache.export,
         compression=extra.compression or table.cache.compression,
         local=_local(environment, operated, operated_by, root),
+        mounts=_mounts(environment, operated, operated_by, root),
     )
 
 
@@ -152,6 +153,26 @@ def _local(
         sources=sources,
         size=parse_size(operated.cache.local_size) or 0,
         name=environment.container_name,
+    )
+
+
+def _mounts(
+    environment: Environment, operated: operator.OperatorTable, operated_by: str, root: Path | None
+) -> MountCache:
+    text = environment.mounts_directory or operated.cache.mounts
+    said = "$BUILD_CACHE_DIR" if environment.mounts_directory else f"{operated_by}: cache.mounts"
+    directory = Path(text) if text else None
+    if directory is not None and not directory.is_absolute():
+        raise ConfigError(f"{said}: expected an absolute path, got {text!r}", hint="Begin it with /.")
+    if root is not None and directory is not None and directory.resolve().is_relative_to(root):
+        raise ConfigError(
+            f"{said}: a cache inside the source {root} is not trusted",
+            hint="Whoever changes the source could put what they want into it: keep it elsewhere.",
+        )
+    return MountCache(
+        directory=directory,
+        size=parse_size(operated.cache.mounts_size) or 0,
+        seconds=parse_duration(operated.cache.mounts_time) or 0.0,
     )
 
 

@@ -19,7 +19,8 @@ from orchestrator.config import credentials, decode, repository
 from orchestrator.config.decode import Document, Key
 from orchestrator.config.environment import Environment
 from orchestrator.errors import ConfigError
-from orchestrator.text import parse_size
+from orchestrator.model import MOUNTS_SECONDS
+from orchestrator.text import parse_duration, parse_size
 
 MAX_JOBS = 1024
 SYSTEM = Path("/etc/fleetpacks/config.toml")
@@ -76,7 +77,7 @@ class RunsTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class CacheTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"sources": "from"}):
-    """Layer caches in registries, and in directories."""
+    """Layer caches in registries and in directories, and package caches."""
 
     image: Annotated[str, Meta(min_length=1, description="Where they are written; may hold {app}.")] | None = None
     sources: Annotated[tuple[NonEmpty, ...], Meta(description="More of them, which are read only.")] = ()
@@ -84,6 +85,11 @@ class CacheTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         None
     )
     local_size: Annotated[str, Meta(description="How much all local caches may hold, as in 500MB.")] = "20GB"
+    mounts: (
+        Annotated[str, Meta(min_length=1, description="The directory of package caches: an absolute path.")] | None
+    ) = None
+    mounts_size: Annotated[str, Meta(description="How much all package caches may hold, as in 500MB.")] = "20GB"
+    mounts_time: Annotated[str, Meta(description="How long to fill or refresh them, as in 90s; 1h at most.")] = "5m"
 
 
 class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,10 +167,7 @@ def _check(table: OperatorTable, document: Document) -> None:
         if source.file is not None and not Path(source.file).is_absolute():
             raise document.error(("secrets", name, "file"), "expected an absolute path", hint="Begin it with /.")
     _check_runs(table, document)
-    if table.cache.local is not None and not Path(table.cache.local).is_absolute():
-        raise document.error(("cache", "local"), "expected an absolute path", hint="Begin it with /.")
-    if not parse_size(table.cache.local_size):
-        raise document.error(("cache", "local_size"), "expected a size", hint='As in local_size = "20GB".')
+    _check_cache(table.cache, document)
     _check_mirrors(table, document)
     _check_ssh(table, document)
 
@@ -172,6 +175,18 @@ def _check(table: OperatorTable, document: Document) -> None:
 def _check_runs(table: OperatorTable, document: Document) -> None:
     if table.runs.directory is not None and not Path(table.runs.directory).is_absolute():
         raise document.error(("runs", "directory"), "expected an absolute path", hint="Begin it with /.")
+
+
+def _check_cache(cache: CacheTable, document: Document) -> None:
+    for key, place in (("local", cache.local), ("mounts", cache.mounts)):
+        if place is not None and not Path(place).is_absolute():
+            raise document.error(("cache", key), "expected an absolute path", hint="Begin it with /.")
+    for key, size in (("local_size", cache.local_size), ("mounts_size", cache.mounts_size)):
+        if not parse_size(size):
+            raise document.error(("cache", key), "expected a size", hint=f'As in {key} = "20GB".')
+    seconds = parse_duration(cache.mounts_time)
+    if not seconds or seconds > MOUNTS_SECONDS:
+        raise document.error(("cache", "mounts_time"), "expected 1s to 1h", hint='As in mounts_time = "5m".')
 
 
 def _check_mirrors(table: OperatorTable, document: Document) -> None:

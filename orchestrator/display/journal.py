@@ -15,13 +15,14 @@ from orchestrator.events import (
     AppStarted,
     AppWarning,
     CacheExported,
+    PackagesCarried,
     RunCompleted,
     RunStarted,
     StepCompleted,
     StepLog,
     StepStarted,
 )
-from orchestrator.text import indented, printable
+from orchestrator.text import indented, printable, size
 
 _IN_MEMORY = 256 * 1024
 """Bytes of one app's log kept in memory; beyond it an unnamed temporary file holds them."""
@@ -84,6 +85,10 @@ class Journal:
             self.forget(event.app)
             self._numbers.pop(event.app, None)
         return self._lines(event.app or "", _app_text(event))
+
+    def carried(self, event: PackagesCarried) -> str:
+        """The line of a package cache."""
+        return self._lines("", _packages_text(event))
 
     def running(self, now: float) -> Iterator[str]:
         """The lines that say which steps go on, and for how long.
@@ -164,6 +169,13 @@ def _cache_text(event: CacheExported) -> str:
         return f"warning: no cache was written to {event.ref}: {event.error}"
     again = f", for which {event.executed} steps ran again" if event.executed else ""
     return f"cache written to {event.ref} in {event.seconds:.1f}s{again}"
+
+
+def _packages_text(event: PackagesCarried) -> str:
+    done = "filled" if event.to == "builder" else "kept"
+    if event.error is not None:
+        return f"warning: the package cache {event.cache} was not {done}: {event.error}"
+    return f"package cache {event.cache} {done}: {size(event.size)} in {event.seconds:.1f}s"
 
 
 def _app_text(event: _AppEvent) -> str:

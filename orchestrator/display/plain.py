@@ -14,6 +14,7 @@ from orchestrator.events import (
     AppWarning,
     CacheExported,
     Event,
+    PackagesCarried,
     RunCompleted,
     RunStarted,
     StepCompleted,
@@ -58,6 +59,8 @@ class Plain:
             case StepContinued() | StepProgress():
                 # A line each would be too many, and there is no line to change.
                 pass
+            case PackagesCarried():
+                yield self._journal.carried(event)
             case AppStarted() | AppWarning() | AppCompleted() | AppCancelled() | AppFailed() | CacheExported():
                 if isinstance(event, AppFailed):
                     self.failed.append(event)

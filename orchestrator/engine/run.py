@@ -17,6 +17,7 @@ import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
 from orchestrator.engine.building import Building, Prepare, PrepareExport, Publisher, Solver
+from orchestrator.engine.carrying import Carrier
 from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.skipping import Skipper
 from orchestrator.errors import (
@@ -62,6 +63,7 @@ class Run:
         record: Callable[[Event], None] | None = None,
         skipper: Skipper | None = None,
         export: PrepareExport | None = None,
+        carrier: Carrier | None = None,
         retries: int = RETRIES,
         expected: Mapping[str, float] | None = None,
     ) -> None:
@@ -79,6 +81,7 @@ class Run:
             record: hears of every event at once, whoever reads `events`; must not wait.
             skipper: knows what need not be built; None: everything is.
             export: makes the solves that write the caches of a published app.
+            carrier: fills package caches before builds, and keeps them afterwards; None: builders have what they have.
             retries: attempts after a first one that failed in a way that trying again can mend.
             expected: how long apps took when they were built last, in seconds: the longest begin first, and those
                 that are not known before them.
@@ -111,6 +114,8 @@ class Run:
         )
         self._looks = skipper is not None
         self._export = export
+        self._carrier = carrier
+        self._carrying = anyio.CancelScope()
         known = expected or {}
         self._waiting = dict.fromkeys(sorted(self._plans, key=lambda name: -known.get(name, math.inf)))
         self._running: set[str] = set()
@@ -126,6 +131,7 @@ class Run:
         """
         self._interrupted = exit_code
         self._scope.cancel()
+        self._carrying.cancel()
         self._hurry()
 
     async def execute(self) -> Mapping[str, Outcome]:
@@ -145,6 +151,10 @@ class Run:
                 async with anyio.create_task_group() as workers:
                     for _ in range(min(self._jobs, len(names))):
                         workers.start_soon(self._work)
+            if self._carrier is not None and not self._interrupted:
+                # A run that failed fast has filled them, too; an interrupted one ends.
+                with self._carrying:
+                    await self._carrier.take(self._emit)
             cancelled = {
                 name: AppCancelled(time=time.time(), app=name, reason=self._reason)
                 for name in names
@@ -209,7 +219,7 @@ class Run:
                 self._running.add(told.app)
                 try:
                     plan = self._with_images(self._plans[told.app])
-                    outcome = await self._building.look(plan) or await self._building.build(plan)
+                    outcome = await self._building.look(plan) or await self._built(plan)
                 finally:
                     self._running.discard(told.app)
             await self._settle(outcome)
@@ -220,6 +230,11 @@ class Run:
             if isinstance(outcome, AppFailed) and self._fail_fast and not self._scope.cancel_called:
                 self._reason = "fail-fast"
                 self._scope.cancel()
+
+    async def _built(self, plan: AppPlan) -> AppCompleted | AppFailed:
+        if self._carrier is not None:
+            await self._carrier.bring(plan, self._emit)
+        return await self._building.build(plan)
 
     def _decide(self) -> Start | GiveUp | None:
         return decide(self._waiting, self._needs, running=self._running, succeeded=self._succeeded, failed=self._failed)

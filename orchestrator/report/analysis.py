@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from orchestrator.events import AppCompleted, AppFailed, CacheExported
+from orchestrator.events import AppCompleted, AppFailed, CacheExported, PackagesCarried
 from orchestrator.report.criticalpath import Part, critical_path
 from orchestrator.report.kinds import KINDS, Kind
 from orchestrator.report.record import Record
@@ -118,6 +118,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     waited: float
     cache_seconds: float
     """Of all apps, for writing layer caches after their publication."""
+    packages: tuple[PackagesCarried, ...]
+    """Package caches that were carried to the builder and back, or not."""
     critical_path: tuple[Part, ...]
     slowest: tuple[Slow, ...]
     apps: tuple[AppReport, ...]
@@ -166,6 +168,7 @@ def of_timeline(record: Record, timed: Timeline, *, running: bool, before: Recor
         kinds={kind: sum(each.kinds.get(kind, 0.0) for each in apps) for kind in KINDS},
         waited=sum(each.waited for each in apps),
         cache_seconds=sum(each.cache.seconds for each in apps if each.cache),
+        packages=timed.carried,
         critical_path=critical_path(timed),
         slowest=_slowest(timed.apps),
         apps=apps,

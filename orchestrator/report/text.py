@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 
+from orchestrator.events import PackagesCarried
 from orchestrator.report.analysis import AppReport, Comparison, Report
 from orchestrator.report.criticalpath import Part
 from orchestrator.report.kinds import KINDS, MEANINGS
@@ -90,9 +91,22 @@ def _head(report: Report) -> Iterator[str]:
             f"{len(written) - failed} of {len(written)} layer caches written after publication in "
             f"{report.cache_seconds:.1f}s, {ran} steps run once more for it"
         )
+    yield from _packages(report.packages)
     if report.client_idle is not None:
         share = 100 * report.client_idle / report.seconds if report.seconds else 0.0
         yield f"client-caused idle: {report.client_idle:.1f}s ({share:.1f} % of the run)"
+
+
+def _packages(carried: Sequence[PackagesCarried]) -> Iterator[str]:
+    for to, done in (("builder", "filled before builds"), ("directory", "kept after them")):
+        those = [each for each in carried if each.to == to]
+        if those:
+            names = ", ".join(each.cache for each in those if each.error is None) or "none"
+            seconds, moved = sum(each.seconds for each in those), sum(each.size for each in those)
+            yield f"package caches {done}: {names}; {size(moved)} in {seconds:.1f}s"
+        for each in those:
+            if each.error is not None:
+                yield f"package cache {each.cache} not carried: {inline(each.error, 1000)}"
 
 
 def _row(app: AppReport) -> tuple[str, ...]:

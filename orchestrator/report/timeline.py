@@ -18,6 +18,7 @@ from orchestrator.events import (
     AppWarning,
     CacheExported,
     Event,
+    PackagesCarried,
     RunCompleted,
     RunStarted,
     StepCompleted,
@@ -105,6 +106,8 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """None when no builder was reached."""
     completed: RunCompleted | None
     apps: tuple[TimedApp, ...]
+    carried: tuple[PackagesCarried, ...]
+    """Package caches, which are filled before builds and kept after them."""
     warnings: tuple[str, ...]
 
 
@@ -222,6 +225,7 @@ class _Fold:
         self.apps = {each.name: _App(each) for each in planned}
         self.started: RunStarted | None = None
         self.completed: RunCompleted | None = None
+        self.carried: list[PackagesCarried] = []
         self.warnings: list[str] = []
 
     def app(self, name: str) -> _App:
@@ -242,6 +246,8 @@ class _Fold:
                 self.completed = event
             case AppCompleted() | AppFailed() | AppCancelled() | CacheExported():
                 self.app(event.app).end(event)
+            case PackagesCarried():
+                self.carried.append(event)
             case StepLog() | StepProgress():
                 pass
             case _:
@@ -271,6 +277,7 @@ def timeline(record: Record, *, now: float | None = None) -> Timeline:
         builder=fold.started.builder if fold.started else None,
         completed=fold.completed,
         apps=tuple(_waiting(app, apps) for app in apps.values()),
+        carried=tuple(fold.carried),
         warnings=tuple(fold.warnings),
     )
 

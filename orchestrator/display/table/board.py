@@ -13,6 +13,7 @@ from orchestrator.events import (
     AppWarning,
     CacheExported,
     Event,
+    PackagesCarried,
     RunCompleted,
     RunStarted,
     StepCompleted,
@@ -142,7 +143,7 @@ class Board:
                 self._known.add(event.app)
                 self._running.pop(event.app, None)
                 self._ended[event.app] = event
-            case StepContinued() | StepLog() | AppWarning() | CacheExported() | RunCompleted():
+            case StepContinued() | StepLog() | AppWarning() | CacheExported() | PackagesCarried() | RunCompleted():
                 pass
             case _:
                 assert_never(event)
