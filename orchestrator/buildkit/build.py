@@ -18,7 +18,7 @@ from orchestrator.buildkit.details import failed_step
 from orchestrator.buildkit.gateway import Question
 from orchestrator.buildkit.grpc import Connection, ConnectionLostError, GrpcError, Status
 from orchestrator.buildkit.model import SolveRequest, StatusUpdate
-from orchestrator.buildkit.protos import control_pb2
+from orchestrator.buildkit.protos import control_pb2, policy_pb2
 from orchestrator.buildkit.session.session import Session
 from orchestrator.buildkit.session.transfer import FileSyncState
 from orchestrator.buildkit.status import decode_status
@@ -37,6 +37,11 @@ _QUIET_WITHOUT_EVENTS = 1.0
 """The same for a build that failed before the daemon made a job of it: then its status has nothing to say."""
 _UNKNOWN_PAUSE = 0.2
 """Seconds until status is asked for again when the daemon does not know the build yet. It waits 6 s itself."""
+
+
+_POLICY_VERSION = 1
+_ACTIONS = {"allow": policy_pb2.ALLOW, "deny": policy_pb2.DENY, "convert": policy_pb2.CONVERT}
+_MATCHES = {"exact": policy_pb2.EXACT, "wildcard": policy_pb2.WILDCARD, "regex": policy_pb2.REGEX}
 
 
 class Build:
@@ -221,6 +226,14 @@ def encode_solve(request: SolveRequest, *, session_id: str) -> bytes:
         if number == 0:
             message.exporter_deprecated = exporter.type
             message.exporter_attrs_deprecated.update(exporter.attrs)
+    if request.source_policy:
+        message.source_policy.version = _POLICY_VERSION
+        for rule in request.source_policy:
+            message.source_policy.rules.add(
+                action=_ACTIONS[rule.action],
+                selector=policy_pb2.Selector(identifier=rule.identifier, match_type=_MATCHES[rule.match]),
+                updates=policy_pb2.Update(identifier=rule.to) if rule.to else None,
+            )
     return message.SerializeToString(deterministic=True)
 
 

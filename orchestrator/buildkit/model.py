@@ -5,6 +5,7 @@ Times are seconds since the epoch.
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import anyio.abc
 import msgspec
@@ -41,6 +42,19 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     the `digest` of its manifest, or `dest`."""
 
 
+class SourceRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What a daemon does with sources of a build (sourcepolicy/pb/policy.proto, v0.30.0)."""
+
+    action: Literal["allow", "deny", "convert"]
+    """What is converted is judged again, by all rules; of those that allow or deny, the last one counts."""
+    identifier: str
+    """Of the sources that it is for, in full: `docker-image://docker.io/library/debian:trixie`."""
+    match: Literal["wildcard", "exact", "regex"] = "wildcard"
+    """How it is compared. By an exact one, daemons up to v0.30 convert nothing; a wildcard without `*` is as exact."""
+    to: str = ""
+    """The identifier that a source is converted to; `${1}` is what the first `*` stands for."""
+
+
 class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One build by the Dockerfile frontend that is part of the daemon."""
 
@@ -69,6 +83,8 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What `local` caches are read from and written to, by the names that their entries use."""
     ssh: Mapping[str, Path] = {}
     """Sockets of SSH agents, by id. An id that is not here does not exist for the build."""
+    source_policy: tuple[SourceRule, ...] = ()
+    """Daemons before v0.11 know of none, and pass over it without a word."""
 
     @property
     def exporters(self) -> tuple[Exporter, ...]:

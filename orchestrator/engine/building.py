@@ -23,10 +23,19 @@ from orchestrator.buildkit import (
 )
 from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import Published
-from orchestrator.engine.request import with_cache
+from orchestrator.engine.request import pinned, with_cache
 from orchestrator.engine.retry import pause
 from orchestrator.engine.skipping import Changed, Skipper
-from orchestrator.errors import BuildTimeoutError, FailedStep, FleetpacksError, ProtocolError, TransientError
+from orchestrator.errors import (
+    BuildTimeoutError,
+    FailedStep,
+    FleetpacksError,
+    ImageNotFoundError,
+    ProtocolError,
+    RegistryError,
+    RegistryUnavailableError,
+    TransientError,
+)
 from orchestrator.events import AppCompleted, AppFailed, AppStarted, AppWarning, CacheExported, Event
 from orchestrator.model import AppPlan
 from orchestrator.text import duration
@@ -38,6 +47,8 @@ _NO_IMAGES = frozenset({"local", "tar"})
 _EXPORT_SECONDS = 900.0
 """A cache that takes longer to write than this is not worth it."""
 _jitter = random.random
+_UNREACHED = (ImageNotFoundError, RegistryError, RegistryUnavailableError)
+"""What a builder says of an image that it cannot have."""
 
 
 class Solver(Protocol):
@@ -209,15 +220,22 @@ class Building:
                 return await self._attempt(plan, on_status, again=failed > 1 and progress.exporting)
             except FleetpacksError as error:
                 wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
-                if wait is None:
+                gone = self._gone(plan, error) if wait is None else None
+                if gone is not None:
+                    wait, message = 0.0, f"{gone} cannot be had as it was looked up: building on what its tag gives now"
+                elif wait is not None:
+                    message = f"trying again in {wait:.0f}s ({failed} of {self._retries}): {error.message}"
+                else:
                     raise
-                message = f"trying again in {wait:.0f}s ({failed} of {self._retries}): {error.message}"
                 await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
             await anyio.sleep(wait)
         raise AssertionError
 
     async def _attempt(self, plan: AppPlan, on_status: OnStatus, *, again: bool) -> _Built:
+        changed = self._changed.get(plan.app.name)
         with self._prepare(plan) as request:
+            if changed is not None:
+                request = pinned(request, changed.bases)  # noqa: PLW2901 -- the same one, pinned
             # What was executed without the cache is in it now.
             result = await self._solver.solve(with_cache(request) if again else request, on_status=on_status)
         for warning in result.warnings:
@@ -248,6 +266,10 @@ class Building:
             for _ in progress.feed(update):
                 pass
 
+        # The build's own base images, or its steps are not those of the export.
+        changed = self._changed.get(app)
+        if changed is not None:
+            request = pinned(request, changed.bases)
         with anyio.move_on_after(_EXPORT_SECONDS):
             try:
                 await self._solver.solve(request, on_status=on_status)
@@ -265,6 +287,22 @@ class Building:
                 error=problem,
             )
         )
+
+    def _gone(self, plan: AppPlan, error: FleetpacksError) -> str | None:
+        """The base image that the builder cannot have as it was looked up: the build lets go of all of them then.
+
+        Its tag was moved since, in a registry that deletes what has no tag; or the builder has another mirror than we,
+        behind which it may reach nobody.
+        """
+        changed = self._changed.get(plan.app.name)
+        if changed is None or not isinstance(error, _UNREACHED):
+            return None
+        gone = next(
+            (name for name, digest in changed.bases.items() if "@" not in name and digest in error.message), None
+        )
+        if gone is not None:
+            self._changed[plan.app.name] = msgspec.structs.replace(changed, record=None, bases={})
+        return gone
 
     async def _record_of(self, plan: AppPlan) -> str | None:
         """The tag that vouches for what was built: none when a file was changed since it was looked at."""

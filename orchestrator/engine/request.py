@@ -14,10 +14,12 @@ from orchestrator.buildkit import (
     SecretReader,
     SolveRequest,
     Source,
+    SourceRule,
     TokenProvider,
 )
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.model import AppPlan, Attestations
+from orchestrator.registry.reference import DEFAULT_TAG, parse
 
 _DOCKERFILE = "Dockerfile"
 
@@ -144,6 +146,26 @@ def with_cache(request: SolveRequest) -> SolveRequest:
     """The same build, which may find in the cache what it has executed before."""
     attrs = {name: value for name, value in request.attrs.items() if name != "no-cache"}
     return msgspec.structs.replace(request, attrs=attrs)
+
+
+def pinned(request: SolveRequest, bases: Mapping[str, str]) -> SolveRequest:
+    """The same build, on the base images as they were looked up, whatever their tags have come to point to.
+
+    The daemon takes them for the same as it finds under the tag itself, so that a step is cached with and without.
+
+    Args:
+        request: the build.
+        bases: digests by the references that Dockerfiles give, which are legal.
+    """
+    # References hold no `*` and no `$`.
+    digests = {_place(name): digest for name, digest in bases.items() if "@" not in name}
+    rules = [SourceRule(action="convert", identifier=at, to=f"{at}@{digest}") for at, digest in digests.items()]
+    return msgspec.structs.replace(request, source_policy=(*request.source_policy, *rules))
+
+
+def _place(name: str) -> str:
+    reference = parse(name)
+    return f"docker-image://{reference.repository}:{reference.tag or DEFAULT_TAG}"
 
 
 def export_request(request: SolveRequest, *, ref: str, to: CacheEntry) -> SolveRequest:

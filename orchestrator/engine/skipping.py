@@ -1,5 +1,6 @@
 """What a run asks of whoever knows that an app need not be built."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -23,6 +24,8 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """For people."""
     record: str | None = None
     """The tag which the image gets beside the app's own, so that it need not be built again."""
+    bases: Mapping[str, str] = {}
+    """Digests of the base images, by the names that its Dockerfile gives them: what the record says of them."""
 
 
 class Skipper(Protocol):

@@ -6,6 +6,7 @@ scope but its own. Whatever cannot be told means a build, and is said.
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
@@ -29,7 +30,14 @@ _MOST_NAMED = 3
 _IMAGE = "docker-image://"
 
 
-_Looked = tuple[Read, Inputs, bytes]
+class _Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """What an app is made of, in one scope."""
+
+    read: Read
+    inputs: Inputs
+    dockerfile: bytes
+    """The state of a Dockerfile that the builder reads for itself."""
+    bases: Mapping[str, str]
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,21 +89,22 @@ class RegistrySkipper:
         own, *trusted = parts
         self._looked[path] = own
         before = self._memory.recall(path)
-        for _, each, _ in (own, *trusted):
-            reference = parse(f"{plan.repository}:{each.tag}")
+        for each in (own, *trusted):
+            reference = parse(f"{plan.repository}:{each.inputs.tag}")
             try:
                 manifest = await self._store.get_manifest(reference)
                 references = await put_all(self._store, plan.repository, manifest, plan.tags)
             except ImageNotFoundError:
                 continue
             except FleetpacksError as error:
-                return Changed(reason=f"its record cannot be used: {error.message}", record=own[1].tag)
+                reason = f"its record cannot be used: {error.message}"
+                return Changed(reason=reason, record=own.inputs.tag, bases=own.bases)
             known = before is not None and before.digest == manifest.digest
             return Unchanged(
                 published=Published(digest=manifest.digest, references=references),
                 revision=before.revision if before and known else None,
             )
-        return Changed(reason=_reason(own[1], before), record=own[1].tag)
+        return Changed(reason=_reason(own.inputs, before), record=own.inputs.tag, bases=own.bases)
 
     def built(self, plan: AppPlan, published: Published) -> None:
         """Remember what was built."""
@@ -103,7 +112,7 @@ class RegistrySkipper:
         if looked is not None:
             self._memory.remember(
                 plan.app.path,
-                Remembered(parts=looked[1].parts, digest=published.digest, revision=self._policy.revision),
+                Remembered(parts=looked.inputs.parts, digest=published.digest, revision=self._policy.revision),
             )
 
     async def is_as_it_was(self, plan: AppPlan) -> bool:
@@ -116,7 +125,7 @@ class RegistrySkipper:
                 lambda: self._contents.state(plan.app.directory / plan.build.context, ignored(plan)),
                 limiter=self._hashing,
             )
-            return (state, _dockerfile(plan)) == (looked[0].state, looked[2])
+            return (state, _dockerfile(plan)) == (looked.read.state, looked.dockerfile)
         except FleetpacksError:
             return False
 
@@ -137,9 +146,9 @@ class RegistrySkipper:
         bases = await self._bases.digests((*stands_on.names, *(each for each in others if "@" not in each)))
         number = window(plan.app.path, now=time.time(), longest=self._policy.max_age)
         return tuple(
-            (
-                read,
-                inputs(
+            _Looked(
+                read=read,
+                inputs=inputs(
                     plan,
                     files=read.digest,
                     bases=bases,
@@ -148,7 +157,8 @@ class RegistrySkipper:
                     window=number,
                     attestations=self._policy.attestations,
                 ),
-                dockerfile,
+                dockerfile=dockerfile,
+                bases=bases,
             )
             for scope in (self._policy.scope, *self._policy.trusted)
         )

@@ -29,7 +29,7 @@ END
 """A stand-in for a real scanner: it lists the top of the image, by the protocol of BuildKit's docs/attestations."""
 
 
-async def _predicates(lab: Lab, image: str, digest: str) -> dict[str, dict[str, object]]:
+async def predicates(lab: Lab, image: str, digest: str) -> dict[str, dict[str, object]]:
     """What is attested of an image, by the predicate's type."""
     found: dict[str, dict[str, object]] = {}
     async with httpx.AsyncClient(trust_env=False, base_url=f"http://{lab.registry}/v2/{image}/") as http:
@@ -81,7 +81,7 @@ async def test_an_image_says_how_and_of_what_it_was_made_and_so_does_the_skipped
     assert (skipped.skipped, skipped.digest, skipped.revision) == (True, built.digest, revision)
     # What is attested is a part of what was asked for.
     assert not plain.completed()["app"].skipped
-    found = await _predicates(lab, f"{name}/app", built.digest or "")
+    found = await predicates(lab, f"{name}/app", built.digest or "")
     assert found["https://spdx.dev/Document"]["name"] == "content "
     (provenance,) = (text for kind, text in found.items() if kind.startswith("https://slsa.dev/provenance/"))
     told = json.dumps(provenance)

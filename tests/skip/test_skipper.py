@@ -173,7 +173,9 @@ async def test_a_record_that_cannot_be_put_means_a_build(registry: Registry, tmp
 
     again = await skipper(registry, tmp_path).look(app)
 
-    assert again == Changed(reason="its record cannot be used: a blob is gone", record=first.record)
+    assert again == Changed(
+        reason="its record cannot be used: a blob is gone", record=first.record, bases={"a": _DIGEST}
+    )
 
 
 async def test_a_change_during_the_build_is_seen(registry: Registry, tmp_path: Path, app: AppPlan) -> None:
