@@ -14,8 +14,11 @@ import msgspec
 from orchestrator.app.mountsteps import Mount
 from orchestrator.buildkit import UsageRecord
 
-_FEW: Final = 256 * 1024
-"""Bytes: what is larger on a builder's disk is not empty."""
+_FEW: Final = 16 * 1024
+"""Bytes: what is larger on a builder's disk is not empty. A look into it counts as a use."""
+_MADE_BY_US: Final = "cached mount /fleetpacks-"
+_USES: Final = 2
+"""Of a mount that was made to be filled: that, and a look at its size."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,13 +27,15 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     """Bytes; unknown, and 0, while it is in use."""
     in_use: bool
+    untouched: bool = False
+    """Whether no build has used it since it was made to be filled, which may have been cut short."""
     used: Mapping[str, int]
     """How often, by the records' ids."""
 
     @property
     def may_be_empty(self) -> bool:
         """Whether it is worth a look."""
-        return not self.in_use and self.size < _FEW
+        return not self.in_use and (self.untouched or self.size < _FEW)
 
 
 def filters(mounts: Iterable[Mount]) -> tuple[str, ...]:
@@ -52,6 +57,7 @@ def kept(records: Iterable[UsageRecord], mounts: Iterable[Mount]) -> Mapping[str
         mount: Kept(
             size=sum(record.size for record in its),
             in_use=any(record.in_use for record in its),
+            untouched=all(record.description.startswith(_MADE_BY_US) and record.usage_count <= _USES for record in its),
             used={record.id: record.usage_count for record in its},
         )
         for mount, its in found.items()

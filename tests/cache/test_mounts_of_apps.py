@@ -111,6 +111,25 @@ def test_a_record_belongs_to_a_mount_by_the_end_of_its_description() -> None:
     assert filters([_NPM]) == ('type==exec.cachemount,description~="with id ./k[.]1-npm.$"',)
 
 
+@pytest.mark.parametrize(
+    ("made", "size", "count", "in_use", "worth_a_look"),
+    [
+        ("/root/.npm", 4096, 9, False, True),
+        ("/root/.npm", 60_000, 1, False, False),
+        ("/root/.npm", 0, 1, True, False),
+        ("/fleetpacks-abc/mounts/npm", 60_000, 2, False, True),
+        ("/fleetpacks-abc/mounts/npm", 60_000, 3, False, False),
+    ],
+    ids=["empty", "small", "in use", "perhaps half filled", "filled and used"],
+)
+def test_what_may_be_empty_is_worth_a_look(
+    made: str, size: int, count: int, *, in_use: bool, worth_a_look: bool
+) -> None:
+    said = record(f'cached mount {made} from exec x with id "/k.1-npm"', size=size, count=count, in_use=in_use)
+
+    assert kept([said], [_NPM])["k.1-npm"].may_be_empty is worth_a_look
+
+
 _counts = st.dictionaries(st.sampled_from("abc"), st.integers(1, 50), min_size=1)
 
 
