@@ -9,7 +9,7 @@ import anyio
 import click
 import msgspec
 
-from orchestrator.cli import errors, output, selecting
+from orchestrator.cli import errors, output, packages, selecting
 from orchestrator.cli.lines import fit
 from orchestrator.config import Config, Flags, environment, load
 from orchestrator.errors import EXIT_FAILED, EXIT_OK, FleetpacksError
@@ -50,7 +50,11 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 @click.group()
 def cache() -> None:
-    """See what lies on a builder's disk, prune it, and pull what builds will need."""
+    """See what lies on a builder's disk, prune it, pull what builds will need, carry packages to other builders."""
+
+
+cache.add_command(packages.push)
+cache.add_command(packages.pull)
 
 
 @cache.command(name="ls")
