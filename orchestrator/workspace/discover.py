@@ -32,7 +32,8 @@ from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App
 from orchestrator.workspace import places
 from orchestrator.workspace.border import Problems, errors_of
-from orchestrator.workspace.files import ignore_spec, printable
+from orchestrator.workspace.files import printable
+from orchestrator.workspace.ignored import ignore_spec
 from orchestrator.workspace.names import assign
 from orchestrator.workspace.real import Real
 

@@ -12,15 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
 from orchestrator.errors import ContextError
 from orchestrator.workspace import git
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+from orchestrator.workspace.ignored import Ignored
 
 _MAX_IGNORE_BYTES = 1 << 20
 _GITS_OWN = (".git/info/exclude", ".git/config", ".git/HEAD", ".git/index")
@@ -90,9 +87,9 @@ def _warn(warn: Callable[[str], None] | None, problem: str) -> None:
 
 def _walk(root: str, warn: Callable[[str], None] | None = None) -> list[str]:
     found: list[str] = []
-    waiting: list[tuple[str, tuple[tuple[str, GitIgnoreSpec], ...]]] = [("", ())]
+    waiting: list[tuple[str, tuple[tuple[int, Ignored], ...]]] = [("", ())]
     while waiting:
-        prefix, specs = waiting.pop()
+        prefix, ignoring = waiting.pop()
         try:
             with os.scandir(f"{root}/{prefix}") as scan:
                 entries = list(scan)
@@ -104,16 +101,16 @@ def _walk(root: str, warn: Callable[[str], None] | None = None) -> list[str]:
                 f"{printable(root)}: cannot be read: {error.strerror}", hint="Check the directory's permissions."
             ) from error
         if any(entry.name == ".gitignore" and entry.is_file(follow_symlinks=False) for entry in entries):
-            specs = (*specs, (prefix, _spec(f"{root}/{prefix}.gitignore")))
+            ignoring = (*ignoring, (len(prefix), _patterns(f"{root}/{prefix}.gitignore")))
         for entry in entries:
-            path = prefix + entry.name
-            if entry.name == ".git":
+            name = entry.name
+            if name == ".git":
                 continue
             if entry.is_dir(follow_symlinks=False):
-                if not (specs and _ignored(f"{path}/", specs)):
-                    waiting.append((f"{path}/", specs))
-            elif not (specs and _ignored(path, specs)):
-                found.append(path)
+                if not (ignoring and _is_ignored(prefix, f"{name}/", ignoring)):
+                    waiting.append((f"{prefix}{name}/", ignoring))
+            elif not (ignoring and _is_ignored(prefix, name, ignoring)):
+                found.append(prefix + name)
     return found
 
 
@@ -156,25 +153,8 @@ def read_head(path: str, size: int) -> bytes:
         return b""
 
 
-def _spec(path: str) -> "GitIgnoreSpec":
-    return ignore_spec(read_head(path, _MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape").splitlines())
-
-
-def ignore_spec(lines: list[str] | tuple[str, ...]) -> "GitIgnoreSpec":
-    """Patterns in .gitignore syntax; like git, a pattern that means nothing is passed over."""
-    from pathspec import GitIgnoreSpec  # noqa: PLC0415 -- start-up counts: git knows most sources' patterns
-
-    def is_pattern(line: str) -> bool:
-        try:
-            GitIgnoreSpec.from_lines([line])
-        except ValueError:
-            return False
-        return True
-
-    try:
-        return GitIgnoreSpec.from_lines(lines)
-    except ValueError:
-        return GitIgnoreSpec.from_lines(filter(is_pattern, lines))
+def _patterns(path: str) -> Ignored:
+    return Ignored(read_head(path, _MAX_IGNORE_BYTES).decode("utf-8", "surrogateescape").splitlines())
 
 
 def literal_pattern(path: str) -> str:
@@ -183,10 +163,10 @@ def literal_pattern(path: str) -> str:
     return f"/{escaped[:-1]}\\ /" if escaped.endswith(" ") else f"/{escaped}/"
 
 
-def _ignored(path: str, specs: "tuple[tuple[str, GitIgnoreSpec], ...]") -> bool:
+def _is_ignored(prefix: str, name: str, files: tuple[tuple[int, Ignored], ...]) -> bool:
     """The innermost file that speaks of the path decides, as in git."""
-    for prefix, spec in reversed(specs):
-        said = spec.check_file(path[len(prefix) :]).include
+    for depth, ignored in reversed(files):
+        said = ignored.said(f"{prefix[depth:]}{name}", name)
         if said is not None:
             return said
     return False

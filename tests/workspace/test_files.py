@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import ContextError
 from orchestrator.workspace import files
 from orchestrator.workspace import git as git_module
+from orchestrator.workspace.ignored import ignore_spec
 
 Git = Callable[..., Awaitable[None]]
 Plant = Callable[[Mapping[str, str]], Path]
@@ -349,7 +350,7 @@ def test_any_bytes_of_git_are_read(raw: bytes) -> None:
 
 
 def test_a_pattern_that_means_nothing_is_passed_over() -> None:
-    spec = files.ignore_spec(["!", "/", "a", "**/b/"])
+    spec = ignore_spec(["!", "/", "a", "**/b/"])
 
     assert spec.match_file("a")
     assert not spec.match_file("c")
