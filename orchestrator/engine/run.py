@@ -1,14 +1,16 @@
 """One run: every app of a plan, built at once under a limit, published, each failing alone.
 
-`jobs` workers take apps in the plan's order, but for those that need the image of another: they wait until it is
-published, and fail at once when it has failed. An app's failure is an outcome, not an exception; an exception out of
-here is a defect of ours. Interruption and `--fail-fast` cancel one scope, which cancels the solves on the daemon, and
-whatever has no outcome by then is reported as cancelled: no app is ever left unsaid.
+What need not be built is found out of each app by itself, and `jobs` workers take those that have to be while others
+are still looked at: the longest first, but for those that need the image of another, which wait until it is published,
+and fail at once when it has failed. An app's failure is an outcome, not an exception; an exception out of here is a
+defect of ours. Interruption and `--fail-fast` cancel one scope, which cancels the solves on the daemon, and whatever
+has no outcome by then is reported as cancelled: no app is ever left unsaid.
 """
 
+import bisect
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -112,16 +114,20 @@ class Run:
             skipper=skipper,
             retries=retries,
         )
-        self._looks = skipper is not None
         self._export = export
         self._carrier = carrier
         self._carrying = anyio.CancelScope()
         known = expected or {}
-        self._waiting = dict.fromkeys(sorted(self._plans, key=lambda name: -known.get(name, math.inf)))
+        order = sorted(self._plans, key=lambda name: -known.get(name, math.inf))
+        self._rank = {name: rank for rank, name in enumerate(order)}
+        # What stands on the image of another app is made of that, too: it is looked at when that is known.
+        self._unseen = [name for name in order if skipper is not None and name not in self._images]
+        """Not looked at yet, or just being looked at."""
+        self._waiting = [name for name in order if skipper is None or name in self._images]
         self._running: set[str] = set()
         self._succeeded: set[str] = set()
         self._failed: set[str] = set()
-        self._ended = anyio.Event()
+        self._moved = anyio.Event()
 
     def interrupt(self, exit_code: int) -> None:
         """Cancel what is running, and start nothing more. `execute` then returns soon.
@@ -147,10 +153,13 @@ class Run:
             for warning in self._warnings:
                 await self._emit(AppWarning(time=time.time(), app=None, message=warning))
             with self._scope:
-                await self._look_at_all()
-                async with anyio.create_task_group() as workers:
+                async with anyio.create_task_group() as tasks:
+                    # Each takes the next one: those that take longest are looked at first, too.
+                    looked_at = iter(tuple(self._unseen))
+                    for _ in range(min(_LOOKS_AT_ONCE, len(self._unseen))):
+                        tasks.start_soon(self._look, looked_at)
                     for _ in range(min(self._jobs, len(names))):
-                        workers.start_soon(self._work)
+                        tasks.start_soon(self._work)
             if self._carrier is not None and not self._interrupted:
                 # A run that failed fast has filled them, too; an interrupted one ends.
                 with self._carrying:
@@ -187,32 +196,25 @@ class Run:
         for scope in (self._telling, *self._last_words):
             scope.deadline = anyio.current_time() + _TELLING_SECONDS
 
-    async def _look_at_all(self) -> None:
-        """Look at the apps that stand on no other one's image: what is skipped takes no builder's slot."""
-        if not self._looks:
-            return
-        limiter = anyio.CapacityLimiter(_LOOKS_AT_ONCE)
-
-        async def look(plan: AppPlan) -> None:
-            async with limiter:
-                skipped = await self._building.look(plan)
+    async def _look(self, names: Iterator[str]) -> None:
+        """Look at apps, one after another: what is skipped takes no builder's slot."""
+        for name in names:
+            skipped = await self._building.look(self._plans[name])
+            self._unseen.remove(name)
             if skipped is not None:
-                del self._waiting[plan.app.name]
                 await self._settle(skipped)
-
-        async with anyio.create_task_group() as looks:
-            for name, plan in self._plans.items():
-                if name not in self._images:
-                    looks.start_soon(look, plan)
+            else:
+                bisect.insort(self._waiting, name, key=self._rank.__getitem__)
+                self._wake()
 
     async def _work(self) -> None:
         # An event that finds room takes no turn: a cancellation would not be noticed before the next solve.
-        while self._waiting and not self._scope.cancel_called:
+        while (self._waiting or self._unseen) and not self._scope.cancel_called:
             told = self._decide()
             if told is None:
-                await self._ended.wait()
+                await self._moved.wait()
                 continue
-            del self._waiting[told.app]
+            self._waiting.remove(told.app)
             if isinstance(told, GiveUp):
                 outcome: AppCompleted | AppFailed = self._given_up(told)
             else:
@@ -237,7 +239,9 @@ class Run:
         return await self._building.build(plan)
 
     def _decide(self) -> Start | GiveUp | None:
-        return decide(self._waiting, self._needs, running=self._running, succeeded=self._succeeded, failed=self._failed)
+        # Nobody is stuck while an app that is looked at may turn out to be there.
+        going_on = self._running or self._unseen
+        return decide(self._waiting, self._needs, running=going_on, succeeded=self._succeeded, failed=self._failed)
 
     def _given_up(self, told: GiveUp) -> AppFailed:
         because = self._outcomes[told.because]
@@ -272,10 +276,14 @@ class Run:
         # Recorded before it is told: an outcome is a fact even when the telling is cancelled.
         self._outcomes[outcome.app] = outcome
         (self._succeeded if isinstance(outcome, AppCompleted) else self._failed).add(outcome.app)
-        self._ended.set()
-        self._ended = anyio.Event()
+        self._wake()
         with self._at_last():
             await self._emit(outcome)
+
+    def _wake(self) -> None:
+        """Have the workers that found nothing to do decide again."""
+        self._moved.set()
+        self._moved = anyio.Event()
 
     @contextmanager
     def _at_last(self) -> Generator[None]:

@@ -35,7 +35,7 @@ def decide(
     Args:
         waiting: the apps that have not been started or given up, in the order in which they are preferred.
         needs: app -> the apps whose images its build uses; an app without an entry needs none.
-        running: the apps that are being built.
+        running: the apps that are being built, or of which it is being found out whether they have to be.
         succeeded: those whose images are there.
         failed: those that have none, given up ones among them.
 
