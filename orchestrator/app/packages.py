@@ -9,28 +9,26 @@ Files keep their times: Go deletes from its build cache what looks old, and othe
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import UTC, datetime
 from typing import Literal
 
 import anyio
 import msgspec
 
-from orchestrator.app import builder, make_plan
+from orchestrator.app import builder, make_plan, packageindex
 from orchestrator.app.caching import is_insecure
 from orchestrator.app.logins import given
 from orchestrator.app.mountsolves import MountSolves
 from orchestrator.app.mountsteps import Mount, mounts_of
+from orchestrator.app.packageindex import size_of
 from orchestrator.buildkit import Exporter
 from orchestrator.buildkit.capabilities import Capabilities
-from orchestrator.cache import artifact
-from orchestrator.cache.artifact import Artifact, Packages
+from orchestrator.cache.artifact import Packages
 from orchestrator.config import Config
 from orchestrator.errors import FleetpacksError, ImageNotFoundError, UsageError
 from orchestrator.model import Plan
 from orchestrator.plan.planner import Request
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
-from orchestrator.registry.manifest import OCI_INDEX, OCI_MANIFEST, Manifest, content, digest_of
 from orchestrator.registry.reference import DEFAULT_TAG, Reference, parse
 from orchestrator.registry.tokens import RegistryTokens
 from remote.address import Address
@@ -42,7 +40,6 @@ _AT_ONCE = 2
 """Tools: copies are bound by the builder's disk."""
 _INTERVAL = 2.0
 """Seconds between two words about how far one tool is."""
-_SHA256 = "sha256:"
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,12 +118,7 @@ async def push(
     key = _cache_key(mounts)
     at, credentials = builder.address(config), _credentials(config)
     async with RegistryClient(credentials, config.registries) as registry:
-        before = await _found(registry, reference)
-        if before is not None and before.says.cache_key != key:
-            raise UsageError(
-                f"{reference}: what is there was pushed for $CACHE_KEY {before.says.cache_key!r}, and this is {key!r}",
-                hint="Use one tag for each: who does not share package caches shall not get each other's packages.",
-            )
+        before = await packageindex.find_own(registry, reference, key)
         async with builder.opened(at) as (client, can):
             exporter = _exporter(config, can, at, reference, compression or config.cache.compression)
             solves = MountSolves(client, RegistryTokens(registry, credentials, writable=(reference,)), reference.host)
@@ -149,17 +141,21 @@ async def push(
                 )
                 same = before is not None and before.says.of(mount.name) == packages
                 pushed.append(packages)
-                return Tool(tool=mount.name, result="unchanged" if same else "pushed", size=_size(manifest, reference))
+                return Tool(
+                    tool=mount.name, result="unchanged" if same else "pushed", size=size_of(manifest, reference)
+                )
 
             moved = await _all(mounts, move, hear, busy=busy, missing={each.id for each in mounts} - there)
-        after = Artifact(cache_key=key, packages=artifact.merged(before.says if before else None, pushed))
-        digest = await _publish(registry, reference, after, before)
+        published = await packageindex.publish(registry, reference, key, pushed)
     return Outcome(
         builder=str(at),
-        reference=str(reference.with_digest(digest) if digest else reference),
+        reference=str(reference.with_digest(published.digest) if published.digest else reference),
         tools=moved,
-        others=_others(after, moved),
-        warnings=plan.warnings,
+        others=tuple(tool for tool in published.others if all(each.tool != tool for each in moved)),
+        warnings=(
+            *plan.warnings,
+            *(f"{reference}: the registry has lost the packages of {tool} that were there" for tool in published.lost),
+        ),
     )
 
 
@@ -183,7 +179,7 @@ async def pull(config: Config, request: Request, text: str, *, tools: Sequence[s
     at, credentials = builder.address(config), _credentials(config)
     warnings = list(plan.warnings)
     async with RegistryClient(credentials, config.registries) as registry:
-        found = await _found(registry, reference)
+        found = await packageindex.find(registry, reference)
         if found is None:
             raise ImageNotFoundError(
                 f"{reference}: there are no packages", hint="Push them from a builder that has them: cache push"
@@ -208,7 +204,7 @@ async def pull(config: Config, request: Request, text: str, *, tools: Sequence[s
                     return Tool(tool=mount.name, result="full")
                 source = reference.with_digest(packages.digest)
                 # A manifest that is not there, or none, is told of in better words than a builder's.
-                size = _size(await registry.get_manifest(source), source)
+                size = size_of(await registry.get_manifest(source), source)
                 filled = await solves.fill(mount, str(source), tell)
                 return Tool(tool=mount.name, result="pulled" if filled else "full", size=size if filled else 0)
 
@@ -217,39 +213,9 @@ async def pull(config: Config, request: Request, text: str, *, tools: Sequence[s
         builder=str(at),
         reference=str(reference.with_digest(found.digest)),
         tools=moved,
-        others=_others(says, moved),
+        others=tuple(each.tool for each in says.packages if all(each.tool != tool.tool for tool in moved)),
         warnings=tuple(warnings),
     )
-
-
-class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What is under a reference."""
-
-    digest: str
-    says: Artifact
-
-
-async def _found(registry: RegistryClient, reference: Reference) -> _Found | None:
-    try:
-        manifest = await registry.get_manifest(reference)
-    except ImageNotFoundError:
-        return None
-    return _Found(digest=manifest.digest, says=artifact.decode(manifest.body, str(reference)))
-
-
-async def _publish(
-    registry: RegistryClient, reference: Reference, after: Artifact, before: _Found | None
-) -> str | None:
-    """Put the list of packages under the tag, unless it is there; returns its digest, or None when there are none."""
-    if before is not None and before.says == after:
-        return before.digest
-    if not after.packages:
-        return None
-    created = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    body = artifact.encode(after, media_type=OCI_INDEX, created=created)
-    manifest = Manifest(media_type=OCI_INDEX, body=body, digest=digest_of(body, _SHA256))
-    await registry.put_manifest(reference, manifest)
-    return manifest.digest
 
 
 async def _all(
@@ -336,21 +302,6 @@ def _seldom(tool: str, hear: Hear) -> Callable[[str, int, int], None]:
     return tell
 
 
-def _size(manifest: Manifest, reference: Reference) -> int:
-    """The bytes of an image's layers.
-
-    Raises:
-        UsageError: it is no such image.
-        ProtocolError: the registry's answer is none.
-    """
-    if manifest.media_type != OCI_MANIFEST:
-        raise UsageError(
-            f"{reference}: expected the image of a tool's packages, got {manifest.media_type[:100]}",
-            hint="Something else than `fleetpacks cache push` has written the list that names it.",
-        )
-    return sum(layer.size for layer in content(manifest, str(reference)).layers)
-
-
 def _cache_key(mounts: Sequence[Mount]) -> str:
     # `CACHE_KEY` is one for a whole run.
     return mounts[0].id.removesuffix(f"-{mounts[0].name}")
@@ -358,10 +309,6 @@ def _cache_key(mounts: Sequence[Mount]) -> str:
 
 def _names(mounts: Sequence[Mount]) -> str:
     return ", ".join(mount.name for mount in mounts)
-
-
-def _others(says: Artifact, moved: Sequence[Tool]) -> tuple[str, ...]:
-    return tuple(each.tool for each in says.packages if all(each.tool != tool.tool for tool in moved))
 
 
 def _credentials(config: Config) -> Credentials:

@@ -9,7 +9,7 @@ Fields: OCI image specification 1.1, `image-index.md`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -83,12 +83,6 @@ class _Kind(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def label(tool: str) -> Mapping[str, str]:
     """What the image of a tool's packages says of itself, to whoever finds it alone."""
     return {_DESCRIPTION: f"{tool}: {_SAYS}"}
-
-
-def merged(old: Artifact | None, new: Iterable[Packages]) -> tuple[Packages, ...]:
-    """The packages of both, by tool: the new ones where both have some."""
-    by_tool = {each.tool: each for each in (*(old.packages if old else ()), *new)}
-    return tuple(by_tool[tool] for tool in sorted(by_tool))
 
 
 def encode(artifact: Artifact, *, media_type: str, created: str) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cache.artifact import Artifact, Packages, decode, encode, merged
+from orchestrator.cache.artifact import Artifact, Packages, decode, encode
 from orchestrator.errors import UsageError
 
 _INDEX = "application/vnd.oci.image.index.v1+json"
@@ -55,17 +55,6 @@ def test_it_is_an_index_of_nothing_that_runs() -> None:
     assert index["artifactType"] == "application/vnd.fleetpacks.packages.v1+json"
     assert [entry["platform"] for entry in index["manifests"]] == [{"architecture": "unknown", "os": "unknown"}]
     assert index["annotations"]["org.opencontainers.image.created"] == _CREATED
-
-
-def test_what_is_not_pushed_stays_as_it_was() -> None:
-    old = Artifact(cache_key="team", packages=(packages("npm"), packages("pip")))
-
-    assert merged(old, [packages("pip", "b"), packages("cargo", "b")]) == (
-        packages("cargo", "b"),
-        packages("npm"),
-        packages("pip", "b"),
-    )
-    assert merged(None, []) == ()
 
 
 _OTHERS: dict[str, object] = {

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import msgspec
 import pytest
 
+from orchestrator.app.packageindex import find, publish
 from orchestrator.cache.artifact import Artifact, Packages, encode
 from orchestrator.config import environment
 from orchestrator.model import Registry
@@ -266,6 +268,41 @@ async def test_what_is_unchanged_is_not_sent_again_and_what_is_not_pushed_stays(
         one["digest"] == other["digest"] for one, other in zip(before["manifests"], after["manifests"], strict=True)
     ]
     assert same == [False, True]
+
+
+async def test_an_index_keeps_what_others_have_put_there_and_drops_what_the_registry_has_lost(lab: Lab) -> None:
+    name = f"packages-{secrets.token_hex(6)}"
+    reference = parse(f"{lab.registry}/{name}:main")
+
+    async with registry_of(lab) as registry, client(lab.buildkitd) as builder:
+
+        async def pushed(tool: str) -> Packages:
+            image = request(
+                "FROM scratch\nCOPY a /a\n", context={"a": tool.encode()}, exporter=push_to(lab.registry, name)
+            )
+            digest = (await builder.solve(image, on_status=Watched())).digest
+            assert digest is not None
+            found = await registry.get_manifest(reference.with_digest(digest))
+            return Packages(tool=tool, digest=digest, size=len(found.body), media_type=found.media_type)
+
+        npm, pip = await pushed("npm"), await pushed("pip")
+        first = await publish(registry, reference, "key", [npm])
+        second = await publish(registry, reference, "key", [pip])
+        again = await publish(registry, reference, "key", [pip])
+        both = await find(registry, reference)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            gone = await http.delete(f"http://{lab.registry}/v2/{name}/manifests/{npm.digest}")
+        third = await publish(registry, reference, "key", [pip])
+        left = await find(registry, reference)
+
+    assert (first.others, second.others, again.others) == ((), ("npm",), ("npm",))
+    assert again.digest == second.digest != first.digest
+    assert both is not None
+    assert both.says.packages == (npm, pip)
+    assert gone.is_success
+    assert (third.others, third.lost) == ((), ("npm",))
+    assert left is not None
+    assert left.says.packages == (pip,)
 
 
 def _digest(ran: Ran) -> str:
