@@ -56,6 +56,8 @@ T = TypeVar("T")
 _DOTS: Final = frozenset({"", ".", ".."})
 """Parts of a path that name no entry."""
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9._@+][A-Za-z0-9._@+ /-]*")
+_NO_FILE: Final = frozenset({errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENOTDIR})
+"""What is said of something that is no regular file, which its stamp tells, too."""
 
 
 class AppFiles:
@@ -376,6 +378,8 @@ class AppFiles:
         except FileNotFoundError:
             return None
         except OSError as error:
+            # No stamp tells when a disk or a server that failed does so no more.
+            self.seen.steady &= error.errno in _NO_FILE
             raise LangError(
                 f"cannot be read: {error.strerror or error}",
                 file=path,

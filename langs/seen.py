@@ -55,9 +55,9 @@ class Seen(msgspec.Struct, array_like=True):
         self.steady &= self.stamps.setdefault(path, stamp) == stamp and path.isprintable()
 
     def listed(self, path: str, found: Mapping[str, Kind] | None) -> None:
-        """Take note of what the directory at `path` holds, behind `look`."""
+        """Take note of what the directory at `path` holds, behind `look`; None: that could not be told, this time."""
         said = digest(found)
-        self.steady &= self.names.setdefault(path, said) == said
+        self.steady &= found is not None and self.names.setdefault(path, said) == said
 
     def follow(self, path: str, real: str) -> None:
         """Take note of where a path leads."""

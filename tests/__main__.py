@@ -1,10 +1,11 @@
-"""All tests, in two processes at once: while one waits for real daemons, another computes.
+"""All tests, in two processes at once: those that wait for real daemons, and those that compute.
 
     python -m tests
 
-What computes takes half as long as what waits, so that the languages' example apps, which wait longest, are built after
-it. The first lane writes here as it goes, the second when both are done. Each part leaves its coverage in a file of
-its own, for `coverage combine`. Exits with 0 when all parts pass.
+The first half writes here as it goes, the second when both are done. Each leaves its coverage in a file of its own, for
+`coverage combine`. Exits with 0 when both halves pass.
+
+Tests on real daemons do not share them with others: some prune, and others count what was cached.
 """
 
 import os
@@ -14,31 +15,27 @@ from typing import IO
 
 import anyio
 
-_LANES = (
-    (("real", "real and not languages"),),
-    (("others", "not real"), ("languages", "languages")),
-)
-"""Parts that follow each other: a name, and which tests, as an expression of markers."""
+_HALVES = (("real", "real"), ("others", "not real"))
+"""A name, and which tests: an expression of markers."""
 
 
-async def _run(parts: tuple[tuple[str, str], ...], output: IO[bytes] | None, codes: list[int]) -> None:
-    for name, tests in parts:
-        words = ["-m", "coverage", "run", f"--data-file=.coverage.{name}"]
-        words += ["-m", "pytest", "-m", tests, "-o", f"cache_dir=.pytest_cache/{name}"]
-        with open(os.devnull, "rb") as nothing:  # noqa: ASYNC230, PTH123 -- a device never blocks
-            done = await anyio.run_process(
-                [sys.executable, *words], stdin=nothing, stdout=output, stderr=output, check=False
-            )
-        codes.append(done.returncode)
+async def _run(name: str, tests: str, output: IO[bytes] | None, codes: list[int]) -> None:
+    words = ["-m", "coverage", "run", f"--data-file=.coverage.{name}"]
+    words += ["-m", "pytest", "-m", tests, "-o", f"cache_dir=.pytest_cache/{name}"]
+    with open(os.devnull, "rb") as nothing:  # noqa: ASYNC230, PTH123 -- a device never blocks
+        done = await anyio.run_process(
+            [sys.executable, *words], stdin=nothing, stdout=output, stderr=output, check=False
+        )
+    codes.append(done.returncode)
 
 
 async def main() -> int:
-    """Run all parts; returns the exit code of the one that is worst off."""
+    """Run both halves; returns the exit code of the one that is worse off."""
     codes: list[int] = []
     with tempfile.TemporaryFile() as later:
         async with anyio.create_task_group() as tasks:
-            for parts, output in zip(_LANES, (None, later), strict=True):
-                tasks.start_soon(_run, parts, output, codes)
+            for (name, expression), output in zip(_HALVES, (None, later), strict=True):
+                tasks.start_soon(_run, name, expression, output, codes)
         later.seek(0)
         sys.stdout.buffer.write(later.read())
         sys.stdout.flush()

@@ -30,6 +30,8 @@ Of `copy_in` and `look`: it has the content now; there is nothing in it; it had 
 
 _WORDS: Final[Mapping[str, Word]] = {word: word for word in get_args(Word)}
 _STAGING: Final = ".fleetpacks-seed-"
+_STALE: Final = 120
+"""Minutes after which what somebody is copying into a mount is taken for what a killed builder left."""
 _LASTING: Final = "/fleetpacks-packages"
 _NOT_CARRIED: Final = frozenset({"apt", "apt-lists"})
 """A distribution's lists of packages are old within hours, and belong to users of their own, which are not carried."""
@@ -41,7 +43,15 @@ _LEAVE_OUT = r"""
   find "$to" -type f \( -perm -4000 -o -perm -2000 \) -exec chmod ug-s {} \;"""
 """What no cache needs: devices, sockets, pipes, and programs that run as somebody else."""
 
+_SWEEP = r"""
+  find . -maxdepth 1 -name 'STAGING*' -mmin +STALE -exec rm -rf {} \; || true"""
+"""What a killed builder left. What is younger may be growing: another run's step sees the same directory, and would
+rename what is half deleted. Its time is that of its beginning, since the copy is a directory in it."""
+
 _COPY_OUT = r"""set -eu
+for name in NAMES; do
+  cd "PLACE/mounts/$name"SWEEP
+done
 cd PLACE
 mkdir RESULT
 : > began
@@ -70,11 +80,11 @@ done
 
 _COPY_IN = r"""set -eu
 for name in NAMES; do
-  cd "PLACE/mounts/$name"
-  rm -rf ./STAGING*
+  cd "PLACE/mounts/$name"SWEEP
   if [ -n "$(ls -A)" ]; then echo "$name full"; continue; fi
-  to="./STAGINGNONCE"
-  mkdir "$to"
+  to="./STAGINGNONCE/new"
+  mkdir -p "$to"
+  if [ "$(ls -A)" != STAGINGNONCE ]; then rm -rf ./STAGINGNONCE; echo "$name full"; continue; fi
   cp -a "PLACE/content/$name/." "$to"LEAVE_OUT
   sync
   for entry in "$to"/* "$to"/.[!.]* "$to"/..?*; do
@@ -83,7 +93,7 @@ for name in NAMES; do
     if [ -e "$last" ] || [ -L "$last" ]; then continue; fi
     mv "$entry" "$last"
   done
-  rm -rf "$to"
+  rm -rf ./STAGINGNONCE
   echo "$name filled"
 done
 """
@@ -152,8 +162,8 @@ def look(mounts: Sequence[Mount], image: str, *, nonce: str) -> str:
 def copy_in(mounts: Sequence[Mount], image: str, source: str | None, *, nonce: str) -> str:
     """The Dockerfile of a step that fills each mount that is empty.
 
-    What is in a mount is whole: it is copied beside its place, and renamed, entry by entry. What a killed builder
-    leaves beside it counts for nothing, and goes with the next attempt.
+    What is in a mount is whole: it is copied beside its place, and renamed, entry by entry, by one step at a time: of
+    two that begin together one or both give up. What a killed builder leaves beside it goes when it is old.
 
     Args:
         mounts: which.
@@ -176,7 +186,8 @@ def _step(script: str, mounts: Sequence[Mount], image: str, *, nonce: str, optio
         f"--mount=type=cache,id={mount.id},target={place}/mounts/{mount.name},sharing={mount.sharing} "
         for mount in mounts
     )
-    script = script.replace("LEAVE_OUT", _LEAVE_OUT).replace("STAGING", _STAGING).replace("NONCE", nonce)
+    script = script.replace("LEAVE_OUT", _LEAVE_OUT).replace("SWEEP", _SWEEP).replace("STALE", str(_STALE))
+    script = script.replace("STAGING", _STAGING).replace("NONCE", nonce)
     script = script.replace("PLACE", place).replace("NAMES", shlex.join(mount.name for mount in mounts))
     words = json.dumps(["/bin/sh", "-c", script])
     return f"FROM {image} AS copy\nUSER 0:0\nRUN {caches}{options}{words}\n"

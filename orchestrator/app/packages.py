@@ -22,7 +22,7 @@ from orchestrator.app.mountsteps import Mount, mounts_of
 from orchestrator.app.packageindex import size_of
 from orchestrator.buildkit import Exporter
 from orchestrator.buildkit.capabilities import Capabilities
-from orchestrator.cache.artifact import Packages
+from orchestrator.cache.artifact import LONGEST_KEY, Packages
 from orchestrator.config import Config
 from orchestrator.errors import FleetpacksError, ImageNotFoundError, UsageError
 from orchestrator.model import Plan
@@ -140,10 +140,10 @@ async def push(
                     tool=mount.name, digest=digest, size=len(manifest.body), media_type=manifest.media_type
                 )
                 same = before is not None and before.says.of(mount.name) == packages
+                # What is no image of packages is told of, and not named by the index.
+                size = size_of(manifest, reference)
                 pushed.append(packages)
-                return Tool(
-                    tool=mount.name, result="unchanged" if same else "pushed", size=size_of(manifest, reference)
-                )
+                return Tool(tool=mount.name, result="unchanged" if same else "pushed", size=size)
 
             moved = await _all(mounts, move, hear, busy=busy, missing={each.id for each in mounts} - there)
         published = await packageindex.publish(registry, reference, key, pushed)
@@ -303,8 +303,8 @@ def _seldom(tool: str, hear: Hear) -> Callable[[str, int, int], None]:
 
 
 def _cache_key(mounts: Sequence[Mount]) -> str:
-    # `CACHE_KEY` is one for a whole run.
-    return mounts[0].id.removesuffix(f"-{mounts[0].name}")
+    # `CACHE_KEY` is one for a whole run. Cut as what is read is, so that who has pushed once may push again.
+    return mounts[0].id.removesuffix(f"-{mounts[0].name}")[:LONGEST_KEY]
 
 
 def _names(mounts: Sequence[Mount]) -> str:

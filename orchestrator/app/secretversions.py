@@ -33,6 +33,7 @@ _DIGITS = 32
 """128 bits: nothing is found by chance."""
 _KEY = re.compile(r"[0-9a-f]{64}\n?")
 _DECLARED = re.compile(rf"^[ \t]*(?i:ARG)[ \t](?:.*[ \t])?{SECRETS_VERSION}(?![A-Za-z0-9_])", re.MULTILINE)
+_FROM = re.compile(r"^[ \t]*(?i:FROM)[ \t]", re.MULTILINE)
 _MOUNTED = "type=secret"
 _AGAIN = "apps with secrets that invalidate are built again where it is another one (set $FLEETPACKS_HMAC_KEY)"
 
@@ -87,7 +88,7 @@ def _with_version(key: bytes, app: AppPlan, versions: Mapping[str, str]) -> AppP
     # Of all of them together: the same for all apps that have the same ones, so that they share steps.
     together = "".join(f"{name}={versions[name]}\n" for name in names).encode()
     warnings = app.build.warnings
-    if _MOUNTED in app.build.dockerfile and not _DECLARED.search(app.build.dockerfile):
+    if _MOUNTED in app.build.dockerfile and not _DECLARED.search(_counting(app.build.dockerfile)):
         how = f"write ARG {SECRETS_VERSION} into its Dockerfile, before the step that mounts the secret"
         warnings += (f"another value of {', '.join(names)} does not run its steps again: {how}",)
     return msgspec.structs.replace(
@@ -95,6 +96,12 @@ def _with_version(key: bytes, app: AppPlan, versions: Mapping[str, str]) -> AppP
         secrets_version=hmac.digest(key, b"secrets\0" + together, "sha256").hex()[:_DIGITS],
         build=msgspec.structs.replace(app.build, warnings=warnings),
     )
+
+
+def _counting(dockerfile: str) -> str:
+    """Where a declaration counts for a step that mounts a secret: before the first FROM it reaches none."""
+    first = _FROM.search(dockerfile)
+    return dockerfile[first.start() if first else 0 : dockerfile.rindex(_MOUNTED)]
 
 
 def _unchanged(key: bytes, name: str, reader: SecretReader, known: str) -> SecretReader:
@@ -120,11 +127,21 @@ def operator_key(config: Config) -> tuple[bytes, tuple[str, ...]]:
     if said.hmac_key is not None:
         return said.hmac_key, ()
     file = said.state_directory / _FILE
+    if _is_below(file, config.root):
+        # Whoever changes the source could choose it, and a context of the source would have it in an image.
+        return secrets.token_bytes(), (f"{file}: a key inside the source is not trusted: {_AGAIN}",)
     try:
         key, made = _kept(file)
     except OSError as error:
         return secrets.token_bytes(), (f"{file}: {error.strerror}: {_AGAIN}",)
     return key, ((f"{file} was made just now: {_AGAIN}",) if made and said.in_ci else ())
+
+
+def _is_below(file: Path, root: Path) -> bool:
+    try:
+        return file.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return False
 
 
 def _kept(file: Path) -> tuple[bytes, bool]:

@@ -22,6 +22,8 @@ _TOOL = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
 _LONGEST_TOOL = 64
 _MOST_TOOLS = 100
 _LONGEST_SHOWN = 100
+LONGEST_KEY = 100
+"""Characters of a `CACHE_KEY` that are told."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _LARGEST_MANIFEST = 4 * 1024 * 1024
 
@@ -145,7 +147,7 @@ def decode(body: bytes, source: str) -> Artifact:
     packages = tuple(_packages(entry, source) for entry in index.manifests)
     if len({each.tool for each in packages}) < len(packages):
         raise _wrong(source, "it names a tool twice")
-    return Artifact(cache_key=index.annotations.get(_KEY_KEY, "")[:_LONGEST_SHOWN], packages=packages)
+    return Artifact(cache_key=index.annotations.get(_KEY_KEY, "")[:LONGEST_KEY], packages=packages)
 
 
 def _packages(entry: _Entry, source: str) -> Packages:

@@ -47,20 +47,20 @@ class Memory:
 
     def recall(self, app: str) -> Remembered | None:
         """The last build of an app, by its path."""
-        return self._known().apps.get(app)
+        return self._known().apps.get(_name(app))
 
     def remember(self, app: str, built: Remembered) -> None:
         """Take note of a build; it is written by `save`."""
-        self._known().apps[app] = built
+        self._known().apps[_name(app)] = built
         self._changed = True
 
     def seconds(self, app: str) -> float | None:
         """How long an app took when something of it had to be executed, by its path."""
-        return self._known().seconds.get(app)
+        return self._known().seconds.get(_name(app))
 
     def took(self, app: str, seconds: float) -> None:
         """Take note of how long an app took."""
-        self._known().seconds[app] = seconds
+        self._known().seconds[_name(app)] = seconds
         self._changed = True
 
     def save(self) -> None:
@@ -85,3 +85,8 @@ class Memory:
         except (OSError, msgspec.DecodeError):
             kept = _Kept(format=0)
         return kept if kept.format == _FORMAT else _Kept(format=_FORMAT, apps={}, seconds={})
+
+
+def _name(app: str) -> str:
+    """An app's path as JSON can hold it: bytes that are no UTF-8 are escaped."""
+    return app.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

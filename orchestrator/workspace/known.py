@@ -28,10 +28,11 @@ from orchestrator import atomic, temporary
 from orchestrator.workspace.graph import inverted, reachable
 from orchestrator.workspace.real import Real
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _MOST_BYTES: Final = 64 << 20
 """Ten thousand apps are not as many."""
 _KEPT_SECONDS: Final = 30 * 86_400
+_SEAL_BYTES: Final = 16
 
 
 class _Answer(msgspec.Struct, frozen=True, array_like=True):
@@ -115,12 +116,12 @@ class Known:
         for answers in (before.answers | self._answers, self._answers):
             kept = _without(
                 _Kept(self._edition, own, around, answers),
-                (directory for directory, each in own.items() if not each.steady),
-                (directory for directory, each in around.items() if not each.steady),
+                (directory for directory, each in own.items() if not _may_be_kept(directory, each)),
+                (directory for directory, each in around.items() if not _may_be_kept(directory, each)),
             )
             if kept.answers.keys() <= before.answers.keys():
                 return
-            data = msgspec.msgpack.encode(kept)
+            data = _sealed(msgspec.msgpack.encode(kept))
             if len(data) <= _MOST_BYTES:
                 _write(self._place, data)
                 return
@@ -157,6 +158,11 @@ def _encoded(value: Any) -> bytes | None:  # noqa: ANN401 -- whatever is asked a
         return None
 
 
+def _may_be_kept(directory: str, seen: Seen) -> bool:
+    """Whether it was at rest, and has a name that can be written: bytes that are no UTF-8 have none."""
+    return seen.steady and directory.isprintable()
+
+
 def _holding(kept: _Kept) -> _Kept:
     """What still counts of what is kept."""
     return _without(
@@ -182,6 +188,11 @@ def _without(kept: _Kept, own: Iterable[str], around: Iterable[str]) -> _Kept:
     )
 
 
+def _sealed(data: bytes) -> bytes:
+    """The same behind its digest: a machine that stopped may leave other bytes in a file of the right length."""
+    return hashlib.blake2b(data, digest_size=_SEAL_BYTES).digest() + data
+
+
 def _read(place: Path, edition: str) -> _Kept:
     """What is kept of an edition; nothing where it cannot be trusted, or is no such thing."""
     with suppress(OSError, msgspec.DecodeError), open(place, "rb", opener=_open) as file:
@@ -189,7 +200,10 @@ def _read(place: Path, edition: str) -> _Kept:
         own = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         if stat.S_ISREG(found.st_mode) and own and found.st_size <= _MOST_BYTES:
             os.utime(file.fileno())
-            kept = msgspec.msgpack.decode(file.read(), type=_Kept)
+            data = file.read()
+            if _sealed(data[_SEAL_BYTES:]) != data:
+                return _Kept(edition)
+            kept = msgspec.msgpack.decode(data[_SEAL_BYTES:], type=_Kept)
             if kept.edition == edition:
                 return kept
     return _Kept(edition)

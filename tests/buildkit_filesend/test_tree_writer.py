@@ -98,6 +98,14 @@ def test_files_are_asked_for_a_few_at_a_time_and_all_in_the_end(tree: Tree) -> N
     assert answered == list(range(100))
 
 
+def test_what_is_so_deep_that_it_could_not_be_deleted_is_refused(tree: Tree) -> None:
+    paths = ["/".join("d" * depth) for depth in range(1, 302)]
+
+    tree.feed(*(listed(path, DIRECTORY | 0o755) for path in paths[:300]))
+    with pytest.raises(OutputError, match="more than 300 directories"):
+        tree.feed(listed(paths[300], DIRECTORY | 0o755))
+
+
 def test_an_empty_file_is_not_asked_for(tree: Tree) -> None:
     replies = tree.feed(listed("none", 0o600, mod_time=1_500_000_000), END)
 

@@ -152,9 +152,17 @@ async def test_an_empty_mount_is_filled_with_all_and_a_full_one_is_left_as_it_is
     assert await place.fill() == {"npm": "full", "pip": "full"}
 
 
+def grown_old(mount: Path) -> None:
+    """What is being copied there looks as if its builder had been killed hours ago."""
+    past = (time.time() - 3 * 3600,) * 2
+    for path in mount.glob(".fleetpacks-seed-*"):
+        os.utime(path, past)
+
+
 async def test_what_a_killed_builder_left_is_nothing_and_goes(npm: Place) -> None:
     fill(npm.root / "content/npm", {"a": "whole"})
     fill(npm.root / "mounts/npm", {".fleetpacks-seed-dead/a": "ha", ".fleetpacks-seed-other/b": "x"})
+    grown_old(npm.root / "mounts/npm")
 
     assert await npm.run(look(npm.mounts, "debian", nonce=_NONCE)) == {"npm": "empty"}
     assert await npm.fill() == {"npm": "filled"}
@@ -162,6 +170,31 @@ async def test_what_a_killed_builder_left_is_nothing_and_goes(npm: Place) -> Non
     assert tree(npm.root / "mounts/npm") == {"a": "whole"}
     assert [path.name for path in (npm.root / "mounts/npm").iterdir()] == ["a"]
     assert await npm.run(look(npm.mounts, "debian", nonce=_NONCE)) == {"npm": "full"}
+
+
+async def test_what_another_step_is_copying_into_a_mount_is_left_alone(npm: Place) -> None:
+    fill(npm.root / "content/npm", {"a": "mine"})
+    fill(npm.root / "mounts/npm", {".fleetpacks-seed-other/new/a": "ha"})
+    past = (time.time() - 3 * 3600,) * 2
+    # `cp -a` gives the copy the time of what it is a copy of.
+    os.utime(npm.root / "mounts/npm/.fleetpacks-seed-other/new", past)
+
+    assert await npm.fill() == {"npm": "full"}
+
+    assert tree(npm.root / "mounts/npm") == {".fleetpacks-seed-other/new/a": "ha"}
+
+
+async def test_what_a_killed_builder_left_goes_when_the_mount_is_read(npm: Place) -> None:
+    source = npm.root / "mounts/npm"
+    fill(source, {"a": "1", ".fleetpacks-seed-dead/new/a": "ha"})
+    past = (time.time() - 3 * 3600,) * 2
+    for path in (*source.rglob("*"), source):
+        os.utime(path, past)
+
+    said = await npm.run(copy_out(npm.mounts, "debian", nonce=_NONCE, limit=_LIMIT))
+
+    assert said == {"npm": "taken"}
+    assert (tree(npm.root / "out"), tree(source)) == ({"npm/a": "1"}, {"a": "1"})
 
 
 async def test_whenever_a_builder_is_killed_no_entry_is_half_there(npm: Place) -> None:
@@ -188,6 +221,7 @@ async def test_whenever_a_builder_is_killed_no_entry_is_half_there(npm: Place) -
         seen.add(tuple(sorted(entry.name for entry in entries)))
         for entry in entries:
             await anyio.run_process(["rm", "-r", str(entry)])
+        grown_old(here)
 
     assert {(), ("a",), ("a", "b"), ("a", "b", "c")} <= seen
 

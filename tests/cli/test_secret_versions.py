@@ -135,6 +135,17 @@ async def test_a_ci_that_begins_with_nothing_is_told_of_the_variable(tmp_path: P
     assert second.warnings == ()
 
 
+async def test_no_key_is_made_or_taken_inside_the_source(tmp_path: Path) -> None:
+    values = Values(A=b"one")
+    inside = load(tmp_path, {"HOME": str(tmp_path)})
+
+    known = [await versioned(inside, plan_of(("A",)), values.readers) for _ in range(2)]
+
+    assert names_in(tmp_path) == []
+    assert versions_of(known[0]) != versions_of(known[1])
+    assert all("$FLEETPACKS_HMAC_KEY" in warning for each in known for warning in each.warnings)
+
+
 async def test_where_no_key_can_be_kept_there_is_one_for_this_run(tmp_path: Path) -> None:
     values, nowhere = Values(A=b"one"), tmp_path / "file"
     nowhere.write_text("")
@@ -231,6 +242,20 @@ async def test_a_dockerfile_whose_steps_would_not_run_again_is_warned_of(
 
     assert [SECRETS_VERSION in warning for app in known.plan.apps for warning in app.build.warnings] == [True] * warned
     assert unmounted.plan.apps[0].build.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "dockerfile",
+    [
+        f"ARG {SECRETS_VERSION}\nFROM scratch\nRUN --mount=type=secret,id=A true\n",
+        f"FROM scratch\nRUN --mount=type=secret,id=A true\nARG {SECRETS_VERSION}\n",
+    ],
+)
+async def test_a_declaration_that_does_not_reach_the_step_is_warned_of(tmp_path: Path, dockerfile: str) -> None:
+    known = await versioned(config(tmp_path, **_KEY), plan_of(("A",), dockerfile=dockerfile), Values(A=b"one").readers)
+
+    [warning] = known.plan.apps[0].build.warnings
+    assert SECRETS_VERSION in warning
 
 
 @given(st.binary(min_size=1), st.binary(min_size=1), st.sampled_from(["A", "B"]), st.binary(), st.binary())

@@ -141,7 +141,6 @@ async def bench(lab: Lab, build: Start, case: Case, tmp_path: Path) -> AsyncGene
 
 
 @pytest.mark.real
-@pytest.mark.languages
 @pytest.mark.parametrize("case", _REAL, ids=lambda case: case.name)
 async def test_an_app_answers_and_a_change_runs_what_depends_on_it_and_nothing_else(
     lab: Lab, bench: Bench, real_count: RealCount, case: Case

@@ -1,5 +1,6 @@
 """What was seen of an app's files holds for as long as each thing would be seen again, and no longer."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -252,5 +253,25 @@ def test_names_that_cannot_be_written_down_are_not_believed(root: Path, name: st
     files = AppFiles(root)
 
     quietly(lambda asked: asked.read_text(f"src/../{name}"))(files)
+
+    assert not files.seen.holds(str(files.root))
+
+
+def test_a_directory_that_could_not_be_listed_is_not_believed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("langs.files.entries", lambda _directory, _most: None)
+    files = AppFiles(root)
+
+    assert files.listing == ()
+    assert not files.seen.holds(str(files.root))
+
+
+def test_a_file_that_could_not_be_read_is_not_believed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("langs.files._read_beneath", failing)
+    files = AppFiles(root)
+
+    quietly(lambda asked: asked.read_text("go.mod"))(files)
 
     assert not files.seen.holds(str(files.root))

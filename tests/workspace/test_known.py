@@ -346,6 +346,13 @@ def _of_somebody_else(file: Path) -> None:
     os.chown(file, 65534, -1)
 
 
+def _damage(file: Path) -> None:
+    """Bytes of an answer, which is well-formed no more."""
+    data = file.read_bytes()
+    at = data.rindex(b"FROM ")
+    file.write_bytes(data[: at - 40] + b"\xff" * 40 + data[at:])
+
+
 def _a_directory(file: Path) -> None:
     file.unlink()
     file.mkdir()
@@ -355,6 +362,7 @@ FILES_OF_NO_USE: dict[str, Change] = {
     "empty": lambda file: os.truncate(file, 0),
     "cut off": _truncate,
     "another form": _forge,
+    "damaged": _damage,
     "noise": lambda file: file.write_bytes(os.urandom(1000)),
     "somebody else's": _of_somebody_else,
     "writable for all": lambda file: file.chmod(0o666),
@@ -383,6 +391,25 @@ def test_what_cannot_be_kept_is_no_error(source: Path) -> None:
 
     assert said == planned(source, kept=False)
     assert (source.parent / "cache").is_file()
+
+
+def test_a_directory_whose_name_is_no_utf_8_is_looked_at_every_time_and_the_others_are_not(
+    tmp_path: Path, asked: list[str]
+) -> None:
+    root = tmp_path / "source"
+    places = [root / "plain", root / os.fsdecode(b"caf\xe9"), root / os.fsdecode(b"caf\xe9/below")]
+    for place in places:
+        place.mkdir(parents=True)
+        (place / "package.json").write_text('{"scripts": {"start": "node server.js"}}')
+
+    for _ in range(2):
+        asked.clear()
+        known = Known(tmp_path / "cache", root)
+        found = [known.detect(place, Settings(), within=root) for place in places]
+        known.save()
+
+    assert None not in found
+    assert asked == [place.name for place in places[1:]]
 
 
 def test_nothing_is_kept_in_the_source(source: Path, asked: list[str]) -> None:

@@ -27,6 +27,9 @@ from orchestrator.buildkit.session.tree import MODE_DIR, MODE_NAMED_PIPE, MODE_S
 from orchestrator.errors import OutputError, ProtocolError
 
 _ASKED_AT_ONCE = 32
+_DEEPEST = 300
+"""Parts of a path. Deleting a tree takes a descriptor and, before Python 3.13, a call for each: what is much deeper
+could be written, and never be deleted again."""
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -211,6 +214,11 @@ class TreeWriter:
     def _place(self, path: bytes) -> tuple[int, bytes]:
         """The descriptor of a path's parent, and its last part. A list comes sorted: the last parent is kept open."""
         parts = _parts(path)
+        if len(parts) > _DEEPEST:
+            raise OutputError(
+                f"a path has more than {_DEEPEST} directories: {_shown(path[:100])}...",
+                hint="What is as deep could not be deleted again: have the build leave it out.",
+            )
         directory = path.rpartition(b"/")[0]
         if directory != self._parent[0]:
             self._forget_parent()
