@@ -154,7 +154,7 @@ async def test_an_empty_mount_is_filled_with_all_and_a_full_one_is_left_as_it_is
 
 def grown_old(mount: Path) -> None:
     """What is being copied there looks as if its builder had been killed hours ago."""
-    past = (time.time() - 3 * 3600,) * 2
+    past = (time.time() - 3 * 3600, time.time() - 3 * 3600)
     for path in mount.glob(".fleetpacks-seed-*"):
         os.utime(path, past)
 
@@ -175,7 +175,7 @@ async def test_what_a_killed_builder_left_is_nothing_and_goes(npm: Place) -> Non
 async def test_what_another_step_is_copying_into_a_mount_is_left_alone(npm: Place) -> None:
     fill(npm.root / "content/npm", {"a": "mine"})
     fill(npm.root / "mounts/npm", {".fleetpacks-seed-other/new/a": "ha"})
-    past = (time.time() - 3 * 3600,) * 2
+    past = (time.time() - 3 * 3600, time.time() - 3 * 3600)
     # `cp -a` gives the copy the time of what it is a copy of.
     os.utime(npm.root / "mounts/npm/.fleetpacks-seed-other/new", past)
 
@@ -187,7 +187,7 @@ async def test_what_another_step_is_copying_into_a_mount_is_left_alone(npm: Plac
 async def test_what_a_killed_builder_left_goes_when_the_mount_is_read(npm: Place) -> None:
     source = npm.root / "mounts/npm"
     fill(source, {"a": "1", ".fleetpacks-seed-dead/new/a": "ha"})
-    past = (time.time() - 3 * 3600,) * 2
+    past = (time.time() - 3 * 3600, time.time() - 3 * 3600)
     for path in (*source.rglob("*"), source):
         os.utime(path, past)
 
