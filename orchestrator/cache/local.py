@@ -15,15 +15,16 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
 from orchestrator import owner
 from orchestrator.cache import blobs
 from orchestrator.cache.blobs import DamagedError, Descriptor
-from orchestrator.cache.sweep import Found, Used, evicted, swept
+from orchestrator.cache.sweep import Found, Used, pruned, swept
 
+_T = TypeVar("_T")
 _DONE = "done"
 """The file that marks a generation which became the current one."""
 _TRIES = 8
@@ -112,13 +113,8 @@ class Store:
             LostError: it is not said in words that can be understood.
             OSError: the directory cannot be read.
         """
-        try:
-            said = msgspec.json.decode(self._pointer.read_bytes(), type=Current)
-        except FileNotFoundError:
-            return None
-        except msgspec.DecodeError as error:
-            raise LostError(f"{self._pointer} cannot be understood") from error
-        if not owner.is_name(said.generation):
+        said = pointed(self._pointer, Current)
+        if said is not None and not owner.is_name(said.generation):
             raise LostError(f"{self._pointer} names no generation")
         return said
 
@@ -264,15 +260,22 @@ def prune(root: Path, *, older_than: float | None = None, budget: int | None = N
         OSError: the directory cannot be read.
     """
     stores = {path.name: Store(root, path.name) for path in root.iterdir() if path.is_dir()}
-    for store in stores.values():
-        store.sweep()
-    used = {each.key: each for store in stores.values() if (each := store.used())}
-    gone = [key for key, each in used.items() if older_than is not None and each.age >= older_than]
-    if budget is not None:
-        gone += evicted([each for key, each in used.items() if key not in gone], budget=budget)
-    for key in gone:
-        stores[key].drop()
-    return tuple(used[key] for key in gone)
+    return pruned(stores, older_than=older_than, budget=budget)
+
+
+def pointed(pointer: Path, form: type[_T]) -> _T | None:
+    """What a pointer says; None: there is none.
+
+    Raises:
+        LostError: it cannot be understood.
+        OSError: it cannot be read.
+    """
+    try:
+        return msgspec.json.decode(pointer.read_bytes(), type=form)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise LostError(f"{pointer} cannot be understood") from error
 
 
 def made(parent: Path) -> Path:

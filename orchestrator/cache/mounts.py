@@ -25,9 +25,9 @@ from typing import Final
 import msgspec
 
 from orchestrator import atomic, owner, temporary
-from orchestrator.cache.local import LostError, made
+from orchestrator.cache.local import LostError, made, pointed
 from orchestrator.cache.succession import Current, Found, Size, following, over, without_current
-from orchestrator.cache.sweep import Used, evicted
+from orchestrator.cache.sweep import Used, pruned
 
 _OURS: Final = ".fleetpacks"
 _DONE: Final = "done"
@@ -112,13 +112,8 @@ class Store:
             LostError: it is not said in words that can be understood.
             OSError: the directory cannot be read.
         """
-        try:
-            said = msgspec.json.decode(self._pointer.read_bytes(), type=Current)
-        except FileNotFoundError:
-            return None
-        except msgspec.DecodeError as error:
-            raise LostError(f"{self._pointer} cannot be understood") from error
-        if said.generation is not None and not owner.is_name(said.generation):
+        said = pointed(self._pointer, Current)
+        if said is not None and said.generation is not None and not owner.is_name(said.generation):
             raise LostError(f"{self._pointer} names no generation")
         return said
 
@@ -257,15 +252,7 @@ def prune(root: Path, *, older_than: float | None = None, budget: int | None = N
     """
     stores = {f"{path.parent.parent.name}/{path.name}": path for path in root.glob(f"*/{_OURS}/*") if path.is_dir()}
     found = {key: Store(root, path.parent.parent.name, path.name) for key, path in stores.items()}
-    for store in found.values():
-        store.sweep()
-    used = {each.key: each for store in found.values() if (each := store.used())}
-    gone = [key for key, each in used.items() if older_than is not None and each.age >= older_than]
-    if budget is not None:
-        gone += evicted([each for key, each in used.items() if key not in gone], budget=budget)
-    for key in gone:
-        found[key].drop()
-    return tuple(used[key] for key in gone)
+    return pruned(found, older_than=older_than, budget=budget)
 
 
 def _listed(directory: Path, now: float) -> list[Found]:

@@ -1,11 +1,12 @@
-"""What of an app's cache may go: decided from a listing. Pure.
+"""What of caches may go: decided from a listing, or from how much each holds.
 
 A generation is marked after it has become the current one, and none becomes so twice. So whoever lists them, and only
 then reads which one is current, knows of every other one with a mark that it is over. What has none is still written;
 it goes with its maker, or after a day, and so does what readers hold.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -33,6 +34,22 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes."""
     age: float
     """Seconds since it was written or read."""
+
+
+class Cache(Protocol):
+    """One of the caches in a directory."""
+
+    def sweep(self) -> None:
+        """Delete what is over."""
+        ...
+
+    def used(self) -> Used | None:
+        """How much it holds, and since when nobody has used it; None: nothing."""
+        ...
+
+    def drop(self) -> None:
+        """Let nobody use it any more."""
+        ...
 
 
 def swept(found: Iterable[Found], *, current: str | None) -> tuple[str, ...]:
@@ -64,3 +81,28 @@ def evicted(used: Sequence[Used], *, budget: int) -> tuple[str, ...]:
         total -= oldest.size
         gone.append(oldest.key)
     return tuple(gone)
+
+
+def pruned(caches: Mapping[str, Cache], *, older_than: float | None, budget: int | None) -> tuple[Used, ...]:
+    """Sweep caches, and drop those that nobody has used for some time, and those that there is no room for.
+
+    Args:
+        caches: all of a directory, by their keys.
+        older_than: seconds for which nobody has used what goes; None: none goes for its age.
+        budget: bytes for all that stay; None: as many as there are.
+
+    Returns:
+        What was dropped.
+
+    Raises:
+        OSError: a cache cannot be read or written.
+    """
+    for cache in caches.values():
+        cache.sweep()
+    used = {each.key: each for cache in caches.values() if (each := cache.used())}
+    gone = [key for key, each in used.items() if older_than is not None and each.age >= older_than]
+    if budget is not None:
+        gone += evicted([each for key, each in used.items() if key not in gone], budget=budget)
+    for key in gone:
+        caches[key].drop()
+    return tuple(used[key] for key in gone)
