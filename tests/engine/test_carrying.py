@@ -1,20 +1,18 @@
 """Package caches within a run: filled before an app is built, kept when all have ended, and told of."""
 
-from collections.abc import Callable, Coroutine, Mapping
-
 import anyio
 import pytest
 
 from orchestrator.display.plain import Plain
 from orchestrator.engine.carrying import Tell
-from orchestrator.engine.run import Outcome, Run
+from orchestrator.engine.run import Run
 from orchestrator.errors import BuildFailedError
 from orchestrator.events import AppCompleted, AppStarted, Event, PackagesCarried, RunCompleted
 from orchestrator.model import AppPlan
 from orchestrator.report.analysis import report
 from orchestrator.report.record import Header, Record
 from orchestrator.report.text import lines
-from tests.engine.test_run import RecordingPublisher, ScriptedSolver, nothing, plan_of, prepare
+from tests.engine.test_run import ScriptedSolver, execute, nothing, plan_of
 
 
 def carried(name: str, *, back: bool = False, error: str | None = None) -> PackagesCarried:
@@ -41,34 +39,6 @@ class Carries:
         await tell(carried("all", back=True))
 
 
-async def execute(
-    carrier: Carries,
-    solver: ScriptedSolver,
-    *names: str,
-    fail_fast: bool = False,
-    meanwhile: Callable[[Run], Coroutine[object, object, None]] | None = None,
-) -> tuple[Mapping[str, Outcome], list[Event]]:
-    send, receive = anyio.create_memory_object_stream[Event](1000)
-    run = Run(
-        plan_of(*names),
-        solver=solver,
-        publisher=RecordingPublisher(),
-        prepare=prepare,
-        events=send,
-        jobs=1,
-        fail_fast=fail_fast,
-        carrier=carrier,
-    )
-    outcomes: Mapping[str, Outcome] = {}
-    async with receive:
-        with anyio.fail_after(10):
-            async with anyio.create_task_group() as tasks:
-                if meanwhile is not None:
-                    tasks.start_soon(meanwhile, run)
-                outcomes = await run.execute()
-        return outcomes, [event async for event in receive]
-
-
 def order(events: list[Event]) -> list[str]:
     said: list[str] = []
     for event in events:
@@ -85,7 +55,7 @@ def order(events: list[Event]) -> list[str]:
 
 
 async def test_caches_are_filled_before_an_app_is_built_and_kept_before_the_run_ends() -> None:
-    _, events = await execute(Carries(), ScriptedSolver(nothing), "a", "b")
+    _, events = await execute(plan_of("a", "b"), ScriptedSolver(nothing), jobs=1, carrier=Carries())
 
     assert order(events) == [
         "builder a",
@@ -105,7 +75,7 @@ async def test_what_failed_builds_have_downloaded_is_kept_too(*, fail_fast: bool
         await anyio.lowlevel.checkpoint()
         raise BuildFailedError("no", hint="")
 
-    _, events = await execute(Carries(), ScriptedSolver(fail), "a", "b", fail_fast=fail_fast)
+    _, events = await execute(plan_of("a", "b"), ScriptedSolver(fail), jobs=1, fail_fast=fail_fast, carrier=Carries())
 
     assert order(events)[-2:] == ["directory all", "end"]
 
@@ -117,7 +87,9 @@ async def test_an_interruption_ends_it_and_changes_no_outcome() -> None:
         await carrier.begun.wait()
         run.interrupt(130)
 
-    outcomes, events = await execute(carrier, ScriptedSolver(nothing), "a", meanwhile=interrupt)
+    outcomes, events = await execute(
+        plan_of("a"), ScriptedSolver(nothing), jobs=1, carrier=carrier, meanwhile=interrupt
+    )
 
     assert isinstance(outcomes["a"], AppCompleted)
     assert order(events)[-2:] == ["AppCompleted a", "end"]
@@ -138,7 +110,7 @@ async def test_an_interruption_before_the_end_keeps_nothing() -> None:
         await stuck.wait()
         run.interrupt(130)
 
-    _, events = await execute(carrier, ScriptedSolver(stay), "a", meanwhile=interrupt)
+    _, events = await execute(plan_of("a"), ScriptedSolver(stay), jobs=1, carrier=carrier, meanwhile=interrupt)
 
     assert "directory all" not in order(events)
 

@@ -10,6 +10,7 @@ import pytest
 
 from langs.model import AppBuild, Detection, Settings
 from orchestrator.buildkit import Log, OnStatus, SolveRequest, SolveResult, StatusUpdate, Vertex
+from orchestrator.engine.carrying import Carrier
 from orchestrator.engine.publish import Published
 from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import BuildFailedError, DaemonLostError
@@ -122,6 +123,7 @@ async def execute(
     jobs: int = 2,
     fail_fast: bool = False,
     publisher: RecordingPublisher | None = None,
+    carrier: Carrier | None = None,
     meanwhile: Callable[[Run], Coroutine[object, object, None]] | None = None,
 ) -> tuple[Mapping[str, Outcome], list[Event]]:
     send, receive = anyio.create_memory_object_stream[Event](1000)
@@ -133,6 +135,7 @@ async def execute(
         events=send,
         jobs=jobs,
         fail_fast=fail_fast,
+        carrier=carrier,
     )
     outcomes: Mapping[str, Outcome] = {}
     async with receive:
