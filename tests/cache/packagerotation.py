@@ -6,30 +6,15 @@ the one before. All files of a generation name each other, so that one of anothe
 
 import os
 import random
-import signal
 import sys
-from collections import Counter
-from contextlib import suppress
 from pathlib import Path
-
-import anyio
-import msgspec
 
 from orchestrator.cache.local import LostError
 from orchestrator.cache.mounts import Store, Writing
+from tests.cache.killing import Toll, killing
 
 _TOOL = "npm"
 _FILES = 12
-
-
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened."""
-
-    told: dict[str, int]
-    """Cycles by the word that their workers ended them with: `ok`, `empty`, `lost`, `corrupt`."""
-    killed: int
-    errors: list[str]
-    """Last words of workers that ended by themselves."""
 
 
 def store_of(root: Path) -> Store:
@@ -77,7 +62,7 @@ def _is_whole(top: Path) -> bool:
     return all(text and text == name * (len(text) // len(name)) for name, text in texts.items())
 
 
-async def rotate(root: Path, *, cycles: int, processes: int, kill_every: int, seed: int) -> Seen:
+async def rotate(root: Path, *, cycles: int, processes: int, kill_every: int, seed: int) -> Toll:
     """Have many processes use one cache.
 
     Args:
@@ -88,41 +73,13 @@ async def rotate(root: Path, *, cycles: int, processes: int, kill_every: int, se
         seed: of the killings.
     """
     chance = random.Random(seed)  # noqa: S311 -- what happens when, not a secret
-    told: Counter[str] = Counter()
-    errors: list[str] = []
-    killed = 0
-    done = anyio.Event()
 
-    async def work(number: int) -> None:
-        nonlocal killed
-        while not done.is_set():
-            words = [sys.executable, "-m", "tests.cache.packagerotation", str(root), str(seed + number)]
-            async with await anyio.open_process(words, stdin=None) as process:
-                assert process.stdout is not None
-                assert process.stderr is not None
-                try:
-                    async for piece in process.stdout:
-                        told.update(piece.decode().split())
-                        if told.total() >= cycles:
-                            done.set()
-                        if done.is_set() or chance.random() < 1 / kill_every:
-                            # In the middle of something, wherever that is.
-                            await anyio.sleep(chance.random() / 50)
-                            break
-                    else:
-                        errors.append((await process.stderr.receive()).decode())
-                        done.set()
-                        return
-                finally:
-                    with suppress(ProcessLookupError):
-                        process.send_signal(signal.SIGKILL)
-                killed += 1
-            number += processes
+    def command(number: int) -> list[str]:
+        return [sys.executable, "-m", "tests.cache.packagerotation", str(root), str(seed + number)]
 
-    async with anyio.create_task_group() as tasks:
-        for number in range(processes):
-            tasks.start_soon(work, number)
-    return Seen(told=dict(told), killed=killed, errors=errors)
+    return await killing(
+        command, chance=chance, cycles=cycles, processes=processes, kill_every=kill_every, longest=1 / 50
+    )
 
 
 def main() -> None:

@@ -9,11 +9,8 @@ import hashlib
 import json
 import os
 import random
-import signal
 import sys
 import time
-from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -22,6 +19,7 @@ import msgspec
 from orchestrator.cache.blobs import Descriptor
 from orchestrator.cache.generation import Generation
 from orchestrator.cache.local import LostError, Pin, Store
+from tests.cache.killing import Toll, killing
 
 _KEY = "app"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -32,14 +30,9 @@ _LIMIT = 10_000_000
 _GENERATION = _BLOBS * _LARGEST + 10_000
 
 
-class Rotation(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened."""
+class Rotation(Toll, frozen=True, kw_only=True):
+    """What happened, and what of it the directory showed."""
 
-    told: dict[str, int]
-    """Cycles by the word that their workers ended them with: `ok`, `empty`, `lost`, `corrupt`."""
-    killed: int
-    errors: list[str]
-    """Last words of workers that ended by themselves."""
     largest: int
     """Bytes that the directory held at most, as far as it was looked at."""
     generations: int
@@ -118,55 +111,34 @@ async def rotate(root: Path, *, cycles: int, processes: int, kill_every: int, se
         seed: of the killings.
     """
     began, chance = time.monotonic(), random.Random(seed)  # noqa: S311 -- what happens when, not a secret
-    told: Counter[str] = Counter()
-    errors: list[str] = []
-    killed, largest, generations = 0, 0, 0
-    done = anyio.Event()
+    largest, generations = 0, 0
 
-    async def work(number: int) -> None:
-        nonlocal killed
-        while not done.is_set():
-            words = [sys.executable, "-m", "tests.cache.rotation", "--worker", str(root), "--seed", str(seed + number)]
-            async with await anyio.open_process(words, stdin=None) as process:
-                assert process.stdout is not None
-                assert process.stderr is not None
-                try:
-                    async for piece in process.stdout:
-                        told.update(piece.decode().split())
-                        if told.total() >= cycles:
-                            done.set()
-                        if done.is_set() or chance.random() < 1 / kill_every:
-                            # In the middle of something, wherever that is.
-                            await anyio.sleep(chance.random() / 20)
-                            break
-                    else:
-                        errors.append((await process.stderr.receive()).decode())
-                        done.set()
-                        return
-                finally:
-                    with suppress(ProcessLookupError):
-                        process.send_signal(signal.SIGKILL)
-                killed += 1
-            number += processes
+    def command(number: int) -> list[str]:
+        return [sys.executable, "-m", "tests.cache.rotation", "--worker", str(root), "--seed", str(seed + number)]
 
-    async def watch() -> None:
+    async def watch(done: anyio.Event) -> None:
         nonlocal largest, generations
         while not done.is_set():
             size, count = await anyio.to_thread.run_sync(_measured, root / _KEY)
             largest, generations = max(largest, size), max(generations, count)
             await anyio.sleep(0.2)
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
-        for number in range(processes):
-            tasks.start_soon(work, number)
+    toll = await killing(
+        command,
+        chance=chance,
+        cycles=cycles,
+        processes=processes,
+        kill_every=kill_every,
+        longest=1 / 20,
+        beside=watch,
+    )
     store = Store(root, _KEY)
     cycle(store, chance)
     left = sum(1 for parent in ("generations", "readers") for _ in (root / _KEY / parent).iterdir())
     return Rotation(
-        told=dict(told),
-        killed=killed,
-        errors=errors,
+        told=toll.told,
+        killed=toll.killed,
+        errors=toll.errors,
         largest=largest,
         generations=generations,
         bound=(2 * processes + 1) * _GENERATION,

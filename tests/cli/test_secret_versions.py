@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langs.model import SECRETS_VERSION, AppBuild, Detection, Settings
+from langs.model import SECRETS_VERSION, Settings
 from orchestrator.app.secretversions import Versioned, operator_key, version, versioned
 from orchestrator.buildkit import SecretReader
 from orchestrator.config import Config, load
 from orchestrator.errors import ConfigError
-from orchestrator.model import App, AppPlan, Plan
+from orchestrator.model import Plan
+from tests.engine.test_run import plan_of as some_plan
 
 _KEY = {"FLEETPACKS_HMAC_KEY": "a key of this test"}
 
@@ -45,36 +47,16 @@ def config(home: Path, **variables: str) -> Config:
 
 def plan_of(*invalidating: tuple[str, ...], dockerfile: str = "FROM scratch\n") -> Plan:
     """A plan of one app for each tuple of names."""
-    build = AppBuild(
-        language="dockerfile",
-        version=None,
-        package_manager=None,
-        dockerfile=dockerfile,
-        dockerfile_path="Dockerfile",
-        dockerignore=None,
-        start_command=None,
-        processes=(),
-        port=5000,
-        cache=(),
-        evidence=(),
-    )
+    plan = some_plan(*(f"app{number}" for number in range(len(invalidating))))
     apps = tuple(
-        AppPlan(
-            app=App(
-                name=f"app{number}",
-                path=f"app{number}",
-                directory=Path("/nowhere"),
-                detection=Detection(language="dockerfile", evidence=()),
-                settings=Settings(secrets=("A", "B"), invalidating=names),
-            ),
-            build=build,
-            repository=f"registry.example/app{number}",
-            tags=("latest",),
-            reason="discovered",
+        msgspec.structs.replace(
+            app,
+            app=msgspec.structs.replace(app.app, settings=Settings(secrets=("A", "B"), invalidating=names)),
+            build=msgspec.structs.replace(app.build, dockerfile=dockerfile, dockerfile_path="Dockerfile"),
         )
-        for number, names in enumerate(invalidating)
+        for app, names in zip(plan.apps, invalidating, strict=True)
     )
-    return Plan(root=Path("/nowhere"), apps=apps, push=True)
+    return msgspec.structs.replace(plan, apps=apps)
 
 
 def names_in(directory: Path) -> list[str]:
