@@ -13,6 +13,8 @@ import msgspec
 _APP = "{app}"
 _LONGEST_TAG = 128
 _LONGEST_SCOPE = 40
+_HASH = 32
+"""Hexadecimal digits, which tell scopes apart: nobody finds a name for a branch that has another one's cache."""
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_.-]+")
 _LOCAL = "local"
 
@@ -71,7 +73,7 @@ def _derived(image: str, app: str | None, scope: str) -> str:
     parts = [tag, *([] if _APP in image or app is None else [app]), *([] if scope == _LOCAL else [_slug(scope)])]
     name = "-".join(parts)
     if len(name) > _LONGEST_TAG:
-        name = f"{name[: _LONGEST_TAG - 9]}-{_short(name)}"
+        name = f"{name[: _LONGEST_TAG - _HASH - 1]}-{_short(name)}"
     return f"{repository}:{name}"
 
 
@@ -82,4 +84,4 @@ def _slug(scope: str) -> str:
 
 
 def _short(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:_HASH]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cache.refs import Refs, refs
+from orchestrator.cache.refs import Refs, keys, refs
 
 _MAIN, _PULL_REQUEST = "refs/heads/main", "refs/pull/7/merge"
 _NAME = st.from_regex(r"[a-z0-9]+(-[a-z0-9]+)*", fullmatch=True).filter(lambda name: len(name) <= 100)
@@ -57,6 +57,15 @@ def test_branches_whose_names_look_alike_have_two_caches() -> None:
     }
 
     assert len(written) == 8
+
+
+@pytest.mark.parametrize("app", ["api", "a" * 100])
+def test_a_branch_is_told_apart_by_more_than_can_be_tried(app: str) -> None:
+    written = refs(app, image=f"r.example/c:{'t' * 20}", sources=(), scopes=(_MAIN,), alone=False).write
+    [key] = keys(app, name=None, scopes=(_MAIN,), alone=False)
+
+    # 128 bits, also where a tag would be too long.
+    assert all(re.search(r"-[0-9a-f]{32}$", each or "") for each in (written, key))
 
 
 @given(one=_NAME, other=_NAME, scope=st.text(max_size=200), templated=st.booleans())
