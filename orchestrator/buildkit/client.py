@@ -22,9 +22,10 @@ from orchestrator.buildkit.capabilities import Capabilities, recognise
 from orchestrator.buildkit.channel import Channel
 from orchestrator.buildkit.gateway import Question
 from orchestrator.buildkit.grpc import Call, Handler
-from orchestrator.buildkit.history import BuildRecord, HistoryEvent, encode_history, history_event
+from orchestrator.buildkit.history import BuildRecord, Descriptor, HistoryEvent, encode_history, history_event
 from orchestrator.buildkit.model import DaemonInfo, Dial, SolveRequest, SolveResult, StatusUpdate, Worker
-from orchestrator.buildkit.protos import control_pb2, ops_pb2
+from orchestrator.buildkit.protos import content_pb2, control_pb2, ops_pb2
+from orchestrator.buildkit.resources import PREDICATES, MemoryUse, memory_use
 from orchestrator.buildkit.session.auth import Auth
 from orchestrator.buildkit.session.content import LOCAL, Content
 from orchestrator.buildkit.session.filesend import FileSend
@@ -39,7 +40,11 @@ from orchestrator.buildkit.usage import Keep, UsageRecord, encode_prune, usage_r
 from orchestrator.errors import FleetpacksError, ProtocolError
 
 _CONTROL = "/moby.buildkit.v1.Control"
+_CONTENT = "/containerd.services.content.v1.Content"
 _DIGEST = "containerimage.digest"
+_PREDICATE = "in-toto.io/predicate-type"
+_LARGEST_PROVENANCE = 16 * 1024 * 1024
+"""Bytes: a step with all its samples takes 10,000."""
 _CANCEL_PATIENCE = 10.0
 """Seconds in which a cancelled build must vanish from the daemon's active ones."""
 _CANCEL_POLL = 0.05
@@ -164,6 +169,16 @@ class Client:
         """List the refs of the builds that run on the daemon, ours and others'."""
         return tuple(record.ref for record in await self.history(active=True))
 
+    async def memory_use(self, ref: str) -> MemoryUse:
+        """Look up what a build needed of its builder's memory, when it has ended well.
+
+        Args:
+            ref: the build's.
+        """
+        records = await self.history(ref=ref)
+        provenance = [each for record in records for each in record.attestations if _tells_of_memory(each)]
+        return memory_use([await self._content(each) for each in provenance])
+
     async def lint(self, request: SolveRequest) -> subrequests.Lint:
         """Check a Dockerfile by its frontend's rules, without building it.
 
@@ -284,12 +299,17 @@ class Client:
             # Without the daemon there is no build, and a daemon without a history has nothing to wait for.
             return
 
+    async def _content(self, blob: Descriptor) -> bytes:
+        request = content_pb2.ReadContentRequest(digest=blob.digest, size=blob.size).SerializeToString()
+        async with self._stream("Read", request, service=_CONTENT) as call:
+            return b"".join([_decoded(content_pb2.ReadContentResponse, each).data async for each in call])
+
     @asynccontextmanager
-    async def _stream(self, method: str, request: bytes) -> AsyncGenerator[Call]:
+    async def _stream(self, method: str, request: bytes, *, service: str = _CONTROL) -> AsyncGenerator[Call]:
         async with (
             self._channel.translated(),
             self._channel.control() as connection,
-            connection.call(f"{_CONTROL}/{method}") as call,
+            connection.call(f"{service}/{method}") as call,
         ):
             with suppress(anyio.BrokenResourceError):
                 await call.send(request)
@@ -312,6 +332,10 @@ class _Events:
 
     async def __anext__(self) -> HistoryEvent:
         return history_event(_decoded(control_pb2.BuildHistoryEvent, await self._call.__anext__()))
+
+
+def _tells_of_memory(attestation: Descriptor) -> bool:
+    return attestation.annotations.get(_PREDICATE) in PREDICATES and attestation.size <= _LARGEST_PROVENANCE
 
 
 async def _nobody(_update: StatusUpdate) -> None:
