@@ -14,7 +14,8 @@ import anyio
 import anyio.to_thread
 
 from orchestrator.app import mountusage
-from orchestrator.app.mountcopies import Builder, Copies
+from orchestrator.app.mountcopies import Copies
+from orchestrator.app.mountruns import Builder
 from orchestrator.app.mountsteps import Mount, Word, mounts_of
 from orchestrator.app.mountusage import Kept
 from orchestrator.buildkit import SolveRequest

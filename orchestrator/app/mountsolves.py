@@ -6,18 +6,18 @@ stays until the builder needs its room, so that what is unchanged is not made ag
 
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import anyio
+import msgspec
 
 from orchestrator.app import mountusage
-from orchestrator.app.mountsteps import ATTRS, Mount, Word, copy_in, copy_out, look, told
-from orchestrator.buildkit import Client, Exporter, MemorySource, SolveRequest, SolveResult, StatusUpdate, TokenProvider
+from orchestrator.app.mountruns import Runs, heard
+from orchestrator.app.mountsteps import Mount, Word, copy_in, copy_out, look
+from orchestrator.buildkit import Client, Exporter, SolveRequest, SolveResult, StatusUpdate, TokenProvider
 from orchestrator.cache.artifact import label
 from orchestrator.engine.progress import Progress
-from orchestrator.errors import FleetpacksError, ProtocolError
+from orchestrator.errors import ProtocolError
 from orchestrator.events import StepProgress
-from orchestrator.registry.reference import parse
 
 Tell = Callable[[str, int, int], None]
 """An activity, bytes so far, bytes in all."""
@@ -26,9 +26,6 @@ _NO_LIMIT = 1 << 60
 _LOOKS = 2
 _PAUSE = 0.5
 """Seconds between two looks: a builder hides what it is measuring."""
-_PATIENCE = 30.0
-"""Seconds in which a copy must be deleted."""
-_STDOUT = 1
 
 
 class MountSolves:
@@ -42,8 +39,11 @@ class MountSolves:
 
     def __init__(self, client: Client, tokens: TokenProvider, host: str) -> None:
         self._client = client
-        self._tokens = tokens
-        self._host = host
+
+        def ready(request: SolveRequest) -> SolveRequest:
+            return msgspec.structs.replace(request, tokens=tokens, registries=(host, *request.registries))
+
+        self._runs = Runs(client, ready)
 
     async def state(self, mounts: Sequence[Mount]) -> tuple[frozenset[str], frozenset[str]]:
         """Which of these mounts the builder has, and which of them a running build uses: by id."""
@@ -77,7 +77,7 @@ class MountSolves:
             # Only now, for what is empty shall not be pushed. The step of the same text is cached.
             said, result = await self._run(mount, text, "exporting and pushing", tell, exporter=exporter)
         finally:
-            await self._forget(nonce)
+            await self._runs.forget(nonce)
         if result.digest is None:
             raise ProtocolError(
                 f"{self._client.address}: the builder has pushed the packages of {mount.name}, and gives no digest",
@@ -95,7 +95,7 @@ class MountSolves:
         try:
             return await self._copied(mount, look([mount], mount.image, nonce=nonce), "looking", tell) == "empty"
         finally:
-            await self._forget(nonce)
+            await self._runs.forget(nonce)
 
     async def fill(self, mount: Mount, source: str, tell: Tell) -> bool:
         """Copy an image's content into a mount; False when it was not empty.
@@ -109,47 +109,23 @@ class MountSolves:
             return await self._copied(mount, text, "pulling", tell) == "filled"
         finally:
             # What was pulled is as large as the copy, and never needed again here.
-            await self._forget(nonce, source.rpartition("@")[2])
+            await self._runs.forget(nonce, source.rpartition("@")[2])
 
     async def _copied(self, mount: Mount, text: str, activity: str, tell: Tell) -> Word:
         said, _ = await self._run(mount, text, activity, tell)
-        if said is None:
-            raise ProtocolError(
-                f"{self._client.address}: the step that copies packages of {mount.name} has said nothing",
-                hint=f"it runs in {mount.image}, which needs a shell, cp, du and find",
-            )
-        return said
+        return heard(mount, said)
 
     async def _run(
         self, mount: Mount, text: str, activity: str, tell: Tell, *, exporter: Exporter | None = None
     ) -> tuple[Word | None, SolveResult]:
-        ref = f"fleetpacks-packages-{secrets.token_hex(8)}"
-        output = bytearray()
         progress = Progress(mount.name)
 
         async def note(update: StatusUpdate) -> None:
-            output.extend(b"".join(log.data for log in update.logs if log.stream == _STDOUT))
             for event in progress.feed(update):
                 if isinstance(event, StepProgress):
                     tell(activity, event.current, event.total)
 
         tell(activity, 0, 0)
         labels = {f"label:{name}": value for name, value in label(mount.name).items()}
-        request = SolveRequest(
-            ref=ref,
-            attrs={"filename": "Dockerfile", **ATTRS, **labels},
-            exporter=exporter,
-            sources=(MemorySource(name="dockerfile", files={"Dockerfile": text.encode()}),),
-            shared_key=ref,
-            tokens=self._tokens,
-            registries=(self._host, parse(mount.image).host),
-        )
-        result = await self._client.solve(request, on_status=note)
-        return told(bytes(output), [mount]).get(mount.name), result
-
-    async def _forget(self, *words: str) -> None:
-        """Delete what is described with these words; a builder that does not do it now will when it needs the room."""
-        # A mount itself is described by the step that made it, which may be one of these.
-        filters = [f'type==regular,description~="{word}"' for word in words]
-        with anyio.move_on_after(_PATIENCE, shield=True), suppress(FleetpacksError):
-            await self._client.prune(filters=filters)
+        ref = f"fleetpacks-packages-{secrets.token_hex(8)}"
+        return await self._runs.run(mount, text, ref, attrs=labels, exporter=exporter, watch=note)

@@ -8,7 +8,7 @@ what one of them holds is lost (solver/llbsolver/mounts/mount.go, BuildKit v0.30
 No such step may be found in the cache, so that each text is made with a word of its own. It is in all paths, too, which
 makes it a part of the descriptions of what the builder keeps of the copy: that is how the copy is found and pruned.
 
-A step tells of each mount in a line of its output, `NAME WORD`, which `told` reads.
+A step tells of each mount in a line of its output, `NAME WORD`, which `told` reads; behind `failed` stands why.
 """
 
 import json
@@ -20,13 +20,15 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from orchestrator.model import Plan
+from orchestrator.text import inline
 
 ATTRS: Final[Mapping[str, str]] = {"force-network-mode": "none"}
 """The frontend's attributes of all these solves: copying needs no network. (`RUN --network` is newer.)"""
 
-Word = Literal["taken", "empty", "busy", "large", "filled", "full"]
+Word = Literal["taken", "empty", "busy", "large", "filled", "full", "failed"]
 """Of `copy_out`: it is in the result; there is nothing in it; it was written while it was read; it is over the limit.
-Of `copy_in` and `look`: it has the content now; there is nothing in it; it had some before."""
+Of `copy_in` and `look`: it has the content now; there is nothing in it; it had some before. Of both copies: it could
+not be copied."""
 
 _WORDS: Final[Mapping[str, Word]] = {word: word for word in get_args(Word)}
 _STAGING: Final = ".fleetpacks-seed-"
@@ -35,6 +37,7 @@ _STALE: Final = 120
 _LASTING: Final = "/fleetpacks-packages"
 _NOT_CARRIED: Final = frozenset({"apt", "apt-lists"})
 """A distribution's lists of packages are old within hours, and belong to users of their own, which are not carried."""
+_LONGEST_REASON: Final = 300
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _FROM: Final = re.compile(r"FROM (?:--\S+ )*(\S+)(?: AS (\S+))?")
 
@@ -47,6 +50,9 @@ _SWEEP = r"""
   find . -maxdepth 1 -name 'STAGING*' -mmin +STALE -exec rm -rf {} \; || true"""
 """What a killed builder left. What is younger may be growing: another run's step sees the same directory, and would
 rename what is half deleted. Its time is that of its beginning, since the copy is a directory in it."""
+
+_FAILED = r"""echo "$name failed $(printf '%s\n' "$said" | head -n 1)"; continue"""
+"""The first of what `cp` said. It may have said as much about each of all files."""
 
 _COPY_OUT = r"""set -eu
 for name in NAMES; do
@@ -61,10 +67,12 @@ for name in NAMES; do
   if [ -z "$(ls -A "$from")" ]; then echo "$name empty"; continue; fi
   set -- $(du -sk "$from")
   if [ "$1" -gt LIMIT ]; then echo "$name large"; continue; fi
-  if ! cp -a "$from" "$to"; then rm -rf "$to"; echo "$name busy"; continue; fi
+  copied=
+  if said="$(cp -a "$from" "$to" 2>&1)"; then copied=yes; fi
+  if [ -n "$(find "$from" -newer began | head -n 1)" ]; then rm -rf "$to"; echo "$name busy"; continue; fi
+  if [ -z "$copied" ]; then rm -rf "$to"; FAILED; fi
   rm -rf "$to"/STAGING*LEAVE_OUT
   chmod -R u+rwX "$to"
-  if [ -n "$(find "$from" -newer began | head -n 1)" ]; then rm -rf "$to"; echo "$name busy"; continue; fi
   if [ -z "$(ls -A "$to")" ]; then rm -rf "$to"; echo "$name empty"; continue; fi
   echo "$name taken"
 done
@@ -85,7 +93,7 @@ for name in NAMES; do
   to="./STAGINGNONCE/new"
   mkdir -p "$to"
   if [ "$(ls -A)" != STAGINGNONCE ]; then rm -rf ./STAGINGNONCE; echo "$name full"; continue; fi
-  cp -a "PLACE/content/$name/." "$to"LEAVE_OUT
+  said="$(cp -a "PLACE/content/$name/." "$to" 2>&1)" || { rm -rf ./STAGINGNONCE; FAILED; }LEAVE_OUT
   sync
   for entry in "$to"/* "$to"/.[!.]* "$to"/..?*; do
     if [ ! -e "$entry" ] && [ ! -L "$entry" ]; then continue; fi
@@ -187,6 +195,7 @@ def _step(script: str, mounts: Sequence[Mount], image: str, *, nonce: str, optio
         for mount in mounts
     )
     script = script.replace("LEAVE_OUT", _LEAVE_OUT).replace("SWEEP", _SWEEP).replace("STALE", str(_STALE))
+    script = script.replace("FAILED", _FAILED)
     script = script.replace("STAGING", _STAGING).replace("NONCE", nonce)
     script = script.replace("PLACE", place).replace("NAMES", shlex.join(mount.name for mount in mounts))
     words = json.dumps(["/bin/sh", "-c", script])
@@ -197,7 +206,15 @@ def _place(nonce: str) -> str:
     return f"/fleetpacks-{nonce}"
 
 
-def told(output: bytes, mounts: Iterable[Mount]) -> Mapping[str, Word]:
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step said of a mount."""
+
+    word: Word
+    reason: str = ""
+    """Of `failed`: what `cp` said, in one line."""
+
+
+def told(output: bytes, mounts: Iterable[Mount]) -> Mapping[str, Said]:
     """What a step said of each mount, by its name; those that it said nothing of are left out.
 
     Args:
@@ -205,9 +222,10 @@ def told(output: bytes, mounts: Iterable[Mount]) -> Mapping[str, Word]:
         mounts: those that it was for.
     """
     names = {mount.name for mount in mounts}
-    found: dict[str, Word] = {}
+    found: dict[str, Said] = {}
     for line in output.decode(errors="replace").splitlines():
-        name, _, word = line.partition(" ")
-        if name in names and word in _WORDS:
-            found[name] = _WORDS[word]
+        name, _, said = line.partition(" ")
+        word, _, reason = said.partition(" ")
+        if name in names and word in _WORDS and word in {"failed", said}:
+            found[name] = Said(word=_WORDS[word], reason=inline(reason, _LONGEST_REASON))
     return found

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.app.mountsteps import Mount, copy_in, copy_out, look, told
+from orchestrator.app.mountsteps import Mount, Said, copy_in, copy_out, look, told
 
 _NONCE = "abc123"
 _LIMIT = 1_000_000
@@ -34,28 +34,31 @@ class Place:
     def __init__(self, root: Path, *names: str) -> None:
         self.root = root
         self.mounts = [mount(name) for name in names]
+        self.reasons: dict[str, str] = {}
         for name in names:
             (root / "mounts" / name).mkdir(parents=True)
             (root / "content" / name).mkdir(parents=True)
 
-    async def run(self, dockerfile: str) -> dict[str, str]:
-        """Run the step of a Dockerfile; returns what it said of each mount."""
+    async def run(self, dockerfile: str, *, before: str = "") -> dict[str, str]:
+        """Run the step of a Dockerfile, after some words of a shell; returns what it said of each mount."""
         run = next(line for line in dockerfile.splitlines() if line.startswith("RUN"))
         script = json.loads(run[run.index('["/bin/sh"') :])[2].replace(f"/fleetpacks-{_NONCE}", str(self.root))
-        done = await anyio.run_process(["/bin/sh", "-c", script])
-        return dict(told(done.stdout, self.mounts))
+        done = await anyio.run_process(["/bin/sh", "-c", before + script])
+        said = told(done.stdout, self.mounts)
+        self.reasons = {name: each.reason for name, each in said.items() if each.reason}
+        return {name: each.word for name, each in said.items()}
 
-    async def out(self, limit: int = _LIMIT) -> dict[str, str]:
+    async def out(self, limit: int = _LIMIT, *, before: str = "") -> dict[str, str]:
         past = (time.time() - 100, time.time() - 100)
         for path in self.root.joinpath("mounts").rglob("*"):
             # Older than the step, as files are that nobody writes just now.
             os.utime(path, past, follow_symlinks=False)
         for each in self.mounts:
             os.utime(self.root / "mounts" / each.name, past)
-        return await self.run(copy_out(self.mounts, "debian", nonce=_NONCE, limit=limit))
+        return await self.run(copy_out(self.mounts, "debian", nonce=_NONCE, limit=limit), before=before)
 
-    async def fill(self) -> dict[str, str]:
-        return await self.run(copy_in(self.mounts, "debian", None, nonce=_NONCE))
+    async def fill(self, *, before: str = "") -> dict[str, str]:
+        return await self.run(copy_in(self.mounts, "debian", None, nonce=_NONCE), before=before)
 
 
 @pytest.fixture
@@ -136,6 +139,29 @@ async def test_what_is_written_while_it_is_read_is_not_taken(npm: Place) -> None
     assert tree(npm.root / "out") == {}
 
 
+_NO_CP = 'cp() { for end in 1 2; do echo "cp: $*: No space left on device" >&2; done; return 1; }; '
+
+
+@pytest.mark.parametrize("of", ["out", "in"])
+async def test_what_cannot_be_copied_is_said_in_the_words_of_cp(npm: Place, of: str) -> None:
+    fill(npm.root / "mounts/npm" if of == "out" else npm.root / "content/npm", {"a": "1"})
+
+    said = await (npm.out(before=_NO_CP) if of == "out" else npm.fill(before=_NO_CP))
+
+    assert said == {"npm": "failed"}
+    assert re.fullmatch(r"cp: -a [^\n]*: No space left on device", npm.reasons["npm"])
+    assert tree(npm.root / "out") == {}
+    assert [path.name for path in (npm.root / "mounts/npm").iterdir()] == (["a"] if of == "out" else [])
+
+
+async def test_what_is_taken_away_while_it_is_read_is_in_use(npm: Place) -> None:
+    fill(npm.root / "mounts/npm", {"a": "1"})
+
+    said = await npm.out(before='cp() { rm "$2/a"; command cp "$@"; return 1; }; ')
+
+    assert said == {"npm": "busy"}
+
+
 async def test_an_empty_mount_is_filled_with_all_and_a_full_one_is_left_as_it_is(tmp_path: Path) -> None:
     place = Place(tmp_path / "step", "npm", "pip")
     for name in ("npm", "pip"):
@@ -208,9 +234,9 @@ async def test_whenever_a_builder_is_killed_no_entry_is_half_there(npm: Place) -
 
     for last in range(40):
         counting = f'left={last}; step() {{ left=$((left - 1)); [ "$left" -ge 0 ] || kill -9 $$; }}\n'
-        stepped = re.sub(r"^(\s*)(rm|mkdir|cp|find|sync|mv) ", r"\1step; \2 ", script, flags=re.MULTILINE)
+        stepped = re.sub(r"^(\s*)(rm |mkdir |said=|find |sync$|mv )", r"\1step; \2", script, flags=re.MULTILINE)
         # Half of what is copied, too.
-        stepped = stepped.replace("step; cp -a", f"step; cp -a '{npm.root}/content/npm/a' \"$to\"; step; cp -a")
+        stepped = stepped.replace("step; said=", f"step; cp -a '{npm.root}/content/npm/a' \"$to\"; step; said=")
         await anyio.run_process(["/bin/sh", "-c", counting + stepped], check=False)
         here = npm.root / "mounts/npm"
         entries = [path for path in here.iterdir() if not path.name.startswith(".fleetpacks-")]
@@ -226,9 +252,10 @@ async def test_whenever_a_builder_is_killed_no_entry_is_half_there(npm: Place) -
     assert {(), ("a",), ("a", "b"), ("a", "b", "c")} <= seen
 
 
-@given(output=st.binary(max_size=200))
+@given(output=st.binary(max_size=200) | st.binary(max_size=200).map(b"pip failed ".__add__))
 def test_whatever_a_step_prints_only_its_own_words_are_heard(output: bytes) -> None:
     said = told(output + b"\nnpm taken\nnpm\nuv taken\n", [mount("npm"), mount("pip")])
 
-    assert said["npm"] == "taken"
+    assert said["npm"] == Said(word="taken")
     assert set(said) <= {"npm", "pip"}
+    assert all(each.reason.isprintable() and len(each.reason) <= 300 for each in said.values())

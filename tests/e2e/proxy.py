@@ -15,8 +15,11 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TLS_HANDSHAKE = 0x16
 _HOP = frozenset({"connection", "content-length", "transfer-encoding", "content-encoding"})
 
+CUT = -1
+"""Closes the connection when half of the request's body has come."""
+
 Refuse = Callable[[str, str], int | None]
-"""Method and path -> the status to refuse with, or None; 0 closes the connection without a word."""
+"""Method and path -> the status to refuse with, or None; 0 closes the connection without a word, and so does `CUT`."""
 
 
 @asynccontextmanager
@@ -55,13 +58,14 @@ async def _answer(stream: SocketStream, real: httpx.AsyncClient, refuse: Refuse)
     while b"\r\n\r\n" not in data:
         data += await stream.receive()
     head, _, body = data.partition(b"\r\n\r\n")
-    length = _LENGTH.search(head)
-    while length and len(body) < int(length[1]):
-        body += await stream.receive()
+    found = _LENGTH.search(head)
+    length = int(found[1]) if found else 0
     request, *lines = head.decode("latin-1").split("\r\n")
     method, path, _ = request.split(" ")
     status = refuse(method, path)
-    if status == 0:
+    while len(body) < (length // 2 if status == CUT else length):
+        body += await stream.receive()
+    if status in {0, CUT}:
         raise anyio.EndOfStream
     if status is not None:
         return (

@@ -27,7 +27,7 @@ from orchestrator.registry.reference import parse
 from tests.buildkit.real import ROOT, Watched, client, private_daemon, push_to, request, shell_root
 from tests.conftest import RealCount
 from tests.e2e.conftest import Start
-from tests.e2e.proxy import refusing
+from tests.e2e.proxy import CUT, refusing
 from tests.e2e.test_mirrors import CASES, mirror
 from tests.lab import Engine, Lab
 
@@ -99,12 +99,16 @@ def site(lab: Lab, tmp_path: Path) -> Site:
     return Site(lab, tmp_path / "source")
 
 
-async def fill(socket: Path, mount: str, files: Mapping[str, str]) -> None:
-    """Put files into a builder's cache mount."""
+async def fill(socket: Path, mount: str, files: Mapping[str, str], *, large: int = 0) -> None:
+    """Put files into a builder's cache mount, and one of so many bytes that cannot be compressed."""
     writes = "".join(f"printf %s {text} > /m/{name}; " for name, text in files.items())
+    writes += "cat /large > /m/large; " if large else ""
     step = f"RUN --mount=type=cache,id={mount},target=/m : {secrets.token_hex(4)}; {writes}:\n"
+    context = await shell_root()
+    if large:
+        context = {**context, "large": secrets.token_bytes(large)}
     async with client(socket) as builder:
-        await builder.solve(request(ROOT + step, context=await shell_root()), on_status=Watched())
+        await builder.solve(request(ROOT + step, context=context), on_status=Watched())
 
 
 @asynccontextmanager
@@ -391,6 +395,7 @@ _FAULTS = {
     "unavailable": (503, "/blobs/", 1),
     "busy": (429, "/blobs/", 1),
     "cut": (0, "/blobs/", 1),
+    "cut in the middle": (CUT, "/blobs/uploads/", 1),
     "the list alone": (503, "/manifests/main", 75),
 }
 
@@ -401,12 +406,13 @@ async def test_a_registry_that_fails_is_said_to_and_has_nothing_under_the_tag(la
     refused: list[str] = []
 
     def refuse(method: str, path: str) -> int | None:
-        if where not in path or method in {"GET", "HEAD"}:
+        if where not in path or method in {"GET", "HEAD"} or (method == "POST" and status == CUT):
             return None
         refused.append(path)
         return status
 
-    await fill(lab.buildkitd, f"{site.key}-npm", {"a": "1"})
+    # More than goes into one piece.
+    await fill(lab.buildkitd, f"{site.key}-npm", {"a": "1"}, large=1_000_000 if status == CUT else 0)
     async with refusing(lab, refuse) as registry:
         ran = await site.cache("push", f"{registry}/packages-{site.key}:main")
 
