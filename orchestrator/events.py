@@ -168,6 +168,7 @@ class PackagesCarried(_Event, frozen=True, kw_only=True, tag="packages-carried")
     """Bytes of its files; 0 when it was not carried."""
     error: str | None = None
     """Why it was not."""
+    hint: str = ""
 
 
 class AppFailed(_Event, frozen=True, kw_only=True, tag="app-failed"):

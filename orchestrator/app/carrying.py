@@ -16,14 +16,14 @@ import anyio.to_thread
 from orchestrator.app import mountusage
 from orchestrator.app.mountcopies import Copies
 from orchestrator.app.mountruns import Builder
-from orchestrator.app.mountsteps import Mount, Word, mounts_of
+from orchestrator.app.mountsteps import Mount, mounts_of
 from orchestrator.app.mountusage import Kept
 from orchestrator.buildkit import SolveRequest
 from orchestrator.cache import mounts as stores
 from orchestrator.cache.local import LostError
 from orchestrator.cache.mounts import Source, Store, Writing
 from orchestrator.cache.refs import keys
-from orchestrator.cache.succession import Current
+from orchestrator.cache.succession import Current, waiting
 from orchestrator.config import Config
 from orchestrator.engine.carrying import Tell
 from orchestrator.errors import FleetpacksError
@@ -34,14 +34,16 @@ from orchestrator.text import duration, size
 _LOOKS: Final = 5
 _PAUSE: Final = 0.3
 """Seconds between two looks at a builder, which hides what somebody else has it measure."""
-_NOT_TAKEN: Final[Mapping[Word, str]] = {
-    "busy": "a build wrote into it while it was read",
-    "large": "it is larger than all caches together may be",
-}
+_MORE_ROOM: Final = "cache.mounts_size makes room for more."
+_MORE_TIME: Final = "cache.mounts_time gives more."
 
 
 class _NotCarried(Exception):  # noqa: N818 -- an answer, not a defect
     """Why a cache was not carried, in words."""
+
+    def __init__(self, why: str, *, hint: str = "") -> None:
+        super().__init__(why)
+        self.hint = hint
 
 
 class PackageCarrier:
@@ -103,8 +105,12 @@ class PackageCarrier:
     async def take(self, tell: Tell) -> None:
         """See `Carrier`."""
         deadline = time.monotonic() + self._said.seconds
+        late: list[str] = []
         for mount, known in self._known.items():
-            left = max(0.0, deadline - time.monotonic())
+            left = deadline - time.monotonic()
+            if left <= 0:
+                late.append(self._mounts[mount].name)
+                continue
             known.carried += await self._carry(self._mounts[mount], "directory", self._keep, tell, seconds=left)
             if known.filled and mountusage.does_not_pay(carried=known.carried, cold=known.cold, warm=known.ran):
                 message = (
@@ -113,6 +119,9 @@ class PackageCarrier:
                     f"{known.cold:.1f}s without"
                 )
                 await tell(AppWarning(time=time.time(), app=None, message=message))
+        if late:
+            message = f"no time was left to keep what is new in the package caches of {', '.join(late)}"
+            await tell(AppWarning(time=time.time(), app=None, message=message, hint=_MORE_TIME))
         if self._known:
             with suppress(OSError):
                 await anyio.to_thread.run_sync(partial(stores.prune, self._root, budget=self._said.size))
@@ -127,20 +136,24 @@ class PackageCarrier:
         seconds: float,
     ) -> float:
         """Carry a cache, tell of it, and say how many seconds that took."""
-        began, carried, why = time.monotonic(), None, None
+        began, carried, why, hint = time.monotonic(), None, None, ""
         try:
             with anyio.move_on_after(seconds) as scope:
                 carried = await carry(mount)
             if scope.cancelled_caught:
-                why = f"there is no more than {duration(self._said.seconds)} for it"
+                why, hint = f"there is no more than {duration(self._said.seconds)} for it", _MORE_TIME
         except FleetpacksError as error:
-            why = error.message
-        except (_NotCarried, LostError, OSError) as error:
+            why, hint = error.message, error.hint
+        except _NotCarried as error:
+            why, hint = str(error), error.hint
+        except (LostError, OSError) as error:
             why = str(error)
         took = time.monotonic() - began
         if carried is not None or why is not None:
             await tell(
-                PackagesCarried(time=time.time(), cache=mount.name, to=to, seconds=took, size=carried or 0, error=why)
+                PackagesCarried(
+                    time=time.time(), cache=mount.name, to=to, seconds=took, size=carried or 0, error=why, hint=hint
+                )
             )
         return took
 
@@ -158,7 +171,7 @@ class PackageCarrier:
             known.cold_now = there is None
             return None
         if source.size > self._said.size:
-            raise _NotCarried(f"it has {size(source.size)}, and {size(self._said.size)} are the most")
+            raise _NotCarried(f"it has {size(source.size)}, and {size(self._said.size)} are the most", hint=_MORE_ROOM)
         if there is not None and not await self._copies.is_empty(mount):
             return None
         ignore = "" if source.ours else stores.left_out(mount.name)
@@ -176,10 +189,10 @@ class PackageCarrier:
         current = await anyio.to_thread.run_sync(_current, store)
         if current is not None and mountusage.is_unchanged(before, current.seen):
             return None
-        if self._unknown:
-            raise _NotCarried("nobody says whose run this is: name it in $FLEETPACKS_TRUST_SCOPE")
-        if before.in_use:
-            raise _NotCarried("another build uses it")
+        if waiting(current, now=time.time()).are_many:
+            # A later run keeps what is new.
+            return None
+        await self._refuse(before)
         source = await anyio.to_thread.run_sync(partial(self._source, mount.name, ours=True))
         writing = await anyio.to_thread.run_sync(Writing, store)
         try:
@@ -187,8 +200,10 @@ class PackageCarrier:
             word = await self._copies.read(mount, writing.content, base=base, limit=self._said.size)
             if word == "empty":
                 return None
+            if word == "large":
+                raise _NotCarried("it is larger than all caches together may be", hint=_MORE_ROOM)
             if word != "taken":
-                raise _NotCarried(_NOT_TAKEN.get(word, word))
+                raise _NotCarried("a build wrote into it while it was read")
             after = await self._look(mount)
             if after is None or not mountusage.is_ours_alone(before, after):
                 raise _NotCarried("another build used it while it was read")
@@ -199,6 +214,16 @@ class PackageCarrier:
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(writing.discard)
+
+    async def _refuse(self, mount: Kept) -> None:
+        """Raise why a mount is not to be kept, if there is a reason."""
+        if self._unknown:
+            raise _NotCarried("nobody says whose run this is", hint="Name it in $FLEETPACKS_TRUST_SCOPE.")
+        if mount.in_use:
+            raise _NotCarried("another build uses it")
+        over = await anyio.to_thread.run_sync(stores.waiting_in, self._root)
+        if over > self._said.size:
+            raise _NotCarried(f"{size(over)} were replaced lately, and stay for those who read them", hint=_MORE_ROOM)
 
     async def _usage(self) -> Mapping[str, Kept]:
         """The builder's mounts before anything was built."""

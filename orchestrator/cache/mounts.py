@@ -8,7 +8,8 @@
 
 Nothing in a generation is ever changed. A reader only looks up which one is current, and has to be through with it in
 `MOUNTS_SECONDS`: what has been current, or was completed, so short a while ago is left alone. A lock or a mark of the
-reader's would be no safer on a volume of several machines, and links of its own take as long as the reading.
+reader's would be no safer on a volume of several machines, and links of its own take as long as the reading. That makes
+room for more than the current ones, which is why nothing is written while too much of it waits.
 
 A machine that stops may leave files without their content. So the number of files and their bytes are written down, and
 what has others is no cache.
@@ -26,7 +27,7 @@ import msgspec
 
 from orchestrator import atomic, owner, temporary
 from orchestrator.cache.local import LostError, made, pointed
-from orchestrator.cache.succession import Current, Found, Size, following, over, without_current
+from orchestrator.cache.succession import Current, Found, Size, Waiting, following, over, waiting, without_current
 from orchestrator.cache.sweep import Used, pruned
 
 _OURS: Final = ".fleetpacks"
@@ -128,7 +129,8 @@ class Store:
         if current is None or current.generation is None:
             return None
         root = self.content(current.generation)
-        if measured(root / self.tool) != Size(entries=current.entries, size=current.size):
+        found = measured(root / self.tool)
+        if found is None or (found.entries, found.size) != (current.entries, current.size):
             raise LostError(f"{root} is incomplete")
         # When it was used last decides what goes first where there is no room for all.
         with suppress(OSError):
@@ -173,6 +175,18 @@ class Store:
         self.point(without_current(current, now=time.time()))
         self.sweep()
 
+    def waiting(self) -> Waiting:
+        """What was replaced, and is left alone for its readers.
+
+        Raises:
+            OSError: the directory cannot be read.
+        """
+        try:
+            current = self.current()
+        except LostError:
+            current = None
+        return waiting(current, now=time.time())
+
     def used(self) -> Used | None:
         """How much it holds, and since when nobody has used it; None: nothing."""
         try:
@@ -216,10 +230,12 @@ def measured(path: Path, *, without: str | None = None) -> Size | None:
     Raises:
         OSError: it cannot be read.
     """
-    entries, size = 0, 0
-    waiting = [str(path)]
-    while waiting:
-        directory = waiting.pop()
+    entries, size, own = 0, 0, 0
+    # Of files with several names: how many were not seen yet.
+    linked: dict[tuple[int, int], int] = {}
+    directories = [str(path)]
+    while directories:
+        directory = directories.pop()
         try:
             with os.scandir(directory) as found:
                 for entry in found:
@@ -227,13 +243,35 @@ def measured(path: Path, *, without: str | None = None) -> Size | None:
                         continue
                     entries += 1
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        directories.append(entry.path)
                     elif entry.is_file(follow_symlinks=False):
-                        size += entry.stat(follow_symlinks=False).st_size
+                        status = entry.stat(follow_symlinks=False)
+                        size += status.st_size
+                        file = (status.st_dev, status.st_ino)
+                        if status.st_nlink > 1:
+                            linked[file] = linked.get(file, status.st_nlink) - 1
+                        if not linked.get(file):
+                            own += status.st_size * status.st_nlink
         except FileNotFoundError:
             if directory == str(path):
                 return None
-    return Size(entries=entries, size=size)
+    return Size(entries=entries, size=size, own=own)
+
+
+def waiting_in(root: Path) -> int:
+    """Bytes of all caches that were replaced and are left alone for their readers.
+
+    Args:
+        root: their directory.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    try:
+        found = _stores(root)
+    except FileNotFoundError:
+        return 0
+    return sum(store.waiting().size for store in found.values())
 
 
 def prune(root: Path, *, older_than: float | None = None, budget: int | None = None) -> tuple[Used, ...]:
@@ -250,9 +288,16 @@ def prune(root: Path, *, older_than: float | None = None, budget: int | None = N
     Raises:
         OSError: the directory cannot be read or written.
     """
-    stores = {f"{path.parent.parent.name}/{path.name}": path for path in root.glob(f"*/{_OURS}/*") if path.is_dir()}
-    found = {key: Store(root, path.parent.parent.name, path.name) for key, path in stores.items()}
-    return pruned(found, older_than=older_than, budget=budget)
+    return pruned(_stores(root), older_than=older_than, budget=budget)
+
+
+def _stores(root: Path) -> Mapping[str, Store]:
+    found: dict[str, Store] = {}
+    for tool in root.iterdir():
+        with suppress(FileNotFoundError, NotADirectoryError):
+            keys = [path.name for path in (tool / _OURS).iterdir() if path.is_dir()]
+            found |= {f"{tool.name}/{key}": Store(root, tool.name, key) for key in keys}
+    return found
 
 
 def _listed(directory: Path, now: float) -> list[Found]:

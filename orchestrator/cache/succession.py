@@ -9,11 +9,12 @@ from typing import Final
 
 import msgspec
 
-from orchestrator.cache.sweep import ABANDONED
 from orchestrator.model import MOUNTS_SECONDS
 
 _KEPT: Final = 2 * MOUNTS_SECONDS
 """Seconds for which a generation that has been replaced is left alone: clocks of machines differ, too."""
+_MOST_KEPT: Final = 8
+"""Replaced ones: each has directories of its own, and one more name for each file."""
 _SEEN: Final = 64
 
 
@@ -24,6 +25,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """Files, directories and links."""
     size: int
     """Bytes of its files."""
+    own: int = 0
+    """Bytes of those that have no name outside of it."""
 
 
 class Current(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +39,8 @@ class Current(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes."""
     before: Mapping[str, float] = {}
     """Generations that it or its predecessors replaced, and when: seconds since the epoch."""
+    over: Mapping[str, int] = {}
+    """Bytes that go with each of these. Some are less than nothing, where two have replaced the same one."""
     seen: Mapping[str, int] = {}
     """How often mounts had been used when they were read last, by the ids that their builders know them by."""
     cold: float | None = None
@@ -73,7 +78,8 @@ def _is_over(found: Found) -> bool:
     if found.done is not None:
         # It may have been current for a moment without being written down: two have replaced the same one.
         return found.done >= _KEPT
-    return found.gone or found.age > ABANDONED
+    # Nobody writes for longer than `MOUNTS_SECONDS`. Whoever was killed was seldom on this machine.
+    return found.gone or found.age >= _KEPT
 
 
 def following(
@@ -93,17 +99,19 @@ def following(
     for record in seen:
         known.pop(record, None)
     known |= seen
+    before = _before(current, now)
     return Current(
         generation=name,
         entries=size.entries,
         size=size.size,
-        before=_before(current, now),
+        before=before,
+        over=_over(current, before, shared=size.size - size.own),
         seen=dict(list(known.items())[-_SEEN:]),
         cold=cold if cold is not None else current.cold if current else None,
     )
 
 
-def _before(current: Current | None, now: float) -> Mapping[str, float]:
+def _before(current: Current | None, now: float) -> dict[str, float]:
     if current is None:
         return {}
     before = {name: replaced for name, replaced in current.before.items() if now - replaced < _KEPT}
@@ -117,4 +125,43 @@ def without_current(current: Current | None, *, now: float) -> Current:
         current: what is current now.
         now: seconds since the epoch.
     """
-    return Current(generation=None, before=_before(current, now))
+    before = _before(current, now)
+    return Current(generation=None, before=before, over=_over(current, before, shared=0))
+
+
+def _over(current: Current | None, before: dict[str, float], *, shared: int) -> Mapping[str, int]:
+    """Bytes that go with replaced generations, the last of which a new one shares some with.
+
+    What it shares with another one instead is told of the wrong one, and all of them together are still right.
+    """
+    if current is None or not before:
+        return {}
+    last = next(reversed(before))
+    over = {name: current.over.get(name, 0) for name in before}
+    return {**over, last: over[last] + current.size - shared}
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """What has been replaced and is left alone for its readers."""
+
+    generations: int
+    size: int
+    """Bytes that nothing else holds."""
+
+    @property
+    def are_many(self) -> bool:
+        """Whether no further one should come to them."""
+        return self.generations >= _MOST_KEPT
+
+
+def waiting(current: Current | None, *, now: float) -> Waiting:
+    """What of a cache was replaced and is left alone.
+
+    Args:
+        current: what is current.
+        now: seconds since the epoch.
+    """
+    if current is None:
+        return Waiting(generations=0, size=0)
+    kept = [name for name, replaced in current.before.items() if now - replaced < _KEPT]
+    return Waiting(generations=len(kept), size=max(0, sum(current.over.get(name, 0) for name in kept)))

@@ -174,8 +174,12 @@ def _cache_text(event: CacheExported) -> str:
 def _packages_text(event: PackagesCarried) -> str:
     done = "filled" if event.to == "builder" else "kept"
     if event.error is not None:
-        return f"warning: the package cache {event.cache} was not {done}: {event.error}"
+        return f"warning: the package cache {event.cache} was not {done}: {event.error}{_hint(event.hint)}"
     return f"package cache {event.cache} {done}: {size(event.size)} in {event.seconds:.1f}s"
+
+
+def _hint(hint: str | None) -> str:
+    return f" (hint: {hint})" if hint else ""
 
 
 def _app_text(event: _AppEvent) -> str:
@@ -183,7 +187,7 @@ def _app_text(event: _AppEvent) -> str:
         case AppStarted():
             return f"building {event.image}" + (f" ({event.reason})" if event.reason else "")
         case AppWarning():
-            return f"warning: {event.message}" + (f" (hint: {event.hint})" if event.hint else "")
+            return f"warning: {event.message}{_hint(event.hint)}"
         case AppCompleted():
             return _completed_text(event)
         case AppFailed():

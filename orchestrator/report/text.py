@@ -106,7 +106,8 @@ def _packages(carried: Sequence[PackagesCarried]) -> Iterator[str]:
             yield f"package caches {done}: {names}; {size(moved)} in {seconds:.1f}s"
         for each in those:
             if each.error is not None:
-                yield f"package cache {each.cache} not carried: {inline(each.error, 1000)}"
+                hint = f" (hint: {inline(each.hint, 1000)})" if each.hint else ""
+                yield f"package cache {each.cache} not carried: {inline(each.error, 1000)}{hint}"
 
 
 def _row(app: AppReport) -> tuple[str, ...]:

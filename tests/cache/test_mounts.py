@@ -148,8 +148,33 @@ def test_links_are_not_followed_when_it_is_measured(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "cache/pipe")
     (tmp_path / "cache/a\nb").write_text("xy")
 
-    assert measured(tmp_path / "cache") == Size(entries=4, size=2)
+    assert measured(tmp_path / "cache") == Size(entries=4, size=2, own=2)
     assert measured(tmp_path / "absent") is None
+
+
+def test_what_has_a_name_elsewhere_is_no_bytes_of_its_own(tmp_path: Path) -> None:
+    for name, content in {"old/shared": "123", "new/own": "4567", "new/twice": "89"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "new/shared").hardlink_to(tmp_path / "old/shared")
+    (tmp_path / "new/again").hardlink_to(tmp_path / "new/twice")
+
+    assert measured(tmp_path / "new") == Size(entries=4, size=11, own=8)
+
+
+def test_what_was_replaced_waits_with_the_bytes_that_nothing_else_holds(tmp_path: Path, store: Store) -> None:
+    other = Store(tmp_path, "pip", "main")
+    first = write(store, "a", "bc")
+    writing = Writing(store)
+    (writing.content / "npm").mkdir(parents=True)
+    (writing.content / "npm/bc").hardlink_to(first / "npm/bc")
+    (writing.content / "npm/def").write_text("def")
+    writing.commit(seen={}, cold=None)
+    write(other, "0123456789")
+    other.drop()
+
+    assert mounts.waiting_in(tmp_path) == len("a") + 10
+    assert mounts.waiting_in(tmp_path / "absent") == 0
 
 
 def test_what_nobody_used_for_longest_goes_when_there_is_no_room_for_all(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cache.succession import Current, Found, Size, following, over, without_current
+from orchestrator.cache.succession import Current, Found, Size, following, over, waiting, without_current
 from orchestrator.model import MOUNTS_SECONDS
 
 _DAY = 86_400.0
@@ -30,9 +30,9 @@ def test_what_is_over() -> None:
         "long ago": found("long ago", done=_DAY, age=_DAY),
         "completed by another": found("completed by another", done=_KEPT - 1),
         "completed by another long ago": found("completed by another long ago", done=_KEPT),
-        "written": found("written", done=None, age=_DAY - 1),
+        "written": found("written", done=None, age=_KEPT - 1),
         "killed": found("killed", done=None, gone=True),
-        "elsewhere": found("elsewhere", done=None, age=_DAY + 1),
+        "elsewhere": found("elsewhere", done=None, age=_KEPT),
     }
 
     gone = over(table.values(), current, now=1000.0)
@@ -70,6 +70,48 @@ def test_what_steps_took_without_a_cache_is_remembered_until_it_is_known_anew() 
     third = following(second, "three", _SIZE, seen={}, cold=4.0, now=2.0)
 
     assert (second.cold, third.cold) == (9.0, 4.0)
+
+
+def test_no_more_than_a_few_generations_wait_for_their_readers() -> None:
+    current: Current | None = None
+    number = 0
+    while not waiting(current, now=1.0).are_many:
+        current = next_of(current, f"g{number}", 1.0)
+        number += 1
+
+    assert number == 9
+    assert not waiting(current, now=1.0 + _KEPT).are_many
+    assert waiting(None, now=1.0).generations == 0
+
+
+_files = st.frozensets(st.integers(0, 9))
+
+
+@given(news=st.lists(st.tuples(_files, _files, st.booleans(), st.integers(0, 3)), min_size=1, max_size=8))
+def test_what_waits_for_its_readers_is_as_much_as_a_disk_has_beside_what_is_current(
+    news: list[tuple[frozenset[int], frozenset[int], bool, int]],
+) -> None:
+    """Each writer keeps some files of what was current when it began, has some new ones, or is a deletion."""
+    generations: list[frozenset[tuple[int, int]]] = []
+    current: Current | None = None
+
+    for number, (kept, new, deletes, late) in enumerate(news):
+        if deletes and current is not None:
+            current = without_current(current, now=0.0)
+            generations.append(frozenset())
+            continue
+        # Somebody else may have been faster meanwhile.
+        base = generations[-1 - late] if late < len(generations) else frozenset[tuple[int, int]]()
+        own = {(number, file) for file in new}
+        files = frozenset(own | {file for file in base if file[1] in kept})
+        size = Size(entries=len(files), size=len(files), own=len(own))
+        current = following(current, f"g{number}", size, seen={}, cold=None, now=0.0)
+        generations.append(files)
+
+    assert current is not None
+    on_disk = frozenset[tuple[int, int]]().union(*generations)
+    assert waiting(current, now=1.0).size == len(on_disk - generations[-1])
+    assert waiting(current, now=_KEPT).size == 0
 
 
 class Deed(msgspec.Struct, frozen=True, kw_only=True):

@@ -191,9 +191,9 @@ async def test_a_pull_request_reads_what_its_branch_has_and_writes_beside_it(
     assert now[scope] == generation
     assert len(now) == 2
     # The branch has files which the request's are links to; none of them was changed.
-    [(cache, to, error)] = carried(nobody)
-    assert (cache, to) == ("npm", "directory")
-    assert "FLEETPACKS_TRUST_SCOPE" in (error or "")
+    [told] = [each for each in nobody.events if isinstance(each, PackagesCarried)]
+    assert (told.cache, told.to, told.error) == ("npm", "directory", "nobody says whose run this is")
+    assert "$FLEETPACKS_TRUST_SCOPE" in told.hint
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from orchestrator.report.text import lines
 from tests.engine.test_run import ScriptedSolver, execute, nothing, plan_of
 
 
-def carried(name: str, *, back: bool = False, error: str | None = None) -> PackagesCarried:
+def carried(name: str, *, back: bool = False, error: str | None = None, hint: str = "") -> PackagesCarried:
     size = 0 if error else 2_000_000
     return PackagesCarried(
-        time=1.0, cache=name, to="directory" if back else "builder", seconds=1.5, size=size, error=error
+        time=1.0, cache=name, to="directory" if back else "builder", seconds=1.5, size=size, error=error, hint=hint
     )
 
 
@@ -117,7 +117,7 @@ async def test_an_interruption_before_the_end_keeps_nothing() -> None:
 
 _CARRIED = (
     carried("npm"),
-    carried("pip", error="it has 3.0 GB, and 2.0 GB are the most"),
+    carried("pip", error="it has 3.0 GB, and 2.0 GB are the most", hint="Say more."),
     carried("npm", back=True),
     carried("pip", back=True),
 )
@@ -130,7 +130,7 @@ def test_each_is_a_line_and_what_was_not_carried_is_a_warning() -> None:
 
     assert text == [
         "| package cache npm filled: 2.0 MB in 1.5s",
-        "| warning: the package cache pip was not filled: it has 3.0 GB, and 2.0 GB are the most",
+        "| warning: the package cache pip was not filled: it has 3.0 GB, and 2.0 GB are the most (hint: Say more.)",
         "| package cache npm kept: 2.0 MB in 1.5s",
         "| package cache pip kept: 2.0 MB in 1.5s",
     ]
@@ -144,5 +144,5 @@ def test_the_report_says_what_it_cost() -> None:
     assert made.packages == _CARRIED
     said = list(lines(made))
     assert "package caches filled before builds: npm; 2.0 MB in 3.0s" in said
-    assert "package cache pip not carried: it has 3.0 GB, and 2.0 GB are the most" in said
+    assert "package cache pip not carried: it has 3.0 GB, and 2.0 GB are the most (hint: Say more.)" in said
     assert "package caches kept after them: npm, pip; 4.0 MB in 3.0s" in said
