@@ -9,6 +9,7 @@ import anyio
 import click
 
 from orchestrator.errors import FleetpacksError
+from tests.lab import hosts as machines
 from tests.lab import up as steps
 from tests.lab.bases import everything, repositories
 from tests.lab.engines import running
@@ -29,18 +30,29 @@ def lab() -> None:
 @click.option("--builder/--no-builder", default=True, help="Whether buildkitd is started (default: yes).")
 @click.option("--peers", is_flag=True, help="Also build what the benchmarks compare with (buildx).")
 @click.option("--engines", is_flag=True, help="Also start two Docker Engines, and have the oldest buildkitd.")
+@click.option("--hosts", type=click.IntRange(0), default=0, help="Also start so many hosts with sshd and buildkitd.")
 @click.option("--unpack", is_flag=True, help="Unpack Debian's programs even where they are installed.")
 @click.option("--images/--no-images", default=True, help="Whether base images are made (default: yes).")
 @click.option("--languages", is_flag=True, help="Also make the base images of all languages: 2 GB, some minutes.")
 @click.option("--bases", default="", help="Also make those of some languages or repositories: java,ruby,oven/bun.")
-def up(*, builder: bool, peers: bool, engines: bool, unpack: bool, images: bool, languages: bool, bases: str) -> None:
+def up(
+    *,
+    builder: bool,
+    peers: bool,
+    engines: bool,
+    hosts: int,
+    unpack: bool,
+    images: bool,
+    languages: bool,
+    bases: str,
+) -> None:
     """Bring the lab up; quick when it is."""
     place = layout()
     words = [word.strip() for word in bases.split(",") if word.strip()]
     more = everything() if languages else repositories(words)
     with steps.locked(place, _say):
         wanted = partial(steps.up, place, builder=builder, images=images, peers=peers, docker=engines)
-        anyio.run(partial(wanted, installed=not unpack, say=_say, more_images=more))
+        anyio.run(partial(wanted, builder_hosts=hosts, installed=not unpack, say=_say, more_images=more))
     _status()
 
 
@@ -82,6 +94,8 @@ def _status() -> bool:
     click.echo(f"buildkitd  {found.buildkit_host}")
     for engine in running(layout()):
         click.echo(f"docker     {engine.docker_host}  {engine.version}, images kept by {engine.kind}")
+    for host in machines.running(layout()):
+        click.echo(f"host       {host.url}  ssh -F {host.client / 'config'} {host.name}")
     click.echo(f"state      {found.state}")
     return True
 

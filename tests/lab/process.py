@@ -34,6 +34,12 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
         return self.boot == _boot() and _start_time(self.pid) == self.started
 
 
+def identify(pid: int) -> Daemon | None:
+    """Who has a pid now, or None when nobody has."""
+    started = _start_time(pid)
+    return None if started is None else Daemon(pid=pid, started=started, boot=_boot())
+
+
 def spawn(command: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> Daemon:
     """Start a daemon in a session of its own: no terminal's Ctrl-C and no end of the caller reaches it.
 

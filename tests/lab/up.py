@@ -40,6 +40,7 @@ async def up(
     installed: bool,
     say: Callable[[str], None],
     docker: bool = False,
+    builder_hosts: int = 0,
     more_images: Collection[str] = (),
 ) -> Lab:
     """Bring up registry and buildkitd with the tools they need, and fill the registry with base images.
@@ -52,6 +53,7 @@ async def up(
         installed: whether Debian's programs may be those of the machine.
         say: receives one line per thing done.
         docker: whether both Docker Engines, and the program of the oldest buildkitd, are wanted, too.
+        builder_hosts: how many hosts with sshd and buildkitd are wanted, too.
         more_images: repositories of more base images.
 
     Raises:
@@ -64,7 +66,7 @@ async def up(
         (place.root / folder).mkdir(mode=0o700, exist_ok=True)
     registry, runc = await _programs(place, installed=installed)
     async with anyio.create_task_group() as tasks:
-        if builder:
+        if builder or builder_hosts:
             tasks.start_soon(tools.buildkit, place, say)
         if images and not place.read():  # a compiler's wait is well spent on downloads
             tasks.start_soon(partial(bases.download, place, installed=installed, say=say, wanted=wanted))
@@ -73,6 +75,8 @@ async def up(
         tasks.start_soon(partial(_more_daemons, place, peers=peers, docker=docker, say=say))
         if images:
             tasks.start_soon(partial(bases.ensure, lab, place, installed=installed, say=say, wanted=wanted))
+    if builder_hosts:
+        await hosts.start(place, builder_hosts, say=say)
     await delete(place.work)
     return lab
 
@@ -105,6 +109,8 @@ async def down(place: Layout, *, everything: bool, say: Callable[[str], None]) -
     if record is not None:
         await daemons.end_containers(record.runc, place.root / "runc" / "apps")
         await delete(place.root / "containers")
+    if ended := await hosts.clean(place, delete=everything):
+        say(f"ended {ended} hosts")
     for name in await daemons.stop(place):
         say(f"ended {name}")
     if record is not None:
