@@ -1,9 +1,10 @@
-"""The wiring of `cache`: what lies on a builder's disk, and what is pruned of it, and of layer caches in directories.
+"""The wiring of `cache`: what lies on a builder's disk, and what is pruned of it, and of caches in directories.
 
 A buildkitd is asked through BuildKit's API, a Docker Engine through its own, which knows its images, too. Both in one
 form: what is kept is the same thing.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import msgspec
 
 from orchestrator.app import builder
 from orchestrator.buildkit import Keep, UsageRecord
-from orchestrator.cache import local
+from orchestrator.cache import local, mounts
+from orchestrator.cache.sweep import Used
 from orchestrator.config import Config
 from orchestrator.errors import OutputError
 from remote.address import EngineAddress
@@ -56,11 +58,11 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Directory(msgspec.Struct, frozen=True, kw_only=True):
-    """What is gone of the layer caches in a directory."""
+    """What is gone of the caches in a directory."""
 
     path: str
     reclaimed: int
-    """Bytes: what they were made of. Blobs that a build still reads stay until it has ended."""
+    """Bytes: what they were made of. What a build may still read stays until it has ended."""
     caches: tuple[str, ...]
     """By the names that they are filed under."""
 
@@ -76,7 +78,9 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     images: tuple[str, ...]
     """Of an engine, by name and digest."""
     directory: Directory | None = None
-    """None where no such caches are configured, or there are none yet."""
+    """Of layer caches; None where no such directory is configured, or it is not there yet."""
+    packages: Directory | None = None
+    """The same of package caches."""
 
 
 async def usage(config: Config) -> Usage:
@@ -115,17 +119,17 @@ async def usage(config: Config) -> Usage:
 async def prune(
     config: Config, *, older_than: float | None, keep: int | None = None, unused_images: bool = False
 ) -> Pruned:
-    """Free the builder's disk, and the directory of layer caches, of what was not used for some time or is too much.
+    """Free the builder's disk, and the directories of caches, of what was not used for some time or is too much.
 
     Args:
         config: what was said.
         older_than: seconds; None: nothing goes for its age.
-        keep: bytes of the builder's cache that may stay, and of the directory; None: as many as there are.
+        keep: bytes of the builder's cache that may stay, and of each directory; None: as many as there are.
         unused_images: of an engine, also images with a name that no container uses; they are bound by the age alone.
 
     Raises:
         UsageError, BuilderUnreachableError, FleetpacksError: as for `usage`.
-        OutputError: the directory cannot be read.
+        OutputError: a directory cannot be read or written.
     """
     at = builder.address(config)
     reclaimed = 0
@@ -153,20 +157,27 @@ async def prune(
                 pruned = await client.prune(everything=True, keep=each)
                 reclaimed += sum(record.size for record in pruned)
                 records += [record.id for record in pruned]
-    directory = await _directory(config.cache.local.directory, older_than, keep)
-    return Pruned(builder=str(at), reclaimed=reclaimed, records=tuple(records), images=images, directory=directory)
+    said = config.cache
+    return Pruned(
+        builder=str(at),
+        reclaimed=reclaimed,
+        records=tuple(records),
+        images=images,
+        directory=await _directory(said.local.directory, partial(local.prune, older_than=older_than, budget=keep)),
+        packages=await _directory(said.mounts.directory, partial(mounts.prune, older_than=older_than, budget=keep)),
+    )
 
 
-async def _directory(path: Path | None, older_than: float | None, keep: int | None) -> Directory | None:
+async def _directory(path: Path | None, prune_it: Callable[[Path], tuple[Used, ...]]) -> Directory | None:
     if path is None:
         return None
     try:
-        gone = await anyio.to_thread.run_sync(partial(local.prune, path, older_than=older_than, budget=keep))
+        gone = await anyio.to_thread.run_sync(prune_it, path)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise OutputError(
-            f"{path}: the layer caches cannot be pruned: {error.strerror}", hint="Check the directory's permissions."
+            f"{path}: the caches cannot be pruned: {error.strerror}", hint="Check the directory's permissions."
         ) from error
     return Directory(path=str(path), reclaimed=sum(each.size for each in gone), caches=tuple(each.key for each in gone))
 

@@ -104,8 +104,8 @@ def ls(*, hosts: tuple[str, ...], as_json: bool) -> int:
 def prune(*, hosts: tuple[str, ...], older_than: float | None, keep: int | None, every: bool, as_json: bool) -> int:
     """Delete what no build has used for some time, and what is too much.
 
-    That is of the builder's cache, with its cache mounts, and of the layer caches in the directory of `cache.local`;
-    of a Docker Engine also images without a name.
+    That is of the builder's cache, with its cache mounts, and of the caches in the directories of `cache.local` and
+    `cache.mounts`; of a Docker Engine also images without a name.
     """
     from orchestrator.app import cache as application  # noqa: PLC0415 -- h2, protobuf: only now
     from orchestrator.text import size  # noqa: PLC0415 -- as above
@@ -122,6 +122,10 @@ def prune(*, hosts: tuple[str, ...], older_than: float | None, keep: int | None,
     if gone.directory is not None:
         of = gone.directory
         click.echo(fit(f"{of.path}: {size(of.reclaimed)} freed, {len(of.caches)} layer caches deleted"))
+    if gone.packages is not None:
+        of = gone.packages
+        rest = f"; {size(of.reclaimed)} go from the disk when nobody can be reading them" if of.caches else ""
+        click.echo(fit(f"{of.path}: {len(of.caches)} package caches deleted{rest}"))
     return 0
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from orchestrator.buildkit import Client
+from orchestrator.cache.mounts import Store
 from remote.address import parse
 from remote.connect import dialer
 from tests.buildkit.real import Watched, private_daemon, request
+from tests.cache.test_mounts import write
 from tests.conftest import RealCount
 from tests.docker import real as docker
 from tests.docker.real import private_engine
@@ -143,13 +145,13 @@ async def test_of_an_engines_cache_no_more_is_kept_than_was_said_and_all_means_i
 
 @pytest.mark.real
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_layer_caches_in_a_directory_are_pruned_too(
+async def test_caches_in_directories_are_pruned_too(
     start: Start, lab: Lab, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, real_count: RealCount
 ) -> None:
-    caches = tmp_path / "caches"
+    caches, packages = tmp_path / "caches", tmp_path / "packages"
     operator = tmp_path / "home/.config/fleetpacks/config.toml"
     operator.parent.mkdir(parents=True)
-    operator.write_text(f'[cache]\nlocal = "{caches}"\n')
+    operator.write_text(f'[cache]\nlocal = "{caches}"\nmounts = "{packages}"\n')
     root = tmp_path / "repo"
     for app in ("one", "two"):
         (root / app).mkdir(parents=True)
@@ -165,6 +167,10 @@ async def test_layer_caches_in_a_directory_are_pruned_too(
         # The file's time is when its cache was used last.
         [current] = caches.glob("*one*/current")
         os.utime(current, (0, 0))
+        unused, used = Store(packages, "npm", "main"), Store(packages, "pip", "main")
+        write(unused, "a" * 100)
+        write(used, *(f"{number}" * 200 for number in range(10)))
+        os.utime(unused.path / "current", (0, 0))
         spared = await start("cache", "prune", "--host", host, "--keep", "1GB", "--json")
         old = await start("cache", "prune", "--host", host, "--older-than", "1h", "--json")
         much = await start("cache", "prune", "--host", host, "--keep", "1kB")
@@ -172,10 +178,15 @@ async def test_layer_caches_in_a_directory_are_pruned_too(
 
     assert none.out == f"{host}: 0 B freed, 0 parts of the cache deleted\n"
     assert json.loads(spared.out)["directory"] == {"path": str(caches), "reclaimed": 0, "caches": []}
+    assert json.loads(spared.out)["packages"] == {"path": str(packages), "reclaimed": 0, "caches": []}
     told = json.loads(old.out)["directory"]
     assert (told["path"], told["caches"]) == (str(caches), [current.parent.name])
     assert told["reclaimed"] >= 1_000_000
-    assert much.out.splitlines()[-1].startswith(f"{caches}: 1.0 MB freed, 1 layer caches deleted")
+    assert json.loads(old.out)["packages"] == {"path": str(packages), "reclaimed": 100, "caches": ["npm/main"]}
+    layers, rest = much.out.splitlines()[-2:]
+    assert layers.startswith(f"{caches}: 1.0 MB freed, 1 layer caches deleted")
+    assert rest == (f"{packages}: 1 package caches deleted; 2.0 kB go from the disk when nobody can be reading them")
+    assert (unused.source(), used.source()) == (None, None)
     assert list(caches.rglob("blobs")) == []
 
 
