@@ -156,11 +156,17 @@ class Store:
             now: seconds since the epoch, when that is not now.
         """
         now = time.time() if now is None else now
+        temporary.sweep(self.path)
         with suppress(LostError, OSError):
             found = _listed(self.generations, now)
-            for name in over(found, self.current(), now=now):
+            current = self.current()
+            for name in over(found, current, now=now):
                 shutil.rmtree(self.generations / name, ignore_errors=True)
-        temporary.sweep(self.path)
+            if current is not None and current.generation is None and not waiting(current, now=now).generations:
+                # Nothing is left of scopes that are no more. Where somebody is writing, the first of it fails.
+                self.generations.rmdir()
+                self._pointer.unlink()
+                self.path.rmdir()
 
     def drop(self) -> None:
         """Let nobody use it any more; it is deleted when nobody can be reading it.
