@@ -29,6 +29,9 @@ class RunStarted(_Event, frozen=True, kw_only=True, tag="run-started"):
     """The address of the builder."""
     jobs: int = 0
     """Builds at once; 0 when nobody said."""
+    memory: int = 0
+    """Bytes that the builder's host had to give in an earlier run: builds that needed more together are not run at
+    once. 0: not known."""
 
 
 class AppStarted(_Event, frozen=True, kw_only=True, tag="app-started"):
@@ -40,6 +43,10 @@ class AppStarted(_Event, frozen=True, kw_only=True, tag="app-started"):
     language: str = ""
     reason: str = ""
     """Why it is built and not skipped; empty where nothing could have been skipped."""
+    memory: int = 0
+    """Bytes that its steps needed at once when it was built before; 0: not known."""
+    held: float = 0.0
+    """Seconds for which it waited for the builder's memory, with a slot free."""
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
@@ -154,6 +161,18 @@ class CacheExported(_Event, frozen=True, kw_only=True, tag="cache-exported"):
     """Why there is no cache. The app is none the worse for it."""
 
 
+class MemoryMeasured(_Event, frozen=True, kw_only=True, tag="memory-measured"):
+    """What an app's build needed of the builder's memory. Told by hosts with cgroup v2 only, soon after the build."""
+
+    app: str
+    needed: int
+    """Bytes that the steps that were executed held at once at the most, without the page cache."""
+    available: int
+    """Bytes that the builder's host had to give at best meanwhile; 0 when it does not say."""
+    whole: bool
+    """Whether every step was executed, so that a build cannot need more."""
+
+
 class PackagesCarried(_Event, frozen=True, kw_only=True, tag="packages-carried"):
     """A package cache was carried to the builder, before the first build that uses it, or back, after the last; or not.
 
@@ -228,6 +247,7 @@ Event = (
     | AppWarning
     | AppCompleted
     | CacheExported
+    | MemoryMeasured
     | PackagesCarried
     | AppFailed
     | AppCancelled

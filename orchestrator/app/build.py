@@ -21,6 +21,7 @@ from orchestrator.app.caching import caches, is_insecure
 from orchestrator.app.disk import low
 from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
+from orchestrator.app.learning import Learning
 from orchestrator.app.localcache import local_caches
 from orchestrator.app.logins import given
 from orchestrator.app.outputs import Outputs, outputs
@@ -39,7 +40,7 @@ from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.run import Outcome, Run, exit_code
 from orchestrator.engine.shortfalls import asked_for, message, shortfalls
 from orchestrator.errors import ContextError, FleetpacksError, UsageError
-from orchestrator.events import AppCompleted, Event
+from orchestrator.events import Event
 from orchestrator.model import AppPlan, Attestations, Plan
 from orchestrator.plan.outputs import Placed
 from orchestrator.registry.client import RegistryClient
@@ -47,7 +48,6 @@ from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
 from orchestrator.registry.tokens import RegistryTokens
 from orchestrator.schedule.slots import SharedKeys
-from orchestrator.skip.memory import Memory
 from orchestrator.skip.skipper import ignored
 from orchestrator.workspace import git
 from remote.address import Address, EngineAddress
@@ -137,6 +137,7 @@ async def run_build(
                 attestations=attestations,
             )
             carries = _carrier(config, plan, client, RegistryTokens(registry, credentials))
+            learning = Learning(plan, memory, str(address))
             run = Run(
                 plan,
                 solver=solver,
@@ -153,19 +154,20 @@ async def run_build(
                     *skip.warnings,
                     *await anyio.to_thread.run_sync(low, _written(config, options)),
                 ],
-                record=record.note if carries is None else _both(record.note, carries.note),
+                record=_all(record.note, learning.note, *([] if carries is None else [carries.note])),
                 skipper=skip.skipper,
                 export=export,
                 carrier=carries,
                 retries=RETRIES if config.retries is None else config.retries,
-                expected=_expected(plan, memory),
+                expected=learning.seconds,
+                memory=learning.room,
+                measure=client.memory_use,
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
             with shown as display:
                 begun = True
                 outcomes = await execute(run, partial(display, receive), signals)
-                _note(plan, memory, outcomes)
     except FleetpacksError as error:
         failure = error
     code = signals.exit_code or (failure.exit_code if failure else exit_code(outcomes.values()))
@@ -259,20 +261,6 @@ async def _checked_out(config: Config) -> Config:
         branch, revision = await git.head(config.root, config.environment.for_git())
         return msgspec.structs.replace(config, branch=config.branch or branch, revision=revision)
     return config
-
-
-def _expected(plan: Plan, memory: Memory) -> Mapping[str, float]:
-    """How long apps took, by name, as far as that is known."""
-    took = {app.app.name: memory.seconds(app.app.path) for app in plan.apps}
-    return {name: seconds for name, seconds in took.items() if seconds is not None}
-
-
-def _note(plan: Plan, memory: Memory, outcomes: Mapping[str, Outcome]) -> None:
-    """Take note of how long apps took of which something had to be executed."""
-    for app in plan.apps:
-        outcome = outcomes.get(app.app.name)
-        if isinstance(outcome, AppCompleted) and outcome.cached < outcome.steps:
-            memory.took(app.app.path, outcome.seconds)
 
 
 def _files(options: BuildOptions) -> bool:
@@ -372,10 +360,10 @@ def _carrier(config: Config, plan: Plan, client: Client, tokens: RegistryTokens)
     return carrier(config, root, plan, client, ready)
 
 
-def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:
+def _all(*hearers: Callable[[Event], None]) -> Callable[[Event], None]:
     def hear(event: Event) -> None:
-        first(event)
-        second(event)
+        for each in hearers:
+            each(event)
 
     return hear
 

@@ -22,6 +22,7 @@ from orchestrator.buildkit.model import (
     VertexStatus,
     Worker,
 )
+from orchestrator.buildkit.resources import MemoryUse
 from orchestrator.buildkit.session.auth import BasicCredential, Token, TokenProvider
 from orchestrator.buildkit.session.destinations import DirectoryDestination, FileDestination, StreamDestination
 from orchestrator.buildkit.session.sources import DirectorySource, MemorySource, Source
@@ -47,6 +48,7 @@ __all__ = [
     "LintWarning",
     "Log",
     "MemorySource",
+    "MemoryUse",
     "OnStatus",
     "Outline",
     "RecordedError",

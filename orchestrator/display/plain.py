@@ -14,6 +14,7 @@ from orchestrator.events import (
     AppWarning,
     CacheExported,
     Event,
+    MemoryMeasured,
     PackagesCarried,
     RunCompleted,
     RunStarted,
@@ -56,7 +57,7 @@ class Plain:
                 yield self._journal.started(event)
             case StepStarted() | StepCompleted() | StepLog():
                 yield self._journal.step(event)
-            case StepContinued() | StepProgress():
+            case StepContinued() | StepProgress() | MemoryMeasured():
                 # A line each would be too many, and there is no line to change.
                 pass
             case PackagesCarried():

@@ -7,7 +7,7 @@ import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Protocol
 
 import anyio
@@ -16,6 +16,7 @@ import msgspec
 from orchestrator.buildkit import (
     DirectoryDestination,
     FileDestination,
+    MemoryUse,
     OnStatus,
     SolveRequest,
     SolveResult,
@@ -36,16 +37,18 @@ from orchestrator.errors import (
     RegistryUnavailableError,
     TransientError,
 )
-from orchestrator.events import AppCompleted, AppFailed, AppStarted, AppWarning, CacheExported, Event
+from orchestrator.events import AppCompleted, AppFailed, AppStarted, AppWarning, CacheExported, Event, MemoryMeasured
 from orchestrator.model import AppPlan
 from orchestrator.text import duration
 
 PrepareExport = Callable[[AppPlan], AbstractContextManager[Sequence[SolveRequest]]]
 Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
+Measure = Callable[[str], Awaitable[MemoryUse]]
 _NO_IMAGES = frozenset({"local", "tar"})
 """Exporters of file trees."""
 _EXPORT_SECONDS = 900.0
 """A cache that takes longer to write than this is not worth it."""
+_MEASURE_SECONDS = 5.0
 _jitter = random.random
 _UNREACHED = (ImageNotFoundError, RegistryError, RegistryUnavailableError)
 """What a builder says of an image that it cannot have."""
@@ -87,6 +90,8 @@ class _Built(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     outputs: tuple[str, ...]
     sent_bytes: int
+    ref: str
+    """The build's, on the daemon."""
 
 
 class Building:
@@ -101,6 +106,7 @@ class Building:
         push: whether images are published.
         skipper: knows what need not be built; None: everything is.
         retries: attempts after a first one that failed in a way that trying again can mend.
+        measure: knows what a build needed of the builder's memory, by its ref; None: nobody does.
     """
 
     def __init__(
@@ -114,6 +120,7 @@ class Building:
         push: bool,
         skipper: Skipper | None,
         retries: int,
+        measure: Measure | None = None,
     ) -> None:
         self._solver = solver
         self._publisher = publisher
@@ -123,6 +130,8 @@ class Building:
         self._push = push
         self._skipper = skipper
         self._retries = retries
+        self._measure = measure
+        self._refs: dict[str, str] = {}
         self._changed: dict[str, Changed] = {}
 
     async def look(self, plan: AppPlan) -> AppCompleted | None:
@@ -148,8 +157,14 @@ class Building:
             revision=look.revision,
         )
 
-    async def build(self, plan: AppPlan) -> AppCompleted | AppFailed:
-        """Build and publish an app within its time."""
+    async def build(self, plan: AppPlan, *, memory: int = 0, held: float = 0.0) -> AppCompleted | AppFailed:
+        """Build and publish an app within its time.
+
+        Args:
+            plan: the app's.
+            memory: bytes that it is expected to need.
+            held: seconds for which it waited for them.
+        """
         began = time.monotonic()
         name = plan.app.name
         progress = Progress(name)
@@ -167,6 +182,8 @@ class Building:
                 image=plan.repository,
                 language=plan.build.language,
                 reason=changed.reason if changed else "",
+                memory=memory,
+                held=held,
             )
         )
         for warning in plan.build.warnings:
@@ -196,6 +213,7 @@ class Building:
                 seconds=time.monotonic() - began,
                 **msgspec.structs.asdict(failure.at or FailedStep()),
             )
+        self._refs[name] = built.ref
         return AppCompleted(
             time=time.time(),
             app=name,
@@ -255,7 +273,26 @@ class Building:
             digest, tags = published.digest, published.references
             with self._at_last():
                 await self._recorded(plan, published, record)
-        return _Built(digest=digest, tags=tags, outputs=_written(request), sent_bytes=result.sent_bytes)
+        return _Built(
+            digest=digest, tags=tags, outputs=_written(request), sent_bytes=result.sent_bytes, ref=request.ref
+        )
+
+    async def measure(self, built: AppCompleted) -> None:
+        """Find out what a build needed of the builder's memory, where it executed something and the builder says so."""
+        ref = self._refs.pop(built.app, None)
+        if self._measure is None or ref is None or built.cached == built.steps:
+            return
+        with anyio.move_on_after(_MEASURE_SECONDS), suppress(FleetpacksError):
+            use = await self._measure(ref)
+            if use.needed is not None:
+                measured = MemoryMeasured(
+                    time=time.time(),
+                    app=built.app,
+                    needed=use.needed,
+                    available=use.available or 0,
+                    whole=built.cached == 0,
+                )
+                await self._emit(measured)
 
     async def export(self, app: str, request: SolveRequest) -> None:
         """Write an app's cache: bounded, and nobody's failure."""

@@ -16,9 +16,10 @@ from typing import Literal
 
 import anyio
 import msgspec
+from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
-from orchestrator.engine.building import Building, Prepare, PrepareExport, Publisher, Solver
+from orchestrator.engine.building import Building, Measure, Prepare, PrepareExport, Publisher, Solver
 from orchestrator.engine.carrying import Carrier
 from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.skipping import Skipper
@@ -39,6 +40,7 @@ from orchestrator.events import (
     RunStarted,
 )
 from orchestrator.model import AppPlan, Plan
+from orchestrator.schedule.memory import Memory
 from orchestrator.schedule.order import GiveUp, Start, decide
 
 Outcome = AppCompleted | AppFailed | AppCancelled
@@ -68,6 +70,8 @@ class Run:
         carrier: Carrier | None = None,
         retries: int = RETRIES,
         expected: Mapping[str, float] | None = None,
+        memory: Memory | None = None,
+        measure: Measure | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -87,6 +91,8 @@ class Run:
             retries: attempts after a first one that failed in a way that trying again can mend.
             expected: how long apps took when they were built last, in seconds: the longest begin first, and those
                 that are not known before them.
+            memory: what the builder has, and what apps needed when they were built before; None: nothing is known.
+            measure: knows what a build needed of it, by its ref; None: nobody does.
         """
         self._plan = plan
         self._solver = solver
@@ -113,7 +119,11 @@ class Run:
             push=plan.push,
             skipper=skipper,
             retries=retries,
+            measure=measure,
         )
+        self._memory = memory or Memory()
+        self._held: dict[str, float] = {}
+        """Since when apps have been waiting for memory, with a slot free."""
         self._export = export
         self._carrier = carrier
         self._carrying = anyio.CancelScope()
@@ -149,7 +159,15 @@ class Run:
         began = time.monotonic()
         names = tuple(app.app.name for app in self._plan.apps)
         async with self._events:
-            await self._emit(RunStarted(time=time.time(), apps=names, builder=self._solver.address, jobs=self._jobs))
+            await self._emit(
+                RunStarted(
+                    time=time.time(),
+                    apps=names,
+                    builder=self._solver.address,
+                    jobs=self._jobs,
+                    memory=self._memory.available,
+                )
+            )
             for warning in self._warnings:
                 await self._emit(AppWarning(time=time.time(), app=None, message=warning))
             with self._scope:
@@ -159,7 +177,7 @@ class Run:
                     for _ in range(min(_LOOKS_AT_ONCE, len(self._unseen))):
                         tasks.start_soon(self._look, looked_at)
                     for _ in range(min(self._jobs, len(names))):
-                        tasks.start_soon(self._work)
+                        tasks.start_soon(self._work, tasks)
             if self._carrier is not None and not self._interrupted:
                 # A run that failed fast has filled them, too; an interrupted one ends.
                 with self._carrying:
@@ -207,7 +225,7 @@ class Run:
                 bisect.insort(self._waiting, name, key=self._rank.__getitem__)
                 self._wake()
 
-    async def _work(self) -> None:
+    async def _work(self, tasks: TaskGroup) -> None:
         # An event that finds room takes no turn: a cancellation would not be noticed before the next solve.
         while (self._waiting or self._unseen) and not self._scope.cancel_called:
             told = self._decide()
@@ -225,6 +243,8 @@ class Run:
                 finally:
                     self._running.discard(told.app)
             await self._settle(outcome)
+            if isinstance(outcome, AppCompleted):
+                tasks.start_soon(self._building.measure, outcome)
             if isinstance(outcome, AppCompleted) and not outcome.skipped and self._export is not None:
                 with self._export(self._with_images(self._plans[told.app])) as requests:
                     for request in requests:
@@ -236,12 +256,29 @@ class Run:
     async def _built(self, plan: AppPlan) -> AppCompleted | AppFailed:
         if self._carrier is not None:
             await self._carrier.bring(plan, self._emit)
-        return await self._building.build(plan)
+        name = plan.app.name
+        held = anyio.current_time() - self._held[name] if name in self._held else 0.0
+        return await self._building.build(plan, memory=self._memory.needed.get(name, 0), held=held)
 
     def _decide(self) -> Start | GiveUp | None:
         # Nobody is stuck while an app that is looked at may turn out to be there.
         going_on = self._running or self._unseen
-        return decide(self._waiting, self._needs, running=going_on, succeeded=self._succeeded, failed=self._failed)
+        left = self._memory.left(self._running)
+
+        def fits(app: str) -> bool:
+            there = self._memory.fits(app, left)
+            if not there:
+                self._held.setdefault(app, anyio.current_time())
+            return there
+
+        return decide(
+            self._waiting,
+            self._needs,
+            running=going_on,
+            succeeded=self._succeeded,
+            failed=self._failed,
+            fits=None if left is None else fits,
+        )
 
     def _given_up(self, told: GiveUp) -> AppFailed:
         because = self._outcomes[told.because]

@@ -49,7 +49,11 @@ class AppReport(msgspec.Struct, frozen=True, kw_only=True):
     revision: str | None
     """What its image was built from."""
     waited: float
-    """Seconds for a slot, since it could have begun."""
+    """Seconds since the images that it needs were there until it began."""
+    held: float
+    """Those of them in which it waited for the builder's memory, with a slot free."""
+    memory: int | None
+    """Bytes that its steps held at once at the most; None: the builder's host does not measure it."""
     seconds: float | None
     """None when it was never begun."""
     cached: int
@@ -103,6 +107,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     builder: str | None
     jobs: int
+    memory: int
+    """Bytes that the builder had to give when it was last measured; 0: not known, and nothing is limited by it."""
     succeeded: int
     """Apps with an image, those that were skipped among them."""
     skipped: int
@@ -157,6 +163,7 @@ def of_timeline(record: Record, timed: Timeline, *, running: bool, before: Recor
         seconds=timed.seconds,
         builder=timed.builder,
         jobs=timed.jobs,
+        memory=timed.memory,
         succeeded=sum(each.status in {"succeeded", "skipped"} for each in apps),
         skipped=sum(each.status == "skipped" for each in apps),
         failed=sum(each.status == "failed" for each in apps),
@@ -183,7 +190,9 @@ def client_idle(timed: Timeline) -> float:
     changes: list[tuple[float, int, int]] = []
     for app in timed.apps:
         begins = app.end if app.start is None else app.start
-        changes += [(app.ready, 0, 1), (begins, 0, -1)]
+        # Who waits for memory cannot begin.
+        could = max(app.ready, begins - app.held)
+        changes += [(app.ready, 0, 1), (could, 0, -1)]
         if app.start is not None:
             changes += [(app.start, 1, 0), (app.freed, -1, 0)]
     changes.sort()
@@ -236,6 +245,8 @@ def _app(app: TimedApp, revision: str | None) -> AppReport:
         digest=app.digest,
         revision=app.revision if app.status == "skipped" else revision if app.start is not None else None,
         waited=begins - app.ready,
+        held=min(app.held, begins - app.ready),
+        memory=app.memory,
         seconds=app.seconds,
         cached=app.cached,
         steps=app.total,

@@ -91,10 +91,21 @@ def _head(report: Report) -> Iterator[str]:
             f"{len(written) - failed} of {len(written)} layer caches written after publication in "
             f"{report.cache_seconds:.1f}s, {ran} steps run once more for it"
         )
+    yield from _memory(report)
     yield from _packages(report.packages)
     if report.client_idle is not None:
         share = 100 * report.client_idle / report.seconds if report.seconds else 0.0
         yield f"client-caused idle: {report.client_idle:.1f}s ({share:.1f} % of the run)"
+
+
+def _memory(report: Report) -> Iterator[str]:
+    measured = [(app.memory, app.name) for app in report.apps if app.memory is not None]
+    if measured:
+        most, name = max(measured)
+        yield f"memory that steps needed at the most: {size(most)} ({name})"
+    if held := [app.held for app in report.apps if app.held]:
+        had = f", which had {size(report.memory)}" if report.memory else ""
+        yield f"waited for the builder's memory{had}: {len(held)} apps, {sum(held):.1f}s in all"
 
 
 def _packages(carried: Sequence[PackagesCarried]) -> Iterator[str]:

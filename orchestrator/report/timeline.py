@@ -18,6 +18,7 @@ from orchestrator.events import (
     AppWarning,
     CacheExported,
     Event,
+    MemoryMeasured,
     PackagesCarried,
     RunCompleted,
     RunStarted,
@@ -87,6 +88,10 @@ class TimedApp(msgspec.Struct, frozen=True, kw_only=True):
     """What became of its layer cache, which is written in its slot when it is published."""
     freed: float
     """When its slot was free again."""
+    held: float
+    """Seconds before its start in which it waited for the builder's memory."""
+    memory: int | None
+    """Bytes that it needed of that; None: not measured."""
     warnings: tuple[str, ...]
 
     @property
@@ -102,6 +107,8 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch."""
     seconds: float
     jobs: int
+    memory: int
+    """Bytes that the builder had to give, as far as was known when it began; 0: not known."""
     builder: str | None
     """None when no builder was reached."""
     completed: RunCompleted | None
@@ -119,6 +126,7 @@ class _App:
         self.open: dict[str, StepStarted] = {}
         self.done: list[StepCompleted | StepContinued] = []
         self.exported: CacheExported | None = None
+        self.memory: int | None = None
         self.warnings: list[str] = []
 
     def step(self, event: StepStarted | StepCompleted | StepContinued) -> None:
@@ -164,6 +172,8 @@ class _App:
             failure=outcome if isinstance(outcome, AppFailed) else None,
             cache=self.exported,
             freed=_between(self.exported.time - began, end, ended) if self.exported else end,
+            held=0.0 if started is None or start is None else _between(started.held, 0.0, start),
+            memory=self.memory,
             warnings=tuple(self.warnings),
         )
 
@@ -246,6 +256,8 @@ class _Fold:
                 self.completed = event
             case AppCompleted() | AppFailed() | AppCancelled() | CacheExported():
                 self.app(event.app).end(event)
+            case MemoryMeasured():
+                self.app(event.app).memory = event.needed
             case PackagesCarried():
                 self.carried.append(event)
             case StepLog() | StepProgress():
@@ -274,6 +286,7 @@ def timeline(record: Record, *, now: float | None = None) -> Timeline:
         began=began,
         seconds=seconds,
         jobs=fold.started.jobs if fold.started else 0,
+        memory=fold.started.memory if fold.started else 0,
         builder=fold.started.builder if fold.started else None,
         completed=fold.completed,
         apps=tuple(_waiting(app, apps) for app in apps.values()),

@@ -1,4 +1,4 @@
-"""What every app was made of when it was built last, and how long that took: for a build's reason and its turn.
+"""What every app was made of when it was built last, and what that took: for a build's reason and its turn.
 
 One file for a source, in the operator's cache; whether something is built never depends on it.
 """
@@ -30,6 +30,8 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     format: int
     apps: dict[str, Remembered] = {}
     seconds: dict[str, float] = {}
+    needed: dict[str, int] = {}
+    available: dict[str, int] = {}
 
 
 class Memory:
@@ -63,13 +65,44 @@ class Memory:
         self._known().seconds[_name(app)] = seconds
         self._changed = True
 
+    def needed(self, app: str) -> int | None:
+        """Bytes of memory that an app's build needed, by its path."""
+        return self._known().needed.get(_name(app))
+
+    def used(self, app: str, needed: int, *, whole: bool) -> None:
+        """Take note of what a build needed.
+
+        Args:
+            app: its path.
+            needed: bytes of memory.
+            whole: whether all of it was executed; else it may need more another time.
+        """
+        known = self._known().needed
+        known[_name(app)] = needed if whole else max(needed, known.get(_name(app), 0))
+        self._changed = True
+
+    def available(self, builder: str) -> int:
+        """Bytes of memory that a builder had to give, by its address; 0 where that is not known."""
+        return self._known().available.get(builder, 0)
+
+    def had(self, builder: str, available: int) -> None:
+        """Take note of what a builder had to give."""
+        self._known().available[builder] = available
+        self._changed = True
+
     def save(self) -> None:
         """Write it down. Where nothing can be written, nothing is."""
         if not self._changed:
             return
         # Another run may have written meanwhile: what it built stays.
         old, new = self._load(), self._known()
-        kept = _Kept(format=_FORMAT, apps=old.apps | new.apps, seconds=old.seconds | new.seconds)
+        kept = _Kept(
+            format=_FORMAT,
+            apps=old.apps | new.apps,
+            seconds=old.seconds | new.seconds,
+            needed=old.needed | new.needed,
+            available=old.available | new.available,
+        )
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             atomic.write(self._file, msgspec.json.encode(kept))
@@ -84,7 +117,7 @@ class Memory:
             kept = msgspec.json.decode(self._file.read_bytes(), type=_Kept)
         except (OSError, msgspec.DecodeError):
             kept = _Kept(format=0)
-        return kept if kept.format == _FORMAT else _Kept(format=_FORMAT, apps={}, seconds={})
+        return kept if kept.format == _FORMAT else _Kept(format=_FORMAT, apps={}, seconds={}, needed={}, available={})
 
 
 def _name(app: str) -> str:

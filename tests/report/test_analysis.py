@@ -14,6 +14,7 @@ from orchestrator.events import (
     AppStarted,
     AppWarning,
     Event,
+    MemoryMeasured,
     RunCompleted,
     StepStarted,
 )
@@ -84,6 +85,25 @@ def test_a_slot_that_is_left_free_is_idle_for_as_long() -> None:
     # The second waits for us until 2.5, the third for a slot until 4: no slot is free from 2.5 on.
     assert made.client_idle == 2.5
     assert [each.waited for each in made.apps] == [0.0, 2.5, 4.0]
+
+
+def test_an_app_that_waits_for_the_builders_memory_is_not_our_idleness() -> None:
+    app = MadeApp(before=4.0)
+    record = simulate([app, msgspec.structs.replace(app, delay=4.0)], jobs=2)
+    events = [
+        msgspec.structs.replace(event, held=3.0) if isinstance(event, AppStarted) and event.app == "app1" else event
+        for event in record.events
+    ]
+    events.append(MemoryMeasured(time=BEGAN + 8, app="app1", needed=3 << 30, available=4 << 30, whole=True))
+
+    made = report(msgspec.structs.replace(record, events=tuple(events)))
+
+    # One of the four seconds was ours.
+    assert (made.client_idle, made.waited) == (1.0, 4.0)
+    assert [(each.held, each.memory) for each in made.apps] == [(0.0, None), (3.0, 3 << 30)]
+    said = list(text.lines(made))
+    assert "memory that steps needed at the most: 3.2 GB (app1)" in said
+    assert "waited for the builder's memory: 1 apps, 3.0s in all" in said
 
 
 def test_an_app_that_waits_for_another_is_not_our_idleness() -> None:

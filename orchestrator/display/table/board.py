@@ -13,6 +13,7 @@ from orchestrator.events import (
     AppWarning,
     CacheExported,
     Event,
+    MemoryMeasured,
     PackagesCarried,
     RunCompleted,
     RunStarted,
@@ -144,6 +145,8 @@ class Board:
                 self._running.pop(event.app, None)
                 self._ended[event.app] = event
             case StepContinued() | StepLog() | AppWarning() | CacheExported() | PackagesCarried() | RunCompleted():
+                pass
+            case MemoryMeasured():
                 pass
             case _:
                 assert_never(event)
