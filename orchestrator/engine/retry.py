@@ -3,6 +3,10 @@
 Only what another attempt can mend is tried: a registry that cannot be reached, answers 5xx or asks us to come back. A
 daemon that is lost, or whose disk is full, will be so in a few seconds, too. The daemon has tried pushes a few times by
 itself; what has run is in its cache, so another attempt executes nothing again.
+
+How long a registry asked the daemon to stay away (`Retry-After`) nobody knows here: the error that the daemon makes of
+an answer keeps its status, URL, method and body, and no header (containerd v2.2.3, core/remotes/errors), and the daemon
+itself sends such a request again at once (core/remotes/docker/resolver.go). So waiting doubles instead.
 """
 
 from orchestrator.errors import FleetpacksError, RegistryUnavailableError
