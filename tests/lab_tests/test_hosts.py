@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import RealCount
 from tests.lab import Lab
 from tests.lab.errors import LabError
-from tests.lab.hosts import BUILDKITD_SOCKET, Host, faults, machine, running, started
+from tests.lab.hosts import BUILDKITD_SOCKET, Host, cgroups, faults, machine, running, started
 from tests.lab.hosts.network import known
 from tests.lab.mounts import mount_points
 from tests.lab.process import identify
@@ -234,6 +234,21 @@ async def test_the_machines_own_disk_is_never_filled(host: Host) -> None:
     with pytest.raises(LabError, match="has this machine's disk"):
         async with faults.full_disk(msgspec.structs.replace(host, limited_disk=False)):
             pytest.fail("it was filled")
+
+
+async def test_all_processes_of_a_host_share_its_part_of_the_processors(host: Host) -> None:
+    part, burn = 0.2, "timeout 0.5 sh -c 'while :; do :; done'"
+    cgroups.limit(host.cgroup, part)
+    began, before = time.monotonic(), cgroups.used(host.cgroup)
+
+    await anyio.run_process(
+        ["ssh", "-F", str(host.client / "config"), host.name, f"{burn} & {burn}; wait"], check=False
+    )
+
+    used, took = cgroups.used(host.cgroup) - before, time.monotonic() - began
+    cgroups.limit(host.cgroup, None)
+    # Each processor has a slice of a few milliseconds before it asks for more.
+    assert 0 < used < took * part + 0.1
 
 
 async def test_a_host_that_was_lost_leaves_no_more_than_one_that_was_not(lab: Lab) -> None:

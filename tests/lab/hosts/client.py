@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.lab.hosts.host import Host
+from tests.lab.state import Layout
 
 _CONFIG = """\
 Host {name} {address}
@@ -20,16 +21,21 @@ Host {name} {address}
 """
 
 
+def key(place: Layout) -> Path:
+    """The private key that all hosts of a lab accept."""
+    return place.root / "hosts" / "id_ed25519"
+
+
 def ensure_key(file: Path) -> None:
     """Make an ed25519 key pair in OpenSSH's format, `file` and `file.pub`, unless it is there."""
     if file.exists():
         return
-    key = Ed25519PrivateKey.generate()
-    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    made = Ed25519PrivateKey.generate()
+    public = made.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     file.with_name(f"{file.name}.pub").write_bytes(public + b"\n")
     temporary = file.with_name(f"{file.name}.new")
     temporary.touch(mode=0o600)
-    temporary.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    temporary.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
     temporary.replace(file)
 
 
@@ -46,9 +52,9 @@ def write(folder: Path, hosts: Iterable[Host]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     config, lines = "", ""
     for host in hosts:
-        key = folder / "id_ed25519"
-        if not key.exists():
-            key.symlink_to(host.folder.parent / "id_ed25519")
+        link = folder / "id_ed25519"
+        if not link.exists():
+            link.symlink_to(host.folder.parent / link.name)
         config += _CONFIG.format(name=host.name, address=host.address, client=folder)
         lines += f"{host.address} {(host.folder / 'host_key.pub').read_text(encoding='ascii')}"
     (folder / "known_hosts").write_text(lines, encoding="ascii")

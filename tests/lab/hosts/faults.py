@@ -8,7 +8,7 @@ nothing heals.
 import os
 import signal
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -17,7 +17,7 @@ import anyio.to_thread
 from tests.lab import tools
 from tests.lab.errors import LabError
 from tests.lab.hosts.host import Host
-from tests.lab.hosts.network import ENVIRONMENT, ip
+from tests.lab.hosts.network import ENVIRONMENT, exists, ip
 from tests.lab.process import end
 
 _BURST_SECONDS = 0.01
@@ -32,8 +32,9 @@ async def unplugged(host: Host) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        with anyio.CancelScope(shield=True):
-            await ip(f"link set {host.link} up")
+        if exists(host.link):
+            with anyio.CancelScope(shield=True):
+                await ip(f"link set {host.link} up")
 
 
 @asynccontextmanager
@@ -105,7 +106,8 @@ async def lose(host: Host) -> None:
 def _fill(ballast: Path) -> None:
     with ballast.open("wb", buffering=0) as file:
         while free := os.statvfs(ballast).f_bavail * os.statvfs(ballast).f_frsize:
-            os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), free)
+            with suppress(OSError):  # the daemon took a part of it in between
+                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), free)
 
 
 async def _filter(host: Host, verb: str, chain: str) -> None:

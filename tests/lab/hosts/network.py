@@ -22,6 +22,8 @@ SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT: Mapping[str, str] = {"PATH": SYSTEM_PATH, "LC_ALL": "C"}
 _CANDIDATES = 512
 """Networks of 254 hosts in the range of RFC 2544, which no real network uses."""
+_IFF_UP = 1
+"""Of an interface's flags (netdevice(7))."""
 _CONFIGURATION = "hosts/registry.yml"
 _REGISTRY = """\
 version: 0.1
@@ -34,7 +36,7 @@ http: {{addr: "{address}", secret: lab}}
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
-    """The hosts' network."""
+    """The hosts' network; written down in `hosts/network.json`."""
 
     prefix: str
     """The first three numbers of its addresses."""
@@ -115,9 +117,17 @@ async def ensure(place: Layout, *, say: Callable[[str], None]) -> Network:
     if record is None:
         raise LabError("hosts need the lab's registry", hint="run `python -m tests.lab up` first")
     bridge = bridge_of(place)
-    network = Network(prefix=await _prefix(place, bridge), bridge=bridge, port=record.port)
+    before = known(place)
+    if before is not None and _is_up(bridge):
+        prefix = before.prefix
+    else:
+        await delete(bridge)
+        prefix = await _free_prefix(place)
+    network = Network(prefix=prefix, bridge=bridge, port=record.port)
+    if network != before:
+        _file(place).write_bytes(msgspec.json.encode(network))
     if not exists(bridge):
-        say(f"making the hosts' network {network.prefix}.0/24")
+        say(f"making the hosts' network {prefix}.0/24")
         await ip(
             f"link add {bridge} type bridge",
             f"addr add {network.gateway}/24 dev {bridge}",
@@ -133,10 +143,10 @@ async def ensure(place: Layout, *, say: Callable[[str], None]) -> Network:
 
 def known(place: Layout) -> Network | None:
     """The network as it was made, or None."""
-    record, prefix = place.read(), place.root / "hosts" / "network"
-    if record is None or not prefix.exists():
+    try:
+        return msgspec.json.decode(_file(place).read_bytes(), type=Network)
+    except (FileNotFoundError, msgspec.DecodeError):
         return None
-    return Network(prefix=prefix.read_text(encoding="ascii"), bridge=bridge_of(place), port=record.port)
 
 
 async def remove(place: Layout) -> None:
@@ -149,20 +159,26 @@ async def remove(place: Layout) -> None:
     await delete(bridge_of(place))
 
 
-async def _prefix(place: Layout, bridge: str) -> str:
-    file = place.root / "hosts" / "network"
+def _file(place: Layout) -> Path:
+    return place.root / "hosts" / "network.json"
+
+
+def _is_up(bridge: str) -> bool:
+    # The last thing that is done to it.
+    flags = Path("/sys/class/net", bridge, "flags")
+    return flags.exists() and bool(int(flags.read_text(encoding="ascii"), 16) & _IFF_UP)
+
+
+async def _free_prefix(place: Layout) -> str:
+    """A network in which this machine has no address: each lab tries them in an order of its own."""
     said = await tools.run(
-        ["ip", "-4", "-oneline", "addr"], doing="looking for free networks", hint="install iproute2", env=ENVIRONMENT
+        ["ip", "-4", "-oneline", "addr"], doing="looking for a free network", hint="install iproute2", env=ENVIRONMENT
     )
-    ours = [file.read_text(encoding="ascii")] if file.exists() else []
-    if ours and exists(bridge):
-        return ours[0]
-    start = int.from_bytes(hashlib.sha256(bytes(file)).digest()[:2])
-    others = (divmod((start + step) % _CANDIDATES, 256) for step in range(_CANDIDATES))
-    for prefix in [*ours, *(f"198.{18 + high}.{low}" for high, low in others)]:
-        if f" {prefix}." not in said:
-            file.write_text(prefix, encoding="ascii")
-            return prefix
+    start = int.from_bytes(hashlib.sha256(bytes(_file(place))).digest()[:2])
+    for step in range(_CANDIDATES):
+        high, low = divmod((start + step) % _CANDIDATES, 256)
+        if f" 198.{18 + high}.{low}." not in said:
+            return f"198.{18 + high}.{low}"
     raise LabError("all networks of 198.18.0.0/15 are taken", hint="remove bridges of labs that are gone")
 
 

@@ -18,7 +18,7 @@ import anyio.to_thread
 import msgspec
 
 from tests.lab.errors import LabError
-from tests.lab.hosts import machine, network
+from tests.lab.hosts import cgroups, client, machine, network, settings
 from tests.lab.hosts.host import Host
 from tests.lab.process import Daemon, identify
 from tests.lab.state import Layout, layout
@@ -44,10 +44,8 @@ async def start(
     """
     if count > len(_SHARED):
         raise LabError(f"{count} hosts are too many", hint=f"ask for {len(_SHARED)} at most")
-    await machine.programs(place)
     async with _locked(place):
-        await _sweep(place)
-        net = await network.ensure(place, say=say)
+        net = await _prepare(place, say=say)
         async with anyio.create_task_group() as tasks:
             for number in _SHARED[:count]:
                 tasks.start_soon(partial(_ensure, place, net, number, say=say, cpus=cpus))
@@ -75,9 +73,7 @@ async def started(*, cpus: float | None = None, disk: str = "", place: Layout | 
     """
     place = place or layout()
     async with _locked(place):
-        await machine.programs(place)
-        await _sweep(place)
-        net = await network.ensure(place, say=lambda _: None)
+        net = await _prepare(place, say=lambda _: None)
         number = _allocate(place)
     try:
         yield await machine.boot(place, net, number, cpus=cpus, disk=disk)
@@ -116,21 +112,29 @@ async def clean(place: Layout, *, delete: bool = False) -> int:
     return ended
 
 
+async def _prepare(place: Layout, *, say: Callable[[str], None]) -> network.Network:
+    """What all hosts share. The caller holds the lock."""
+    await machine.programs(place)
+    await _sweep(place)
+    client.ensure_key(client.key(place))
+    return await network.ensure(place, say=say)
+
+
 async def _ensure(
     place: Layout, net: network.Network, number: int, *, say: Callable[[str], None], cpus: float | None
 ) -> None:
     host = machine.load(place, net, number)
-    if host is not None and host.init.alive() and machine.is_current(place, net, number):
+    if host is not None and host.init.alive() and settings.is_current(place, net, number):
         programs = set(host.processes().values())
         if "sshd" not in programs:
             await machine.start_sshd(place, host)
         if "buildkitd" not in programs:
             await machine.start_buildkitd(place, host)
         if cpus is not None:
-            machine.limit_cpus(host, cpus)
+            cgroups.limit(host.cgroup, cpus)
         return
     await machine.halt(place, net, number, gently=True)
-    machine.folder_of(place, number).mkdir(exist_ok=True)
+    settings.folder_of(place, number).mkdir(exist_ok=True)
     host = await machine.boot(place, net, number, cpus=cpus)
     say(f"started {host.name}: ssh -F {host.client / 'config'} {host.name}")
 
@@ -141,7 +145,7 @@ def _allocate(place: Layout) -> int:
         if number not in taken:
             owner = identify(os.getpid())
             assert owner is not None
-            folder = machine.folder_of(place, number)
+            folder = settings.folder_of(place, number)
             folder.mkdir()
             (folder / "owner.json").write_bytes(msgspec.json.encode(owner))
             return number
@@ -162,13 +166,13 @@ async def _remove(place: Layout, net: network.Network, number: int) -> None:
     await machine.halt(place, net, number, gently=False)
     # In one step: the number is free, and nobody takes a half of it for a host.
     trash = Path(tempfile.mkdtemp(prefix="trash-", dir=place.root / "hosts"))
-    machine.folder_of(place, number).rename(trash / "host")
+    settings.folder_of(place, number).rename(trash / "host")
     await anyio.to_thread.run_sync(partial(shutil.rmtree, trash, ignore_errors=True))
 
 
 def _owned(place: Layout, number: int) -> bool:
     try:
-        owner = msgspec.json.decode((machine.folder_of(place, number) / "owner.json").read_bytes(), type=Daemon)
+        owner = msgspec.json.decode((settings.folder_of(place, number) / "owner.json").read_bytes(), type=Daemon)
     except (FileNotFoundError, msgspec.DecodeError):  # its owner was killed here
         return False
     return owner.alive()
