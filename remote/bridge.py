@@ -9,6 +9,7 @@ item; bytes in bulk should come in large chunks, or through a socket that both s
 """
 
 import asyncio
+import contextvars
 import math
 import sys
 import threading
@@ -152,6 +153,7 @@ class _OtherLoop:
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leave: asyncio.Event | None = None
+        self._context = contextvars.Context()
         self._failure: OSError | None = None
 
     async def start(self) -> None:
@@ -174,7 +176,8 @@ class _OtherLoop:
         """Run a function on the asyncio loop; nothing happens when that has ended."""
         if self._loop is not None:
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(function, *arguments)
+                # Not in the caller's context, in which anyio finds that trio runs.
+                self._loop.call_soon_threadsafe(function, *arguments, context=self._context)
 
     def back(self, function: Callable[..., object], *arguments: object) -> None:
         """Run a function on trio's loop, in the order of the calls of this."""

@@ -67,6 +67,17 @@ class Library:
                 await anyio.sleep(0.001)
 
 
+async def test_what_runs_there_may_use_anyio() -> None:
+    async def wait() -> str:
+        # On a loop that anyio takes for another one, both fail.
+        await anyio.lowlevel.checkpoint()
+        await asyncio.sleep(0)
+        return "waited"
+
+    async with open_bridge() as opened:
+        assert await opened.call(wait) == "waited"
+
+
 async def test_a_result_comes_back() -> None:
     library = Library()
 
