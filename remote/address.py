@@ -6,8 +6,9 @@
 | `tcp://host:1234` | a buildkitd elsewhere; TLS by a query: `?cacert=/ca.pem&cert=/cert.pem&key=/key.pem` |
 | `docker:///var/run/docker.sock` | a Docker Engine's socket on this machine |
 | `docker://host:2376` | a Docker Engine; TLS as for `tcp://` |
+| `ssh://user@host:22` | the daemon of a host behind sshd: `remote.ssh` |
 
-The query's keys are those of buildx's remote driver.
+The query's keys for TLS are those of buildx's remote driver; those of `ssh://` are `SshAddress`' fields.
 """
 
 import re
@@ -21,8 +22,14 @@ from remote.errors import AddressError
 
 _MOST_SOCKET_PATH_BYTES = 107
 """sun_path holds 108 bytes with its closing zero: unix(7)."""
-_EXAMPLES = "e.g. unix:///run/buildkit/buildkitd.sock, tcp://host:1234, docker:///var/run/docker.sock"
+_EXAMPLES = "e.g. unix:///run/buildkit/buildkitd.sock, tcp://host:1234, docker:///var/run/docker.sock, ssh://user@host"
 _HOST = re.compile(r"[A-Za-z0-9.:_-]+")
+_SSH_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?")
+"""A name, an alias of OpenSSH's configuration or an IP address: nothing that a shell or `ssh` reads otherwise."""
+_SSH_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*")
+_SSH_KEYS: Final = ("socket", "slots", "platform")
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?")
+_MOST_SLOTS = 1024
 _TLS_KEYS: Final = ("cacert", "cert", "key", "servername")
 
 
@@ -70,7 +77,31 @@ class EngineAddress(msgspec.Struct, frozen=True, kw_only=True):
         return f"docker://{str(self.at).partition('://')[2]}"
 
 
-Address = UnixAddress | TcpAddress | EngineAddress
+class SshAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """A host with sshd, and with a buildkitd or a Docker Engine behind a unix socket of its own."""
+
+    host: str
+    """A name, an IP address, or an alias of OpenSSH's configuration; as written: `ssh` matches aliases by case."""
+    user: str | None = None
+    """None: what OpenSSH's configuration says, else the name of who runs this."""
+    port: int | None = None
+    """None: what OpenSSH's configuration says, else 22."""
+    socket: str | None = None
+    """The daemon's, on the host; None: the first of the well-known ones where somebody answers."""
+    slots: int | None = None
+    """Builds that the host runs at once."""
+    platform: str | None = None
+    """What the host builds for, where its daemon's own word does not count."""
+
+    def __str__(self) -> str:
+        user = "" if self.user is None else f"{quote(self.user)}@"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port is None else f":{self.port}"
+        words = {name: str(value) for name in _SSH_KEYS if (value := getattr(self, name)) is not None}
+        return f"ssh://{user}{host}{port}" + (f"?{urlencode(words, safe='/')}" if words else "")
+
+
+Address = UnixAddress | TcpAddress | EngineAddress | SshAddress
 
 
 def parse(url: str) -> Address:
@@ -94,9 +125,12 @@ def parse(url: str) -> Address:
             return _tcp(url, parts, port)
         case "docker":
             return EngineAddress(at=_tcp(url, parts, port) if parts.netloc else _unix(url, parts))
+        case "ssh":
+            return _ssh(url, parts, port)
         case _:
             raise AddressError(
-                f"builder address {url!r}: expected unix://, tcp:// or docker:// at its beginning", hint=_EXAMPLES
+                f"builder address {url!r}: expected unix://, tcp://, docker:// or ssh:// at its beginning",
+                hint=_EXAMPLES,
             )
 
 
@@ -125,16 +159,52 @@ def _tcp(url: str, parts: SplitResult, port: int | None) -> TcpAddress:
     return TcpAddress(host=host, port=port, tls=_tls(url, parts.query))
 
 
-def _tls(url: str, query: str) -> Tls | None:
-    pairs = parse_qsl(query, keep_blank_values=True)
-    said = dict(pairs)
-    if not pairs and not query:
-        return None
-    if len(said) != len(pairs) or not said or said.keys() - set(_TLS_KEYS) or "" in said.values():
+def _ssh(url: str, parts: SplitResult, port: int | None) -> SshAddress:
+    login, at, place = parts.netloc.rpartition("@")
+    # urlsplit's own hostname is in lower case, and an alias need not be.
+    host = place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
+    user = unquote(login) if at else None
+    if ":" in login:
         raise AddressError(
-            f"builder address {url!r}: expected {', '.join(_TLS_KEYS)} in the query, each at most once",
-            hint="as in tcp://host:1234?cacert=/etc/tls/ca.pem&cert=/etc/tls/cert.pem&key=/etc/tls/key.pem",
+            f"builder address ssh://...@{place}: expected no password",
+            hint="a key or an agent says who asks: `ssh-add`, or IdentityFile in ~/.ssh/config",
         )
+    if not _SSH_HOST.fullmatch(host) or (user is not None and not _SSH_USER.fullmatch(user)) or port == 0:
+        raise AddressError(
+            f"builder address {url!r}: expected a user, a host and a port after ssh://, of which the host is needed",
+            hint="as in ssh://builder.example, or ssh://deploy@10.0.0.7:2222",
+        )
+    if parts.path not in ("", "/") or parts.fragment:
+        raise AddressError(
+            f"builder address {url!r}: expected at most a query behind the host",
+            hint=f"a socket other than the well-known ones is named by ssh://{parts.netloc}?socket=/path/on/the/host",
+        )
+    words = _words(url, parts.query, _SSH_KEYS, example="ssh://builder.example?slots=4&platform=linux/arm64")
+    socket, slots, platform = words.get("socket"), words.get("slots"), words.get("platform")
+    if socket is not None and (not socket.startswith("/") or not socket.isprintable()):
+        raise AddressError(
+            f"builder address {url!r}: socket: expected an absolute path on the host",
+            hint="as in ?socket=/run/user/1000/buildkit/buildkitd.sock",
+        )
+    if slots is not None and not (slots.isascii() and slots.isdigit() and 1 <= int(slots[:5]) <= _MOST_SLOTS):
+        raise AddressError(
+            f"builder address {url!r}: slots: expected a number from 1 to {_MOST_SLOTS}", hint="as in ?slots=4"
+        )
+    if platform is not None and not _PLATFORM.fullmatch(platform):
+        raise AddressError(
+            f"builder address {url!r}: platform: expected an operating system and an architecture",
+            hint="as in ?platform=linux/arm64",
+        )
+    return SshAddress(
+        host=host, user=user, port=port, socket=socket, slots=None if slots is None else int(slots), platform=platform
+    )
+
+
+def _tls(url: str, query: str) -> Tls | None:
+    example = "tcp://host:1234?cacert=/etc/tls/ca.pem&cert=/etc/tls/cert.pem&key=/etc/tls/key.pem"
+    said = _words(url, query, _TLS_KEYS, example=example)
+    if not said:
+        return None
     files = {name: Path(said[name]) for name in ("cacert", "cert", "key") if name in said}
     for name, path in files.items():
         if not path.is_absolute() or "\0" in str(path):
@@ -146,3 +216,15 @@ def _tls(url: str, query: str) -> Tls | None:
             f"builder address {url!r}: expected cert and key together", hint="name both files, or neither"
         )
     return Tls(**files, servername=said.get("servername"))
+
+
+def _words(url: str, query: str, keys: tuple[str, ...], *, example: str) -> dict[str, str]:
+    """A query's words, by key."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    said = dict(pairs)
+    if len(said) != len(pairs) or (query and not said) or said.keys() - set(keys) or "" in said.values():
+        raise AddressError(
+            f"builder address {url!r}: expected {', '.join(keys)} in the query, each at most once",
+            hint=f"as in {example}",
+        )
+    return said

@@ -1,17 +1,36 @@
 """From an address to a connected byte stream."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio.abc
 
 from remote import engine, tcp
-from remote.address import Address, EngineAddress, TcpAddress, UnixAddress
+from remote.address import Address, EngineAddress, SshAddress, TcpAddress, UnixAddress
 from remote.engine import Dial
-from remote.errors import UnreachableError
+from remote.errors import AddressError, UnreachableError
 from remote.unix import UnixStream
 
 _HTTP2 = ("h2",)
+
+
+@asynccontextmanager
+async def reaching(address: Address) -> AsyncGenerator[Callable[[], Awaitable[Dial]]]:
+    """Keep what connections to a builder share, as long as the block lasts: an SSH connection, opened when needed.
+
+    Yields:
+        What gets ready to connect, as `dialer` does. What it returns is for this block only.
+    """
+    if not isinstance(address, SshAddress):
+        yield partial(dialer, address)
+        return
+    # asyncssh takes long to import.
+    from remote.ssh.daemons import dialer as behind  # noqa: PLC0415
+    from remote.ssh.host import Host  # noqa: PLC0415
+
+    async with Host(address) as host:
+        yield partial(behind, host, address)
 
 
 async def dialer(address: Address) -> Dial:
@@ -21,10 +40,15 @@ async def dialer(address: Address) -> Dial:
         What opens connections with BuildKit's API behind them; it raises `UnreachableError`.
 
     Raises:
-        AddressError: a certificate's file is wrong.
+        AddressError: a certificate's file is wrong, or the host is behind sshd: what its connections share has to be
+            held by `reaching`.
         UnreachableError: nothing answers.
         UnsuitableError: what answers can be no builder.
     """
+    if isinstance(address, SshAddress):
+        raise AddressError(
+            f"{address}: a host behind sshd does not serve here", hint="name unix://, tcp:// or docker://"
+        )
     if isinstance(address, EngineAddress):
         return await engine.dialer(partial(_open, address.at), name=str(address))
     return partial(connect, address)

@@ -85,7 +85,7 @@ async def dialer(connect: Open, *, name: str) -> Dial:
         UnsuitableError: it is Podman, or no Docker Engine.
     """
     await _greet(connect, name)
-    if await _takes_http2(connect):
+    if await takes_http2(connect):
 
         async def plain() -> anyio.abc.ByteStream:
             return await connect(_HTTP2)
@@ -116,7 +116,7 @@ async def _greet(connect: Open, name: str) -> None:
         )
 
 
-async def _takes_http2(connect: Open) -> bool:
+async def takes_http2(connect: Open) -> bool:
     """Whether the engine answers HTTP/2's preface in HTTP/2."""
     answer = b""
     async with await connect(_HTTP2) as stream:

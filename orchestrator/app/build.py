@@ -144,7 +144,7 @@ async def run_build(
                 publisher=publisher,
                 prepare=prepare,
                 events=send,
-                jobs=_jobs(config),
+                jobs=_jobs(config, address),
                 fail_fast=not options.keep_going,
                 warnings=[
                     *plan.warnings,
@@ -234,8 +234,7 @@ async def _publisher(
         return
     if not isinstance(address, EngineAddress):
         raise UsageError(
-            f"{address}: this is a Docker Engine that pushes only by its own API",
-            hint="Name it with docker:// instead.",
+            f"{address}: this is a Docker Engine that pushes only by its own API", hint=builder.own_api_hint(address)
         )
     # aiohttp, only when it is needed.
     from orchestrator.docker import Engine  # noqa: PLC0415
@@ -372,6 +371,5 @@ def _learned(readers: Mapping[str, SecretReader], record: Recording) -> Mapping[
     return {name: record.learning(reader) for name, reader in readers.items()}
 
 
-def _jobs(config: Config) -> int:
-    slots = config.hosts[0].slots if config.hosts else None
-    return config.jobs or slots or len(os.sched_getaffinity(0))
+def _jobs(config: Config, address: Address) -> int:
+    return config.jobs or builder.slots(config, address) or len(os.sched_getaffinity(0))

@@ -19,7 +19,7 @@ from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
 from orchestrator.config.settings import DOCKER_HOST
 from orchestrator.errors import BuilderUnreachableError, UsageError
-from remote.address import Address, EngineAddress, TcpAddress, Tls, UnixAddress
+from remote.address import Address, EngineAddress, SshAddress, TcpAddress, Tls, UnixAddress
 from remote.errors import AddressError, RemoteError
 
 _GREETING_SECONDS = 30.0
@@ -68,8 +68,31 @@ def address(config: Config) -> Address:
         looked.append(path)
     raise UsageError(
         f"no builder was named, and there is no socket at {' or '.join(looked)}",
-        hint="Start buildkitd, or name a builder: --host unix:///path/to/buildkitd.sock, or docker:///path/to/its.sock.",
+        hint="Start buildkitd, or name a builder: --host unix:///path/to/buildkitd.sock, docker:///path/to/its.sock or "
+        "ssh://user@host.",
     )
+
+
+def slots(config: Config, at: Address) -> int | None:
+    """How many builds the builder runs at once; None: nobody said.
+
+    Raises:
+        UsageError: its address says one number, and the file that names it says another.
+    """
+    told = at.slots if isinstance(at, SshAddress) else None
+    host = config.hosts[0] if config.hosts else None
+    if host is None or host.slots is None:
+        return told
+    if told not in (None, host.slots):
+        raise UsageError(f"{host.source}: {at}: slots is {host.slots} besides", hint="Say it once.")
+    return host.slots
+
+
+def own_api_hint(at: Address) -> str:
+    """What to do about an engine of which more is needed than its BuildKit."""
+    if isinstance(at, SshAddress):
+        return "Run a buildkitd on the host, or let its engine keep images in containerd's image store."
+    return "Name it with docker:// instead."
 
 
 def engine_address(config: Config) -> EngineAddress:
@@ -95,15 +118,16 @@ async def opened(at: Address) -> AsyncGenerator[tuple[Client, Capabilities]]:
         UsageError: what answers can be no builder, or a certificate is wrong.
         BuilderUnreachableError: nothing answers, or not within 30 seconds.
     """
-    with _patience(at):
-        try:
-            dial = await remote.connect.dialer(at)
-        except RemoteError as error:
-            raise dial_error(error, address=str(at)) from error
-    async with Client(dial, address=str(at)) as client:
+    async with remote.connect.reaching(at) as ready:
         with _patience(at):
-            can = await client.capabilities()
-        yield client, can
+            try:
+                dial = await ready()
+            except RemoteError as error:
+                raise dial_error(error, address=str(at)) from error
+        async with Client(dial, address=str(at)) as client:
+            with _patience(at):
+                can = await client.capabilities()
+            yield client, can
 
 
 @contextmanager

@@ -111,8 +111,7 @@ async def warm(config: Config, request: Request, *, hear: Hear) -> Outcome:
             images = await _all(found.images, _solves(client, RegistryTokens(registry, credentials)), hear)
         elif not isinstance(at, EngineAddress):
             raise UsageError(
-                f"{at}: this is a Docker Engine that pulls only by its own API",
-                hint="Name it with docker:// instead.",
+                f"{at}: this is a Docker Engine that pulls only by its own API", hint=builder.own_api_hint(at)
             )
         else:
             # aiohttp, only when it is needed.

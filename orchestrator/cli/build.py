@@ -40,7 +40,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 @click.option("--push/--no-push", default=None, help="Default: push when a person or a file gave the image's name.")
 @click.option("-o", "--output", "outputs", metavar="SPEC", multiple=True, help="type=oci|docker|tar|local,dest=PLACE")
 @click.option("--load", is_flag=True, help="Load the images into the Docker Engine.")
-@click.option("--host", "hosts", metavar="URL", multiple=True, help="The builder: a unix://, tcp:// or docker:// URL.")
+@click.option("--host", "hosts", metavar="URL", multiple=True, help="A builder: unix://, tcp://, docker:// or ssh://.")
 @click.option("--jobs", type=click.IntRange(1, MAX_JOBS), help="Builds at once; default: the builder's slots.")
 @click.option("--keep-going/--fail-fast", default=True, help="Whether other apps are built when one fails.")
 @click.option(

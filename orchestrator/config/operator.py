@@ -35,7 +35,7 @@ NonEmpty = Annotated[str, Meta(min_length=1)]
 class HostTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A builder."""
 
-    url: Annotated[str, Meta(min_length=1, description="Its address: unix://, tcp:// or docker:// and its place.")]
+    url: Annotated[str, Meta(min_length=1, description="Its address: unix://, tcp://, docker:// or ssh://.")]
     slots: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds that it runs at once.")] | None = None
 
 

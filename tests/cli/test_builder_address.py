@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from orchestrator.app import builder
 from orchestrator.app.builder import WellKnown
 from orchestrator.config import Config, Flags, load
+from orchestrator.config.settings import Host
 from orchestrator.errors import UsageError
 from remote.address import EngineAddress, TcpAddress, Tls, UnixAddress
 
@@ -132,3 +134,33 @@ def test_the_certificates_lie_in_dockers_directory_unless_somebody_says_otherwis
     found = builder.address(config(sockets, variables))
 
     assert f"cacert={sockets}/.docker/ca.pem" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "slots", "expected"),
+    [
+        ("ssh://host?slots=4", None, 4),
+        ("ssh://host", 3, 3),
+        ("ssh://host?slots=3", 3, 3),
+        ("unix:///b", 2, 2),
+        ("unix:///b", None, None),
+    ],
+)
+def test_the_slots_of_a_builder_are_said_by_its_address_or_beside_it(
+    sockets: Path, url: str, slots: int | None, expected: int | None
+) -> None:
+    found = hosted(sockets, url, slots)
+
+    assert builder.slots(found, builder.address(found)) == expected
+
+
+def test_slots_that_are_said_twice_and_differ_are_refused(sockets: Path) -> None:
+    found = hosted(sockets, "ssh://host?slots=4", 3)
+
+    with pytest.raises(UsageError, match="slots is 3 besides"):
+        builder.slots(found, builder.address(found))
+
+
+def hosted(sockets: Path, url: str, slots: int | None) -> Config:
+    host = Host(url=url, slots=slots, source="config.toml: hosts")
+    return msgspec.structs.replace(config(sockets), hosts=(host,))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remote.address import EngineAddress, TcpAddress, Tls, UnixAddress, parse
+from remote.address import EngineAddress, SshAddress, TcpAddress, Tls, UnixAddress, parse
 from remote.connect import connect
 from remote.errors import AddressError, UnreachableError
 
@@ -39,6 +39,33 @@ def test_an_address_elsewhere_survives_too(host: str, port: int, tls: Tls | None
     assert parse(str(address)) == address
 
 
+@given(
+    st.builds(
+        SshAddress,
+        host=_HOSTS | st.from_regex(r"[A-Za-z][A-Za-z0-9_]{1,10}", fullmatch=True),
+        user=st.none() | st.from_regex(r"[a-z][a-z0-9._@+-]{0,10}", fullmatch=True),
+        port=st.none() | st.integers(1, 65535),
+        socket=st.none() | st.from_regex(r"/[a-zA-Z0-9 %?#&=+~@-]{1,20}\.sock", fullmatch=True),
+        slots=st.none() | st.integers(1, 1024),
+        platform=st.none() | st.sampled_from(["linux/amd64", "linux/arm64", "linux/arm/v7"]),
+    )
+)
+def test_an_address_of_a_host_behind_sshd_survives_too(address: SshAddress) -> None:
+    assert parse(str(address)) == address
+
+
+def test_an_alias_of_openssh_keeps_its_case() -> None:
+    assert parse("ssh://deploy@Builder-One?slots=4") == SshAddress(host="Builder-One", user="deploy", slots=4)
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown() -> None:
+    with pytest.raises(AddressError) as caught:
+        parse("ssh://deploy:hunter2@builder.example")
+
+    assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
+    assert "ssh-add" in caught.value.hint
+
+
 def test_docker_without_a_host_is_a_socket_of_this_machine() -> None:
     assert parse("docker:///var/run/docker.sock") == EngineAddress(at=UnixAddress(path="/var/run/docker.sock"))
 
@@ -48,7 +75,27 @@ def test_docker_without_a_host_is_a_socket_of_this_machine() -> None:
     [
         "",
         "/run/buildkit.sock",
-        "ssh://user@host",
+        "ssh://",
+        "ssh://user@",
+        "ssh://@host",
+        "ssh://-oProxyCommand=x",
+        "ssh://-l@host",
+        "ssh://host;id",
+        "ssh://a b",
+        "ssh://host:0",
+        "ssh://host:65536",
+        "ssh://host/var/run/docker.sock",
+        "ssh://host#fragment",
+        "ssh://host?socket=docker.sock",
+        "ssh://host?socket=/a%00b",
+        "ssh://host?slots=0",
+        "ssh://host?slots=1025",
+        "ssh://host?slots=many",
+        "ssh://host?slots=1&slots=2",
+        "ssh://host?platform=arm64",
+        "ssh://host?platform=linux/arm64;id",
+        "ssh://host?key=/home/me/.ssh/id_rsa",
+        "ssh://host?slots",
         "unix://relative/path",
         "unix://",
         "unix:///a?x=1",
@@ -87,7 +134,7 @@ def test_what_is_no_address_is_refused_with_a_hint(text: str) -> None:
 
 @given(st.text())
 def test_any_text_is_an_address_or_a_clear_refusal(text: str) -> None:
-    for scheme in ("unix://", "tcp://", "docker://", ""):
+    for scheme in ("unix://", "tcp://", "docker://", "ssh://", ""):
         try:
             address = parse(scheme + text)
         except AddressError:

@@ -1,0 +1,66 @@
+"""Builds on a host behind a real sshd, with push, from start to end."""
+
+import secrets
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from orchestrator.app import builder
+from orchestrator.config import environment
+from remote.address import parse
+from tests.buildkit.real import Watched, push_to, request
+from tests.conftest import RealCount
+from tests.lab import Lab
+from tests.remote.sshd import Sshd
+
+pytestmark = pytest.mark.real
+
+
+async def test_builds_at_once_on_one_connection_are_pushed(
+    lab: Lab, ssh_host: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_count: RealCount
+) -> None:
+    monkeypatch.setenv("HOME", str(ssh_host.home(tmp_path / "home")))
+    log = ssh_host.folder / "log"
+    logged = log.read_text().count("Accepted publickey")
+    digests: list[str] = []
+
+    async def build(number: int) -> None:
+        made = request(
+            "FROM scratch\nCOPY . /\n",
+            context={"file": secrets.token_bytes(100_000), "number": b"%d" % number},
+            exporter=push_to(lab.registry, f"fp-ssh-{secrets.token_hex(4)}"),
+        )
+        result = await client.solve(made, on_status=Watched())
+        digests.append(str(result.digest))
+        real_count.record("build")
+
+    # sshd_config: MaxSessions 1.
+    async with builder.opened(parse("ssh://Builder")) as (client, can), anyio.create_task_group() as tasks:
+        assert can.pushes
+        for number in range(12):
+            tasks.start_soon(build, number)
+
+    assert len(set(digests)) == 12
+    assert log.read_text().count("Accepted publickey") == logged + 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_command_line_that_names_a_host_builds_and_pushes_there(
+    lab: Lab, ssh_host: Sshd, tmp_path: Path, real_count: RealCount
+) -> None:
+    app = tmp_path / "repo" / "app"
+    app.mkdir(parents=True)
+    (app / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    (app / "file").write_text(secrets.token_hex())
+    variables = {"PATH": environment.read()["PATH"], "HOME": str(ssh_host.home(tmp_path / "home"))}
+    words = [sys.executable, "-c", "from orchestrator.cli import main; main()", "build", "-C", str(tmp_path / "repo")]
+    words += ["--image", f"{lab.registry}/fp-ssh-{secrets.token_hex(4)}/{{app}}", "--push", "--progress", "json"]
+    words += ["--host", "ssh://Builder?slots=2&platform=linux/amd64"]
+
+    done = await anyio.run_process(words, check=False, env=variables, cwd=Path(__file__).parents[2])
+    real_count.record("build")
+
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
+    assert b'"digest":"sha256:' in done.stdout.replace(b": ", b":")
