@@ -9,6 +9,7 @@ import itertools
 import shlex
 import shutil
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -78,7 +79,13 @@ async def boot(place: Layout, network: Network, number: int, *, cpus: float | No
     await start_buildkitd(place, host)
     if cpus is not None:
         cgroups.limit(host.cgroup, cpus)
+    _ready(host).touch()
     return host
+
+
+def is_up(host: Host) -> bool:
+    """Whether it runs, and was started to the end. Its services may be gone meanwhile."""
+    return host.init.alive() and _ready(host).exists()
 
 
 async def start_sshd(place: Layout, host: Host) -> None:
@@ -159,6 +166,10 @@ def load(
         link=network.link(number),
         limited_disk=limited_disk,
     )
+
+
+def _ready(host: Host) -> Path:
+    return host.folder / "run" / "ready"
 
 
 async def _service(place: Layout, host: Host, name: str, *command: str) -> None:

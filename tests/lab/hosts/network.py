@@ -121,7 +121,7 @@ async def ensure(place: Layout, *, say: Callable[[str], None]) -> Network:
     if before is not None and _is_up(bridge):
         prefix = before.prefix
     else:
-        await delete(bridge)
+        await remove(place)  # half-made, or of a boot before this one
         prefix = await _free_prefix(place)
     network = Network(prefix=prefix, bridge=bridge, port=record.port)
     if network != before:

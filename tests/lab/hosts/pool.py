@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def running(place: Layout) -> tuple[Host, ...]:
     """The hosts that everybody shares, those of them that run."""
     net = network.known(place)
     found = [machine.load(place, net, number) for number in _SHARED] if net else []
-    return tuple(host for host in found if host is not None and host.init.alive())
+    return tuple(host for host in found if host is not None and machine.is_up(host))
 
 
 @asynccontextmanager
@@ -124,7 +124,7 @@ async def _ensure(
     place: Layout, net: network.Network, number: int, *, say: Callable[[str], None], cpus: float | None
 ) -> None:
     host = machine.load(place, net, number)
-    if host is not None and host.init.alive() and settings.is_current(place, net, number):
+    if host is not None and machine.is_up(host) and settings.is_current(place, net, number):
         programs = set(host.processes().values())
         if "sshd" not in programs:
             await machine.start_sshd(place, host)
@@ -166,7 +166,8 @@ async def _remove(place: Layout, net: network.Network, number: int) -> None:
     await machine.halt(place, net, number, gently=False)
     # In one step: the number is free, and nobody takes a half of it for a host.
     trash = Path(tempfile.mkdtemp(prefix="trash-", dir=place.root / "hosts"))
-    settings.folder_of(place, number).rename(trash / "host")
+    with suppress(FileNotFoundError):  # `down` was faster
+        settings.folder_of(place, number).rename(trash / "host")
     await anyio.to_thread.run_sync(partial(shutil.rmtree, trash, ignore_errors=True))
 
 
@@ -187,5 +188,6 @@ async def _locked(place: Layout) -> AsyncGenerator[None]:
     folder = place.root / "hosts"
     folder.mkdir(mode=0o700, exist_ok=True)
     with (folder / "lock").open("w") as lock:
-        await anyio.to_thread.run_sync(fcntl.flock, lock, fcntl.LOCK_EX)
+        # A thread beside the usual ones: who has the lock needs some of these.
+        await anyio.to_thread.run_sync(fcntl.flock, lock, fcntl.LOCK_EX, limiter=anyio.CapacityLimiter(1))
         yield
