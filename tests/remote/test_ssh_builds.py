@@ -9,10 +9,12 @@ import pytest
 
 from orchestrator.app import builder
 from orchestrator.config import environment
+from orchestrator.errors import DaemonLostError
 from remote.address import parse
 from tests.buildkit.real import Watched, push_to, request
 from tests.conftest import RealCount
 from tests.lab import Lab
+from tests.remote import sshd
 from tests.remote.sshd import Sshd
 
 pytestmark = pytest.mark.real
@@ -44,6 +46,34 @@ async def test_builds_at_once_on_one_connection_are_pushed(
 
     assert len(set(digests)) == 12
     assert log.read_text().count("Accepted publickey") == logged + 1
+
+
+async def test_a_client_outlives_its_hosts_sshd(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_count: RealCount
+) -> None:
+    folder = tmp_path / "sshd"
+    folder.mkdir()
+    own = await sshd.make(folder, sockets={"buildkit/buildkitd.sock": lab.buildkitd})
+    monkeypatch.setenv("HOME", str(own.home(tmp_path / "home")))
+    made = request("FROM scratch\nCOPY . /\n", context={"file": secrets.token_bytes(1000)})
+    daemon = await own.start()
+
+    async def restart() -> None:
+        nonlocal daemon
+        daemon = await own.start()
+
+    try:
+        async with builder.opened(parse("ssh://Builder")) as (client, _), anyio.create_task_group() as tasks:
+            await own.stop(daemon)
+            with pytest.raises(DaemonLostError):
+                await client.capabilities()
+            tasks.start_soon(restart)
+            await client.solve(made, on_status=Watched())
+    finally:
+        with anyio.CancelScope(shield=True):
+            await own.stop(daemon)
+
+    real_count.record("build")
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
