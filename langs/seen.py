@@ -11,7 +11,7 @@ behind the same stamp (git calls this racy).
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
@@ -23,6 +23,36 @@ REST_NS: Final = 2_000_000_000
 
 Stamp: TypeAlias = tuple[int, int, int, int, int, int]
 """Device, inode, mode, size, modification and change time (both in nanoseconds)."""
+Look: TypeAlias = Callable[[str], Stamp | tuple[()] | None]
+"""Gives the stamp of what is at a path; None where there is nothing, an empty one where that cannot be told."""
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def is_at_rest(stamp: Stamp) -> bool:
+    """Whether what had this stamp a moment ago has another one when it changes now."""
+    return max(stamp[4:]) + REST_NS < time.time_ns()
+
+
+def stamp_of(path: str) -> Stamp | tuple[()] | None:
+    """The stamp of what is at `path`, through no link there; see `Look`."""
+    try:
+        return _stamp(os.lstat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError):
+        return ()
+
+
+class Stamps(dict[str, Stamp | tuple[()] | None]):
+    """Those of one moment, each asked for once: `Stamps().__getitem__` is a `Look`."""
+
+    def __missing__(self, path: str) -> Stamp | tuple[()] | None:
+        """Look at what is at `path`."""
+        found = self[path] = stamp_of(path)
+        return found
 
 
 class Seen(msgspec.Struct, array_like=True):
@@ -51,7 +81,7 @@ class Seen(msgspec.Struct, array_like=True):
     def note(self, path: str, found: os.stat_result | None) -> None:
         """Take note of what was found at `path` before it was read; None: nothing was."""
         stamp = None if found is None else _stamp(found)
-        self.steady &= stamp is None or _is_at_rest(stamp)
+        self.steady &= stamp is None or is_at_rest(stamp)
         self.steady &= self.stamps.setdefault(path, stamp) == stamp and path.isprintable()
 
     def listed(self, path: str, found: Mapping[str, Kind] | None) -> None:
@@ -63,13 +93,21 @@ class Seen(msgspec.Struct, array_like=True):
         """Take note of where a path leads."""
         self.steady &= self.ways.setdefault(path, real) == real and path.isprintable() and real.isprintable()
 
-    def holds(self, directory: str) -> bool:
-        """Whether all would be seen again, but for what was seen beside it; stamps become those of now."""
-        return (
-            self.steady
-            and all(self._is_as_it_was(path, _joined(directory, path)) for path in self.stamps)
-            and all(os.path.realpath(_joined(directory, path)) == real for path, real in self.ways.items())
-        )
+    def holds(self, directory: str, look: Look = stamp_of) -> bool:
+        """Whether all would be seen again, but for what was seen beside it; stamps become those of now.
+
+        Args:
+            directory: the one of which this was seen.
+            look: may have looked at some of it before.
+        """
+        if not self.steady:
+            return False
+        for path, before in self.stamps.items():
+            place = _joined(directory, path)
+            now = look(place)
+            if now != before and not self._is_as_it_was(path, place, now):
+                return False
+        return all(os.path.realpath(_joined(directory, path)) == real for path, real in self.ways.items())
 
     def joined(self, other: "Seen") -> "Seen":
         """What was seen at two times."""
@@ -84,35 +122,17 @@ class Seen(msgspec.Struct, array_like=True):
             steady=agreed and self.steady and other.steady,
         )
 
-    def _is_as_it_was(self, path: str, place: str) -> bool:
-        before, now = self.stamps[path], _stamp_of(place)
-        if now == before:
-            return True
-        # A file that came and went leaves another stamp behind.
-        if not now or not stat.S_ISDIR(now[2]) or self.names.get(path) != digest(entries(place)):
+    def _is_as_it_was(self, path: str, place: str, now: Stamp | tuple[()] | None) -> bool:
+        """Whether a directory with another stamp holds what it held: a file that came and went leaves one behind."""
+        if not now or not stat.S_ISDIR(now[2]):
             return False
-        if _is_at_rest(now):
+        at_rest = is_at_rest(now)
+        if self.names.get(path) != digest(entries(place)):
+            return False
+        if at_rest:
             self.stamps[path] = now
         return True
 
 
 def _joined(directory: str, path: str) -> str:
     return f"{directory}/{path}" if path else directory
-
-
-def _stamp(found: os.stat_result) -> Stamp:
-    return found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def _is_at_rest(stamp: Stamp) -> bool:
-    return max(stamp[4:]) + REST_NS < time.time_ns()
-
-
-def _stamp_of(path: str) -> Stamp | tuple[()] | None:
-    """The stamp of what is at `path`; an empty one where that cannot be told."""
-    try:
-        return _stamp(os.lstat(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError):
-        return ()

@@ -35,7 +35,7 @@ class Discovered(msgspec.Struct, frozen=True, kw_only=True):
     reasons: Mapping[str, str]
     """Path of a selected app -> why it is."""
     files: tuple[str, ...] = ()
-    """All files of the source, as paths from the root."""
+    """Those of the source that tell something, as paths from the root."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -99,14 +99,17 @@ async def discover_apps(
     named = discover.named_paths(config.root, request.named)
     filters = tuple(selection.parse(text) for text in request.filters)
     warnings: list[str] = []
-    listed = await files.list_files(config.root, config.environment.for_git(), warnings.append)
+    listings, real = (known.listings, known.real) if known else (None, None)
+    listed = await files.list_files(
+        config.root, config.environment.for_git(), warnings.append, wanted=_tells, listings=listings
+    )
     detect = partial(known.detect if known else langs.detect, within=config.root)
 
     def find() -> tuple[tuple[App, ...], dict[str, str]]:
         said = config.environment
         apps: tuple[App, ...] = ()
         if said.compose_file is None:
-            apps = link(config, discover.discover(listed, config, detect, named))
+            apps = link(config, discover.discover(listed, config, detect, named, real))
             discover.select(apps, named)
         if apps or not said.sole_app_variables:
             return _told(config, apps, _chosen(config, apps, named, filters), detect)
@@ -121,6 +124,11 @@ async def discover_apps(
         chosen = {path: reached[path] for path in chosen if path in reached}
     reasons = selection.needed(apps, chosen)
     return Discovered(apps=apps, reasons=reasons, files=listed, warnings=tuple(warnings))
+
+
+def _tells(name: str) -> bool:
+    """Whether files of this name are looked for in the source."""
+    return name == lfs.ATTRIBUTES or discover.tells(name)
 
 
 def _chosen(

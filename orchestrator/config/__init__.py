@@ -5,6 +5,6 @@ and the operator have no key in common: what is in the repository can never chan
 """
 
 from orchestrator.config.merge import load, parse_environment
-from orchestrator.config.settings import Config, Flags, Host, Image
+from orchestrator.config.settings import Config, EachSettings, Flags, Host, Image
 
-__all__ = ["Config", "Flags", "Host", "Image", "load", "parse_environment"]
+__all__ = ["Config", "EachSettings", "Flags", "Host", "Image", "load", "parse_environment"]

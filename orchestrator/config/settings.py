@@ -197,6 +197,26 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.convert(merged, Settings)
 
 
+class EachSettings:
+    """`Config.settings_for` of many apps: those of which the same is said have the same, which is made once."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._made: dict[tuple[int, ...], Settings] = {}
+
+    def __call__(self, path: str) -> Settings:
+        """See `Config.settings_for`.
+
+        Raises:
+            ConfigError: as there.
+        """
+        # The configuration holds what was stated, so that nothing else is going to have its identity.
+        said = (path == ".", *map(id, self._config.stated_for(path)))
+        if said not in self._made:
+            self._made[said] = self._config.settings_for(path)
+        return self._made[said]
+
+
 def _secrets(tables: Iterable[AppTable]) -> Mapping[str, bool]:
     """The declared secrets, and whether they invalidate; a name alone changes nothing of what was said before."""
     found: dict[str, bool] = {}

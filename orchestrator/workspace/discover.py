@@ -26,7 +26,7 @@ import msgspec
 from langs import compose, dockerfile, procfile, static
 from langs.model import Detection, Service, Settings
 from langs.registry import ENTRY_POINTS, MANIFESTS
-from orchestrator.config import Config, credentials
+from orchestrator.config import Config, EachSettings, credentials
 from orchestrator.config.repository import FILE
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App
@@ -100,23 +100,31 @@ def candidates(files: Iterable[str], config: Config, named: tuple[str, ...] = ()
     return tuple(sorted(kept.values(), key=lambda each: (each.path != ".", each.path.split("/"))))
 
 
-def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[str, ...] = ()) -> tuple[App, ...]:
+def discover(
+    files: Iterable[str],
+    config: Config,
+    detect: Detect,
+    named: tuple[str, ...] = (),
+    real: Real | None = None,
+) -> tuple[App, ...]:
     """The apps of the monorepo, parents first.
 
     Args:
-        files: all files of the source, as paths from the root.
+        files: those of the source that tell something, as paths from the root; others do no harm.
         config: what is known beforehand.
         detect: recognises a directory (`langs.detect`).
         named: directories named on the command line; the ones that are no app are left out.
+        real: has resolved directories before.
 
     Raises:
         ConfigError: a declared app is none, two apps have one name, or an app's files cannot be understood.
     """
-    files = tuple(_telling(files))
+    files = tuple(files)
     governed = _governed(files)
-    real = Real()
-    apps: dict[str, tuple[Detection, Settings]] = {}
-    several: dict[str, tuple[Detection, Settings]] = {}
+    real = real or Real()
+    settings_for = EachSettings(config)
+    apps: dict[str, App] = {}
+    several: dict[str, App] = {}
     problems = Problems()
     looked_at, asked_for = candidates(files, config, named), frozenset(named)
     for candidate in looked_at:
@@ -126,27 +134,28 @@ def discover(files: Iterable[str], config: Config, detect: Detect, named: tuple[
         directory = inside(config, path, real)
         declared = config.is_declared(path)
         with problems.collected(path, declared=declared), errors_of(path):
-            settings = config.settings_for(path)
+            settings = settings_for(path)
             detection = detect(directory, settings) if directory is not None else None
-            if detection is None and declared:
-                raise _no_app(config, path, directory)
-            if detection is not None and not candidate.sure and _is_bare(detection):
+            if directory is None or detection is None:
+                if declared:
+                    raise _no_app(config, path, directory)
+                continue
+            if not candidate.sure and _is_bare(detection):
                 bare = msgspec.structs.replace(candidate, languages=frozenset({detection.language}))
-                detection = None if _part_of_something(bare, apps, governed) else detection
-            if detection is not None and (detection.is_app or declared or path in asked_for):
-                (several if detection.services else apps)[path] = (detection, settings)
+                if _part_of_something(bare, apps, governed):
+                    continue
+            if detection.is_app or declared or path in asked_for:
+                found = App(name=path, path=path, directory=directory, detection=detection, settings=settings)
+                (several if detection.services else apps)[path] = found
     services: list[App] = []
-    for path, (detection, settings) in several.items():
+    for path, found in several.items():
         with problems.collected(path, declared=config.is_declared(path)):
-            said = detection.language == settings.language or settings.compose_file is not None
-            services += _services(config, path, detection, settings, {} if said else apps)
+            said = found.detection.language == found.settings.language or found.settings.compose_file is not None
+            services += _services(config, path, found.detection, found.settings, {} if said else apps)
     problems.raise_all(among=len(looked_at))
-    replaced = {app.directory for app in services} | set(_recipes(services))
-    found = [
-        App(name=path, path=path, directory=config.root / path, detection=detection, settings=settings)
-        for path, (detection, settings) in apps.items()
-    ]
-    return _named(config, [*(app for app in found if app.directory not in replaced), *services])
+    replaced = {*(app.directory for app in services), *_recipes(services)}
+    rest = [app for app in apps.values() if app.directory not in replaced] if replaced else apps.values()
+    return _named(config, [*rest, *services])
 
 
 def _governed(files: Iterable[str]) -> Mapping[str, set[str]]:
@@ -189,7 +198,7 @@ def _services(
     path: str,
     detection: Detection,
     settings: Settings,
-    apps: Mapping[str, tuple[Detection, Settings]],
+    apps: Mapping[str, App],
 ) -> Iterator[App]:
     """The apps of the Compose file at `path`, but for those that `apps` has by better evidence.
 
@@ -202,7 +211,7 @@ def _services(
         file = _joined(path, service.file)
         context = _joined(path, service.context)
         recipe = posixpath.dirname(_joined(context, service.dockerfile or dockerfile.FILE)) or "."
-        better = next((each for each in (context, recipe) if each in apps and _is_better(apps[each][0])), None)
+        better = next((each for each in (context, recipe) if each in apps and _is_better(apps[each].detection)), None)
         if better is None:
             built.append((service, file, context))
         else:
@@ -310,11 +319,9 @@ def named_paths(root: Path, words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _telling(files: Iterable[str]) -> Iterator[str]:
-    """The few of the files because of which there may be an app, or none; the others are passed over once."""
-    named = [(file.rpartition("/")[2], file) for file in files]
-    telling = {name for name in {name for name, _ in named} if _is_marker(name) or name in SOURCES}
-    return (file for name, file in named if name in telling)
+def tells(name: str) -> bool:
+    """Whether there may be an app, or none, because of files of this name; discovery passes over all others."""
+    return name in SOURCES or _is_marker(name)
 
 
 def _is_marker(name: str) -> bool:

@@ -5,6 +5,7 @@ listed and never followed, so nothing outside the source is seen. Submodules and
 asked: git is started once, for the outermost.
 """
 
+import functools
 import os
 import re
 import stat
@@ -18,53 +19,77 @@ import anyio.to_thread
 from orchestrator.errors import ContextError
 from orchestrator.workspace import git
 from orchestrator.workspace.ignored import Ignored
+from orchestrator.workspace.listings import Listings
 
 _MAX_IGNORE_BYTES = 1 << 20
+Wanted = Callable[[str], bool]
+"""Of a file's name, whether such files are asked for."""
 _GITS_OWN = (".git/info/exclude", ".git/config", ".git/HEAD", ".git/index")
 
 
 async def list_files(
-    root: Path, environment: Mapping[str, str], warn: Callable[[str], None] | None = None
+    root: Path,
+    environment: Mapping[str, str],
+    warn: Callable[[str], None] | None = None,
+    *,
+    wanted: Wanted | None = None,
+    listings: Listings | None = None,
 ) -> tuple[str, ...]:
-    """All files that are not ignored, as sorted POSIX paths from `root`.
+    """The files that are not ignored, as sorted POSIX paths from `root`.
 
     Args:
         root: the source.
         environment: of a git process (`Environment.for_git`).
         warn: hears of the directories below that cannot be read; an app that needs one will fail for itself.
+        wanted: which of them are asked for; None: all.
+        listings: lists what git does not.
 
     Raises:
         ContextError: the source cannot be read, or git waits for a file that is none.
     """
-    listing = await git.list_files(root, environment, suspect=partial(_stuck_at, root))
+    # Of tens of thousands of files few names are new.
+    wanted = functools.cache(wanted) if wanted else None
+    listings = listings or Listings()
+    ask = partial(git.list_files, root, environment, suspect=partial(_stuck_at, root))
+    listing = await ask() if git.may_tell(root) else None
     # Git sees nothing where an outer repository ignores the whole source.
     if listing is None or not (listing.files or listing.nested or listing.absent):
-        return await anyio.to_thread.run_sync(walk, root, warn)
+        return await anyio.to_thread.run_sync(partial(walk, root, warn, wanted=wanted, listings=listings))
     for problem in listing.unreadable:
         _warn(warn, problem)
     if listing.absent and warn is not None:
         count = "1 file" if listing.absent == 1 else f"{listing.absent} files"
         warn(f"the checkout is sparse and leaves out {count}: no app is found there")
-    files = list(listing.files)
+    files = [file for file in listing.files if wanted is None or wanted(file.rpartition("/")[2])]
     for path in listing.nested:
-        files += await anyio.to_thread.run_sync(_nested, root, path, warn)
+        files += await anyio.to_thread.run_sync(_nested, root, path, warn, wanted, listings)
     return tuple(sorted(files))
 
 
-def walk(root: Path, warn: Callable[[str], None] | None = None) -> tuple[str, ...]:
-    """All files below `root` that no `.gitignore` leaves out, as sorted POSIX paths.
+def walk(
+    root: Path,
+    warn: Callable[[str], None] | None = None,
+    *,
+    wanted: Wanted | None = None,
+    listings: Listings | None = None,
+) -> tuple[str, ...]:
+    """The files below `root` that no `.gitignore` leaves out, as sorted POSIX paths.
 
     Args:
         root: where to begin.
         warn: hears of the directories below that cannot be read.
+        wanted: which of them are asked for; None: all.
+        listings: lists the directories.
 
     Raises:
         ContextError: `root` cannot be read.
     """
-    return tuple(sorted(_walk(str(root), warn)))
+    return tuple(sorted(_walk(str(root), warn, wanted, listings or Listings())))
 
 
-def _nested(root: Path, path: str, warn: Callable[[str], None] | None) -> list[str]:
+def _nested(
+    root: Path, path: str, warn: Callable[[str], None] | None, wanted: Wanted | None, listings: Listings
+) -> list[str]:
     below = f"{root}/{path}"
     if not os.path.isdir(below) or not _is_itself(root, path):  # noqa: PTH112 -- is_dir raises where it may not look
         return []
@@ -74,7 +99,7 @@ def _nested(root: Path, path: str, warn: Callable[[str], None] | None) -> list[s
             warn(f"{printable(path)}/{problem}")
 
     try:
-        return [f"{path}/{name}" for name in sorted(_walk(below, prefixed))]
+        return [f"{path}/{name}" for name in sorted(_walk(below, prefixed, wanted, listings))]
     except ContextError:
         _warn(warn, f"{path}/")
         return []
@@ -85,14 +110,13 @@ def _warn(warn: Callable[[str], None] | None, problem: str) -> None:
         warn(f"{printable(problem)}: cannot be looked into, so no app is found there")
 
 
-def _walk(root: str, warn: Callable[[str], None] | None = None) -> list[str]:
+def _walk(root: str, warn: Callable[[str], None] | None, wanted: Wanted | None, listings: Listings) -> list[str]:
     found: list[str] = []
     waiting: list[tuple[str, tuple[tuple[int, Ignored], ...]]] = [("", ())]
     while waiting:
         prefix, ignoring = waiting.pop()
         try:
-            with os.scandir(f"{root}/{prefix}") as scan:
-                entries = list(scan)
+            files, directories = listings.of(f"{root}/{prefix}".rstrip("/") or "/")
         except OSError as error:
             if prefix:
                 _warn(warn, f"{prefix}: {error.strerror}")
@@ -100,17 +124,15 @@ def _walk(root: str, warn: Callable[[str], None] | None = None) -> list[str]:
             raise ContextError(
                 f"{printable(root)}: cannot be read: {error.strerror}", hint="Check the directory's permissions."
             ) from error
-        if any(entry.name == ".gitignore" and entry.is_file(follow_symlinks=False) for entry in entries):
+        if ".gitignore" in files:
             ignoring = (*ignoring, (len(prefix), _patterns(f"{root}/{prefix}.gitignore")))
-        for entry in entries:
-            name = entry.name
-            if name == ".git":
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                if not (ignoring and _is_ignored(prefix, f"{name}/", ignoring)):
-                    waiting.append((f"{prefix}{name}/", ignoring))
-            elif not (ignoring and _is_ignored(prefix, name, ignoring)):
-                found.append(prefix + name)
+        if wanted is not None:
+            files = list(filter(wanted, files))
+        if ignoring:
+            files = [name for name in files if not _is_ignored(prefix, name, ignoring)]
+            directories = [name for name in directories if not _is_ignored(prefix, f"{name}/", ignoring)]
+        found += [prefix + name for name in files]
+        waiting += [(f"{prefix}{name}/", ignoring) for name in directories]
     return found
 
 
@@ -174,7 +196,7 @@ def _is_ignored(prefix: str, name: str, files: tuple[tuple[int, Ignored], ...]) 
 
 def text(path: str) -> str:
     """A file name as JSON can hold it: bytes that are no UTF-8 are escaped."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def printable(path: str) -> str:

@@ -90,6 +90,12 @@ async def list_files(
     return msgspec.structs.replace(parse_listing(said.output), unreadable=unreadable)
 
 
+def may_tell(root: Path) -> bool:
+    """Whether git would find a repository, which it looks for by this name alone (`safe.bareRepository`)."""
+    place = Path(os.path.realpath(root))
+    return any(os.path.lexists(f"{directory}/.git") for directory in (place, *place.parents))
+
+
 def parse_listing(output: bytes) -> Listing:
     """Read `git ls-files -z -t --stage --others`: `H <mode> <id> <stage>TAB<path>` or `? <path>`, each NUL-ended.
 

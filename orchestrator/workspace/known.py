@@ -3,7 +3,8 @@
 To look at a thousand apps takes seconds, and most of them are what they were. Kept is what `langs` said, and with it
 all that was seen on the way (`langs.seen`): an answer counts only where all of that is as it was, and where the same is
 asked with the same settings of the same edition of `langs`. When something is not as it was, no answer counts for which
-it was seen. An error is no answer: an app whose files are wrong is looked at again, every time.
+it was seen. An error is no answer: an app whose files are wrong is looked at again, every time. What directories hold
+is kept with it, where it was not git that told it.
 
 It lies in the operator's cache, one file for a source, and decides what is built. So a file of another user counts as
 none, as one does that is damaged or too large; and nothing is kept where the cache lies in the source, whose files
@@ -23,12 +24,13 @@ import msgspec
 import langs
 from langs.edition import edition
 from langs.model import AppBuild, Detection, Settings
-from langs.seen import Seen
+from langs.seen import Look, Seen, Stamps
 from orchestrator import atomic, temporary
 from orchestrator.workspace.graph import inverted, reachable
+from orchestrator.workspace.listings import Listing, Listings
 from orchestrator.workspace.real import Real
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _MOST_BYTES: Final = 64 << 20
 """Ten thousand apps are not as many."""
 _KEPT_SECONDS: Final = 30 * 86_400
@@ -50,6 +52,12 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     """What was seen of others for their sake."""
     answers: dict[bytes, _Answer] = {}
     """By digests of the questions."""
+    listings: dict[str, Listing] = {}
+    """By the directories' paths."""
+
+
+_DETECTION: Final[msgspec.msgpack.Decoder[Detection | None]] = msgspec.msgpack.Decoder(Detection | None)
+_BUILD: Final = msgspec.msgpack.Decoder(AppBuild)
 
 
 class Known:
@@ -63,13 +71,18 @@ class Known:
     """
 
     def __init__(self, cache: Path, source: Path) -> None:
+        look = Stamps().__getitem__
         self._reader = langs.Reader()
-        self._real = Real()
         self._source = source
         self._place = cache / hashlib.sha256(os.fsencode(source)).hexdigest()[:32]
         self._edition = _edition(cache, source)
-        self._kept = _holding(_read(self._place, self._edition)) if self._edition else _Kept("")
+        self._kept = _holding(_read(self._place, self._edition), look) if self._edition else _Kept("")
         self._answers: dict[bytes, _Answer] = {}
+        self._settings: tuple[Settings, bytes | None] | None = None
+        self.real = Real(look)
+        """Of the same moment."""
+        self.listings = Listings(self._kept.listings, look)
+        """Of the same moment."""
 
     def detect(self, root: Path, settings: Settings, *, within: Path | None = None) -> Detection | None:
         """See `langs.detect`.
@@ -80,7 +93,7 @@ class Known:
         question = self._question("detect", root, settings, within)
         if question and (kept := self._kept.answers.get(question[0])):
             self._answers[question[0]] = kept
-            return msgspec.msgpack.decode(kept.encoded, type=Detection | None)
+            return _DETECTION.decode(kept.encoded)
         detection = self._reader.detect(root, settings, within=within)
         self._note(question, detection)
         return detection
@@ -96,7 +109,7 @@ class Known:
         question = self._question("build", root, settings, within, detection)
         if question and (kept := self._kept.answers.get(question[0])):
             self._answers[question[0]] = kept
-            return msgspec.msgpack.decode(kept.encoded, type=AppBuild)
+            return _BUILD.decode(kept.encoded)
         built = self._reader.build(root, settings, within=within, detection=detection)
         self._note(question, built)
         return built
@@ -115,26 +128,29 @@ class Known:
         # What this run did not ask may be asked by the next one, while there is room for it.
         for answers in (before.answers | self._answers, self._answers):
             kept = _without(
-                _Kept(self._edition, own, around, answers),
+                _Kept(self._edition, own, around, answers, self.listings.lasting),
                 (directory for directory, each in own.items() if not _may_be_kept(directory, each)),
                 (directory for directory, each in around.items() if not _may_be_kept(directory, each)),
             )
-            if kept.answers.keys() <= before.answers.keys():
+            if kept.answers.keys() <= before.answers.keys() and not self.listings.news:
                 return
-            data = _sealed(msgspec.msgpack.encode(kept))
-            if len(data) <= _MOST_BYTES:
-                _write(self._place, data)
+            data = msgspec.msgpack.encode(kept)
+            if len(data) + _SEAL_BYTES <= _MOST_BYTES:
+                _write(self._place, _seal(data) + data)
                 return
 
     def _question(
         self, what: str, root: Path, settings: Settings, within: Path | None, detection: Detection | None = None
     ) -> tuple[bytes, str] | None:
         """The digest of a question, and the directory that it is about; None where no answer can be kept."""
-        directory = self._real.directory(str(root)) if self._edition and within == self._source else None
+        directory = self.real.directory(str(root)) if self._edition and within == self._source else None
         if directory is None:
             return None
-        asked = _encoded((what, directory, settings, detection))
-        return (hashlib.sha256(asked).digest(), directory) if asked else None
+        # Many apps have the same settings, one after another.
+        if self._settings is None or self._settings[0] is not settings:
+            self._settings = settings, _encoded(settings)
+        said, asked = self._settings[1], _encoded((what, directory, detection))
+        return (hashlib.sha256(asked + said).digest(), directory) if asked and said else None
 
     def _note(self, question: tuple[bytes, str] | None, answer: object) -> None:
         encoded = _encoded(answer) if question else None
@@ -163,13 +179,11 @@ def _may_be_kept(directory: str, seen: Seen) -> bool:
     return seen.steady and directory.isprintable()
 
 
-def _holding(kept: _Kept) -> _Kept:
+def _holding(kept: _Kept, look: Look) -> _Kept:
     """What still counts of what is kept."""
-    return _without(
-        kept,
-        [directory for directory, each in kept.own.items() if not each.holds(directory)],
-        [directory for directory, each in kept.around.items() if not each.holds(directory)],
-    )
+    own = [directory for directory, each in kept.own.items() if not each.holds(directory, look)]
+    around = [directory for directory, each in kept.around.items() if not each.holds(directory, look)]
+    return _without(kept, own, around) if own or around else kept
 
 
 def _without(kept: _Kept, own: Iterable[str], around: Iterable[str]) -> _Kept:
@@ -185,12 +199,13 @@ def _without(kept: _Kept, own: Iterable[str], around: Iterable[str]) -> _Kept:
         held,
         rest,
         {question: answer for question, answer in kept.answers.items() if answer.directory in held},
+        kept.listings,
     )
 
 
-def _sealed(data: bytes) -> bytes:
-    """The same behind its digest: a machine that stopped may leave other bytes in a file of the right length."""
-    return hashlib.blake2b(data, digest_size=_SEAL_BYTES).digest() + data
+def _seal(data: bytes) -> bytes:
+    """What data lies behind: a machine that stopped may leave other bytes in a file of the right length."""
+    return hashlib.blake2b(data, digest_size=_SEAL_BYTES).digest()
 
 
 def _read(place: Path, edition: str) -> _Kept:
@@ -200,10 +215,10 @@ def _read(place: Path, edition: str) -> _Kept:
         own = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         if stat.S_ISREG(found.st_mode) and own and found.st_size <= _MOST_BYTES:
             os.utime(file.fileno())
-            data = file.read()
-            if _sealed(data[_SEAL_BYTES:]) != data:
+            seal, data = file.read(_SEAL_BYTES), file.read()
+            if _seal(data) != seal:
                 return _Kept(edition)
-            kept = msgspec.msgpack.decode(data[_SEAL_BYTES:], type=_Kept)
+            kept = msgspec.msgpack.decode(data, type=_Kept)
             if kept.edition == edition:
                 return kept
     return _Kept(edition)

@@ -13,6 +13,7 @@ from orchestrator.model import App
 from orchestrator.workspace import git
 from orchestrator.workspace.files import printable, read_head
 
+ATTRIBUTES = ".gitattributes"
 _MARK = b"filter=lfs"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST = 1024
@@ -25,7 +26,7 @@ async def pointers(root: Path, files: Sequence[str], environment: Mapping[str, s
 
     Args:
         root: the source.
-        files: all of its files, as paths from the root.
+        files: those of its files that have the name `ATTRIBUTES`, as paths from the root; others do no harm.
         environment: of a git process (`Environment.for_git`).
 
     Raises:
@@ -61,7 +62,7 @@ def _is_spoken_of(root: Path, files: Sequence[str]) -> bool:
     return any(
         _MARK in read_head(f"{root}/{file}", _MAX_ATTRIBUTES)
         for file in files
-        if file == ".gitattributes" or file.endswith("/.gitattributes")
+        if file == ATTRIBUTES or file.endswith(f"/{ATTRIBUTES}")
     )
 
 

@@ -21,9 +21,8 @@ _SEPARATORS = re.compile(r"[._-]{2,}")
 
 def legal(text: str) -> str:
     """`text` as a legal component of an image's name. Legal components up to 100 characters stay as they are."""
-    folded = unicodedata.normalize("NFKD", text)
-    folded = "".join(character for character in folded if not unicodedata.combining(character)).lower()
-    word = _SEPARATORS.sub(_one_separator, _ILLEGAL.sub("-", folded)).strip("._-")
+    folded = text if text.isascii() else _without_accents(text)
+    word = _SEPARATORS.sub(_one_separator, _ILLEGAL.sub("-", folded.lower())).strip("._-")
     if not word:
         return f"app-{_digest(text)}"
     if len(word) > MAX_LENGTH:
@@ -66,6 +65,11 @@ def _other_name(path: str) -> str:
 
 def _last(path: str, root_name: str) -> str:
     return root_name if path == "." else path.rpartition("/")[2]
+
+
+def _without_accents(text: str) -> str:
+    apart = unicodedata.normalize("NFKD", text)
+    return "".join(character for character in apart if not unicodedata.combining(character))
 
 
 def _one_separator(match: re.Match[str]) -> str:

@@ -5,6 +5,7 @@ Names are compared without regard to case, and those that say what is tried also
 of a template (`{{cookiecutter.slug}}`, `__name__`) is that of a directory which something else is made from.
 """
 
+import functools
 import re
 
 FOREIGN = frozenset({"bower_components", "node_modules", "site-packages", "third_party", "vendor", "venv"})
@@ -37,6 +38,7 @@ def holds_pages(parts: tuple[str, ...]) -> bool:
     return PARTS_OF_PAGES.isdisjoint(parts)
 
 
+@functools.cache
 def _says_otherwise(part: str) -> bool:
     name = part.lower()
     if name in _NOT_LOOKED_AT or _MADE_LATER.search(name):

@@ -1,32 +1,44 @@
-"""The real paths of many directories that lie beside each other: what is above them is resolved once."""
+"""The real paths of many directories that lie beside and below each other: each is looked at once."""
 
 import os
 import stat
 
+from langs.seen import Look, stamp_of
+
 
 class Real:
-    """Resolves directories. Its answers are those of one moment: it is for one command."""
+    """Resolves directories. Its answers are those of one moment: it is for one command.
 
-    def __init__(self) -> None:
-        self._above: dict[str, str] = {}
+    Args:
+        look: may have looked at some of them before.
+    """
+
+    def __init__(self, look: Look = stamp_of) -> None:
+        self._look = look
         self._found: dict[str, str | None] = {}
 
     def directory(self, path: str) -> str | None:
         """The path without links of the directory at an absolute path; None where there is none to be seen."""
-        if path not in self._found:
-            self._found[path] = self._resolved(path)
-        return self._found[path]
+        unknown: list[str] = []
+        above = path
+        while above and above not in self._found:
+            unknown.append(above)
+            above = above.rpartition("/")[0]
+        for each in reversed(unknown):
+            self._found[each] = self._resolved(each)
+        return self._found.get(path)
 
     def _resolved(self, path: str) -> str | None:
         above, _, name = path.rpartition("/")
         try:
-            if name not in {"", ".", ".."}:
-                if above not in self._above:
-                    self._above[above] = os.path.realpath(above or "/", strict=True).rstrip("/")
-                real = f"{self._above[above]}/{name}"
-                mode = os.lstat(real).st_mode
-                if not stat.S_ISLNK(mode):
-                    return real if stat.S_ISDIR(mode) else None
+            if above and name not in {"", ".", ".."}:
+                parent = self._found[above]
+                if parent is None:
+                    return None
+                real = f"{parent.rstrip('/')}/{name}"
+                stamp = self._look(real)
+                if not stamp or not stat.S_ISLNK(stamp[2]):
+                    return real if stamp and stat.S_ISDIR(stamp[2]) else None
             real = os.path.realpath(path, strict=True)
             return real if os.path.isdir(real) else None  # noqa: PTH112 -- is_dir raises where it may not look
         except (OSError, ValueError):

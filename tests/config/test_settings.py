@@ -8,7 +8,7 @@ import pytest
 
 from langs.model import Version
 from langs.registry import LANGUAGES, VERSION_VARIABLES
-from orchestrator.config import Flags, environment, load, schema
+from orchestrator.config import EachSettings, Flags, environment, load, schema
 from orchestrator.errors import ConfigError, FleetpacksError, UsageError
 
 _SCHEMAS = Path(__file__).parents[2] / "docs/schema"
@@ -94,6 +94,20 @@ def test_what_names_one_app_in_the_roots_file_is_not_inherited(root: Path) -> No
     assert (below.run_command, below.build_command, below.language, below.port) == (None, None, None, 8080)
     assert (at_root.run_command, at_root.language) == ("x", "go")
     assert (config.name_for("a"), config.name_for(".")) == (None, "shop")
+
+
+def test_settings_of_many_apps_are_those_of_each(root: Path) -> None:
+    (root / "fleetpacks.toml").write_text('port = 1000\nrun = "x"\n[apps.b]\nrun = "y"\n[apps.d]\nrun = "z"\n')
+    (root / "a/fleetpacks.toml").write_text("port = 1001\n")
+    config = load(root, {"PORT": ""})
+    paths = (".", "a", "b", "c", "d", "e", ".", "a", "c")
+
+    settings_for = EachSettings(config)
+    made = {path: settings_for(path) for path in paths}
+
+    assert made == {path: config.settings_for(path) for path in paths}
+    assert made["c"] is made["e"]
+    assert len({id(each) for each in made.values()}) == 5
 
 
 def test_zero_configuration_is_the_languages_defaults(root: Path) -> None:

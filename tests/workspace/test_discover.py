@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import langs
 from langs.model import Detection, Settings
@@ -314,6 +316,21 @@ def test_only_directories_with_a_candidate_file_are_detected(plant: Plant) -> No
     room.discover(walk(root), load(root, {}), detect)
 
     assert looked_at == ["a"]
+
+
+_NAMES = st.sampled_from((*sorted(room.MARKERS | room.SOURCES), "x.csproj", "x.sln", "notes.txt", ".gitattributes"))
+_DIRECTORIES = st.sampled_from(("", "a/", "a/public/", "docker/", "b/views/", "tests/"))
+
+
+@given(files=st.sets(st.builds(str.__add__, _DIRECTORIES, _NAMES)))
+def test_only_the_files_that_tell_something_matter(files: set[str]) -> None:
+    config = load(Path(__file__).parent, {})
+    telling = {file for file in files if room.tells(file.rpartition("/")[2])}
+
+    found = room.candidates(sorted(telling), config)
+
+    assert found == room.candidates(sorted(files), config)
+    assert {"notes.txt", ".gitattributes"}.isdisjoint(file.rpartition("/")[2] for file in telling)
 
 
 def test_three_hundred_apps_cost_well_under_a_second_beside_detection(plant: Plant) -> None:

@@ -117,6 +117,39 @@ async def test_a_submodule_below_a_symlink_is_not_looked_into(
     assert await files.list_files(root, git_environment) == ("a.py", "link")
 
 
+async def test_only_what_is_asked_for_is_told_by_git_and_by_a_walk(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    plant({"a/app.py": "", "a/x.txt": "", "b/.gitignore": "x.py\n", "b/x.py": "", "b/app.py": "", "in/app.py": ""})
+    plant({"in/.git/HEAD": "", "in/y.py": ""})
+    wanted = frozenset({"app.py", "x.py", ".gitignore"}).__contains__
+
+    walked = await files.list_files(root, git_environment, wanted=wanted)
+    await git("init", "-q")
+    await git("init", "-q", cwd=root / "in")
+    asked = await files.list_files(root, git_environment, wanted=wanted)
+
+    assert walked == asked == ("a/app.py", "b/.gitignore", "b/app.py", "in/app.py")
+
+
+async def test_git_is_not_started_where_no_repository_is(
+    root: Path, plant: Plant, git_environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    plant({"sub/a.py": ""})
+    program = tmp_path / "bin/git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nexit 1\n")
+    program.chmod(0o755)
+    environment = {**git_environment, "PATH": f"{program.parent}:{os.defpath}"}
+
+    assert await files.list_files(root / "sub", environment) == ("a.py",)
+    assert not (tmp_path / "started").exists()
+    # As a work tree's own directory, a submodule or another work tree of the same repository has it.
+    (root / ".git").write_text("gitdir: /nowhere\n")
+    assert await files.list_files(root / "sub", environment) == ("a.py",)
+    assert (tmp_path / "started").exists()
+
+
 def test_a_tree_deeper_than_the_stack_is_walked(plant: Plant) -> None:
     deepest = "d/" * 400 + "a.py"
     root = plant({deepest: ""})

@@ -21,6 +21,7 @@ from orchestrator.cli import output
 from orchestrator.config import load
 from orchestrator.errors import FleetpacksError
 from orchestrator.plan.planner import Request
+from orchestrator.workspace.files import walk
 from orchestrator.workspace.known import Known
 
 Change = Callable[[Path], object]
@@ -317,6 +318,25 @@ def test_what_has_just_changed_is_not_kept(source: Path, asked: list[str], monke
 
     assert asked == first
     assert not (source.parent / "cache/fleetpacks/known").exists()
+
+
+def test_what_directories_hold_is_known_though_every_app_is_as_it_was(source: Path, asked: list[str]) -> None:
+    deep = source / "docs/1/2/3/4/5/6/7/8"
+    deep.mkdir(parents=True)
+    tick(source)
+    planned(source)
+    (deep / "new.txt").write_text("")
+    tick(source)
+    asked.clear()
+    planned(source)
+
+    listings = Known(source.parent / "cache/fleetpacks/known", source).listings
+    found = walk(source, listings=listings)
+
+    assert asked == []
+    assert f"{deep.relative_to(source)}/new.txt" in found
+    assert str(deep) in listings.lasting
+    assert not listings.news
 
 
 def test_another_edition_of_the_library_is_asked_anew(
