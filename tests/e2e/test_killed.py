@@ -18,18 +18,17 @@ import httpx
 import msgspec
 import pytest
 
-from orchestrator.config import environment
 from orchestrator.events import Event, StepCompleted
 from orchestrator.report import record, runs
 from tests.buildkit.real import client
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Running, Start, exit_code_of
 from tests.lab import Lab
+from tests.tiers import FULL
 
 pytestmark = pytest.mark.real
 
-_FULL = environment.read().get("FLEETPACKS_FULL") == "1"
-_KILLS = 50 if _FULL else 5
+_KILLS = 50 if FULL else 5
 _SOON = 60
 _APPS = tuple(f"app{number}" for number in range(6))
 _OLD = b'{"old": true}\n'

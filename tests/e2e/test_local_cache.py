@@ -7,11 +7,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from orchestrator.config import environment
 from orchestrator.events import AppCompleted, AppWarning, CacheExported, StepCompleted
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start
 from tests.lab import Engine, Lab
+from tests.tiers import FULL
 
 pytestmark = pytest.mark.real
 
@@ -161,8 +161,7 @@ async def test_a_cache_without_room_is_no_failure_of_the_build(
     assert list((tmp_path / "cache/shop").glob("*/generations/*")) == []
 
 
-_FULL = environment.read().get("FLEETPACKS_FULL") == "1"
-_RUNNERS, _BUILDS_EACH = 4, 25 if _FULL else 3
+_RUNNERS, _BUILDS_EACH = 4, 25 if FULL else 3
 
 
 async def test_builds_that_replace_one_cache_at_the_same_time_never_fail_and_leave_one_generation(

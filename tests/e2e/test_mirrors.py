@@ -16,6 +16,7 @@ from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start
 from tests.e2e.test_secrets import words_in_image
 from tests.lab import Lab
+from tests.tiers import FULL
 
 pytestmark = pytest.mark.real
 
@@ -32,6 +33,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the name of the step that installs."""
     by_password: bool = False
     """Whether the token is the address's password: many tools print addresses, without those."""
+    dear: bool = False
+    """Whether it is tried in `.ci/full` only: it takes three quarters of a minute."""
 
 
 CASES = {
@@ -59,6 +62,7 @@ CASES = {
         by_password=True,
     ),
     "go": Case(
+        dear=True,
         index="go",
         upstream="https://proxy.golang.org",
         files={
@@ -70,6 +74,7 @@ CASES = {
         step="go mod download",
     ),
     "gradle": Case(
+        dear=True,
         index="maven",
         upstream="https://repo1.maven.org/maven2",
         files={
@@ -151,7 +156,7 @@ def _accepted(request: bytes) -> str:
     return next(found, b"*/*").decode()
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES.items() if FULL or not case.dear])
 async def test_an_installation_goes_through_the_operators_mirror_which_no_image_knows(
     lab: Lab, build: Start, real_count: RealCount, tmp_path: Path, case: Case
 ) -> None:

@@ -30,6 +30,7 @@ from tests.e2e.conftest import Start
 from tests.e2e.proxy import CUT, refusing
 from tests.e2e.test_mirrors import CASES, mirror
 from tests.lab import Engine, Lab
+from tests.tiers import FULL
 
 pytestmark = pytest.mark.real
 
@@ -171,7 +172,7 @@ async def put(lab: Lab, at: str, body: bytes) -> None:
         )
 
 
-@pytest.mark.parametrize("name", ["npm", "go"])
+@pytest.mark.parametrize("name", ["npm", "go"] if FULL else ["npm"])
 async def test_a_second_builder_downloads_no_package_that_the_first_one_had(
     lab: Lab, site: Site, build: Start, real_count: RealCount, *, tmp_path: Path, name: str
 ) -> None:

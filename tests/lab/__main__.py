@@ -28,7 +28,7 @@ def lab() -> None:
 
 @lab.command()
 @click.option("--builder/--no-builder", default=True, help="Whether buildkitd is started (default: yes).")
-@click.option("--peers", is_flag=True, help="Also build what the benchmarks compare with (buildx).")
+@click.option("--peers", is_flag=True, help="Also get what the benchmarks compare with (buildx).")
 @click.option("--engines", is_flag=True, help="Also start two Docker Engines, and have the oldest buildkitd.")
 @click.option("--hosts", type=click.IntRange(0), default=0, help="Also start so many hosts with sshd and buildkitd.")
 @click.option("--unpack", is_flag=True, help="Unpack Debian's programs even where they are installed.")

@@ -21,9 +21,9 @@ import msgspec
 from tests.lab import tools
 from tests.lab.daemons import answers, end_containers, environment_of
 from tests.lab.errors import LabError
-from tests.lab.mounts import unmount
+from tests.lab.mounts import delete, unmount
 from tests.lab.process import Daemon, end, spawn, strays
-from tests.lab.state import Engine, EngineKind, Layout, Record
+from tests.lab.state import NEWER, Engine, EngineKind, Layout, Record
 
 _KINDS: tuple[EngineKind, ...] = get_args(EngineKind)
 _SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -55,7 +55,7 @@ async def start(place: Layout, *, say: Callable[[str], None], kinds: Sequence[En
     Args:
         place: the state directory, with a registry that runs.
         say: receives one line per thing done.
-        kinds: which ones; the one with the graph driver needs no compiler.
+        kinds: which ones.
 
     Raises:
         LabError: a program cannot be had, or an engine does not come up.
@@ -64,13 +64,10 @@ async def start(place: Layout, *, say: Callable[[str], None], kinds: Sequence[En
     docker, containerd, tini, mapper = [
         await tools.debian_package(place, name) for name in ("docker.io", "containerd", "tini", "libdevmapper1.02.1")
     ]
+    roots: dict[EngineKind, Path] = {"graph": docker}
     if "containerd" in kinds:
-        await tools.dockerd(place, say)
+        roots["containerd"] = await tools.debian_package(place, "docker.io", suite=NEWER)
     ip = await _ip(place)
-    programs: Mapping[EngineKind, Path] = {
-        "graph": docker / "usr" / "sbin" / "dockerd",
-        "containerd": place.dockerd / "dockerd",
-    }
     record = _record(place)
     folders = [containerd / "usr/bin", docker / "usr/bin", docker / "usr/sbin", tini / "usr/bin"]
     environment = {
@@ -80,9 +77,8 @@ async def start(place: Layout, *, say: Callable[[str], None], kinds: Sequence[En
     }
     for kind in kinds:
         await _bridge(place, kind, ip)
-        await _start(
-            place, kind, programs[kind], containerd=folders[0] / "containerd", environment=environment, say=say
-        )
+        program = roots[kind] / "usr/sbin/dockerd"
+        await _start(place, kind, program, containerd=folders[0] / "containerd", environment=environment, say=say)
 
 
 def running(place: Layout) -> tuple[Engine, ...]:
@@ -201,7 +197,11 @@ async def _start(
         for name in reversed(alive):
             await end(record.daemons[name])
         await _clean(place, kind, record.runc)
+        made_by = folder / "made-by"
+        if folder.exists() and (not made_by.exists() or made_by.read_text(encoding="utf-8") != str(program)):
+            await delete(folder)  # what a newer engine has written, an older one may not read
         folder.mkdir(parents=True, exist_ok=True)
+        made_by.write_text(str(program), encoding="utf-8")
         # A killed daemon's pid file names a process that may be another's by now.
         (folder / "pid").unlink(missing_ok=True)
         (folder / "containerd.toml").write_text(_CONTAINERD.format(folder=folder), encoding="utf-8")

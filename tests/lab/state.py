@@ -15,8 +15,8 @@ from tests.lab.process import Daemon
 BUILDKIT = "v0.30.0"
 BUILDKIT_OLDEST = "v0.13.2"
 """The oldest line that fleetpacks takes."""
-BUILDX = "v0.33.0"
-DOCKERD = "v2.0.0-beta.24"
+NEWER = "forky"
+"""The Debian release of buildx and of the current Docker Engine: Go programs, which ask little of a machine's libc."""
 DAEMONS = ("registry", "buildkitd")
 EngineKind = Literal["graph", "containerd"]
 """How a Docker Engine keeps images: by a graph driver, as all did before 29, or in containerd's image store."""
@@ -94,13 +94,9 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     def buildkit_oldest(self) -> Path:
         return self.root / "bin" / f"buildkit-{BUILDKIT_OLDEST}"
 
-    @property
-    def buildx(self) -> Path:
-        return self.root / "bin" / f"buildx-{BUILDX}"
-
-    @property
-    def dockerd(self) -> Path:
-        return self.root / "bin" / f"dockerd-{DOCKERD}"
+    def debian(self, package: str, *, suite: str = "") -> Path:
+        """The root of an unpacked Debian package, of the machine's release or another."""
+        return self.root / "bin" / (f"debian-{suite}" if suite else "debian") / package
 
     def engine(self, kind: EngineKind) -> Path:
         """Everything of a Docker Engine, but its socket."""
@@ -158,7 +154,7 @@ def lab_of(place: Layout, record: Record) -> Lab:
         registry=f"127.0.0.1:{record.port}",
         buildkitd=place.socket,
         buildctl=place.buildkit / "buildctl",
-        buildx=place.buildx / "buildx",
+        buildx=place.debian("docker-buildx", suite=NEWER) / "usr/libexec/docker/cli-plugins/docker-buildx",
         oldest_buildkitd=place.buildkit_oldest / "buildkitd",
         runc=Path(record.runc),
         state=place.root,

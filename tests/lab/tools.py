@@ -16,11 +16,13 @@ from pathlib import Path
 import anyio
 
 from tests.lab.errors import LabError
-from tests.lab.state import BUILDKIT, BUILDKIT_OLDEST, BUILDX, DOCKERD, Layout, caller_environment
+from tests.lab.state import BUILDKIT, BUILDKIT_OLDEST, Layout, caller_environment
 
 _MODULES = Path(__file__).parent / "modules"
 _SIGN_OF_LIFE = 60.0
 """Seconds between two lines of a long work that says nothing."""
+_MIRROR = "http://deb.debian.org/debian"
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -65,44 +67,21 @@ async def buildkit_oldest(place: Layout, say: Callable[[str], None]) -> None:
     )
 
 
-async def buildx(place: Layout, say: Callable[[str], None]) -> None:
-    """Compile buildx, a reference that benchmarks compare with, unless that was done before."""
-    await _compile(
-        place,
-        say,
-        module="buildx",
-        packages=("github.com/docker/buildx/cmd/buildx",),
-        version=f"-X github.com/docker/buildx/version.Version={BUILDX}",
-        into=place.buildx,
-    )
-
-
-async def dockerd(place: Layout, say: Callable[[str], None]) -> None:
-    """Compile a current Docker Engine, unless that was done before."""
-    await _compile(
-        place,
-        say,
-        module="dockerd",
-        packages=("github.com/moby/moby/v2/cmd/dockerd",),
-        version=f"-X github.com/moby/moby/v2/dockerversion.Version={DOCKERD.removeprefix('v')}",
-        into=place.dockerd,
-        tags="netgo osusergo exclude_graphdriver_btrfs",
-    )
-
-
-async def debian_package(place: Layout, package: str) -> Path:
+async def debian_package(place: Layout, package: str, *, suite: str = "") -> Path:
     """The root of an unpacked Debian package.
 
     Args:
         place: the state directory.
         package: the package's name.
+        suite: the release it is from, by its code name, for programs that need no newer libraries than the machine's;
+            "" is the machine's own.
 
     Raises:
         LabError: it is not to be had.
     """
-    unpacked = place.root / "bin" / "debian" / package
+    unpacked = place.debian(package, suite=suite)
     if not await anyio.Path(unpacked).exists():
-        await _unpack(place, package, unpacked)
+        await _unpack(place, package, unpacked, suite=suite)
     return unpacked
 
 
@@ -220,10 +199,10 @@ async def watched(
         raise failed
 
 
-async def _unpack(place: Layout, package: str, into: Path) -> None:
+async def _unpack(place: Layout, package: str, into: Path, *, suite: str) -> None:
     folder = place.work / package
     folder.mkdir(parents=True)
-    archive = await _download(place, package, folder)
+    archive = await _download(place, package, folder, suite=suite)
     await run(
         ["dpkg-deb", "-x", archive, folder / "root"],
         doing=f"unpacking Debian's {package}",
@@ -233,13 +212,17 @@ async def _unpack(place: Layout, package: str, into: Path) -> None:
     (folder / "root").rename(into)
 
 
-async def _download(place: Layout, package: str, folder: Path) -> Path:
-    # apt's own lists may be empty (a fresh machine) or too old (the version is gone): then a copy of our own is
-    # fetched into the state directory, and the system's stays as it is.
-    lists = place.root / "apt"
+async def _download(place: Layout, package: str, folder: Path, *, suite: str = "") -> Path:
+    # apt's own lists may be empty (a fresh machine), too old (the version is gone) or of another release: then a copy
+    # of our own is fetched into the state directory, and the system's stays as it is.
+    lists = place.root / "apt" / suite
     own = ["-o", f"Dir::State::lists={lists}/lists", "-o", f"Dir::Cache={lists}/cache"]
+    if suite:
+        lists.mkdir(parents=True, exist_ok=True)
+        (lists / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {_MIRROR} {suite} main\n", encoding="utf-8")
+        own += ["-o", f"Dir::Etc::SourceList={lists}/sources.list", "-o", "Dir::Etc::SourceParts=-"]
     command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
-    for options in ([], own):
+    for options in [own] if suite else [[], own]:
         if options:
             for name in ("lists/partial", "cache/archives/partial"):
                 (lists / name).mkdir(parents=True, exist_ok=True)
@@ -249,7 +232,7 @@ async def _download(place: Layout, package: str, folder: Path) -> Path:
         async for archive in anyio.Path(folder).glob("*.deb"):
             return Path(archive)
     raise LabError(
-        f"Debian's package {package} cannot be downloaded",
+        f"Debian's package {package} {f'of {suite} ' if suite else ''}cannot be downloaded",
         hint=f"try `apt-get update && apt-get download {package}` by hand, or install {package}",
     )
 
@@ -262,7 +245,6 @@ async def _compile(
     packages: Sequence[str],
     version: str,
     into: Path,
-    tags: str = "",
 ) -> None:
     if await anyio.Path(into).exists():
         return
@@ -272,7 +254,7 @@ async def _compile(
     out = place.work / module
     cache = place.root / "cache" / "go"
     # Nobody debugs them: without tables for that, compiling takes a tenth less.
-    options = ["-trimpath", "-modcacherw", "-tags", tags, "-gcflags=all=-dwarf=false", "-ldflags", f"-s -w {version}"]
+    options = ["-trimpath", "-modcacherw", "-gcflags=all=-dwarf=false", "-ldflags", f"-s -w {version}"]
 
     async def compiling() -> None:
         await run(

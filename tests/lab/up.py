@@ -9,10 +9,10 @@ from pathlib import Path
 
 import anyio
 
-from tests.lab import bases, daemons, engines, tools
+from tests.lab import bases, daemons, engines, hosts, tools
 from tests.lab.errors import LabError
 from tests.lab.mounts import delete, unmount
-from tests.lab.state import Lab, Layout, lab_of
+from tests.lab.state import NEWER, Lab, Layout, lab_of
 
 _LONGEST_SOCKET = 107
 """Bytes of a unix socket's path: sun_path of unix(7) without its final zero."""
@@ -49,7 +49,7 @@ async def up(
         place: the state directory; the caller holds its lock.
         builder: whether buildkitd is wanted; the registry always is.
         images: whether base images are wanted; those of `bases.COMMON`.
-        peers: also build the programs that benchmarks compare with.
+        peers: also get the programs that benchmarks compare with.
         installed: whether Debian's programs may be those of the machine.
         say: receives one line per thing done.
         docker: whether both Docker Engines, and the program of the oldest buildkitd, are wanted, too.
@@ -83,7 +83,7 @@ async def up(
 
 async def _more_daemons(place: Layout, *, peers: bool, docker: bool, say: Callable[[str], None]) -> None:
     if peers:
-        await tools.buildx(place, say)
+        await tools.debian_package(place, "docker-buildx", suite=NEWER)
     if docker:
         await tools.buildkit_oldest(place, say)
         await engines.start(place, say=say)
