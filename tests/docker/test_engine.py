@@ -261,13 +261,15 @@ async def test_pulls_run_at_once_but_no_more_than_allowed(tmp_path: Path) -> Non
 
 
 async def test_the_first_pull_that_fails_ends_the_others(tmp_path: Path) -> None:
-    left = anyio.Event()
+    begun, left = anyio.Event(), anyio.Event()
 
     async def script(answering: Answering) -> None:
         if answering.request.target.endswith("tag=missing"):
+            await begun.wait()
             await answering.whole({"message": "manifest unknown: manifest unknown"}, status=404)
             return
         await answering.head()
+        begun.set()
         await answering.until_left()
         left.set()
 
