@@ -45,6 +45,8 @@ class AppStarted(_Event, frozen=True, kw_only=True, tag="app-started"):
     """Why it is built and not skipped; empty where nothing could have been skipped."""
     memory: int = 0
     """Bytes that its steps needed at once when it was built before; 0: not known."""
+    worker: str = ""
+    """The builder's id of its own: another one when its cache was made anew."""
     held: float = 0.0
     """Seconds for which it waited for the builder's memory, with a slot free."""
 

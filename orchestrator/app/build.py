@@ -162,6 +162,7 @@ async def run_build(
                 expected=learning.seconds,
                 memory=learning.room,
                 measure=client.memory_use,
+                worker=can.worker,
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)

@@ -43,6 +43,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it writes a build's cache to a registry; else only into the image itself."""
     platform: str = ""
     """The builder's own: `linux/amd64`."""
+    worker: str = ""
+    """The builder's id, which it keeps beside its cache: with another cache it has another one. Engines with a graph
+    driver all have the same."""
     several_exporters: bool = True
     """Whether one build may have several of them; that depends on the daemon's version, whatever its kind."""
     named_contexts: bool = True
@@ -95,6 +98,7 @@ def recognise(workers: Sequence[Worker], *, version: str | None) -> Capabilities
         several_exporters=_is(version, _SEVERAL_SINCE),
         named_contexts=_is(version, _CONTEXTS_SINCE),
         platform=own,
+        worker=workers[0].id if workers else "",
     )
 
 

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -13,11 +14,14 @@ from orchestrator.cli.lines import fit
 from orchestrator.config import environment, load
 from orchestrator.errors import UsageError
 from orchestrator.report import analysis, place, runs, text
+from orchestrator.report.payoff import payoff
 from orchestrator.report.record import FILE, Record, read
 from orchestrator.report.timeline import timeline
 
 _LOOKED_BACK = 50
 """Runs among which the one before is looked for."""
+_KNOWN = 20
+"""Runs of the same source of which is known what layer caches cost and saved."""
 _File = click.Path(path_type=Path)
 
 
@@ -36,8 +40,12 @@ def report(*, as_json: bool, trace: Path | None, html: Path | None, run: str | N
     record = read(path)
     now = time.time() if runs.is_running(path) else None
     timed = timeline(record, now=now)
-    before = analysis.previous(record, _earlier(directory, record))
-    made = analysis.of_timeline(record, timed, running=now is not None, before=before)
+    earlier = _earlier(directory, record)
+    before = analysis.previous(record, earlier)
+    known = []
+    if before is not None and payoff([timed]) is not None:
+        known = [before, *islice(analysis.of_its_source(record, earlier), _KNOWN)]
+    made = analysis.of_timeline(record, timed, running=now is not None, before=before, earlier=known[::-1])
     if trace is not None:
         from orchestrator.report.trace import trace as trace_of  # noqa: PLC0415 -- only where one is made
 

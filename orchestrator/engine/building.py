@@ -107,6 +107,7 @@ class Building:
         skipper: knows what need not be built; None: everything is.
         retries: attempts after a first one that failed in a way that trying again can mend.
         measure: knows what a build needed of the builder's memory, by its ref; None: nobody does.
+        worker: the builder's id of its own.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Building:
         skipper: Skipper | None,
         retries: int,
         measure: Measure | None = None,
+        worker: str = "",
     ) -> None:
         self._solver = solver
         self._publisher = publisher
@@ -131,6 +133,7 @@ class Building:
         self._skipper = skipper
         self._retries = retries
         self._measure = measure
+        self._worker = worker
         self._refs: dict[str, str] = {}
         self._changed: dict[str, Changed] = {}
 
@@ -183,6 +186,7 @@ class Building:
                 language=plan.build.language,
                 reason=changed.reason if changed else "",
                 memory=memory,
+                worker=self._worker,
                 held=held,
             )
         )

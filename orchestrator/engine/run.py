@@ -72,6 +72,7 @@ class Run:
         expected: Mapping[str, float] | None = None,
         memory: Memory | None = None,
         measure: Measure | None = None,
+        worker: str = "",
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -93,6 +94,7 @@ class Run:
                 that are not known before them.
             memory: what the builder has, and what apps needed when they were built before; None: nothing is known.
             measure: knows what a build needed of it, by its ref; None: nobody does.
+            worker: the builder's id of its own.
         """
         self._plan = plan
         self._solver = solver
@@ -120,6 +122,7 @@ class Run:
             skipper=skipper,
             retries=retries,
             measure=measure,
+            worker=worker,
         )
         self._memory = memory or Memory()
         self._held: dict[str, float] = {}

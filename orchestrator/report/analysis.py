@@ -4,7 +4,7 @@
 the reason.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -13,6 +13,7 @@ import msgspec
 from orchestrator.events import AppCompleted, AppFailed, CacheExported, PackagesCarried
 from orchestrator.report.criticalpath import Part, critical_path
 from orchestrator.report.kinds import KINDS, Kind
+from orchestrator.report.payoff import Payoff, payoff
 from orchestrator.report.record import Record
 from orchestrator.report.timeline import Status, TimedApp, Timeline, timeline
 
@@ -124,6 +125,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     waited: float
     cache_seconds: float
     """Of all apps, for writing layer caches after their publication."""
+    cache_payoff: Payoff | None
+    """What layer caches cost and saved in the runs of this source until this one; None when none was in use."""
     packages: tuple[PackagesCarried, ...]
     """Package caches that were carried to the builder and back, or not."""
     critical_path: tuple[Part, ...]
@@ -135,18 +138,28 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a part of the record was not understood, or its end is missing."""
 
 
-def report(record: Record, *, now: float | None = None, before: Record | None = None) -> Report:
+def report(
+    record: Record, *, now: float | None = None, before: Record | None = None, earlier: Sequence[Record] = ()
+) -> Report:
     """All there is to say of a run.
 
     Args:
         record: the run's.
         now: seconds since the epoch, of a run that goes on.
         before: the run of the same source before it.
+        earlier: runs of the same source before it, the oldest first.
     """
-    return of_timeline(record, timeline(record, now=now), running=now is not None, before=before)
+    return of_timeline(record, timeline(record, now=now), running=now is not None, before=before, earlier=earlier)
 
 
-def of_timeline(record: Record, timed: Timeline, *, running: bool, before: Record | None = None) -> Report:
+def of_timeline(
+    record: Record,
+    timed: Timeline,
+    *,
+    running: bool,
+    before: Record | None = None,
+    earlier: Sequence[Record] = (),
+) -> Report:
     """As `report`, of a timeline that is there already."""
     header, completed = record.header, timed.completed
     apps = tuple(_app(each, header.revision) for each in timed.apps)
@@ -175,6 +188,7 @@ def of_timeline(record: Record, timed: Timeline, *, running: bool, before: Recor
         kinds={kind: sum(each.kinds.get(kind, 0.0) for each in apps) for kind in KINDS},
         waited=sum(each.waited for each in apps),
         cache_seconds=sum(each.cache.seconds for each in apps if each.cache),
+        cache_payoff=payoff([*map(timeline, earlier), timed]),
         packages=timed.carried,
         critical_path=critical_path(timed),
         slowest=_slowest(timed.apps),
@@ -303,9 +317,16 @@ def _comparison(timed: Timeline, before: Record) -> Comparison:
 
 def previous(record: Record, earlier: Iterable[Record]) -> Record | None:
     """The newest of earlier runs, newest first, that built something of the same source."""
+    return next((each for each in of_its_source(record, earlier) if _built_something(each)), None)
+
+
+def of_its_source(record: Record, earlier: Iterable[Record]) -> Iterator[Record]:
+    """Those of earlier runs that were of the same source, and of some of its apps."""
     names = {app.name for app in record.header.apps}
     for each in earlier:
-        same = each.header.source == record.header.source and names & {app.name for app in each.header.apps}
-        if same and any(isinstance(event, AppCompleted) for event in each.events):
-            return each
-    return None
+        if each.header.source == record.header.source and names & {app.name for app in each.header.apps}:
+            yield each
+
+
+def _built_something(record: Record) -> bool:
+    return any(isinstance(event, AppCompleted) for event in record.events)

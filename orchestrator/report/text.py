@@ -7,6 +7,7 @@ from orchestrator.events import PackagesCarried
 from orchestrator.report.analysis import AppReport, Comparison, Report
 from orchestrator.report.criticalpath import Part
 from orchestrator.report.kinds import KINDS, MEANINGS
+from orchestrator.report.payoff import Payoff
 from orchestrator.text import inline, size
 
 _LONGEST = 90
@@ -91,11 +92,33 @@ def _head(report: Report) -> Iterator[str]:
             f"{len(written) - failed} of {len(written)} layer caches written after publication in "
             f"{report.cache_seconds:.1f}s, {ran} steps run once more for it"
         )
+    if report.cache_payoff is not None:
+        yield paid(report.cache_payoff)
     yield from _memory(report)
     yield from _packages(report.packages)
     if report.client_idle is not None:
         share = 100 * report.client_idle / report.seconds if report.seconds else 0.0
         yield f"client-caused idle: {report.client_idle:.1f}s ({share:.1f} % of the run)"
+
+
+def paid(payoff: Payoff) -> str:
+    """Whether layer caches pay, as a sentence."""
+    cost = f"writing {payoff.written} took {payoff.write_seconds:.1f}s, as far as runs are known ({payoff.runs})"
+    if not payoff.read:
+        nobody = "no build has found steps in them that its builder did not have"
+        return f"whether layer caches pay is not known yet: {cost}, and {nobody}"
+    saved = (
+        f"{payoff.steps} steps of {payoff.saved_seconds:.1f}s were found that builders did not have, "
+        f"and reading took {payoff.read_seconds:.1f}s"
+    )
+    if payoff.unknown_steps:
+        saved += f" ({payoff.unknown_steps} of them of unknown length)"
+    verdict = {
+        "pays": "layer caches pay",
+        "costs": "layer caches have cost more than they saved",
+        "unknown": "whether layer caches pay is not known yet",
+    }[payoff.verdict]
+    return f"{verdict}: {saved}; {cost}"
 
 
 def _memory(report: Report) -> Iterator[str]:

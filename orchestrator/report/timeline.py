@@ -67,6 +67,8 @@ class TimedApp(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     host: str | None
     """The builder's address; None when it was never sent to one."""
+    worker: str
+    """The builder's id of its own; empty when it was not told."""
     image: str | None
     tags: tuple[str, ...]
     digest: str | None
@@ -158,6 +160,7 @@ class _App:
             needs=self.planned.needs,
             status=self._status(),
             host=started.host if started else None,
+            worker=started.worker if started else "",
             image=started.image if started else completed.image if completed else None,
             tags=completed.tags if completed else (),
             digest=completed.digest if completed else None,

@@ -82,5 +82,7 @@ async def test_a_daemon_is_recognised_and_has_the_exporters_of_the_table_and_no_
 
     young = kind != "engine, graph driver"
     by_version = {"several_exporters": young, "named_contexts": young}
-    assert found == msgspec.structs.replace(TABLE[kind], **by_version, platform=found.platform)
+    by_daemon = {"platform": found.platform, "worker": found.worker}
+    assert found == msgspec.structs.replace(TABLE[kind], **by_version, **by_daemon)
+    assert found.worker
     assert exporters == found.exporters

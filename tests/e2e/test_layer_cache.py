@@ -10,6 +10,7 @@ from orchestrator.events import AppWarning, CacheExported
 from orchestrator.registry.manifest import DOCKER_MANIFEST
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start
+from tests.e2e.test_report import report
 from tests.lab import Engine, Lab
 
 pytestmark = pytest.mark.real
@@ -69,7 +70,9 @@ async def test_another_builder_finds_all_steps_in_the_cache_that_the_first_one_w
     other = f"docker://{engine_containerd.socket}"
 
     first = await _run(build, source, image, CACHE_IMAGE=cache, CACHE_MODE="max")
+    unread = (await report(source.parent))["cache_payoff"]
     second = await _run(build, source, image, host=other, CACHE_FROM=f"{cache}:cache-{{app}}")
+    paid = (await report(source.parent))["cache_payoff"]
     (source / "api/main").write_text("changed")
     third = await _run(build, source, image, "api", host=other, CACHE_FROM=f"{cache}:cache-{{app}}")
     real_count.record("build", times=5)
@@ -88,6 +91,11 @@ async def test_another_builder_finds_all_steps_in_the_cache_that_the_first_one_w
     }
     assert _exported(second) == {}
     assert (_cached(third, "api", _INSTALL), _cached(third, "api", _BUILD)) == (True, False)
+    assert (unread["verdict"], unread["written"], unread["read"]) == ("unknown", 2, 0)
+    assert (paid["written"], paid["read"], paid["unknown_steps"]) == (2, 2, 0)
+    # Two instructions that run, two that copy, and the one that makes the image, of each app.
+    assert paid["steps"] == 2 * 5
+    assert paid["saved_seconds"] > 0
 
 
 async def test_without_cache_nothing_is_read_and_a_cache_is_written_all_the_same(

@@ -176,6 +176,12 @@ async def test_should_markup_get_through_the_pages_policy_stops_it(tmp_path: Pat
     assert all("Content Security Policy" in said for said in held.console)
 
 
+def test_the_page_says_whether_layer_caches_pay() -> None:
+    made = page_of(simulate([MadeApp(cache=2.0)], jobs=1))
+
+    assert "whether layer caches pay is not known yet: writing 1 took 2.0s" in made
+
+
 def test_the_page_of_a_record_without_a_run_says_why() -> None:
     record = simulate([], jobs=1)
 
