@@ -24,6 +24,7 @@ _ALIVE_SECONDS = 15.0
 _CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """In front of the others: a quarter faster than asyncssh's first choice, on a machine whose processor knows AES."""
 _SYSTEM = Path("/etc/ssh/ssh_config")
+_SYSTEM_KNOWN = "/etc/ssh/ssh_known_hosts"
 _KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 _MOST_HOPS = 8
 
@@ -92,7 +93,7 @@ def _login(host: str, user: str | None, port: int | None, files: Sequence[str]) 
         config = options.config
         known = KnownHosts(
             _list(config.get("UserKnownHostsFile")) or ["~/.ssh/known_hosts", "~/.ssh/known_hosts2"],
-            _list(config.get("GlobalKnownHostsFile")) or ["/etc/ssh/ssh_known_hosts"],
+            _list(config.get("GlobalKnownHostsFile", [_SYSTEM_KNOWN])),
         )
         said |= {
             "known_hosts": known.keys,

@@ -1,6 +1,7 @@
 """Hosts behind a real sshd: what crosses a channel, what a lost connection does, whom we believe."""
 
 import socket
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -81,6 +82,21 @@ async def stream_to(how: str, path: str) -> AsyncGenerator[anyio.abc.ByteStream]
 async def all_of(stream: anyio.abc.ByteStream) -> bytes:
     return b"".join([data async for data in stream])
 
+
+RELAY = """
+import os, socket, sys, threading
+open(sys.argv[0] + ".log", "w").write(" ".join(sys.argv[1:]))
+to = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+def up():
+    while data := os.read(0, 65536):
+        to.sendall(data)
+    os._exit(0)
+threading.Thread(target=up).start()
+while data := to.recv(65536):
+    os.write(1, data)
+os._exit(0)
+"""
+"""What `nc` does, where there may be none."""
 
 # The same of every transport.
 
@@ -355,6 +371,24 @@ async def test_keys_of_an_agent_serve_and_files_that_are_not_there_do_no_harm(
             await host.connect()
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        "IdentitiesOnly yes\nGlobalKnownHostsFile none\n",
+        "Host *\n  Ciphers chacha20-poly1305@openssh.com\n  Compression yes\n",
+        "Match host 127.0.0.1\n  ServerAliveInterval 5\n",
+    ],
+)
+async def test_what_else_openssh_may_have_been_told(home: Path, config: str) -> None:
+    file = home / ".ssh" / "included"
+    file.write_text(config)
+    own = home / ".ssh" / "config"
+    own.write_text(f"Include included\n{own.read_text()}")
+
+    async with Host(BUILDER) as host:
+        await host.connect()
+
+
 async def test_a_configuration_that_is_wrong_is_named_with_its_line(home: Path) -> None:
     (home / ".ssh" / "config").write_text("Host Builder\n  Port many\n")
 
@@ -362,6 +396,18 @@ async def test_a_configuration_that_is_wrong_is_named_with_its_line(home: Path) 
 
     assert isinstance(error, AddressError)
     assert f"{home}/.ssh/config line 2" in error.message
+
+
+async def test_a_command_that_leads_to_the_host_is_run(home: Path, ssh_host: Sshd) -> None:
+    relay = home / "relay.py"
+    relay.write_text(RELAY)
+    config = home / ".ssh" / "config"
+    config.write_text(f"Host Builder\n  ProxyCommand {sys.executable} {relay} %h %p\n{config.read_text()}")
+
+    async with Host(BUILDER) as host:
+        await host.connect()
+
+    assert (home / "relay.py.log").read_text() == f"127.0.0.1 {ssh_host.port}"
 
 
 async def test_hosts_that_jump_over_each_other_are_refused(home: Path) -> None:
