@@ -137,7 +137,8 @@ async def run_build(
                 attestations=attestations,
             )
             carries = _carrier(config, plan, client, RegistryTokens(registry, credentials))
-            learning = Learning(plan, memory, str(address))
+            said = config.hosts[0].memory if config.hosts else None
+            learning = Learning(plan, memory, str(address), said=said)
             run = Run(
                 plan,
                 solver=solver,

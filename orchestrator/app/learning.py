@@ -15,12 +15,14 @@ class Learning:
         plan: the run's.
         memory: of earlier runs; keeps what this one shows.
         builder: its address.
+        said: bytes that its builds may need together, where somebody has said so.
     """
 
-    def __init__(self, plan: Plan, memory: Memory, builder: str) -> None:
+    def __init__(self, plan: Plan, memory: Memory, builder: str, *, said: int | None = None) -> None:
         self._paths = {app.app.name: app.app.path for app in plan.apps}
         self._memory = memory
         self._builder = builder
+        self._said = said
         self._available = 0
 
     @property
@@ -34,7 +36,7 @@ class Learning:
         """What the builder had to give, and what apps needed, as far as that is known."""
         needed = {name: self._memory.needed(path) for name, path in self._paths.items()}
         return Room(
-            available=self._memory.available(self._builder),
+            available=self._memory.available(self._builder) if self._said is None else self._said,
             needed={name: most for name, most in needed.items() if most is not None},
         )
 

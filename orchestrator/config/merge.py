@@ -223,7 +223,15 @@ def _hosts(flags: Flags, environment: Environment, table: operator.OperatorTable
     if environment.buildkit_host is not None:
         return (Host(url=environment.buildkit_host, slots=None, source="$BUILDKIT_HOST"),)
     if table.hosts:
-        return tuple(Host(url=host.url, slots=host.slots, source=f"{table_name}: hosts") for host in table.hosts)
+        return tuple(
+            Host(
+                url=host.url,
+                slots=host.slots,
+                source=f"{table_name}: hosts",
+                memory=parse_size(host.memory) if host.memory is not None else None,
+            )
+            for host in table.hosts
+        )
     if environment.docker_host is not None:
         # Set for other programs: it speaks where nobody named a builder.
         return (Host(url=environment.docker_host, slots=None, source=DOCKER_HOST),)

@@ -37,6 +37,7 @@ class HostTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     url: Annotated[str, Meta(min_length=1, description="Its address: unix://, tcp://, docker:// or ssh://.")]
     slots: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds that it runs at once.")] | None = None
+    memory: Annotated[str, Meta(description="How much its builds may need together, as in 8GB.")] | None = None
 
 
 class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -152,10 +153,13 @@ def _check(table: OperatorTable, document: Document) -> None:
         raise document.error(
             ("hosts", 1), f"expected one host, got {len(table.hosts)}", hint="Several hosts do not work yet: keep one."
         )
-    for host in table.registries:
-        if not _HOST.fullmatch(host):
+    for number, host in enumerate(table.hosts):
+        if host.memory is not None and not parse_size(host.memory):
+            raise document.error(("hosts", number, "memory"), "expected a size", hint='As in memory = "8GB".')
+    for name in table.registries:
+        if not _HOST.fullmatch(name):
             raise document.error(
-                ("registries", host), "expected host[:port]", hint='As in [registries."registry.example:5000"].'
+                ("registries", name), "expected host[:port]", hint='As in [registries."registry.example:5000"].'
             )
     for name, source in table.secrets.items():
         if not _IDENTIFIER.fullmatch(name):

@@ -49,6 +49,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     slots: int | None
     source: str
+    memory: int | None = None
+    """Bytes for builds; None: what the builder says."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,13 @@ def test_a_run_knows_what_the_one_before_it_has_seen(tmp_path: Path) -> None:
     assert second.room == Room(available=40, needed={"a": 5, "b": 6})
 
 
+def test_what_the_operator_says_of_a_builder_counts(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, tmp_path)
+    Learning(plan_of("a"), memory, _BUILDER).note(measured("a", 5, 40))
+
+    assert Learning(plan_of("a"), memory, _BUILDER, said=30).room == Room(available=30, needed={"a": 5})
+
+
 def test_a_builder_that_has_less_than_before_is_believed(tmp_path: Path) -> None:
     memory = Memory(tmp_path, tmp_path)
     Learning(plan_of("a"), memory, _BUILDER).note(measured("a", 5, 40))

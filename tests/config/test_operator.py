@@ -32,6 +32,7 @@ def test_everything_the_operator_says_arrives(root: Path, tmp_path: Path) -> Non
         [[hosts]]
         url = "unix:///run/other.sock"
         slots = 8
+        memory = "8GB"
         [registries."registry.example:5000"]
         insecure = true
         [secrets]
@@ -44,7 +45,8 @@ def test_everything_the_operator_says_arrives(root: Path, tmp_path: Path) -> Non
     assert (config.image.template, config.image.given) == ("registry.example/team/{app}", True)
     assert config.image.source == f"{tmp_path}/operator.toml: image"
     assert config.jobs == 3
-    assert [(host.url, host.slots) for host in config.hosts] == [("unix:///run/other.sock", 8)]
+    [host] = config.hosts
+    assert (host.url, host.slots, host.memory) == ("unix:///run/other.sock", 8, 8_000_000_000)
     assert config.registries["registry.example:5000"].insecure
     assert config.secrets["NPM_TOKEN"].env == "CI_NPM_TOKEN"
     assert config.secrets["PIP_TOKEN"].file == Path("/run/secrets/pip")
@@ -56,6 +58,7 @@ def test_everything_the_operator_says_arrives(root: Path, tmp_path: Path) -> Non
         ('[[hosts]]\nurl="a"\n[[hosts]]\nurl="b"\n', "operator.toml:3: hosts[1]: expected one host, got 2", "keep one"),
         ("[[hosts]]\nslots=1\n", "operator.toml:1: hosts[0]: 'url' is missing", "Add url"),
         ("[[hosts]]\nurl='a'\nslots=0\n", "operator.toml:3: hosts[0].slots: expected an integer >= 1", "Change"),
+        ("[[hosts]]\nurl='a'\nmemory='much'\n", "operator.toml:3: hosts[0].memory: expected a size", "8GB"),
         ("[registries.'http://x']\n", 'operator.toml:1: registries."http://x": expected host[:port]', "registries."),
         ("[ssh.a]\nsocket = 'x'\n", "operator.toml:2: ssh.a.socket: expected an absolute path", "/"),
         ("[ssh.'a b']\n", 'operator.toml:1: ssh."a b": expected the id of an agent', "[ssh.default]"),
@@ -66,7 +69,7 @@ def test_everything_the_operator_says_arrives(root: Path, tmp_path: Path) -> Non
         ("[secrets]\n'A B' = {env='A'}\n", 'operator.toml:2: secrets."A B": expected an identifier', "Letters"),
         ("imag = 'x'\n", "operator.toml:1: imag: unknown key", "'image'"),
         ("[apps.a]\nrun='x'\n", "operator.toml:1: apps: unknown key", "the repository's to say"),
-        ("[[hosts]]\nport='x'\n", "operator.toml:2: hosts[0].port: unknown key", "Known here: slots, url."),
+        ("[[hosts]]\nport='x'\n", "operator.toml:2: hosts[0].port: unknown key", "Known here: memory, slots, url."),
     ],
 )
 def test_a_mistake_is_named_by_file_line_and_key(
