@@ -7,6 +7,8 @@ callback meets a cancelled future, and asyncio reports an InvalidStateError to n
 """
 
 import socket
+import struct
+from contextlib import suppress
 from typing import Self
 
 import anyio
@@ -15,6 +17,8 @@ from anyio.abc import ByteStream
 
 _FULL_QUEUE_PAUSE = 0.05
 """Seconds between two attempts to connect."""
+_CREDENTIALS = "3i"
+"""A process, a user, a group: struct ucred."""
 
 
 class UnixStream(ByteStream):
@@ -107,3 +111,18 @@ class UnixStream(ByteStream):
         if self._raw.fileno() < 0:
             return anyio.ClosedResourceError()
         return anyio.BrokenResourceError(error.strerror or str(error))
+
+
+def listener(path: str) -> int | None:
+    """The process that listens at a unix socket; None where the kernel does not tell, or nobody does.
+
+    That is who called listen(2): with a socket that systemd has opened for a service, systemd (unix(7), SO_PEERCRED).
+    """
+    with socket.socket(socket.AF_UNIX) as tried, suppress(OSError):
+        tried.setblocking(False)
+        tried.connect(path)
+        pid, _, _ = struct.unpack(
+            _CREDENTIALS, tried.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(_CREDENTIALS))
+        )
+        return int(pid) or None
+    return None

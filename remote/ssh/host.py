@@ -95,6 +95,25 @@ class Host:
         # The connection, not the daemon, was gone, and nobody had noticed.
         return await self._open(await self._connected(), path)
 
+    async def run(self, script: bytes, *, most: int) -> bytes:
+        """Have the host's `sh` run a script, which it gets on its standard input: nothing is quoted, no file is made.
+
+        That is a session, which sshd's MaxSessions counts, without a terminal, an agent, or variables of ours.
+
+        Args:
+            script: in POSIX' language.
+            most: how many bytes of its output are wanted.
+
+        Returns:
+            The beginning of its output. Its errors and its exit code are not looked at.
+
+        Raises:
+            AddressError, UnreachableError: as of `open`.
+            UnsuitableError: the host is not trusted, trusts us not, or lets us run nothing.
+        """
+        chain = await self._connected()
+        return await self._bridge.call(partial(_run, chain[-1], script, most, name=self._name))
+
     async def _open(self, chain: _Chain, path: str) -> SshStream:
         near, far = socket.socketpair()
         for each in (near, far):
@@ -222,6 +241,44 @@ async def _open(connection: asyncssh.SSHClientConnection, far: socket.socket, pa
     except (OSError, asyncssh.Error) as error:
         raise UnreachableError(f"{name}: the connection broke: {error}", hint="is the host well?") from error
     return carrier
+
+
+async def _run(connection: asyncssh.SSHClientConnection, script: bytes, most: int, *, name: str) -> bytes:
+    try:
+        # As in `_open`.
+        with anyio.fail_after(_OPEN_SECONDS, shield=True):
+            process: asyncssh.SSHClientProcess[bytes] = await connection.create_process(
+                "sh -s",
+                input=script,
+                stderr=asyncssh.DEVNULL,
+                encoding=None,
+                request_pty=False,
+                x11_forwarding=False,
+                env=None,
+                send_env=None,
+            )
+    except TimeoutError as error:
+        raise UnreachableError(
+            f"{name}: sshd begins no session within {_OPEN_SECONDS:.0f} s", hint="is the host well, and its network?"
+        ) from error
+    except asyncssh.ChannelOpenError as error:
+        raise UnsuitableError(
+            f"{name}: the host's sshd lets us run nothing: {error.reason}",
+            hint="its sshd_config says MaxSessions 0, or the user there has no shell",
+        ) from error
+    except (OSError, asyncssh.Error) as error:
+        raise UnreachableError(f"{name}: the connection broke: {error}", hint="is the host well?") from error
+    output = b""
+    try:
+        while len(output) < most and (data := await process.stdout.read(most - len(output))):
+            output += data
+    except (OSError, asyncssh.Error) as error:
+        raise UnreachableError(f"{name}: the connection broke: {error}", hint="is the host well?") from error
+    finally:
+        process.close()
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+            await process.wait_closed()
+    return output
 
 
 async def _close(chain: "_Chain | list[asyncssh.SSHClientConnection]") -> None:

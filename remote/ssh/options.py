@@ -99,6 +99,7 @@ def _login(host: str, user: str | None, port: int | None, files: Sequence[str]) 
             "known_hosts": known.keys,
             "client_keys": _keys(_list(config.get("IdentityFile"))),
             "ignore_encrypted": True,
+            "agent_forwarding": False,
             "login_timeout": _LOGIN_SECONDS,
             "connect_timeout": options.connect_timeout or _CONNECT_SECONDS,
         }
