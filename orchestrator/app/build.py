@@ -6,54 +6,41 @@ Imports the heavy libraries (h2, protobuf, httpx): imported itself only where a 
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import anyio
 import msgspec
 
-from langs.indexes import INDEXES
-from orchestrator.app import builder
-from orchestrator.app.caching import caches, is_insecure
+from orchestrator.app import builder, hosts
 from orchestrator.app.disk import low
 from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
 from orchestrator.app.learning import Learning
-from orchestrator.app.localcache import local_caches
 from orchestrator.app.logins import given
-from orchestrator.app.outputs import Outputs, outputs
+from orchestrator.app.preparing import Preparing, shared_keys
 from orchestrator.app.recording import Recording
 from orchestrator.app.secretvalues import mirror_readers, secret_readers
 from orchestrator.app.secretversions import versioned
 from orchestrator.app.signals import Signals
 from orchestrator.app.skipping import contents_of, remembering, skipping
-from orchestrator.buildkit import Client, SecretReader, SolveRequest
-from orchestrator.buildkit.capabilities import Capabilities
+from orchestrator.buildkit import SecretReader
 from orchestrator.config import Config
-from orchestrator.engine.building import Prepare, PrepareExport
-from orchestrator.engine.publish import EnginePublisher, RegistryPublisher
-from orchestrator.engine.request import export_request, filters, solve_request
 from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.run import Outcome, Run, exit_code
-from orchestrator.engine.shortfalls import asked_for, message, shortfalls
-from orchestrator.errors import ContextError, FleetpacksError, UsageError
+from orchestrator.errors import ContextError, FleetpacksError
 from orchestrator.events import Event
-from orchestrator.model import AppPlan, Attestations, Plan
+from orchestrator.model import Attestations, Plan
 from orchestrator.plan.outputs import Placed
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
-from orchestrator.registry.tokens import RegistryTokens
-from orchestrator.schedule.slots import SharedKeys
-from orchestrator.skip.skipper import ignored
 from orchestrator.workspace import git
-from remote.address import Address, EngineAddress
-
-if TYPE_CHECKING:
-    from orchestrator.app.carrying import PackageCarrier
+from remote.address import Address
 
 _BUFFERED_EVENTS = 1024
 
@@ -100,7 +87,7 @@ async def run_build(
     begun = False
     failure: FleetpacksError | None = None
     try:
-        address = builder.address(config)
+        addresses = builder.addresses(config)
         attestations = await _attestations(config)
         secrets_known = await versioned(config, plan, _learned(secret_readers(config), record))
         plan = secrets_known.plan
@@ -108,62 +95,63 @@ async def run_build(
             signals.watched(),
             record.during(plan, signals),
             _registry(config) as (registry, credentials),
-            builder.opened(address) as (client, can),
-            local_caches(client, config.cache.local) as solver,
-            outputs(config, address, can, options.placed, load=options.load) as make,
-            _publisher(plan, address, can, registry, credentials) as publisher,
+            hosts.opened(_named(config, addresses)) as builders,
             remembering(config) as memory,
             skipping(
                 config,
                 plan,
-                can,
+                builders.first.can,
                 registry,
                 credentials,
                 attestations=attestations,
                 memory=memory,
                 images=not _files(options),
             ) as skip,
+            AsyncExitStack() as within,
         ):
-            differences = shortfalls(can, _asked(config, plan, can, options), address=str(address))
             send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
-            prepare, export = _preparers(
-                config,
-                plan,
-                can,
-                partial(RegistryTokens, registry, credentials),
-                make,
+            preparing = Preparing(
+                config=config,
+                plan=plan,
+                placed=options.placed,
+                load=options.load,
+                registry=registry,
+                credentials=credentials,
                 readers=secrets_known.readers,
                 mirrors=_learned(mirror_readers(config), record),
                 attestations=attestations,
+                keys=shared_keys(plan),
+                run=secrets.token_hex(8),
+                contents=contents_of(config),
             )
-            carries = _carrier(config, plan, client, RegistryTokens(registry, credentials))
-            said = config.hosts[0].memory if config.hosts else None
-            learning = Learning(plan, memory, str(address), said=said)
+            differences = [line for each in builders.all for line in preparing.shortfalls(each)]
+            said = {str(at): host.memory for host, at in zip(config.hosts, addresses, strict=False)}
+            learning = Learning(plan, memory, said={at: size for at, size in said.items() if size is not None})
+            members = await within.enter_async_context(
+                hosts.members(builders, preparing.host, memory=learning.available)
+            )
             run = Run(
                 plan,
-                solver=solver,
-                publisher=publisher,
-                prepare=prepare,
+                hosts=members,
                 events=send,
-                jobs=_jobs(config, address),
+                jobs=config.jobs or sum(member.facts.slots for member in members),
                 fail_fast=not options.keep_going,
                 warnings=[
                     *plan.warnings,
-                    *(message(each, address=str(address)) for each in differences),
+                    *builders.warnings,
+                    *differences,
                     *record.warnings,
                     *secrets_known.warnings,
                     *skip.warnings,
                     *await anyio.to_thread.run_sync(low, _written(config, options)),
                 ],
-                record=_all(record.note, learning.note, *([] if carries is None else [carries.note])),
+                record=_both(record.note, learning.note),
                 skipper=skip.skipper,
-                export=export,
-                carrier=carries,
                 retries=RETRIES if config.retries is None else config.retries,
                 expected=learning.seconds,
-                memory=learning.room,
-                measure=client.memory_use,
-                worker=can.worker,
+                needed=learning.needed,
+                platform=builders.platform,
+                built_on=learning.hosts,
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
@@ -226,25 +214,6 @@ async def _registry(config: Config) -> AsyncGenerator[tuple[RegistryClient, Cred
         yield client, credentials
 
 
-@asynccontextmanager
-async def _publisher(
-    plan: Plan, address: Address, can: Capabilities, registry: RegistryClient, credentials: Credentials
-) -> AsyncGenerator[RegistryPublisher | EnginePublisher]:
-    tagger = RegistryPublisher(registry)
-    if can.pushes or not plan.push:
-        yield tagger
-        return
-    if not isinstance(address, EngineAddress):
-        raise UsageError(
-            f"{address}: this is a Docker Engine that pushes only by its own API", hint=builder.own_api_hint(address)
-        )
-    # aiohttp, only when it is needed.
-    from orchestrator.docker import Engine  # noqa: PLC0415
-
-    async with Engine(address, logins=credentials) as engine:
-        yield EnginePublisher(engine, tagger)
-
-
 async def _attestations(config: Config) -> Attestations:
     """What is attested, with what git knows where nobody said it."""
     said, source = config.attestations, config.attestations.source
@@ -276,102 +245,23 @@ def _written(config: Config, options: BuildOptions) -> tuple[Path, ...]:
     return (*outputs, *caches, *records)
 
 
-def _asked(config: Config, plan: Plan, can: Capabilities, options: BuildOptions) -> tuple[str, ...]:
-    declared = {host for host, said in config.registries.items() if said.insecure}
-    return asked_for(
-        can,
-        push=plan.push,
-        insecure=any(parse(app.repository).host in declared for app in plan.apps),
-        load=options.load,
-        # Every app has the same ones.
-        outputs=[placed.kind for placed in next(iter(options.placed.values()), ())],
-        contexts=any(app.app.contexts or app.build.contexts for app in plan.apps),
-        cache=config.cache.image is not None and config.cache.export != "off",
-        local=config.cache.local.directory is not None or bool(config.cache.local.sources),
-        attested=[
-            *(["--provenance"] if config.attestations.provenance else []),
-            *(["--sbom"] if config.attestations.sbom else []),
-        ],
-    )
-
-
-def _preparers(
-    config: Config,
-    plan: Plan,
-    can: Capabilities,
-    tokens: Callable[..., RegistryTokens],
-    make: Outputs,
-    *,
-    readers: Mapping[str, SecretReader],
-    mirrors: Mapping[str, SecretReader],
-    attestations: Attestations,
-) -> tuple[Prepare, PrepareExport]:
-    contents = contents_of(config)
-    cache = caches(config, plan, can)
-    keys = SharedKeys(f"{os.uname().nodename}:{plan.root}")
-    run = secrets.token_hex(8)
-
-    @contextmanager
-    def prepare(app: AppPlan) -> Generator[SolveRequest]:
-        repository, cached = parse(app.repository), cache(app)
-        insecure = is_insecure(config, repository.host)
-        salt = contents.salt(app.app.directory / app.build.context, ignored(app))
-        with keys.slot(app.app.path, f"{filters(app)}\n{salt}" if salt else filters(app)) as shared_key:
-            yield solve_request(
-                app,
-                can=can,
-                ref=f"fleetpacks-{run}-{secrets.token_hex(8)}",
-                shared_key=shared_key,
-                push=plan.push,
-                insecure=insecure,
-                no_cache=config.no_cache,
-                secrets={name: readers[name] for name in app.app.settings.secrets}
-                | {INDEXES[key].secret: mirrors[key] for key in app.build.indexes},
-                tokens=tokens(writable=(repository, *cached.repositories)),
-                registries=(repository.host, *cached.hosts),
-                ssh={name: Path(socket) for name in app.app.settings.ssh if (socket := config.ssh[name])},
-                outputs=make(app),
-                caches=cached.entries,
-                attestations=attestations,
-            )
-
-    @contextmanager
-    def export(app: AppPlan) -> Generator[Sequence[SolveRequest]]:
-        places = cache(app).entries.written_after
-        if not places:
-            yield ()
-            return
-        with prepare(app) as request:
-            yield [
-                export_request(request, ref=f"fleetpacks-{run}-{secrets.token_hex(8)}", to=place) for place in places
-            ]
-
-    return prepare, export
-
-
-def _carrier(config: Config, plan: Plan, client: Client, tokens: RegistryTokens) -> "PackageCarrier | None":
-    root = config.cache.mounts.directory
-    if root is None:
-        return None
-    from orchestrator.app.carrying import carrier  # noqa: PLC0415 -- only where a directory is named
-
-    def ready(request: SolveRequest) -> SolveRequest:
-        return msgspec.structs.replace(request, tokens=tokens)
-
-    return carrier(config, root, plan, client, ready)
-
-
-def _all(*hearers: Callable[[Event], None]) -> Callable[[Event], None]:
-    def hear(event: Event) -> None:
-        for each in hearers:
-            each(event)
-
-    return hear
-
-
 def _learned(readers: Mapping[str, SecretReader], record: Recording) -> Mapping[str, SecretReader]:
     return {name: record.learning(reader) for name, reader in readers.items()}
 
 
-def _jobs(config: Config, address: Address) -> int:
-    return config.jobs or builder.slots(config, address) or len(os.sched_getaffinity(0))
+def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:
+    def hear(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return hear
+
+
+def _named(config: Config, addresses: Sequence[Address]) -> tuple[hosts.Named, ...]:
+    """The builders, with what was said of them: one of which nothing was said is taken to have our cores."""
+    cores = len(os.sched_getaffinity(0))
+    found: list[hosts.Named] = []
+    for host, at in zip_longest(config.hosts, addresses):
+        slots = (config.jobs if len(addresses) == 1 else None) or builder.slots(host, at) or cores
+        found.append(hosts.Named(address=at, slots=slots))
+    return tuple(found)

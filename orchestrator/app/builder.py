@@ -17,7 +17,7 @@ from orchestrator.buildkit import Client
 from orchestrator.buildkit.border import dial_error
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
-from orchestrator.config.settings import DOCKER_HOST
+from orchestrator.config.settings import DOCKER_HOST, Host
 from orchestrator.errors import BuilderUnreachableError, UsageError
 from remote.address import Address, EngineAddress, SshAddress, TcpAddress, Tls, UnixAddress
 from remote.errors import AddressError, RemoteError
@@ -44,19 +44,36 @@ SOCKETS = (
 )
 
 
-def address(config: Config) -> Address:
-    """The builder's address.
+def addresses(config: Config) -> tuple[Address, ...]:
+    """The builders' addresses, at least one.
 
     Raises:
-        UsageError: what was said is none, or nothing was said and no well-known socket is there.
+        UsageError: one is wrong or named twice, or nothing was said and no well-known socket is there.
     """
+    if not config.hosts:
+        return (address(config),)
+    found = tuple(_said(config, host) for host in config.hosts)
+    for host, (index, one) in zip(config.hosts, enumerate(found), strict=True):
+        if one in found[:index]:
+            raise UsageError(
+                f"{host.source}: {one} is named twice", hint="Name it once, with slots = ... for more builds."
+            )
+    return found
+
+
+def address(config: Config) -> Address:
+    """The address of the one builder.
+
+    Raises:
+        UsageError: what was said is none, several were named, or nothing was said and no well-known socket is there.
+    """
+    if len(config.hosts) > 1:
+        raise UsageError(
+            f"{config.hosts[0].source}: expected one builder, got {len(config.hosts)}",
+            hint="This command asks one of them: name it with --host.",
+        )
     if config.hosts:
-        host = config.hosts[0]
-        try:
-            found = _docker_host(host.url) if host.source == DOCKER_HOST else remote.address.parse(host.url)
-        except AddressError as error:
-            raise UsageError(f"{host.source}: {error.message}", hint=error.hint) from error
-        return _certified(config, found) if isinstance(found, EngineAddress) else found
+        return _said(config, config.hosts[0])
     runtime = config.environment.variables.get("XDG_RUNTIME_DIR")
     looked: list[str] = []
     for known in SOCKETS:
@@ -73,14 +90,21 @@ def address(config: Config) -> Address:
     )
 
 
-def slots(config: Config, at: Address) -> int | None:
-    """How many builds the builder runs at once; None: nobody said.
+def _said(config: Config, host: Host) -> Address:
+    try:
+        found = _docker_host(host.url) if host.source == DOCKER_HOST else remote.address.parse(host.url)
+    except AddressError as error:
+        raise UsageError(f"{host.source}: {error.message}", hint=error.hint) from error
+    return _certified(config, found) if isinstance(found, EngineAddress) else found
+
+
+def slots(host: Host | None, at: Address) -> int | None:
+    """How many builds a builder runs at once; None: nobody said.
 
     Raises:
         UsageError: its address says one number, and the file that names it says another.
     """
     told = at.slots if isinstance(at, SshAddress) else None
-    host = config.hosts[0] if config.hosts else None
     if host is None or host.slots is None:
         return told
     if told not in (None, host.slots):

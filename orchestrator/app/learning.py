@@ -1,10 +1,9 @@
-"""What runs learn of one another: how long an app takes, and what it needs of the builder's memory."""
+"""What runs learn of one another: how long an app takes, where it was built, and what it needs of memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from orchestrator.events import AppCompleted, Event, MemoryMeasured
+from orchestrator.events import AppCompleted, AppStarted, Event, MemoryMeasured
 from orchestrator.model import Plan
-from orchestrator.schedule.memory import Memory as Room
 from orchestrator.skip.memory import Memory
 
 
@@ -14,16 +13,16 @@ class Learning:
     Args:
         plan: the run's.
         memory: of earlier runs; keeps what this one shows.
-        builder: its address.
-        said: bytes that its builds may need together, where somebody has said so.
+        said: bytes that the builds of a builder may need together, by its address, where somebody has said so.
     """
 
-    def __init__(self, plan: Plan, memory: Memory, builder: str, *, said: int | None = None) -> None:
+    def __init__(self, plan: Plan, memory: Memory, *, said: Mapping[str, int] | None = None) -> None:
         self._paths = {app.app.name: app.app.path for app in plan.apps}
         self._memory = memory
-        self._builder = builder
-        self._said = said
-        self._available = 0
+        self._said = said or {}
+        self._hosts: dict[str, str] = {}
+        """Where apps were built last."""
+        self._available: dict[str, int] = {}
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -32,20 +31,34 @@ class Learning:
         return {name: seconds for name, seconds in took.items() if seconds is not None}
 
     @property
-    def room(self) -> Room:
-        """What the builder had to give, and what apps needed, as far as that is known."""
+    def needed(self) -> Mapping[str, int]:
+        """The bytes of memory that apps needed, by name, as far as that is known."""
         needed = {name: self._memory.needed(path) for name, path in self._paths.items()}
-        return Room(
-            available=self._memory.available(self._builder) if self._said is None else self._said,
-            needed={name: most for name, most in needed.items() if most is not None},
-        )
+        return {name: most for name, most in needed.items() if most is not None}
+
+    def available(self, host: str) -> int:
+        """The bytes of memory that a builder has for builds, by its address; 0: not known."""
+        return self._said.get(host) or self._memory.available(host)
+
+    @property
+    def hosts(self) -> Mapping[str, Sequence[str]]:
+        """The addresses of the builders that apps were built on, by name, as far as that is known."""
+        found = {name: self._memory.hosts(path) for name, path in self._paths.items()}
+        return {name: hosts for name, hosts in found.items() if hosts}
 
     def note(self, event: Event) -> None:
         """Hear of an event of the run."""
-        if isinstance(event, AppCompleted) and event.cached < event.steps:
-            self._memory.took(self._paths[event.app], event.seconds)
+        if isinstance(event, AppStarted):
+            self._hosts[event.app] = event.host
+        elif isinstance(event, AppCompleted):
+            path = self._paths[event.app]
+            if event.app in self._hosts:
+                self._memory.built_on(path, self._hosts[event.app])
+            if event.cached < event.steps:
+                self._memory.took(path, event.seconds)
         elif isinstance(event, MemoryMeasured):
             self._memory.used(self._paths[event.app], event.needed, whole=event.whole)
             # What it had at best: the builds of this run take their part of what it has at other times.
-            self._available = max(self._available, event.available)
-            self._memory.had(self._builder, self._available)
+            host = self._hosts[event.app]
+            self._available[host] = max(self._available.get(host, 0), event.available)
+            self._memory.had(host, self._available[host])

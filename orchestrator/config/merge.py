@@ -216,10 +216,8 @@ def _image(flags: Flags, environment: Environment, table: operator.OperatorTable
 
 
 def _hosts(flags: Flags, environment: Environment, table: operator.OperatorTable, table_name: str) -> tuple[Host, ...]:
-    if len(flags.hosts) > 1:
-        raise UsageError(f"--host: expected one, got {len(flags.hosts)}", hint="Several hosts do not work yet.")
     if flags.hosts:
-        return (Host(url=flags.hosts[0], slots=None, source="--host"),)
+        return tuple(Host(url=url, slots=None, source="--host") for url in flags.hosts)
     if environment.buildkit_host is not None:
         return (Host(url=environment.buildkit_host, slots=None, source="$BUILDKIT_HOST"),)
     if table.hosts:

@@ -149,10 +149,6 @@ def read(
 
 
 def _check(table: OperatorTable, document: Document) -> None:
-    if len(table.hosts) > 1:
-        raise document.error(
-            ("hosts", 1), f"expected one host, got {len(table.hosts)}", hint="Several hosts do not work yet: keep one."
-        )
     for number, host in enumerate(table.hosts):
         if host.memory is not None and not parse_size(host.memory):
             raise document.error(("hosts", number, "memory"), "expected a size", hint='As in memory = "8GB".')

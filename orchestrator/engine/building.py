@@ -6,9 +6,8 @@ An app's failure is an outcome, not an exception.
 import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
-from typing import Protocol
 
 import anyio
 import msgspec
@@ -16,12 +15,11 @@ import msgspec
 from orchestrator.buildkit import (
     DirectoryDestination,
     FileDestination,
-    MemoryUse,
     OnStatus,
     SolveRequest,
-    SolveResult,
     StatusUpdate,
 )
+from orchestrator.engine.host import BuilderHost
 from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import Published
 from orchestrator.engine.request import pinned, with_cache
@@ -41,9 +39,6 @@ from orchestrator.events import AppCompleted, AppFailed, AppStarted, AppWarning,
 from orchestrator.model import AppPlan
 from orchestrator.text import duration
 
-PrepareExport = Callable[[AppPlan], AbstractContextManager[Sequence[SolveRequest]]]
-Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
-Measure = Callable[[str], Awaitable[MemoryUse]]
 _NO_IMAGES = frozenset({"local", "tar"})
 """Exporters of file trees."""
 _EXPORT_SECONDS = 900.0
@@ -52,35 +47,6 @@ _MEASURE_SECONDS = 5.0
 _jitter = random.random
 _UNREACHED = (ImageNotFoundError, RegistryError, RegistryUnavailableError)
 """What a builder says of an image that it cannot have."""
-
-
-class Solver(Protocol):
-    """A builder, as the engine sees it."""
-
-    @property
-    def address(self) -> str:
-        """Where it is, for people."""
-        ...
-
-    async def solve(self, request: SolveRequest, *, on_status: OnStatus) -> SolveResult:
-        """Build; raises a `FleetpacksError`. Cancelling it cancels the build on the daemon."""
-        ...
-
-
-class Publisher(Protocol):
-    """A registry, as the engine sees it."""
-
-    async def publish(
-        self,
-        repository: str,
-        digest: str,
-        tags: Sequence[str],
-        *,
-        record: str | None = None,
-        on_status: OnStatus | None = None,
-    ) -> Published:
-        """Put what the builder made under its tags, and under its record's. Raises a `FleetpacksError`."""
-        ...
 
 
 class _Built(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,42 +64,27 @@ class Building:
     """Builds the apps of one run.
 
     Args:
-        solver: the builder.
-        publisher: the registry.
-        prepare: makes an app's solve; its block is held for as long as the solve runs.
         emit: tells what happens.
         at_last: a block in which it is told although the run is cancelled.
         push: whether images are published.
         skipper: knows what need not be built; None: everything is.
         retries: attempts after a first one that failed in a way that trying again can mend.
-        measure: knows what a build needed of the builder's memory, by its ref; None: nobody does.
-        worker: the builder's id of its own.
     """
 
     def __init__(
         self,
         *,
-        solver: Solver,
-        publisher: Publisher,
-        prepare: Prepare,
         emit: Callable[[Event], Awaitable[None]],
         at_last: Callable[[], AbstractContextManager[None]],
         push: bool,
         skipper: Skipper | None,
         retries: int,
-        measure: Measure | None = None,
-        worker: str = "",
     ) -> None:
-        self._solver = solver
-        self._publisher = publisher
-        self._prepare = prepare
         self._emit = emit
         self._at_last = at_last
         self._push = push
         self._skipper = skipper
         self._retries = retries
-        self._measure = measure
-        self._worker = worker
         self._refs: dict[str, str] = {}
         self._changed: dict[str, Changed] = {}
 
@@ -160,11 +111,14 @@ class Building:
             revision=look.revision,
         )
 
-    async def build(self, plan: AppPlan, *, memory: int = 0, held: float = 0.0) -> AppCompleted | AppFailed:
+    async def build(
+        self, plan: AppPlan, host: BuilderHost, *, memory: int = 0, held: float = 0.0
+    ) -> AppCompleted | AppFailed:
         """Build and publish an app within its time.
 
         Args:
             plan: the app's.
+            host: where.
             memory: bytes that it is expected to need.
             held: seconds for which it waited for them.
         """
@@ -181,12 +135,12 @@ class Building:
             AppStarted(
                 time=time.time(),
                 app=name,
-                host=self._solver.address,
+                host=host.name,
                 image=plan.repository,
                 language=plan.build.language,
                 reason=changed.reason if changed else "",
                 memory=memory,
-                worker=self._worker,
+                worker=host.worker,
                 held=held,
             )
         )
@@ -199,7 +153,7 @@ class Building:
         )
         with anyio.move_on_after(plan.timeout):
             try:
-                built = await self._attempts(plan, progress, on_status)
+                built = await self._attempts(plan, host, progress, on_status)
             except FleetpacksError as error:
                 failure = error
         # What is published is never said to be cancelled.
@@ -231,7 +185,7 @@ class Building:
             sent_bytes=built.sent_bytes,
         )
 
-    async def _attempts(self, plan: AppPlan, progress: Progress, on_status: OnStatus) -> _Built:
+    async def _attempts(self, plan: AppPlan, host: BuilderHost, progress: Progress, on_status: OnStatus) -> _Built:
         """Build and publish an app, again when that can help.
 
         Raises:
@@ -239,7 +193,7 @@ class Building:
         """
         for failed in itertools.count(1):
             try:
-                return await self._attempt(plan, on_status, again=failed > 1 and progress.exporting)
+                return await self._attempt(plan, host, on_status, again=failed > 1 and progress.exporting)
             except FleetpacksError as error:
                 wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
                 gone = self._gone(plan, error) if wait is None else None
@@ -253,25 +207,25 @@ class Building:
             await anyio.sleep(wait)
         raise AssertionError
 
-    async def _attempt(self, plan: AppPlan, on_status: OnStatus, *, again: bool) -> _Built:
+    async def _attempt(self, plan: AppPlan, host: BuilderHost, on_status: OnStatus, *, again: bool) -> _Built:
         changed = self._changed.get(plan.app.name)
-        with self._prepare(plan) as request:
+        with host.prepare(plan) as request:
             if changed is not None:
                 request = pinned(request, changed.bases)  # noqa: PLW2901 -- the same one, pinned
             # What was executed without the cache is in it now.
-            result = await self._solver.solve(with_cache(request) if again else request, on_status=on_status)
+            result = await host.solver.solve(with_cache(request) if again else request, on_status=on_status)
         for warning in result.warnings:
             await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=warning))
         if result.digest is None and _makes_image(request):
             raise ProtocolError(
-                f"{self._solver.address}: the build ended well without an image digest",
+                f"{host.name}: the build ended well without an image digest",
                 hint="is the daemon older than buildkitd 0.13? `buildctl debug info` shows its version",
             )
         digest = result.digest
         tags: tuple[str, ...] = ()
         if self._push and digest is not None:
             record = await self._record_of(plan)
-            published = await self._publisher.publish(
+            published = await host.publisher.publish(
                 plan.repository, digest, plan.tags, record=record, on_status=on_status
             )
             digest, tags = published.digest, published.references
@@ -281,13 +235,13 @@ class Building:
             digest=digest, tags=tags, outputs=_written(request), sent_bytes=result.sent_bytes, ref=request.ref
         )
 
-    async def measure(self, built: AppCompleted) -> None:
+    async def measure(self, built: AppCompleted, host: BuilderHost) -> None:
         """Find out what a build needed of the builder's memory, where it executed something and the builder says so."""
         ref = self._refs.pop(built.app, None)
-        if self._measure is None or ref is None or built.cached == built.steps:
+        if host.measure is None or ref is None or built.cached == built.steps:
             return
         with anyio.move_on_after(_MEASURE_SECONDS), suppress(FleetpacksError):
-            use = await self._measure(ref)
+            use = await host.measure(ref)
             if use.needed is not None:
                 measured = MemoryMeasured(
                     time=time.time(),
@@ -298,7 +252,7 @@ class Building:
                 )
                 await self._emit(measured)
 
-    async def export(self, app: str, request: SolveRequest) -> None:
+    async def export(self, app: str, request: SolveRequest, host: BuilderHost) -> None:
         """Write an app's cache: bounded, and nobody's failure."""
         began, progress = time.monotonic(), Progress(app)
         problem: str | None = f"not done after {_EXPORT_SECONDS:.0f} s"
@@ -313,7 +267,7 @@ class Building:
             request = pinned(request, changed.bases)
         with anyio.move_on_after(_EXPORT_SECONDS):
             try:
-                await self._solver.solve(request, on_status=on_status)
+                await host.solver.solve(request, on_status=on_status)
                 problem = None
             except FleetpacksError as failure:
                 problem = failure.message

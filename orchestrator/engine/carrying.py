@@ -13,6 +13,10 @@ Tell = Callable[[Event], Awaitable[None]]
 class Carrier(Protocol):
     """Fills a builder's package caches before they are used, and takes note of what is in them afterwards."""
 
+    def note(self, event: Event) -> None:
+        """Hear of an event of a build on this builder; must not wait."""
+        ...
+
     async def bring(self, plan: AppPlan, tell: Tell) -> None:
         """Fill what an app's build is going to use, as far as that can be done. Raises nothing of its own."""
         ...

@@ -1,32 +1,38 @@
 """One run: every app of a plan, built at once under a limit, published, each failing alone.
 
-What need not be built is found out of each app by itself, and `jobs` workers take those that have to be while others
-are still looked at: the longest first, but for those that need the image of another, which wait until it is published,
-and fail at once when it has failed. An app's failure is an outcome, not an exception; an exception out of here is a
-defect of ours. Interruption and `--fail-fast` cancel one scope, which cancels the solves on the daemon, and whatever
-has no outcome by then is reported as cancelled: no app is ever left unsaid.
+What need not be built is found out of each app by itself, and workers take those that have to be while others are
+still looked at: the longest first, but for those that need the image of another, which wait until it is published,
+and fail at once when it has failed. A build that loses its host goes to another one, where there are several. An app's
+failure is an outcome, not an exception; an exception out of here is a defect of ours. Interruption and `--fail-fast`
+cancel one scope, which cancels the solves on the daemons, and whatever has no outcome by then is reported as
+cancelled: no app is ever left unsaid.
 """
 
 import bisect
+import itertools
 import math
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
-from orchestrator.engine.building import Building, Measure, Prepare, PrepareExport, Publisher, Solver
-from orchestrator.engine.carrying import Carrier
+from orchestrator.engine.building import Building
+from orchestrator.engine.hosts import LOST, Hosts, Lease, Member
 from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.skipping import Skipper
 from orchestrator.errors import (
     EXIT_FAILED,
     EXIT_OK,
     EXIT_TRANSIENT,
+    BuilderUnreachableError,
+    FleetpacksError,
     NeededAppError,
 )
 from orchestrator.events import (
@@ -38,14 +44,20 @@ from orchestrator.events import (
     Event,
     RunCompleted,
     RunStarted,
+    StepCompleted,
 )
 from orchestrator.model import AppPlan, Plan
-from orchestrator.schedule.memory import Memory
 from orchestrator.schedule.order import GiveUp, Start, decide
+from orchestrator.schedule.placement import AHEAD, Job, Part
+
+if TYPE_CHECKING:
+    from orchestrator.engine.carrying import Carrier
 
 Outcome = AppCompleted | AppFailed | AppCancelled
 _LOOKS_AT_ONCE = 16
 """Looks for what need not be built: requests to a registry, for the most part."""
+_MOVES = 3
+"""Hosts that a build may lose, after which it has failed."""
 _TELLING_SECONDS = 2.0
 """How long an outcome waits, in an interrupted run, for a display that nobody reads."""
 
@@ -57,47 +69,38 @@ class Run:
         self,
         plan: Plan,
         *,
-        solver: Solver,
-        publisher: Publisher,
-        prepare: Prepare,
+        hosts: Sequence[Member],
         events: MemoryObjectSendStream[Event],
         jobs: int,
         fail_fast: bool,
         warnings: Sequence[str] = (),
         record: Callable[[Event], None] | None = None,
         skipper: Skipper | None = None,
-        export: PrepareExport | None = None,
-        carrier: Carrier | None = None,
         retries: int = RETRIES,
         expected: Mapping[str, float] | None = None,
-        memory: Memory | None = None,
-        measure: Measure | None = None,
-        worker: str = "",
+        needed: Mapping[str, int] | None = None,
+        platform: str = "",
+        built_on: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
         Args:
             plan: the apps, in the order in which they are started.
-            solver: the builder.
-            publisher: the registry.
-            prepare: makes an app's solve; its block is held for as long as the solve runs.
+            hosts: the builders, at least one.
             events: where events go; closed by `execute`.
-            jobs: builds at once, at least 1.
+            jobs: builds at once on all hosts together, at least 1.
             fail_fast: whether the first failure cancels the rest.
             warnings: what is to be said of the whole run, once.
             record: hears of every event at once, whoever reads `events`; must not wait.
             skipper: knows what need not be built; None: everything is.
-            export: makes the solves that write the caches of a published app.
-            carrier: fills package caches before builds, and keeps them afterwards; None: builders have what they have.
             retries: attempts after a first one that failed in a way that trying again can mend.
             expected: how long apps took when they were built last, in seconds: the longest begin first, and those
                 that are not known before them.
-            memory: what the builder has, and what apps needed when they were built before; None: nothing is known.
-            measure: knows what a build needed of it, by its ref; None: nobody does.
-            worker: the builder's id of its own.
+            needed: bytes of memory that apps needed when they were built before; one without an entry is not known.
+            platform: for which apps are built that name none; "": what their host is.
+            built_on: the names of the hosts that apps were built on before.
         """
         self._plan = plan
-        self._solver = solver
         self._events = events
         self._jobs = jobs
         self._fail_fast = fail_fast
@@ -113,22 +116,21 @@ class Run:
         self._images = _images(plan)
         self._needs = {name: tuple(contexts.values()) for name, contexts in self._images.items()}
         self._building = Building(
-            solver=solver,
-            publisher=publisher,
-            prepare=prepare,
             emit=self._emit,
             at_last=self._at_last,
             push=plan.push,
             skipper=skipper,
             retries=retries,
-            measure=measure,
-            worker=worker,
         )
-        self._memory = memory or Memory()
-        self._held: dict[str, float] = {}
-        """Since when apps have been waiting for memory, with a slot free."""
-        self._export = export
-        self._carrier = carrier
+        self._needed = needed or {}
+        self._platform = platform
+        self._hearing: dict[str, Carrier] = {}
+        """Who hears of the steps of an app."""
+        lies: dict[Part, list[str]] = {}
+        for name, names in (built_on or {}).items():
+            for part in self._job(self._plans[name]).parts:
+                lies.setdefault(part, []).extend(names)
+        self._hosts = Hosts(hosts, limit=jobs, tell=self._emit, lies=lies)
         self._carrying = anyio.CancelScope()
         known = expected or {}
         order = sorted(self._plans, key=lambda name: -known.get(name, math.inf))
@@ -166,25 +168,29 @@ class Run:
                 RunStarted(
                     time=time.time(),
                     apps=names,
-                    builder=self._solver.address,
+                    builder=", ".join(self._hosts.names),
                     jobs=self._jobs,
-                    memory=self._memory.available,
+                    memory=self._hosts.memory,
                 )
             )
             for warning in self._warnings:
                 await self._emit(AppWarning(time=time.time(), app=None, message=warning))
             with self._scope:
-                async with anyio.create_task_group() as tasks:
+                async with self._hosts, anyio.create_task_group() as tasks:
                     # Each takes the next one: those that take longest are looked at first, too.
                     looked_at = iter(tuple(self._unseen))
                     for _ in range(min(_LOOKS_AT_ONCE, len(self._unseen))):
                         tasks.start_soon(self._look, looked_at)
-                    for _ in range(min(self._jobs, len(names))):
+                    # More than there are places for: some wait for a host of theirs, or for memory, and others pass.
+                    ahead = AHEAD if self._hosts.many or self._hosts.memory else 0
+                    for _ in range(min(self._jobs + ahead, len(names))):
                         tasks.start_soon(self._work, tasks)
-            if self._carrier is not None and not self._interrupted:
+            if not self._interrupted:
                 # A run that failed fast has filled them, too; an interrupted one ends.
                 with self._carrying:
-                    await self._carrier.take(self._emit)
+                    async with anyio.create_task_group() as tasks:
+                        for carrier in self._hosts.carriers:
+                            tasks.start_soon(carrier.take, self._emit)
             cancelled = {
                 name: AppCancelled(time=time.time(), app=name, reason=self._reason)
                 for name in names
@@ -237,51 +243,79 @@ class Run:
                 continue
             self._waiting.remove(told.app)
             if isinstance(told, GiveUp):
-                outcome: AppCompleted | AppFailed = self._given_up(told)
-            else:
-                self._running.add(told.app)
-                try:
-                    plan = self._with_images(self._plans[told.app])
-                    outcome = await self._building.look(plan) or await self._built(plan)
-                finally:
-                    self._running.discard(told.app)
-            await self._settle(outcome)
-            if isinstance(outcome, AppCompleted):
-                tasks.start_soon(self._building.measure, outcome)
-            if isinstance(outcome, AppCompleted) and not outcome.skipped and self._export is not None:
-                with self._export(self._with_images(self._plans[told.app])) as requests:
-                    for request in requests:
-                        await self._building.export(told.app, request)
-            if isinstance(outcome, AppFailed) and self._fail_fast and not self._scope.cancel_called:
-                self._reason = "fail-fast"
-                self._scope.cancel()
+                await self._settle(self._given_up(told))
+                continue
+            self._running.add(told.app)
+            try:
+                plan = self._with_images(self._plans[told.app])
+                skipped = await self._building.look(plan)
+                if skipped is not None:
+                    await self._settle(skipped)
+                else:
+                    await self._place(plan, tasks)
+            finally:
+                self._running.discard(told.app)
+                self._wake()
 
-    async def _built(self, plan: AppPlan) -> AppCompleted | AppFailed:
-        if self._carrier is not None:
-            await self._carrier.bring(plan, self._emit)
-        name = plan.app.name
-        held = anyio.current_time() - self._held[name] if name in self._held else 0.0
-        return await self._building.build(plan, memory=self._memory.needed.get(name, 0), held=held)
+    async def _place(self, plan: AppPlan, tasks: TaskGroup) -> None:
+        """Build an app where the pool has room for it, and elsewhere when its host is lost."""
+        job, rank = self._job(plan), self._rank[plan.app.name]
+        for moves in itertools.count():
+            try:
+                async with self._hosts.lease(job, rank=rank) as lease:
+                    outcome = await self._built(plan, lease)
+                    if isinstance(outcome, AppFailed) and outcome.kind in LOST and self._hosts.many:
+                        await self._hosts.lost(lease, outcome)
+                        if moves < _MOVES:
+                            continue
+                    await self._end(plan, outcome, lease, tasks)
+            except BuilderUnreachableError as error:
+                await self._settle(_failed(plan.app.name, error, transient=True))
+            return
+
+    def _job(self, plan: AppPlan) -> Job:
+        """An app's build, with what a host may have of it."""
+        workspace = plan.app.directory / plan.build.context
+        return Job(
+            app=plan.app.name,
+            platform=next(iter(plan.build.platforms), self._platform),
+            parts=(
+                Part("app", plan.app.path),
+                Part("dependencies", os.path.normpath(workspace)),
+                *(Part("mounts", mount.id) for mount in plan.build.cache),
+            ),
+            memory=self._needed.get(plan.app.name, 0),
+        )
+
+    async def _built(self, plan: AppPlan, lease: Lease) -> AppCompleted | AppFailed:
+        build = partial(self._building.build, plan, lease.host, memory=lease.placed.job.memory, held=lease.held)
+        carrier = lease.host.carrier
+        if carrier is None:
+            return await build()
+        await carrier.bring(plan, self._emit)
+        self._hearing[plan.app.name] = carrier
+        try:
+            return await build()
+        finally:
+            del self._hearing[plan.app.name]
+
+    async def _end(self, plan: AppPlan, outcome: AppCompleted | AppFailed, lease: Lease, tasks: TaskGroup) -> None:
+        await self._settle(outcome)
+        if isinstance(outcome, AppCompleted):
+            self._hosts.left(lease)
+            tasks.start_soon(self._building.measure, outcome, lease.host)
+            if lease.host.export is not None:
+                with lease.host.export(plan) as requests:
+                    for request in requests:
+                        await self._building.export(plan.app.name, request, lease.host)
+        elif self._fail_fast and not self._scope.cancel_called:
+            self._reason = "fail-fast"
+            self._scope.cancel()
 
     def _decide(self) -> Start | GiveUp | None:
         # Nobody is stuck while an app that is looked at may turn out to be there.
         going_on = self._running or self._unseen
-        left = self._memory.left(self._running)
-
-        def fits(app: str) -> bool:
-            there = self._memory.fits(app, left)
-            if not there:
-                self._held.setdefault(app, anyio.current_time())
-            return there
-
-        return decide(
-            self._waiting,
-            self._needs,
-            running=going_on,
-            succeeded=self._succeeded,
-            failed=self._failed,
-            fits=None if left is None else fits,
-        )
+        return decide(self._waiting, self._needs, running=going_on, succeeded=self._succeeded, failed=self._failed)
 
     def _given_up(self, told: GiveUp) -> AppFailed:
         because = self._outcomes[told.because]
@@ -290,15 +324,7 @@ class Run:
             f"not built: it needs {told.because}, which {'failed' if failed else 'was not built'}",
             hint=f"See why {told.because} has no image.",
         )
-        return AppFailed(
-            time=time.time(),
-            app=told.app,
-            kind=error.kind,
-            message=error.message,
-            hint=error.hint,
-            transient=isinstance(because, AppFailed) and because.transient,
-            seconds=0.0,
-        )
+        return _failed(told.app, error, transient=isinstance(because, AppFailed) and because.transient)
 
     def _with_images(self, plan: AppPlan) -> AppPlan:
         """The plan with the images that it needs, by their digests."""
@@ -344,6 +370,8 @@ class Run:
     def _note(self, event: Event) -> None:
         if self._record is not None:
             self._record(event)
+        if isinstance(event, StepCompleted) and event.app in self._hearing:
+            self._hearing[event.app].note(event)
 
     async def _tell(self, event: Event) -> None:
         try:
@@ -360,6 +388,19 @@ def _images(plan: Plan) -> Mapping[str, Mapping[str, str]]:
         for app in plan.apps
         if app.app.contexts
     }
+
+
+def _failed(app: str, error: FleetpacksError, *, transient: bool) -> AppFailed:
+    """The outcome of an app that no host has tried to build."""
+    return AppFailed(
+        time=time.time(),
+        app=app,
+        kind=error.kind,
+        message=error.message,
+        hint=error.hint,
+        transient=transient,
+        seconds=0.0,
+    )
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

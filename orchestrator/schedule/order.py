@@ -1,10 +1,10 @@
 """Which app is started next, when some need the image of another. Pure: a free slot asks, and is told.
 
 An app waits until every app whose image it needs has succeeded; when one of them has not, it never starts. Of those
-that may start and for which there is room, the first of the plan's order does.
+that may start, the first of the plan's order does.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -29,7 +29,6 @@ def decide(
     running: Collection[str],
     succeeded: Collection[str],
     failed: Collection[str],
-    fits: Callable[[str], bool] | None = None,
 ) -> Start | GiveUp | None:
     """What a free slot does next; None: nothing before one of the running apps has ended, or nothing at all.
 
@@ -39,7 +38,6 @@ def decide(
         running: the apps that are being built, or of which it is being found out whether they have to be.
         succeeded: those whose images are there.
         failed: those that have none, given up ones among them.
-        fits: whether there is room for an app now, which there is for any when none is running; None: there always is.
 
     Raises:
         ValueError: apps wait for each other, or for one that is in none of the four.
@@ -52,7 +50,7 @@ def decide(
         if because is not None:
             return GiveUp(app, because)
         if first is None:
-            if all(need in succeeded for need in wanted) and (fits is None or fits(app)):
+            if all(need in succeeded for need in wanted):
                 first = app
                 if not needs or not failed:
                     break

@@ -1,4 +1,4 @@
-"""What every app was made of when it was built last, and what that took: for a build's reason and its turn.
+"""What every app was made of when it was built last, and where: for the reason, the place and the turn of its build.
 
 One file for a source, in the operator's cache; whether something is built never depends on it.
 """
@@ -14,6 +14,8 @@ import msgspec
 from orchestrator import atomic
 
 _FORMAT = 2
+_MOST_HOSTS = 3
+"""Of an app: what lies on others is collected before long."""
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     seconds: dict[str, float] = {}
     needed: dict[str, int] = {}
     available: dict[str, int] = {}
+    hosts: dict[str, tuple[str, ...]] = {}
 
 
 class Memory:
@@ -90,6 +93,16 @@ class Memory:
         self._known().available[builder] = available
         self._changed = True
 
+    def hosts(self, app: str) -> tuple[str, ...]:
+        """The builders that an app was built on last, by its path; their addresses, the latest first."""
+        return self._known().hosts.get(_name(app), ())
+
+    def built_on(self, app: str, host: str) -> None:
+        """Take note of where an app was built."""
+        others = [each for each in self.hosts(app) if each != host]
+        self._known().hosts[_name(app)] = (host, *others)[:_MOST_HOSTS]
+        self._changed = True
+
     def save(self) -> None:
         """Write it down. Where nothing can be written, nothing is."""
         if not self._changed:
@@ -102,6 +115,7 @@ class Memory:
             seconds=old.seconds | new.seconds,
             needed=old.needed | new.needed,
             available=old.available | new.available,
+            hosts=old.hosts | new.hosts,
         )
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +131,11 @@ class Memory:
             kept = msgspec.json.decode(self._file.read_bytes(), type=_Kept)
         except (OSError, msgspec.DecodeError):
             kept = _Kept(format=0)
-        return kept if kept.format == _FORMAT else _Kept(format=_FORMAT, apps={}, seconds={}, needed={}, available={})
+        return (
+            kept
+            if kept.format == _FORMAT
+            else _Kept(format=_FORMAT, apps={}, seconds={}, needed={}, available={}, hosts={})
+        )
 
 
 def _name(app: str) -> str:

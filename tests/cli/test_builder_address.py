@@ -151,16 +151,27 @@ def test_the_slots_of_a_builder_are_said_by_its_address_or_beside_it(
 ) -> None:
     found = hosted(sockets, url, slots)
 
-    assert builder.slots(found, builder.address(found)) == expected
+    assert builder.slots(found.hosts[0], builder.address(found)) == expected
 
 
 def test_slots_that_are_said_twice_and_differ_are_refused(sockets: Path) -> None:
     found = hosted(sockets, "ssh://host?slots=4", 3)
 
     with pytest.raises(UsageError, match="slots is 3 besides"):
-        builder.slots(found, builder.address(found))
+        builder.slots(found.hosts[0], builder.address(found))
 
 
 def hosted(sockets: Path, url: str, slots: int | None) -> Config:
     host = Host(url=url, slots=slots, source="config.toml: hosts")
     return msgspec.structs.replace(config(sockets), hosts=(host,))
+
+
+def test_all_builders_of_a_pool_are_known_and_one_that_is_named_twice_is_refused(sockets: Path) -> None:
+    one, two = (Host(url=url, slots=None, source="--host") for url in ("ssh://one", "unix:///two"))
+    pool = msgspec.structs.replace(config(sockets), hosts=(one, two))
+
+    assert [str(address) for address in builder.addresses(pool)] == ["ssh://one", "unix:///two"]
+    with pytest.raises(UsageError, match="expected one builder, got 2"):
+        builder.address(pool)
+    with pytest.raises(UsageError, match="unix:///two is named twice"):
+        builder.addresses(msgspec.structs.replace(pool, hosts=(one, two, two)))

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from orchestrator.app.learning import Learning
-from orchestrator.events import AppCompleted, Event, MemoryMeasured
-from orchestrator.schedule.memory import Memory as Room
+from orchestrator.events import AppCompleted, AppStarted, Event, MemoryMeasured
 from orchestrator.skip.memory import Memory
 from tests.engine.test_run import plan_of
 
 _BUILDER = "unix:///b.sock"
+
+
+def started(app: str, host: str = _BUILDER) -> Event:
+    return AppStarted(time=1.0, app=app, host=host, image=app)
 
 
 def measured(app: str, needed: int, available: int) -> Event:
@@ -22,16 +25,18 @@ def completed(app: str, seconds: float, *, cached: int) -> Event:
 
 
 def test_a_first_run_knows_nothing(tmp_path: Path) -> None:
-    learning = Learning(plan_of("a"), Memory(tmp_path, tmp_path), _BUILDER)
+    learning = Learning(plan_of("a"), Memory(tmp_path, tmp_path))
 
-    assert (learning.seconds, learning.room) == ({}, Room())
+    assert (learning.seconds, learning.needed, learning.available(_BUILDER)) == ({}, {}, 0)
 
 
 def test_a_run_knows_what_the_one_before_it_has_seen(tmp_path: Path) -> None:
     plan, memory = plan_of("a", "b", "c"), Memory(tmp_path, tmp_path)
-    first = Learning(plan, memory, _BUILDER)
+    first = Learning(plan, memory)
 
     for event in (
+        started("a"),
+        started("b"),
         completed("a", 2.0, cached=1),
         completed("b", 9.0, cached=3),
         measured("a", 5, 40),
@@ -39,25 +44,43 @@ def test_a_run_knows_what_the_one_before_it_has_seen(tmp_path: Path) -> None:
     ):
         first.note(event)
     memory.save()
-    second = Learning(plan, Memory(tmp_path, tmp_path), _BUILDER)
+    second = Learning(plan, Memory(tmp_path, tmp_path))
 
     # What was cached as a whole says nothing of how long it takes; a builder has what it had at best.
     assert second.seconds == {"a": 2.0}
-    assert second.room == Room(available=40, needed={"a": 5, "b": 6})
+    assert (second.needed, second.available(_BUILDER)) == ({"a": 5, "b": 6}, 40)
+    assert second.hosts == {"a": (_BUILDER,), "b": (_BUILDER,)}
+
+
+def test_the_hosts_that_built_an_app_last_are_known(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, tmp_path)
+    learning = Learning(plan_of("a", "b"), memory)
+
+    for host in "1234251":
+        learning.note(started("a", host))
+        learning.note(completed("a", 1.0, cached=3))
+
+    # A skipped one has not begun.
+    learning.note(completed("b", 1.0, cached=3))
+    assert learning.hosts == {"a": ("1", "5", "2")}
 
 
 def test_what_the_operator_says_of_a_builder_counts(tmp_path: Path) -> None:
-    memory = Memory(tmp_path, tmp_path)
-    Learning(plan_of("a"), memory, _BUILDER).note(measured("a", 5, 40))
+    learning = Learning(plan_of("a"), Memory(tmp_path, tmp_path), said={_BUILDER: 30})
 
-    assert Learning(plan_of("a"), memory, _BUILDER, said=30).room == Room(available=30, needed={"a": 5})
+    learning.note(started("a"))
+    learning.note(measured("a", 5, 40))
+
+    assert learning.available(_BUILDER) == 30
 
 
 def test_a_builder_that_has_less_than_before_is_believed(tmp_path: Path) -> None:
     memory = Memory(tmp_path, tmp_path)
-    Learning(plan_of("a"), memory, _BUILDER).note(measured("a", 5, 40))
+    before, now = Learning(plan_of("a"), memory), Learning(plan_of("a"), memory)
 
-    Learning(plan_of("a"), memory, _BUILDER).note(measured("a", 5, 20))
+    for learning, available in ((before, 40), (now, 20)):
+        learning.note(started("a"))
+        learning.note(measured("a", 5, available))
 
-    assert Learning(plan_of("a"), memory, _BUILDER).room.available == 20
-    assert Learning(plan_of("a"), memory, "unix:///other.sock").room.available == 0
+    assert now.available(_BUILDER) == 20
+    assert now.available("unix:///other.sock") == 0

@@ -21,7 +21,7 @@ Run = Callable[..., Any]
         (["build", "--progress", "tty"], "--progress tty: standard error is no terminal"),
         (["build", "--jobs", "0"], "Invalid value for '--jobs'"),
         (["build", "--env", "1=2"], "--env: expected NAME[=VALUE], got '1=2'"),
-        (["build", "--host", "unix:///a", "--host", "unix:///b"], "--host: expected one, got 2"),
+        (["build", "--host", "unix:///a", "--host", "unix:///a"], "--host: unix:///a is named twice"),
         (["build", "--push"], "--push: no image name was given"),
         (["build", "absent"], "'absent': no such directory"),
         (["build", "--filter", "ap"], "--filter: 'ap': there is no app"),

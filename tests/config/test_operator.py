@@ -55,7 +55,6 @@ def test_everything_the_operator_says_arrives(root: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ('[[hosts]]\nurl="a"\n[[hosts]]\nurl="b"\n', "operator.toml:3: hosts[1]: expected one host, got 2", "keep one"),
         ("[[hosts]]\nslots=1\n", "operator.toml:1: hosts[0]: 'url' is missing", "Add url"),
         ("[[hosts]]\nurl='a'\nslots=0\n", "operator.toml:3: hosts[0].slots: expected an integer >= 1", "Change"),
         ("[[hosts]]\nurl='a'\nmemory='much'\n", "operator.toml:3: hosts[0].memory: expected a size", "8GB"),

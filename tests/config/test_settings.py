@@ -201,9 +201,10 @@ def test_flags_win_over_the_environment_and_that_over_the_operator(root: Path, t
     assert configs[0].docker_config == Path("/h/.docker")
 
 
-def test_several_hosts_are_a_clear_error(root: Path) -> None:
-    with pytest.raises(UsageError, match="--host: expected one, got 2"):
-        load(root, {}, Flags(hosts=("unix:///a", "unix:///b")))
+def test_several_hosts_are_a_pool(root: Path) -> None:
+    config = load(root, {"BUILDKIT_HOST": "unix:///e"}, Flags(hosts=("unix:///a", "unix:///b")))
+
+    assert [host.url for host in config.hosts] == ["unix:///a", "unix:///b"]
 
 
 @pytest.mark.parametrize(

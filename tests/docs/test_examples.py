@@ -44,6 +44,7 @@ ELSEWHERE = {
     "poe lint": ("pyproject.toml", 'check = ["lint", "types", "test"]'),
     "poe types": ("pyproject.toml", 'check = ["lint", "types", "test"]'),
     "poe test": ("pyproject.toml", 'check = ["lint", "types", "test"]'),
+    "poe coverage": ("pyproject.toml", '{ cmd = "python -m tests --coverage" }'),
     "poe format": ("pyproject.toml", '{ cmd = "ruff format --check ." }'),
     "poe protos": ("tests/buildkit/test_protos.py", "compile_protos("),
     "poe schemas": ("tests/config/test_settings.py", "schema.text("),

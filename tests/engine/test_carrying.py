@@ -28,6 +28,10 @@ class Carries:
     def __init__(self, *, forever: bool = False) -> None:
         self._forever = forever
         self.begun = anyio.Event()
+        self.heard: list[Event] = []
+
+    def note(self, event: Event) -> None:
+        self.heard.append(event)
 
     async def bring(self, plan: AppPlan, tell: Tell) -> None:
         await tell(carried(plan.app.name))

@@ -6,12 +6,11 @@ import anyio
 import pytest
 
 from orchestrator.buildkit import MemoryUse, SolveRequest, SolveResult, StatusUpdate, Vertex
-from orchestrator.engine.building import Measure
+from orchestrator.engine.host import Measure
 from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import ProtocolError
 from orchestrator.events import AppCompleted, AppStarted, Event, MemoryMeasured, RunCompleted, RunStarted
-from orchestrator.schedule.memory import Memory
-from tests.engine.test_run import RecordingPublisher, Script, ScriptedSolver, nothing, plan_of, prepare
+from tests.engine.test_run import RecordingPublisher, Script, ScriptedSolver, alone, nothing, plan_of
 
 _USE = MemoryUse(needed=5, available=9)
 
@@ -40,20 +39,21 @@ class SteppingSolver(ScriptedSolver):
 
 
 async def execute(
-    *names: str, script: Script = nothing, memory: Memory | None = None, measure: Measure | None = None
+    *names: str,
+    script: Script = nothing,
+    available: int = 0,
+    needed: Mapping[str, int] | None = None,
+    measure: Measure | None = None,
 ) -> tuple[Mapping[str, Outcome], list[Event], SteppingSolver]:
     solver = SteppingSolver(script)
     send, receive = anyio.create_memory_object_stream[Event](1000)
     run = Run(
         plan_of(*names),
-        solver=solver,
-        publisher=RecordingPublisher(),
-        prepare=prepare,
+        hosts=[alone(solver, RecordingPublisher(), measure=measure, memory=available)],
         events=send,
         jobs=4,
         fail_fast=False,
-        memory=memory,
-        measure=measure,
+        needed=needed,
     )
     async with receive:
         with anyio.fail_after(10):
@@ -64,7 +64,7 @@ async def execute(
 async def test_what_does_not_fit_together_is_not_built_together() -> None:
     running: set[str] = set()
     together: list[frozenset[str]] = []
-    memory = Memory(available=10, needed={"a": 6, "b": 6, "c": 4, "d": 11})
+    needed = {"a": 6, "b": 6, "c": 4, "d": 11}
 
     async def script(ref: str) -> None:
         running.add(ref)
@@ -72,14 +72,14 @@ async def test_what_does_not_fit_together_is_not_built_together() -> None:
         await anyio.lowlevel.checkpoint()
         running.discard(ref)
 
-    outcomes, events, solver = await execute("a", "b", "c", "d", script=script, memory=memory)
+    outcomes, events, solver = await execute("a", "b", "c", "d", script=script, available=10, needed=needed)
 
     assert all(isinstance(outcome, AppCompleted) for outcome in outcomes.values())
-    assert all(sum(memory.needed[app] for app in apps) <= 10 or apps == {"d"} for apps in together)
+    assert all(sum(needed[app] for app in apps) <= 10 or apps == {"d"} for apps in together)
     # Whoever fits passes those that do not.
     assert solver.started[:2] == ["a", "c"]
     began = {event.app: event for event in events if isinstance(event, AppStarted)}
-    assert {name: event.memory for name, event in began.items()} == memory.needed
+    assert {name: event.memory for name, event in began.items()} == needed
     assert {name for name, event in began.items() if event.held > 0} == {"b", "d"}
     assert isinstance(events[0], RunStarted)
     assert events[0].memory == 10

@@ -13,7 +13,7 @@ from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import BuildFailedError, DaemonLostError, FleetpacksError
 from orchestrator.events import AppCancelled, AppCompleted, AppFailed, AppStarted, Event, RunCompleted
 from orchestrator.model import AppPlan, Plan
-from tests.engine.test_run import RecordingPublisher, Script, ScriptedSolver, nothing, plan_of
+from tests.engine.test_run import RecordingPublisher, Script, ScriptedSolver, alone, nothing, plan_of
 
 _DIGEST = "sha256:" + "0" * 64
 
@@ -47,9 +47,7 @@ async def execute(plan: Plan, script: Script, *, jobs: int = 2, fail_fast: bool 
     send, receive = anyio.create_memory_object_stream[Event](1000)
     run = Run(
         plan,
-        solver=solver,
-        publisher=RecordingPublisher(),
-        prepare=prepare,
+        hosts=[alone(solver, RecordingPublisher(), prepare=prepare)],
         events=send,
         jobs=jobs,
         fail_fast=fail_fast,
@@ -133,9 +131,7 @@ async def test_an_app_is_given_up_while_others_are_still_being_built() -> None:
     send, receive = anyio.create_memory_object_stream[Event](1000)
     run = Run(
         plan,
-        solver=ScriptedSolver(script),
-        publisher=RecordingPublisher(),
-        prepare=prepare,
+        hosts=[alone(ScriptedSolver(script), RecordingPublisher(), prepare=prepare)],
         events=send,
         jobs=2,
         fail_fast=False,
@@ -184,9 +180,7 @@ async def test_an_interrupted_run_does_not_wait_for_images_that_do_not_come() ->
 
     run = Run(
         plan,
-        solver=ScriptedSolver(script),
-        publisher=RecordingPublisher(),
-        prepare=prepare,
+        hosts=[alone(ScriptedSolver(script), RecordingPublisher(), prepare=prepare)],
         events=send,
         jobs=4,
         fail_fast=False,

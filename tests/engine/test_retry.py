@@ -20,7 +20,7 @@ from orchestrator.errors import (
 )
 from orchestrator.events import AppCompleted, AppFailed, AppWarning, Event
 from orchestrator.model import Plan
-from tests.engine.test_run import RecordingPublisher, Script, ScriptedSolver, nothing, plan_of, prepare
+from tests.engine.test_run import RecordingPublisher, Script, ScriptedSolver, alone, nothing, plan_of, prepare
 
 _BUSY = RegistryUnavailableError("503", hint="")
 
@@ -38,9 +38,7 @@ async def execute(
     send, receive = anyio.create_memory_object_stream[Event](1000)
     run = Run(
         plan,
-        solver=solver,
-        publisher=RecordingPublisher(),
-        prepare=prepare,
+        hosts=[alone(solver, RecordingPublisher())],
         events=send,
         jobs=jobs,
         fail_fast=False,

@@ -11,6 +11,8 @@ import pytest
 from langs.model import AppBuild, Detection, Settings
 from orchestrator.buildkit import Log, OnStatus, SolveRequest, SolveResult, StatusUpdate, Vertex
 from orchestrator.engine.carrying import Carrier
+from orchestrator.engine.host import BuilderHost, Measure, Prepare, PrepareExport, Publisher, Solver
+from orchestrator.engine.hosts import Member, Probe
 from orchestrator.engine.publish import Published
 from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import BuildFailedError, DaemonLostError
@@ -26,6 +28,7 @@ from orchestrator.events import (
     StepLog,
 )
 from orchestrator.model import App, AppPlan, Plan
+from orchestrator.schedule.placement import Host
 
 _DIGEST = "sha256:" + "0" * 64
 Script = Callable[[str], Awaitable[None]]
@@ -116,6 +119,28 @@ def prepare(plan: AppPlan) -> Generator[SolveRequest]:
     yield SolveRequest(ref=plan.app.name, attrs={}, exporter=None, sources=(), shared_key="")
 
 
+async def well() -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+def alone(
+    solver: Solver,
+    publisher: Publisher,
+    *,
+    prepare: Prepare = prepare,
+    export: PrepareExport | None = None,
+    carrier: Carrier | None = None,
+    measure: Measure | None = None,
+    memory: int = 0,
+    probe: Probe = well,
+) -> Member:
+    """A host of its own, with room for all."""
+    host = BuilderHost(
+        solver=solver, publisher=publisher, prepare=prepare, export=export, carrier=carrier, measure=measure
+    )
+    return Member(facts=Host(name=solver.address, slots=99, memory=memory), host=host, probe=probe)
+
+
 async def execute(
     plan: Plan,
     solver: ScriptedSolver,
@@ -129,13 +154,10 @@ async def execute(
     send, receive = anyio.create_memory_object_stream[Event](1000)
     run = Run(
         plan,
-        solver=solver,
-        publisher=publisher or RecordingPublisher(),
-        prepare=prepare,
+        hosts=[alone(solver, publisher or RecordingPublisher(), carrier=carrier)],
         events=send,
         jobs=jobs,
         fail_fast=fail_fast,
-        carrier=carrier,
     )
     outcomes: Mapping[str, Outcome] = {}
     async with receive:
@@ -288,9 +310,7 @@ async def test_a_run_interrupted_before_it_began_builds_nothing() -> None:
     send, receive = anyio.create_memory_object_stream[Event](100)
     run = Run(
         plan_of("a"),
-        solver=solver,
-        publisher=RecordingPublisher(),
-        prepare=prepare,
+        hosts=[alone(solver, RecordingPublisher())],
         events=send,
         jobs=1,
         fail_fast=False,
@@ -334,9 +354,7 @@ async def test_a_display_that_nobody_reads_does_not_keep_an_interrupted_run() ->
     send, receive = anyio.create_memory_object_stream[Event](0)
     run = Run(
         plan_of("a"),
-        solver=ScriptedSolver(nothing),
-        publisher=RecordingPublisher(),
-        prepare=prepare,
+        hosts=[alone(ScriptedSolver(nothing), RecordingPublisher())],
         events=send,
         jobs=1,
         fail_fast=False,
@@ -359,9 +377,7 @@ async def test_a_display_that_is_slow_hears_every_outcome(monkeypatch: pytest.Mo
     send, receive = anyio.create_memory_object_stream[Event](0)
     run = Run(
         plan_of("a", "b"),
-        solver=ScriptedSolver(nothing),
-        publisher=RecordingPublisher(),
-        prepare=prepare,
+        hosts=[alone(ScriptedSolver(nothing), RecordingPublisher())],
         events=send,
         jobs=1,
         fail_fast=False,
@@ -391,9 +407,7 @@ async def test_what_is_published_is_no_cancelled_app_when_its_last_step_cannot_b
 
     run = Run(
         plan_of("a"),
-        solver=ScriptedSolver(nothing),
-        publisher=Interrupting(),
-        prepare=prepare,
+        hosts=[alone(ScriptedSolver(nothing), Interrupting())],
         events=send,
         jobs=1,
         fail_fast=False,

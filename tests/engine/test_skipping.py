@@ -12,7 +12,7 @@ from orchestrator.errors import BuildFailedError, FleetpacksError, ImageNotFound
 from orchestrator.events import AppCancelled, AppCompleted, AppFailed, AppStarted, AppWarning, Event, RunCompleted
 from orchestrator.model import AppPlan, Plan
 from tests.engine.test_needs import failing, standing
-from tests.engine.test_run import RecordingPublisher, ScriptedSolver, nothing, plan_of, prepare
+from tests.engine.test_run import RecordingPublisher, ScriptedSolver, alone, nothing, plan_of
 
 _OLD = "sha256:" + "f" * 64
 
@@ -64,9 +64,7 @@ async def execute(
     send, receive = anyio.create_memory_object_stream[Event](1000)
     run = Run(
         plan,
-        solver=solver,
-        publisher=publisher or RecordingPublisher(),
-        prepare=prepare,
+        hosts=[alone(solver, publisher or RecordingPublisher())],
         events=send,
         jobs=jobs,
         fail_fast=fail_fast,

@@ -1,4 +1,4 @@
-"""What the builder's memory leaves room for: never more than it has, but for what is built alone."""
+"""What a host's memory leaves room for: never more than it has, but for what is built alone."""
 
 from collections.abc import Mapping
 
@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.schedule.memory import Memory
-from orchestrator.schedule.order import Start, decide
+from orchestrator.schedule.placement import Host, Job, Placed, Pool
 
 _NAMES = [f"app{number}" for number in range(10)]
+
+
+def _job(app: str, needed: Mapping[str, int]) -> Job:
+    return Job(app=app, memory=needed.get(app, 0))
 
 
 @pytest.mark.parametrize(
@@ -30,9 +33,14 @@ _NAMES = [f"app{number}" for number in range(10)]
 def test_what_there_is_room_for(
     available: int, needed: Mapping[str, int], running: str, app: str, *, fits: bool
 ) -> None:
-    memory = Memory(available=available, needed=needed)
+    pool = Pool([Host(name="host", slots=9, memory=available)], limit=9)
+    for name in running:
+        pool.began(Placed(job=_job(name, needed), host="host", reason="only one"))
 
-    assert memory.fits(app, memory.left(running)) is fits
+    placed = pool.next([_job(app, needed)])
+
+    assert (placed is not None) is fits
+    assert (app in pool.held) is not fits
 
 
 @given(
@@ -45,43 +53,24 @@ def test_what_there_is_room_for(
 def test_what_runs_together_fits_or_runs_alone_and_everything_runs(
     order: list[str], needed: dict[str, int], available: int, slots: int, ends: list[int]
 ) -> None:
-    memory = Memory(available=available, needed=needed)
-    waiting, running, ended = list(order), list[str](), list[str]()
+    pool = Pool([Host(name="host", slots=slots, memory=available)], limit=slots)
+    waiting, running, ended = [_job(app, needed) for app in order], list[Placed](), list[str]()
     choices = iter(ends)
 
     while waiting or running:
-        left = memory.left(running)
-        told = None
-        if len(running) < slots:
-            told = decide(
-                waiting,
-                {},
-                running=running,
-                succeeded=ended,
-                failed=(),
-                fits=lambda app, left=left: memory.fits(app, left),  # type: ignore[misc]  # bound now
-            )
-        if told is None:
+        placed = pool.next(waiting)
+        if placed is None:
             # A slot is free and somebody waits only when there is no room for anybody.
-            assert len(running) == slots or all(not memory.fits(app, left) for app in waiting)
-            ended.append(running.pop(next(choices, 0) % len(running)))
+            left = max(0, available - sum(each.job.memory for each in running))
+            assert len(running) == slots or all(job.memory > left for job in waiting)
+            done = running.pop(next(choices, 0) % len(running))
+            pool.ended(done)
+            ended.append(done.job.app)
             continue
-        assert isinstance(told, Start)
-        waiting.remove(told.app)
-        running.append(told.app)
-        known = [needed[app] for app in running if needed.get(app)]
+        pool.began(placed)
+        waiting.remove(placed.job)
+        running.append(placed)
+        known = [each.job.memory for each in running if each.job.memory]
         assert sum(known) <= available or len(known) == 1
 
     assert sorted(ended) == sorted(order)
-
-
-def test_an_app_that_waits_for_another_is_not_asked_whether_it_fits() -> None:
-    asked: list[str] = []
-
-    def fits(app: str) -> bool:
-        asked.append(app)
-        return False
-
-    told = decide("bc", {"b": "a"}, running="a", succeeded="", failed="", fits=fits)
-
-    assert (told, asked) == (None, ["c"])

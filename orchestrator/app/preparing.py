@@ -1,0 +1,184 @@
+"""All that a run needs of one builder: its solves, its registry, its caches, and where files go."""
+
+import os
+import secrets
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from langs.indexes import INDEXES
+from orchestrator.app import builder
+from orchestrator.app.caching import caches, is_insecure
+from orchestrator.app.hosts import Opened
+from orchestrator.app.localcache import local_caches
+from orchestrator.app.outputs import Outputs, outputs
+from orchestrator.buildkit import SecretReader, SolveRequest
+from orchestrator.buildkit.capabilities import Capabilities
+from orchestrator.config import Config
+from orchestrator.engine.host import BuilderHost, Prepare, PrepareExport
+from orchestrator.engine.publish import EnginePublisher, RegistryPublisher
+from orchestrator.engine.request import export_request, filters, solve_request
+from orchestrator.engine.shortfalls import asked_for, message, shortfalls
+from orchestrator.errors import UsageError
+from orchestrator.model import AppPlan, Attestations, Plan
+from orchestrator.plan.outputs import Placed
+from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.credentials import Credentials
+from orchestrator.registry.reference import parse
+from orchestrator.registry.tokens import RegistryTokens
+from orchestrator.schedule.slots import SharedKeys
+from orchestrator.skip.contents import Contents
+from orchestrator.skip.skipper import ignored
+from remote.address import EngineAddress
+
+if TYPE_CHECKING:
+    from orchestrator.app.carrying import PackageCarrier
+
+
+class Preparing(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the same for all builders of a run."""
+
+    config: Config
+    plan: Plan
+    placed: Mapping[str, tuple[Placed, ...]]
+    """Where files of a build go, by the app's name."""
+    load: bool
+    """Whether images are loaded into a Docker Engine."""
+    registry: RegistryClient
+    credentials: Credentials
+    readers: Mapping[str, SecretReader]
+    """Of the secrets of builds."""
+    mirrors: Mapping[str, SecretReader]
+    """Of the package indexes' addresses."""
+    attestations: Attestations
+    keys: SharedKeys
+    run: str
+    """Tells this run's solves from all others."""
+    contents: Contents
+
+    def shortfalls(self, of: Opened) -> tuple[str, ...]:
+        """What is asked for and a builder cannot do.
+
+        Raises:
+            UsageError: what it cannot do without.
+        """
+        differences = shortfalls(of.can, self._asked(of.can), address=str(of.address))
+        return tuple(message(each, address=str(of.address)) for each in differences)
+
+    @asynccontextmanager
+    async def host(self, of: Opened) -> AsyncGenerator[BuilderHost]:
+        """Get a builder ready."""
+        said = self.config
+        async with (
+            local_caches(of.client, said.cache.local) as solver,
+            outputs(said, of.address, of.can, self.placed, load=self.load) as make,
+            self._publisher(of) as publisher,
+        ):
+            prepare, export = self._preparers(of.can, make)
+            yield BuilderHost(
+                solver=solver,
+                publisher=publisher,
+                prepare=prepare,
+                export=export,
+                carrier=self._carrier(of),
+                measure=of.client.memory_use,
+                worker=of.can.worker,
+            )
+
+    @asynccontextmanager
+    async def _publisher(self, of: Opened) -> AsyncGenerator[RegistryPublisher | EnginePublisher]:
+        tagger = RegistryPublisher(self.registry)
+        if of.can.pushes or not self.plan.push:
+            yield tagger
+            return
+        if not isinstance(of.address, EngineAddress):
+            raise UsageError(
+                f"{of.address}: this is a Docker Engine that pushes only by its own API",
+                hint=builder.own_api_hint(of.address),
+            )
+        # aiohttp, only when it is needed.
+        from orchestrator.docker import Engine  # noqa: PLC0415
+
+        async with Engine(of.address, logins=self.credentials) as engine:
+            yield EnginePublisher(engine, tagger)
+
+    def _asked(self, can: Capabilities) -> tuple[str, ...]:
+        config, apps = self.config, self.plan.apps
+        declared = {host for host, said in config.registries.items() if said.insecure}
+        return asked_for(
+            can,
+            push=self.plan.push,
+            insecure=any(parse(app.repository).host in declared for app in apps),
+            load=self.load,
+            # Every app has the same ones.
+            outputs=[placed.kind for placed in next(iter(self.placed.values()), ())],
+            contexts=any(app.app.contexts or app.build.contexts for app in apps),
+            cache=config.cache.image is not None and config.cache.export != "off",
+            local=config.cache.local.directory is not None or bool(config.cache.local.sources),
+            attested=[
+                *(["--provenance"] if config.attestations.provenance else []),
+                *(["--sbom"] if config.attestations.sbom else []),
+            ],
+        )
+
+    def _preparers(self, can: Capabilities, make: Outputs) -> tuple[Prepare, PrepareExport]:
+        config, plan = self.config, self.plan
+        cache = caches(config, plan, can)
+
+        def ref() -> str:
+            return f"fleetpacks-{self.run}-{secrets.token_hex(8)}"
+
+        @contextmanager
+        def prepare(app: AppPlan) -> Generator[SolveRequest]:
+            repository, cached = parse(app.repository), cache(app)
+            salt = self.contents.salt(app.app.directory / app.build.context, ignored(app))
+            with self.keys.slot(app.app.path, f"{filters(app)}\n{salt}" if salt else filters(app)) as shared_key:
+                yield solve_request(
+                    app,
+                    can=can,
+                    ref=ref(),
+                    shared_key=shared_key,
+                    push=plan.push,
+                    insecure=is_insecure(config, repository.host),
+                    no_cache=config.no_cache,
+                    secrets={name: self.readers[name] for name in app.app.settings.secrets}
+                    | {INDEXES[key].secret: self.mirrors[key] for key in app.build.indexes},
+                    tokens=RegistryTokens(self.registry, self.credentials, writable=(repository, *cached.repositories)),
+                    registries=(repository.host, *cached.hosts),
+                    ssh={name: Path(socket) for name in app.app.settings.ssh if (socket := config.ssh[name])},
+                    outputs=make(app),
+                    caches=cached.entries,
+                    attestations=self.attestations,
+                )
+
+        @contextmanager
+        def export(app: AppPlan) -> Generator[Sequence[SolveRequest]]:
+            places = cache(app).entries.written_after
+            if not places:
+                yield ()
+                return
+            with prepare(app) as request:
+                yield [export_request(request, ref=ref(), to=place) for place in places]
+
+        return prepare, export
+
+    def _carrier(self, of: Opened) -> "PackageCarrier | None":
+        root = self.config.cache.mounts.directory
+        if root is None:
+            return None
+        from orchestrator.app.carrying import carrier  # noqa: PLC0415 -- only where a directory is named
+
+        tokens = RegistryTokens(self.registry, self.credentials)
+
+        def ready(request: SolveRequest) -> SolveRequest:
+            return msgspec.structs.replace(request, tokens=tokens)
+
+        return carrier(self.config, root, self.plan, of.client, ready)
+
+
+def shared_keys(plan: Plan) -> SharedKeys:
+    """The keys of a checkout's build contexts."""
+    return SharedKeys(f"{os.uname().nodename}:{plan.root}")

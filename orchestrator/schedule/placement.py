@@ -1,0 +1,246 @@
+"""On which host a build runs: facts in, a host and the reason out. Pure: no clock, no I/O.
+
+A build is quickest where its steps are cached, so every app has a home: the host that is expected to end its build
+first, by what is recorded to lie there (`Part`) and by how fast it is. Where nothing is known the home is drawn by
+weighted rendezvous hashing (Thaler and Ravishankar, 1998), so that orchestrators that know nothing of each other draw
+the same one, and a host that comes or goes moves no apps but its own.
+
+No slot stays free while an app that may run there waits. What a build needed of memory before is what it is expected to
+need: one that does not fit waits, unless nothing else runs on the host. When the first app's home is busy, an app close
+behind whose home is free goes first; one that has been passed over often enough goes next wherever there is room.
+"""
+
+import hashlib
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+Kind = Literal["app", "dependencies", "mounts", "base"]
+Reason = Literal["cached", "drawn", "home is busy", "only one"]
+_SAVES: Final[Mapping[Kind, float]] = {"app": 0.5, "dependencies": 0.3}
+"""The share of a build's time that is saved where this lies; together less than 1, for no build takes no time."""
+_FAVOURS: Final[Mapping[Kind, float]] = {"mounts": 2.0, "base": 2.0}
+"""How many times more often a host is drawn where this lies. Many apps share it: it must not draw all to one host."""
+_TIGHT = 4.0
+"""How many times slower a host counts whose disk is nearly full."""
+AHEAD = 8
+"""How many apps behind the first may go before it."""
+_PATIENCE = 16
+"""How often an app is passed over at most."""
+_MASK = (1 << 64) - 1
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """A builder host, as far as it matters here."""
+
+    name: str
+    slots: int
+    """Builds at once, at least 1."""
+    platforms: frozenset[str] = frozenset()
+    """What it builds for, e.g. `linux/arm64`; empty: whatever is asked for."""
+    speed: float = 1.0
+    """Times as fast as others are, from earlier builds; above 0."""
+    tight: bool = False
+    """Whether its disk is nearly full."""
+    memory: int = 0
+    """Bytes that it has for builds; 0: not known, and no build waits for them."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Something that a build needs and a host may have."""
+
+    kind: Kind
+    key: str
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A build that waits for a host."""
+
+    app: str
+    platform: str = ""
+    """What it is built for; "": what its host is."""
+    parts: tuple[Part, ...] = ()
+    memory: int = 0
+    """Bytes that it is expected to need; 0: not known, which counts nothing."""
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """Build this app there."""
+
+    job: Job
+    host: str
+    reason: Reason
+    warm: tuple[Kind, ...] = ()
+    """What of it is recorded to lie there."""
+
+
+class Pool:
+    """The hosts, what lies on them, and what runs there."""
+
+    def __init__(self, hosts: Iterable[Host], *, limit: int, lies: Mapping[Part, Iterable[str]] | None = None) -> None:
+        """Take stock.
+
+        Args:
+            hosts: all of them; names are unique.
+            limit: builds at once on all hosts together, at least 1.
+            lies: on which hosts earlier builds have left a part.
+        """
+        self._limit = limit
+        self._lies = {part: set(names) for part, names in (lies or {}).items()}
+        self._hosts: dict[str, Host] = {}
+        self._seeds: dict[str, int] = {}
+        self._running: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
+        self._held: set[str] = set()
+        self._homes: dict[Job, str | None] = {}
+        self._passed: dict[str, int] = {}
+        for host in hosts:
+            self.add(host)
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """Those that take builds."""
+        return tuple(self._hosts.values())
+
+    def add(self, host: Host) -> None:
+        """A host takes builds from now on, or has other facts."""
+        self._hosts[host.name] = host
+        self._seeds[host.name] = _digest(host.name)
+        self._homes.clear()
+
+    def remove(self, name: str) -> None:
+        """A host takes no more builds; those that run there go on, and are still told to have `ended`."""
+        del self._hosts[name]
+        self._homes = {job: home for job, home in self._homes.items() if home != name}
+
+    def began(self, placed: Placed) -> None:
+        """A build takes a slot."""
+        self._running[placed.host] = self._running.get(placed.host, 0) + 1
+        self._taken[placed.host] = self._taken.get(placed.host, 0) + placed.job.memory
+        self._passed.pop(placed.job.app, None)
+        self._held.discard(placed.job.app)
+        self._homes.pop(placed.job, None)
+
+    def left(self, placed: Placed) -> None:
+        """What a build needs lies on its host now."""
+        for part in placed.job.parts:
+            self._lies.setdefault(part, set()).add(placed.host)
+
+    def ended(self, placed: Placed) -> None:
+        """A build gives its slot back."""
+        self._running[placed.host] -= 1
+        self._taken[placed.host] -= placed.job.memory
+
+    @property
+    def held(self) -> Collection[str]:
+        """The apps that wait for memory: a slot was free for them when `next` was asked."""
+        return self._held
+
+    def suits(self, job: Job) -> bool:
+        """Whether any host builds for its platform."""
+        return any(suits(host, job) for host in self._hosts.values())
+
+    def home(self, job: Job) -> str | None:
+        """The host on which an app's build is expected to take the least time if nothing else runs; None: nowhere."""
+        if job not in self._homes:
+            self._homes[job] = self._best(job, self._hosts.values())
+        return self._homes[job]
+
+    def next(self, waiting: Sequence[Job]) -> Placed | None:
+        """What begins next, and where; None: nothing before a build has ended.
+
+        Args:
+            waiting: what may begin, in the order of preference.
+        """
+        if sum(self._running.values()) >= self._limit:
+            return None
+        free = {name: host for name, host in self._hosts.items() if self._running.get(name, 0) < host.slots}
+        first: Job | None = None
+        passed: list[str] = []
+        for job in waiting:
+            room = [host for host in free.values() if suits(host, job)]
+            there = [host.name for host in room if self._fits(host, job)]
+            if room and not there:
+                self._held.add(job.app)
+            if not there:
+                continue
+            home = self.home(job)
+            if home in there:
+                # Whoever was passed over is asked for patience only when somebody gains by it.
+                for app in passed:
+                    self._passed[app] = self._passed.get(app, 0) + 1
+                return self._placed(job, home)
+            first = first or job
+            passed.append(job.app)
+            if self._passed.get(job.app, 0) >= _PATIENCE:
+                first = job
+                break
+            if len(passed) > AHEAD:
+                break
+        best = self._best(first, [host for host in free.values() if self._fits(host, first)]) if first else None
+        return self._placed(first, best) if first and best else None
+
+    def _fits(self, host: Host, job: Job) -> bool:
+        """Whether there is memory for it. Whoever is alone has all there is, and what is not known counts nothing."""
+        if not host.memory or not self._running.get(host.name):
+            return True
+        return job.memory <= max(0, host.memory - self._taken[host.name])
+
+    def _placed(self, job: Job, host: str) -> Placed:
+        warm = tuple(part.kind for part in job.parts if host in self._lies.get(part, ()))
+        reason: Reason
+        if len(self._hosts) == 1:
+            reason = "only one"
+        elif self.home(job) != host:
+            reason = "home is busy"
+        else:
+            reason = "cached" if warm else "drawn"
+        return Placed(job=job, host=host, reason=reason, warm=warm)
+
+    def _best(self, job: Job, among: Iterable[Host]) -> str | None:
+        saved: dict[str, float] = {}
+        favoured: dict[str, float] = {}
+        for part in job.parts:
+            for name in self._lies.get(part, ()):
+                if part.kind in _SAVES:
+                    saved[name] = saved.get(name, 0.0) + _SAVES[part.kind]
+                else:
+                    favoured[name] = favoured.get(name, 1.0) * _FAVOURS[part.kind]
+        takes = {
+            host.name: (1.0 - saved.get(host.name, 0.0)) / _speed(host) if saved else 0.0
+            for host in among
+            if suits(host, job)
+        }
+        least = min(takes.values(), default=None)
+        quickest = [name for name, time in takes.items() if time == least]
+        if len(quickest) <= 1:
+            return quickest[0] if quickest else None
+        key = _digest(job.app)
+        return min(quickest, key=lambda name: self._draw(key, self._hosts[name], favoured.get(name, 1.0)))
+
+    def _draw(self, key: int, host: Host, favour: float) -> float:
+        """A number that is the smallest of all hosts' as often as is a host's share of slots times speed and favour."""
+        mixed = _mixed(key ^ self._seeds[host.name])
+        return -math.log((mixed + 1) / (_MASK + 2)) / (host.slots * _speed(host) * favour)
+
+
+def suits(host: Host, job: Job) -> bool:
+    """Whether a host builds for an app's platform."""
+    return not job.platform or not host.platforms or job.platform in host.platforms
+
+
+def _speed(host: Host) -> float:
+    return host.speed / _TIGHT if host.tight else host.speed
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).digest(), "big")
+
+
+def _mixed(number: int) -> int:
+    """Every bit of it in every other: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _MASK
+    return number ^ (number >> 31)

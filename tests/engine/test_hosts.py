@@ -1,0 +1,211 @@
+"""A run on several hosts, against scripted ones: losses move builds, and never lose one."""
+
+from collections.abc import Mapping, Sequence
+
+import anyio
+import msgspec
+import pytest
+
+from orchestrator.engine.hosts import Member, Probe
+from orchestrator.engine.run import Outcome, Run
+from orchestrator.errors import (
+    BuilderUnreachableError,
+    BuildFailedError,
+    DaemonLostError,
+    DiskFullError,
+    FleetpacksError,
+)
+from orchestrator.events import AppCompleted, AppFailed, AppStarted, AppWarning, Event
+from orchestrator.model import Plan
+from orchestrator.schedule.placement import Host
+from tests.engine.test_run import RecordingPublisher, Script, ScriptedSolver, alone, nothing, plan_of, well
+
+_LOST = DaemonLostError("gone", hint="again")
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits long."""
+    monkeypatch.setattr("orchestrator.engine.hosts._FIRST_SECONDS", 0.001)
+    monkeypatch.setattr("orchestrator.engine.hosts._FULL_SECONDS", 0.001)
+    monkeypatch.setattr("orchestrator.engine.hosts._PATIENCE_SECONDS", 0.05)
+
+
+class Scripted(ScriptedSolver):
+    """One of several."""
+
+    def __init__(self, name: str, script: Script) -> None:
+        super().__init__(script)
+        self.address = name
+
+
+async def _dead() -> None:
+    await anyio.lowlevel.checkpoint()
+    raise BuilderUnreachableError("still gone", hint="wait")
+
+
+def member(
+    name: str,
+    script: Script = nothing,
+    *,
+    slots: int = 1,
+    platform: str = "",
+    probe: Probe = well,
+) -> tuple[Scripted, Member]:
+    solver = Scripted(name, script)
+    made = alone(solver, RecordingPublisher(), probe=probe)
+    facts = Host(name=name, slots=slots, platforms=frozenset({platform} if platform else ()))
+    return solver, msgspec.structs.replace(made, facts=facts)
+
+
+async def execute(
+    plan: Plan, *members: Member, jobs: int = 8, built_on: Mapping[str, Sequence[str]] | None = None
+) -> tuple[Mapping[str, Outcome], Sequence[Event]]:
+    send, receive = anyio.create_memory_object_stream[Event](10_000)
+    run = Run(plan, hosts=members, events=send, jobs=jobs, fail_fast=False, built_on=built_on)
+    async with receive:
+        with anyio.fail_after(20):
+            outcomes = await run.execute()
+        return outcomes, [event async for event in receive]
+
+
+def failing_with(error: FleetpacksError) -> Script:
+    async def script(_ref: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        raise error
+
+    return script
+
+
+def _warnings(events: Sequence[Event]) -> str:
+    return "\n".join(event.message for event in events if isinstance(event, AppWarning))
+
+
+async def test_builds_are_spread_over_hosts_within_the_slots_of_each_and_the_limit_of_all() -> None:
+    most = 0
+
+    async def script(_ref: str) -> None:
+        nonlocal most
+        most = max(most, sum(len(solver.running) for solver, _ in members))
+        await anyio.lowlevel.checkpoint()
+
+    members = [member("a", script), member("b", script, slots=2), member("c", script)]
+    solvers = [solver for solver, _ in members]
+    names = [f"app-{index}" for index in range(40)]
+
+    outcomes, events = await execute(plan_of(*names), *(each for _, each in members), jobs=3)
+
+    assert all(isinstance(outcome, AppCompleted) for outcome in outcomes.values())
+    assert sorted(ref for solver in solvers for ref in solver.started) == sorted(names)
+    assert [solver.most <= slots for solver, slots in zip(solvers, (1, 2, 1), strict=True)] == [True] * 3
+    assert all(solver.started for solver in solvers)
+    assert most == 3
+    assert {event.host for event in events if isinstance(event, AppStarted)} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("error", [_LOST, BuilderUnreachableError("no", hint=""), DiskFullError("full", hint="")])
+async def test_a_host_that_is_lost_is_set_aside_and_its_builds_move(error: FleetpacksError) -> None:
+    lost, bad = member("bad", failing_with(error), slots=4, probe=_dead)
+    well, good = member("good", slots=4)
+    names = [f"app-{index}" for index in range(20)]
+
+    outcomes, events = await execute(plan_of(*names), bad, good)
+
+    assert all(isinstance(outcome, AppCompleted) for outcome in outcomes.values())
+    assert sorted(well.started) == sorted(names)
+    assert 1 <= len(lost.started) <= 4
+    assert _warnings(events).count("bad is set aside") == 1
+    assert sum(isinstance(event, AppFailed) for event in events) == 0
+
+
+async def test_a_failure_that_is_the_apps_own_moves_nothing() -> None:
+    members = [member(name, failing_with(BuildFailedError("no", hint="yes"))) for name in "ab"]
+
+    outcomes, events = await execute(plan_of("app"), *(each for _, each in members))
+
+    assert isinstance(outcomes["app"], AppFailed)
+    assert sum(len(solver.started) for solver, _ in members) == 1
+    assert _warnings(events) == ""
+
+
+async def test_a_host_that_answers_again_takes_builds_again() -> None:
+    asked, again = 0, anyio.Event()
+
+    async def probe() -> None:
+        nonlocal asked
+        asked += 1
+        await anyio.lowlevel.checkpoint()
+        if asked < 3:
+            raise BuilderUnreachableError("still gone", hint="wait")
+        again.set()
+
+    async def script(_ref: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        if not asked:
+            raise _LOST
+
+    async def slow(_ref: str) -> None:
+        # It has one slot: the others wait for the host that comes back.
+        await again.wait()
+
+    back, coming = member("back", script, probe=probe)
+    _, other = member("other", slow)
+
+    outcomes, events = await execute(plan_of(*(f"app-{index}" for index in range(12))), coming, other)
+
+    assert all(isinstance(outcome, AppCompleted) for outcome in outcomes.values())
+    assert len(back.started) > 1, "it was lost at first"
+    assert asked == 3
+    assert "back answers again" in _warnings(events)
+
+
+async def test_an_app_that_loses_host_after_host_has_failed_and_so_have_those_that_find_none() -> None:
+    members = [member(f"host-{index}", failing_with(_LOST), probe=_dead) for index in range(6)]
+
+    outcomes, _ = await execute(plan_of("a", "b", "c"), *(each for _, each in members))
+
+    assert all(isinstance(outcome, AppFailed) and outcome.transient for outcome in outcomes.values())
+    assert all(len(solver.started) == 1 for solver, _ in members)
+    assert any("set aside for" in outcome.message for outcome in outcomes.values() if isinstance(outcome, AppFailed))
+
+
+async def test_an_app_for_a_platform_of_no_host_fails_at_once() -> None:
+    plan = plan_of("app")
+    (app,) = plan.apps
+    build = msgspec.structs.replace(app.build, platforms=("linux/riscv64",))
+    plan = msgspec.structs.replace(plan, apps=(msgspec.structs.replace(app, build=build),))
+    members = [member(name, platform="linux/amd64") for name in "ab"]
+
+    outcomes, _ = await execute(plan, *(each for _, each in members))
+
+    failed = outcomes["app"]
+    assert isinstance(failed, AppFailed)
+    assert failed.message == "no host builds for linux/riscv64"
+
+
+async def test_a_single_host_is_never_set_aside() -> None:
+    lost = True
+
+    async def script(_ref: str) -> None:
+        nonlocal lost
+        await anyio.lowlevel.checkpoint()
+        if lost:
+            lost = False
+            raise _LOST
+
+    solver, only = member("only", script)
+
+    outcomes, _ = await execute(plan_of("a", "b", "c"), only, jobs=1)
+
+    assert [type(outcome) for outcome in outcomes.values()] == [AppFailed, AppCompleted, AppCompleted]
+    assert solver.started == ["a", "b", "c"]
+
+
+async def test_apps_go_back_to_where_they_were_built() -> None:
+    members = [member(name, slots=9) for name in "abc"]
+    built_on = {f"app-{index}": ["abc"[index % 3], "gone"] for index in range(9)}
+
+    _, events = await execute(plan_of(*built_on), *(each for _, each in members), jobs=27, built_on=built_on)
+
+    places = {event.app: event.host for event in events if isinstance(event, AppStarted)}
+    assert places == {app: hosts[0] for app, hosts in built_on.items()}

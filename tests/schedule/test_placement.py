@@ -1,0 +1,195 @@
+"""Where builds run: no limit is passed, nobody starves, few apps move, and what is cached is found."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.schedule.placement import Host, Job, Part, Placed, Pool
+
+_PLATFORMS = ("linux/amd64", "linux/arm64")
+
+
+def _job(name: str, *, platform: str = "", workspace: str = "") -> Job:
+    parts = (Part("app", name), Part("base", "node:22"))
+    return Job(app=name, platform=platform, parts=(*parts, Part("dependencies", workspace)) if workspace else parts)
+
+
+def _hosts(number: int, *, slots: int = 2) -> list[Host]:
+    return [Host(name=f"host-{index}", slots=slots) for index in range(number)]
+
+
+def _fill(pool: Pool, waiting: list[Job]) -> list[Placed]:
+    """Begin all that can begin."""
+    begun: list[Placed] = []
+    while (placed := pool.next(waiting)) is not None:
+        pool.began(placed)
+        waiting.remove(placed.job)
+        begun.append(placed)
+    return begun
+
+
+hosts = st.lists(
+    st.builds(
+        Host,
+        name=st.uuids().map(str),
+        slots=st.integers(1, 3),
+        platforms=st.sets(st.sampled_from(_PLATFORMS)).map(frozenset),
+        speed=st.floats(0.1, 10),
+        tight=st.booleans(),
+    ),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda host: host.name,
+)
+jobs = st.lists(
+    st.builds(
+        _job,
+        st.uuids().map(str),
+        platform=st.sampled_from(("", *_PLATFORMS)),
+        workspace=st.sampled_from(("", "web", "api")),
+    ),
+    max_size=12,
+)
+
+
+@given(hosts, jobs, st.integers(1, 8), st.randoms(use_true_random=False))
+def test_no_limit_is_passed_no_slot_stays_free_and_every_app_that_some_host_suits_is_built_once(
+    hosts: Sequence[Host], jobs: Sequence[Job], limit: int, chance: random.Random
+) -> None:
+    pool, waiting, running = Pool(hosts, limit=limit), list(jobs), list[Placed]()
+    built = Counter[str]()
+
+    while True:
+        running += _fill(pool, waiting)
+        on = Counter(placed.host for placed in running)
+        assert len(running) <= limit
+        assert all(on[host.name] <= host.slots for host in hosts)
+        room = [host for host in hosts if on[host.name] < host.slots]
+        if len(running) < limit:
+            assert not [job for job in waiting for host in room if job.platform in ("", *host.platforms)]
+        if not running:
+            break
+        ended = running.pop(chance.randrange(len(running)))
+        suited = next(host.platforms for host in hosts if host.name == ended.host)
+        assert not suited or ended.job.platform in ("", *suited)
+        built[ended.job.app] += 1
+        if chance.random() < 0.8:
+            pool.left(ended)
+        pool.ended(ended)
+
+    assert not any(pool.suits(job) for job in waiting)
+    assert built == Counter(job.app for job in jobs if pool.suits(job))
+
+
+@given(st.integers(2, 12), st.integers(0, 11))
+def test_a_host_that_goes_moves_its_own_apps_only_and_they_come_back_with_it(number: int, gone: int) -> None:
+    pool = Pool(hosts := _hosts(number), limit=99)
+    lost = hosts[gone % number]
+    jobs = [_job(f"app-{index}") for index in range(50)]
+    before = {job.app: pool.home(job) for job in jobs}
+
+    pool.remove(lost.name)
+    without = {job.app: pool.home(job) for job in jobs}
+    pool.add(lost)
+    after = {job.app: pool.home(job) for job in jobs}
+
+    assert all(without[app] == home for app, home in before.items() if home != lost.name)
+    assert lost.name not in without.values()
+    assert after == before
+
+
+def test_homes_are_drawn_by_slots_and_speed_whatever_the_order_of_the_hosts() -> None:
+    hosts = [
+        Host(name="a", slots=1),
+        Host(name="b", slots=3),
+        Host(name="c", slots=1, speed=2.0),
+        Host(name="d", slots=8, tight=True),
+    ]
+    jobs = [_job(f"app-{index}") for index in range(8000)]
+
+    drawn = Counter(Pool(hosts, limit=9).home(job) for job in jobs)
+
+    assert drawn == Counter(Pool(hosts[::-1], limit=9).home(job) for job in jobs)
+    assert {name: round(drawn[name] / 1000, 0) for name in "abcd"} == {"a": 1, "b": 3, "c": 2, "d": 2}
+
+
+def test_an_app_goes_where_it_was_built_and_its_workspace_where_its_dependencies_were() -> None:
+    web, api, other = _job("web", workspace="shop"), _job("api", workspace="shop"), _job("other")
+    lies = {Part("app", "web"): ["host-3"], Part("dependencies", "shop"): ["host-5"]}
+    pool = Pool(_hosts(8), limit=16, lies=lies)
+
+    placed = {each.job.app: each for each in _fill(pool, [web, api, other])}
+
+    assert (placed["web"].host, placed["web"].reason, placed["web"].warm) == ("host-3", "cached", ("app",))
+    assert (placed["api"].host, placed["api"].reason, placed["api"].warm) == ("host-5", "cached", ("dependencies",))
+    assert (placed["other"].reason, placed["other"].warm) == ("drawn", ())
+
+
+def test_a_base_image_that_many_apps_share_does_not_draw_all_of_them_to_its_host() -> None:
+    pool = Pool(_hosts(4), limit=8, lies={Part("base", "node:22"): ["host-1"]})
+
+    drawn = Counter(pool.home(_job(f"app-{index}")) for index in range(1000))
+
+    assert drawn["host-1"] == max(drawn.values())
+    assert drawn["host-1"] < 500
+
+
+def test_a_host_that_is_much_faster_is_worth_more_than_a_cache() -> None:
+    lies = {Part("dependencies", "shop"): ["slow"]}
+    hosts = [Host(name="slow", slots=1, speed=0.25), Host(name="fast", slots=1)]
+
+    assert Pool(hosts, limit=2, lies=lies).home(_job("web", workspace="shop")) == "fast"
+
+
+def test_an_app_whose_home_is_busy_lets_others_pass_and_takes_any_host_at_last() -> None:
+    lies = {Part("app", f"a-{index}"): ["host-0"] for index in range(2)}
+    lies |= {Part("app", f"b-{index}"): ["host-1"] for index in range(99)}
+    pool = Pool(_hosts(2, slots=1), limit=2, lies=lies)
+    long, patient = _job("a-0"), _job("a-1")
+    pool.began(Placed(job=long, host="host-0", reason="cached"))
+    waiting = [patient, *(_job(f"b-{index}") for index in range(99))]
+    begun: list[Placed] = []
+
+    while patient in waiting:
+        (placed,) = _fill(pool, waiting)
+        begun.append(placed)
+        pool.ended(placed)
+
+    assert {(placed.host, placed.reason) for placed in begun[:-1]} == {("host-1", "cached")}
+    assert (begun[-1].job, begun[-1].host, begun[-1].reason) == (patient, "host-1", "home is busy")
+    assert len(begun) == 17
+
+
+def test_an_app_waits_for_no_home_when_nobody_gains_by_it() -> None:
+    lies = {Part("app", app): ["host-0"] for app in ("a", "b")}
+    pool = Pool(_hosts(2, slots=1), limit=2, lies=lies)
+
+    placed = _fill(pool, [_job("a"), _job("b")])
+
+    assert [(each.host, each.reason) for each in placed] == [("host-0", "cached"), ("host-1", "home is busy")]
+
+
+def test_what_a_build_leaves_is_found_by_the_next_one_and_what_failed_left_nothing() -> None:
+    pool = Pool(_hosts(8), limit=9)
+    kept, lost = _fill(pool, [_job("kept"), _job("lost")])
+
+    pool.left(kept)
+    pool.ended(kept)
+    pool.ended(lost)
+
+    again = {each.job.app: (each.host, each.reason) for each in _fill(pool, [_job("kept"), _job("lost")])}
+    assert again == {"kept": (kept.host, "cached"), "lost": (lost.host, "drawn")}
+
+
+@pytest.mark.parametrize("platform", _PLATFORMS)
+def test_a_build_goes_to_a_host_of_its_platform_or_to_none(platform: str) -> None:
+    pool = Pool([Host(name="arm", slots=1, platforms=frozenset({"linux/arm64"}))], limit=1)
+
+    (job,) = waiting = [_job("web", platform=platform)]
+
+    assert pool.suits(job) is (platform == "linux/arm64")
+    assert [each.reason for each in _fill(pool, waiting)] == ["only one"] * (platform == "linux/arm64")
