@@ -115,5 +115,6 @@ def _is(version: str | None, since: tuple[int, int]) -> bool:
     if version is None:
         return False
     numbers = _VERSION.match(version)
-    # One built from a commit has no number, and is no old one.
-    return numbers is None or (int(numbers[1]), int(numbers[2])) >= since
+    # One built from a commit has no number, or (in Debian's engines) v0.0.0+unknown: it is no old one.
+    said = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
+    return said == (0, 0) or said >= since
