@@ -95,8 +95,8 @@ def recognise(workers: Sequence[Worker], *, version: str | None) -> Capabilities
     own = next((worker.platforms[0] for worker in workers if worker.platforms), "")
     return msgspec.structs.replace(
         TABLE[_kind(workers)],
-        several_exporters=_is(version, _SEVERAL_SINCE),
-        named_contexts=_is(version, _CONTEXTS_SINCE),
+        several_exporters=is_since(version, _SEVERAL_SINCE),
+        named_contexts=is_since(version, _CONTEXTS_SINCE),
         platform=own,
         worker=workers[0].id if workers else "",
     )
@@ -110,8 +110,8 @@ def _kind(workers: Sequence[Worker]) -> Kind:
     return "buildkitd"
 
 
-def _is(version: str | None, since: tuple[int, int]) -> bool:
-    """Whether a version is not older."""
+def is_since(version: str | None, since: tuple[int, int]) -> bool:
+    """Whether a version of BuildKit, None for one that does not say it, is not older."""
     if version is None:
         return False
     numbers = _VERSION.match(version)

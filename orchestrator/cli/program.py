@@ -18,6 +18,7 @@ _COMMANDS = {
     "apps": ("orchestrator.cli.look:apps", "List the apps of the monorepo."),
     "detect": ("orchestrator.cli.look:detect", "Show what directories are recognised as."),
     "report": ("orchestrator.cli.report:report", "Show what a run did, and where its time went."),
+    "hosts": ("orchestrator.cli.hosts:hosts", "See what the builders are, and what is wrong with them."),
     "cache": ("orchestrator.cli.cache:cache", "See what lies on a builder's disk, and prune it."),
     "versions": ("orchestrator.cli.versions:versions", "Know the releases that ranges of versions mean."),
     "lock": ("orchestrator.cli.lock:lock", "Pin base images by digest, in fleetpacks.lock."),

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from langs.registry import IMAGES, TOOL_VARIABLES, VERSION_VARIABLES
+from orchestrator.app import hostfacts
 from orchestrator.cli.program import fleetpacks
 from orchestrator.config import environment
 from orchestrator.config.operator import OperatorTable
@@ -18,6 +19,7 @@ from orchestrator.config.repository import RootTable
 from orchestrator.events import Event
 from orchestrator.report.analysis import Report
 from orchestrator.report.result import AppError, AppResult
+from remote import probe
 from tests.docs import console
 from tests.docs.console import DOCUMENTS, ROOT
 from tests.docs.test_examples import ELSEWHERE, run_elsewhere
@@ -176,6 +178,31 @@ def test_the_result_files_fields_are_listed_all_of_them_and_no_other() -> None:
     described = _SPAN.findall(section("docs/usage.md", "### The result file"))
 
     assert set(described) - {"apps", "success", "failed", "cancelled"} == fields
+
+
+def test_the_fields_of_a_checked_host_are_listed_all_of_them_and_no_other() -> None:
+    tables: dict[str, list[type[msgspec.Struct]]] = {
+        "hosts": [hostfacts.Host],
+        "daemon": [hostfacts.Daemon, hostfacts.Platform],
+        "disk": [probe.Disk],
+        "machine": [probe.Machine, probe.Socket, probe.Daemon],
+        "problems": [hostfacts.Problem],
+    }
+    rows = section("docs/usage.md", "## `fleetpacks hosts check`").partition("| of | fields |")[2].splitlines()
+    described = {spans[0]: set(spans[1:]) for row in rows if (spans := _SPAN.findall(row)) and row.startswith("| `")}
+
+    said = {"hosts": set(get_args(hostfacts.State)), "disk": {"loop"}}
+
+    assert {name: found - said.get(name, set()) for name, found in described.items()} == {
+        name: {field.encode_name for table in of for field in msgspec.structs.fields(table)}
+        for name, of in tables.items()
+    }
+
+
+def test_the_kinds_of_disks_are_listed_all_of_them_and_no_other() -> None:
+    table = section("docs/usage.md", "## `fleetpacks hosts check`").partition("| disk | |")[2].partition("\n\n")[0]
+
+    assert sorted(listed(table)) == sorted(get_args(probe.Kind))
 
 
 def test_the_default_versions_are_those_of_apps_that_say_nothing() -> None:

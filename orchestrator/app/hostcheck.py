@@ -1,0 +1,281 @@
+"""The wiring of `hosts check`: every builder is asked what it is, all at once.
+
+What BuildKit's API tells, it tells at every address. A machine is asked by `remote.probe`'s script: this one, where the
+builder is a socket here, or by one session of the SSH connection that leads to the builder. Nobody asks the machine
+behind tcp://. What takes a builder too long to tell, or what it does not know, is left out; only who does not answer at
+all, or can be no builder, is an error, and each is its own builder's.
+"""
+
+import os
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from statistics import median
+from typing import TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import msgspec
+
+from orchestrator.app import builder
+from orchestrator.app.hostfacts import Daemon, Host, Problem, State, locked, platforms, problems, same
+from orchestrator.buildkit import Client, Worker
+from orchestrator.buildkit.border import dial_error
+from orchestrator.config import Config
+from orchestrator.errors import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_TRANSIENT,
+    BuilderUnreachableError,
+    FleetpacksError,
+    ProtocolError,
+    TransientError,
+)
+from remote import probe
+from remote.address import Address, EngineAddress, SshAddress, UnixAddress
+from remote.connect import dialer
+from remote.engine import Dial
+from remote.errors import RemoteError
+from remote.unix import listener
+
+_GREETING_SECONDS = 30.0
+_QUESTION_SECONDS = 20.0
+"""For what a builder has to count: a large cache, say."""
+_AT_ONCE = 64
+"""Builders that are asked at the same time."""
+_ROUNDS = 5
+_SNAPSHOTTER = "org.mobyproject.buildkit.worker.snapshotter"
+_SHELL = "/bin/sh"
+_NO_SHELL = "no shell there"
+
+_Answer = TypeVar("_Answer")
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """The builders, in the order in which they were named."""
+
+    hosts: tuple[Host, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with: who will never be a builder weighs more than who does not answer now."""
+        states = {host.state for host in self.hosts}
+        return EXIT_FAILED if "unusable" in states else EXIT_TRANSIENT if "unreachable" in states else EXIT_OK
+
+
+class _Way(msgspec.Struct, frozen=True, kw_only=True):
+    """How a builder and its machine are asked."""
+
+    connect: Callable[[], Awaitable[None]]
+    """Reaches the machine, where that is not the same as reaching the daemon."""
+    dial: Callable[[], Awaitable[Dial]]
+    probe: Callable[[], Awaitable[bytes]] | None
+    """Runs the script; None: nothing can be run there."""
+    pid: int | None = None
+    """The daemon's process."""
+    sockets: tuple[str, ...] = ()
+    """Of a host behind sshd, those that are tried."""
+
+
+class _Named(msgspec.Struct, frozen=True, kw_only=True):
+    at: Address
+    slots: int | None
+
+
+async def check(config: Config) -> Checked:
+    """Ask all builders what they are.
+
+    Raises:
+        UsageError: an address is none, or none is named and no well-known socket is there.
+    """
+    named = _named(config)
+    found: dict[int, Host] = {}
+    limit = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def one(number: int, each: _Named) -> None:
+        async with limit:
+            found[number] = await _host(each)
+
+    async with anyio.create_task_group() as tasks:
+        for number, each in enumerate(named):
+            tasks.start_soon(one, number, each)
+    hosts = [found[number] for number in range(len(named))]
+    twice = same(hosts)
+    return Checked(
+        hosts=tuple(
+            msgspec.structs.replace(host, problems=(*host.problems, twice[host.address]))
+            if host.address in twice
+            else host
+            for host in hosts
+        )
+    )
+
+
+def _named(config: Config) -> tuple[_Named, ...]:
+    alone = [msgspec.structs.replace(config, hosts=(host,)) for host in config.hosts] or [config]
+    named: dict[str, _Named] = {}
+    for each in alone:
+        at = builder.address(each)
+        # The same words twice are one builder.
+        named.setdefault(str(at), _Named(at=at, slots=builder.slots(each, at)))
+    return tuple(named.values())
+
+
+async def _host(named: _Named) -> Host:
+    empty = Host(
+        address=str(named.at),
+        state="well",
+        slots=named.slots or len(os.sched_getaffinity(0)),
+        slots_said=named.slots is not None,
+        daemon=None,
+        machine=None,
+        unknown=None,
+    )
+    try:
+        async with _way(named.at) as way:
+            return await _asked(empty, way)
+    except FleetpacksError as error:
+        return _failed(empty, error)
+
+
+async def _asked(empty: Host, way: _Way) -> Host:
+    name = empty.address
+    try:
+        with anyio.fail_after(_GREETING_SECONDS):
+            await way.connect()
+    except RemoteError as error:
+        raise dial_error(error, address=name) from error
+    except TimeoutError as error:
+        raise _silent(name) from error
+    try:
+        daemon, workers = await _daemon(name, way)
+    except FleetpacksError as error:
+        machine, unknown = await _machine(way)
+        failed = _failed(msgspec.structs.replace(empty, machine=machine, unknown=unknown), error)
+        if machine is None or not way.sockets:
+            return failed
+        return msgspec.structs.replace(failed, problems=failed.problems + locked(name, machine, way.sockets))
+    machine, unknown = await _machine(way)
+    own = None
+    if machine is not None:
+        program: probe.Program = "buildkitd" if daemon.kind == "buildkitd" else "dockerd"
+        own = machine.daemon(program, workers=[each.id for each in workers], pid=way.pid)
+    host = msgspec.structs.replace(
+        empty,
+        daemon=msgspec.structs.replace(daemon, platforms=platforms(_platforms(workers), machine)),
+        machine=machine,
+        unknown=unknown,
+        root=own.root if own else None,
+        disk=own.disk if own else None,
+        quota=own.quota if own else None,
+    )
+    return msgspec.structs.replace(host, problems=problems(host))
+
+
+async def _daemon(name: str, way: _Way) -> tuple[Daemon, tuple[Worker, ...]]:
+    try:
+        with anyio.fail_after(_GREETING_SECONDS):
+            dial = await way.dial()
+    except RemoteError as error:
+        raise dial_error(error, address=name) from error
+    except TimeoutError as error:
+        raise _silent(name) from error
+    async with Client(dial, address=name) as client:
+        try:
+            with anyio.fail_after(_GREETING_SECONDS):
+                can, workers = await client.capabilities(), await client.workers()
+                latency = await _latency(client)
+                version = await _known(client.info())
+        except TimeoutError as error:
+            raise _silent(name) from error
+        running = await _known(client.active_builds())
+        usage = await _known(client.disk_usage())
+    told = Daemon(
+        kind=can.kind,
+        version=version.version if version else None,
+        worker=can.worker,
+        snapshotter=next((each.labels[_SNAPSHOTTER] for each in workers if each.labels.get(_SNAPSHOTTER)), None),
+        platforms=(),
+        latency_ms=round(latency * 1000, 3),
+        running=None if running is None else len(running),
+        cache=None if usage is None else sum(record.size for record in usage),
+    )
+    return told, workers
+
+
+async def _latency(client: Client) -> float:
+    """Seconds from a question to its answer."""
+    rounds: list[float] = []
+    for _ in range(_ROUNDS):
+        began = time.perf_counter()
+        # An engine of 20.10 does not know the question, which takes it as long.
+        with suppress(ProtocolError):
+            await client.info()
+        rounds.append(time.perf_counter() - began)
+    return median(rounds)
+
+
+async def _known(answer: Awaitable[_Answer]) -> _Answer | None:
+    """What a daemon may not know, or not in time."""
+    with anyio.move_on_after(_QUESTION_SECONDS), suppress(ProtocolError):
+        return await answer
+    return None
+
+
+async def _machine(way: _Way) -> tuple[probe.Machine | None, str | None]:
+    """What the machine tells, or why it does not."""
+    if way.probe is None:
+        return None, _NO_SHELL
+    try:
+        with anyio.fail_after(_QUESTION_SECONDS):
+            machine = probe.parse(await way.probe())
+    except RemoteError as error:
+        return None, error.message
+    except TimeoutError:
+        return None, f"its shell gives no answer within {_QUESTION_SECONDS:.0f} s"
+    except OSError as error:
+        return None, f"{_SHELL}: {error.strerror or error}"
+    return machine, None if machine is not None else _NO_SHELL
+
+
+@asynccontextmanager
+async def _way(at: Address) -> AsyncGenerator[_Way]:
+    if isinstance(at, SshAddress):
+        # asyncssh takes long to import.
+        from remote.ssh.daemons import SOCKETS  # noqa: PLC0415
+        from remote.ssh.daemons import dialer as behind  # noqa: PLC0415
+        from remote.ssh.host import Host as Far  # noqa: PLC0415
+
+        async with Far(at) as far:
+            run = partial(far.run, probe.script(), most=probe.MOST)
+            tried = SOCKETS if at.socket is None else (at.socket,)
+            yield _Way(connect=far.connect, dial=partial(behind, far, at), probe=run, sockets=tried)
+        return
+    to = at.at if isinstance(at, EngineAddress) else at
+    here = isinstance(to, UnixAddress)
+    pid = await anyio.to_thread.run_sync(listener, to.path) if isinstance(to, UnixAddress) else None
+    yield _Way(connect=anyio.lowlevel.checkpoint, dial=partial(dialer, at), probe=_here if here else None, pid=pid)
+
+
+async def _here() -> bytes:
+    done = await anyio.run_process([_SHELL, "-s"], input=probe.script(), check=False)
+    return done.stdout
+
+
+def _platforms(workers: tuple[Worker, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for worker in workers for name in worker.platforms))
+
+
+def _silent(name: str) -> BuilderUnreachableError:
+    return BuilderUnreachableError(
+        f"{name}: something listens there, but gives no answer within {_GREETING_SECONDS:.0f} s",
+        hint="is it a builder, and is it well? Its log may say what it waits for.",
+    )
+
+
+def _failed(host: Host, error: FleetpacksError) -> Host:
+    problem = Problem(kind=error.kind, message=error.message, hint=error.hint)
+    state: State = "unreachable" if isinstance(error, TransientError) else "unusable"
+    return msgspec.structs.replace(host, state=state, problems=(problem,))
