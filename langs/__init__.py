@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from langs.files import AppFiles
+    from langs.listing import Listing
+    from langs.real import Real
     from langs.seen import Seen
 
 __all__ = ["Reader", "build", "detect", "look"]
@@ -94,9 +96,15 @@ class Reader:
     """`detect` and then `build` of many apps, whose files are read once: its answers are those of one moment.
 
     It is for one command, and not for a program that waits for files to change.
+
+    Args:
+        listings: of directories that were listed before, by their paths; they were at rest then. They may become more.
+        real: has resolved directories before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, listings: "Mapping[str, Listing] | None" = None, real: "Real | None" = None) -> None:
+        self._listings: Mapping[str, Listing] = {} if listings is None else listings
+        self._real = real
         self._apps: dict[tuple[Path, Path | None], AppFiles] = {}
         self._looked_at: dict[Path | None, list[AppFiles]] = {}
         self._known: dict[Path | None, dict[str, AppFiles]] = {}
@@ -142,6 +150,6 @@ class Reader:
         from langs import files  # noqa: PLC0415  (as above)
 
         known = None if within is None else self._known.setdefault(within, {})
-        app = files.AppFiles(root, within, known=known)
+        app = files.AppFiles(root, within, known=known, listings=self._listings, real=self._real)
         self._looked_at.setdefault(within, []).append(app)
         return app

@@ -6,6 +6,7 @@ opens the resolved path part by part without following links, so that a link swa
 answers are those of one moment: the names in the directory are read once. And it takes note of all that it looks at.
 """
 
+import codecs
 import errno
 import fnmatch
 import functools
@@ -16,10 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from langs.errors import LangError
-from langs.listing import MAX_ENTRIES, Kind, entries
+from langs.listing import MAX_ENTRIES, Kind, Listing, entries
+from langs.real import Real
 from langs.seen import Seen
 
 MAX_BYTES: Final = 1 << 20
@@ -68,13 +70,25 @@ class AppFiles:
         within: the monorepo's root, where it is known: what lies between it and the app can be asked, too.
         known: those of the monorepo's directories that others were asked about before, by their paths. An app is never
             one of them itself: what is seen of it for its own sake does not concern others.
+        listings: of directories that were listed before, by their paths; they were at rest then.
+        real: has resolved directories before.
 
     Raises:
         LangError: `root` is not a directory that can be read.
     """
 
-    def __init__(self, root: Path, within: Path | None = None, *, known: "dict[str, AppFiles] | None" = None) -> None:
-        self._root = os.path.realpath(root)
+    def __init__(
+        self,
+        root: Path,
+        within: Path | None = None,
+        *,
+        known: "dict[str, AppFiles] | None" = None,
+        listings: Mapping[str, Listing] = {},
+        real: Real | None = None,
+    ) -> None:
+        self._real = real or Real()
+        self._listings = listings
+        self._root = self._real.directory(str(root)) or os.path.realpath(root)
         self.root = Path(self._root)
         self._within = self._root if within is None else _real(str(within))
         self._known: dict[str, AppFiles] = {} if known is None else known
@@ -83,7 +97,7 @@ class AppFiles:
         self._top = self._look_into("")
         self._entries = {"": self._top}
         self._texts: dict[str, str | None] = {}
-        self._made: dict[object, object] = {}
+        self._made: dict[object, Any] = {}
         if self._top is None and not self.root.is_dir():
             raise LangError(f"{root} is not a directory", hint="Name the directory that holds the app's files.")
 
@@ -111,7 +125,9 @@ class AppFiles:
         """The files of a resolved directory of the monorepo, which are the same for all who ask."""
         self.seen.beside[directory] = None
         if directory not in self._known:
-            self._known[directory] = AppFiles(Path(directory), Path(self._within), known=self._known)
+            self._known[directory] = AppFiles(
+                Path(directory), Path(self._within), known=self._known, listings=self._listings, real=self._real
+            )
         return self._known[directory]
 
     def at(self, path: str) -> "AppFiles":
@@ -153,7 +169,8 @@ class AppFiles:
         """
         if make not in self._made:
             self._made[make] = make(self)
-        return cast("T", self._made[make])
+        made: T = self._made[make]
+        return made
 
     def exists(self, path: str) -> bool:
         """Whether `path` is a regular file of the app, itself or through links that stay inside."""
@@ -299,8 +316,14 @@ class AppFiles:
         return self._entries[directory]
 
     def _look_into(self, directory: str) -> Mapping[str, Kind] | None:
-        self.seen.look(self._root, directory)
-        found = entries(f"{self._root}/{directory}", MAX_ENTRIES)
+        place = f"{self._root}/{directory}" if directory else self._root
+        before = self._listings.get(place)
+        if before is None:
+            self.seen.look(self._root, directory)
+            found = entries(place, MAX_ENTRIES)
+        else:
+            self.seen.note(directory, before.stamp, at_rest=True)
+            found = before.kinds if len(before.names) <= MAX_ENTRIES else None
         self.seen.listed(directory, found)
         return found
 
@@ -443,7 +466,7 @@ def _read_beneath(root: str, path: str, size: int) -> bytes:
 
 def _decode(data: bytes, path: str) -> str:
     try:
-        text = data.decode("utf-8-sig")
+        text = data.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise LangError("is not UTF-8 text", file=path, line=line, hint="Save the file as UTF-8.") from error

@@ -10,49 +10,12 @@ behind the same stamp (git calls this racy).
 
 import os
 import stat
-import time
-from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Mapping
 
 import msgspec
 
 from langs.listing import Kind, digest, entries
-
-REST_NS: Final = 2_000_000_000
-"""Longer than a tick of any file system's clock: FAT's is 2 s."""
-
-Stamp: TypeAlias = tuple[int, int, int, int, int, int]
-"""Device, inode, mode, size, modification and change time (both in nanoseconds)."""
-Look: TypeAlias = Callable[[str], Stamp | tuple[()] | None]
-"""Gives the stamp of what is at a path; None where there is nothing, an empty one where that cannot be told."""
-
-
-def _stamp(found: os.stat_result) -> Stamp:
-    return found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def is_at_rest(stamp: Stamp) -> bool:
-    """Whether what had this stamp a moment ago has another one when it changes now."""
-    return max(stamp[4:]) + REST_NS < time.time_ns()
-
-
-def stamp_of(path: str) -> Stamp | tuple[()] | None:
-    """The stamp of what is at `path`, through no link there; see `Look`."""
-    try:
-        return _stamp(os.lstat(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError):
-        return ()
-
-
-class Stamps(dict[str, Stamp | tuple[()] | None]):
-    """Those of one moment, each asked for once: `Stamps().__getitem__` is a `Look`."""
-
-    def __missing__(self, path: str) -> Stamp | tuple[()] | None:
-        """Look at what is at `path`."""
-        found = self[path] = stamp_of(path)
-        return found
+from langs.stamps import Look, Stamp, is_at_rest, stamp_of
 
 
 class Seen(msgspec.Struct, array_like=True):
@@ -71,18 +34,17 @@ class Seen(msgspec.Struct, array_like=True):
 
     def look(self, directory: str, path: str) -> None:
         """Take note of what is at `path` now, before it is read."""
-        try:
-            self.note(path, os.lstat(_joined(directory, path)))
-        except (FileNotFoundError, NotADirectoryError):
-            self.note(path, None)
-        except (OSError, ValueError):
+        stamp = stamp_of(_joined(directory, path))
+        if stamp is None:
+            self.note(path, None, at_rest=True)
+        elif stamp:
+            self.note(path, stamp, at_rest=is_at_rest(stamp))
+        else:
             self.steady = False
 
-    def note(self, path: str, found: os.stat_result | None) -> None:
-        """Take note of what was found at `path` before it was read; None: nothing was."""
-        stamp = None if found is None else _stamp(found)
-        self.steady &= stamp is None or is_at_rest(stamp)
-        self.steady &= self.stamps.setdefault(path, stamp) == stamp and path.isprintable()
+    def note(self, path: str, stamp: Stamp | None, *, at_rest: bool) -> None:
+        """Take note of what was at `path` before it was read, and whether it was at rest then; None: nothing was."""
+        self.steady &= at_rest and self.stamps.setdefault(path, stamp) == stamp and path.isprintable()
 
     def listed(self, path: str, found: Mapping[str, Kind] | None) -> None:
         """Take note of what the directory at `path` holds, behind `look`; None: that could not be told, this time."""

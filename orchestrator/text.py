@@ -10,6 +10,7 @@ _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that take no place, or take another than they seem to: bidirectional marks, line separators,
 halves of surrogate pairs."""
+_DELETE = "\x7f"
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _ROUNDS_UP = 999.95
 _MINUTE = 60
@@ -29,7 +30,8 @@ def inert(document: str) -> str:
     GitHub's runner would obey `##[name]` anywhere in a line: there, an escape stands for the second character.
     """
     document = document.replace("##[", "#\\u0023[")
-    if document.isprintable():
+    # Of ASCII, JSON itself escapes all the others.
+    if (document.isascii() and _DELETE not in document) or document.isprintable():
         return document
     return "".join(character if character.isprintable() else _escaped(character) for character in document)
 

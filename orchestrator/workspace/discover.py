@@ -25,6 +25,7 @@ import msgspec
 
 from langs import compose, dockerfile, procfile, static
 from langs.model import Detection, Service, Settings
+from langs.real import Real
 from langs.registry import ENTRY_POINTS, MANIFESTS
 from orchestrator.config import Config, EachSettings, credentials
 from orchestrator.config.repository import FILE
@@ -35,7 +36,6 @@ from orchestrator.workspace.border import Problems, errors_of
 from orchestrator.workspace.files import printable
 from orchestrator.workspace.ignored import ignore_spec
 from orchestrator.workspace.names import assign
-from orchestrator.workspace.real import Real
 
 Detect = Callable[[Path, Settings], Detection | None]
 

@@ -24,7 +24,12 @@ from orchestrator.workspace.listings import Listings
 _MAX_IGNORE_BYTES = 1 << 20
 Wanted = Callable[[str], bool]
 """Of a file's name, whether such files are asked for."""
+_OF_GIT = ".git"
 _GITS_OWN = (".git/info/exclude", ".git/config", ".git/HEAD", ".git/index")
+
+
+def _all(_name: str) -> bool:
+    return True
 
 
 async def list_files(
@@ -32,7 +37,7 @@ async def list_files(
     environment: Mapping[str, str],
     warn: Callable[[str], None] | None = None,
     *,
-    wanted: Wanted | None = None,
+    wanted: Wanted = _all,
     listings: Listings | None = None,
 ) -> tuple[str, ...]:
     """The files that are not ignored, as sorted POSIX paths from `root`.
@@ -41,14 +46,14 @@ async def list_files(
         root: the source.
         environment: of a git process (`Environment.for_git`).
         warn: hears of the directories below that cannot be read; an app that needs one will fail for itself.
-        wanted: which of them are asked for; None: all.
+        wanted: which of them are asked for.
         listings: lists what git does not.
 
     Raises:
         ContextError: the source cannot be read, or git waits for a file that is none.
     """
     # Of tens of thousands of files few names are new.
-    wanted = functools.cache(wanted) if wanted else None
+    wanted = functools.cache(wanted)
     listings = listings or Listings()
     ask = partial(git.list_files, root, environment, suspect=partial(_stuck_at, root))
     listing = await ask() if git.may_tell(root) else None
@@ -60,7 +65,7 @@ async def list_files(
     if listing.absent and warn is not None:
         count = "1 file" if listing.absent == 1 else f"{listing.absent} files"
         warn(f"the checkout is sparse and leaves out {count}: no app is found there")
-    files = [file for file in listing.files if wanted is None or wanted(file.rpartition("/")[2])]
+    files = [file for file in listing.files if wanted(file.rpartition("/")[2])]
     for path in listing.nested:
         files += await anyio.to_thread.run_sync(_nested, root, path, warn, wanted, listings)
     return tuple(sorted(files))
@@ -70,7 +75,7 @@ def walk(
     root: Path,
     warn: Callable[[str], None] | None = None,
     *,
-    wanted: Wanted | None = None,
+    wanted: Wanted = _all,
     listings: Listings | None = None,
 ) -> tuple[str, ...]:
     """The files below `root` that no `.gitignore` leaves out, as sorted POSIX paths.
@@ -78,7 +83,7 @@ def walk(
     Args:
         root: where to begin.
         warn: hears of the directories below that cannot be read.
-        wanted: which of them are asked for; None: all.
+        wanted: which of them are asked for.
         listings: lists the directories.
 
     Raises:
@@ -87,9 +92,7 @@ def walk(
     return tuple(sorted(_walk(str(root), warn, wanted, listings or Listings())))
 
 
-def _nested(
-    root: Path, path: str, warn: Callable[[str], None] | None, wanted: Wanted | None, listings: Listings
-) -> list[str]:
+def _nested(root: Path, path: str, warn: Callable[[str], None] | None, wanted: Wanted, listings: Listings) -> list[str]:
     below = f"{root}/{path}"
     if not os.path.isdir(below) or not _is_itself(root, path):  # noqa: PTH112 -- is_dir raises where it may not look
         return []
@@ -110,13 +113,13 @@ def _warn(warn: Callable[[str], None] | None, problem: str) -> None:
         warn(f"{printable(problem)}: cannot be looked into, so no app is found there")
 
 
-def _walk(root: str, warn: Callable[[str], None] | None, wanted: Wanted | None, listings: Listings) -> list[str]:
+def _walk(root: str, warn: Callable[[str], None] | None, wanted: Wanted, listings: Listings) -> list[str]:
     found: list[str] = []
     waiting: list[tuple[str, tuple[tuple[int, Ignored], ...]]] = [("", ())]
     while waiting:
         prefix, ignoring = waiting.pop()
         try:
-            files, directories = listings.of(f"{root}/{prefix}".rstrip("/") or "/")
+            listed = listings.of(f"{root}/{prefix}".rstrip("/") or "/")
         except OSError as error:
             if prefix:
                 _warn(warn, f"{prefix}: {error.strerror}")
@@ -124,10 +127,10 @@ def _walk(root: str, warn: Callable[[str], None] | None, wanted: Wanted | None, 
             raise ContextError(
                 f"{printable(root)}: cannot be read: {error.strerror}", hint="Check the directory's permissions."
             ) from error
-        if ".gitignore" in files:
+        if ".gitignore" in listed.files:
             ignoring = (*ignoring, (len(prefix), _patterns(f"{root}/{prefix}.gitignore")))
-        if wanted is not None:
-            files = list(filter(wanted, files))
+        files = [name for name in filter(wanted, listed.files + listed.links + listed.others) if name != _OF_GIT]
+        directories = [name for name in listed.directories if name != _OF_GIT]
         if ignoring:
             files = [name for name in files if not _is_ignored(prefix, name, ignoring)]
             directories = [name for name in directories if not _is_ignored(prefix, f"{name}/", ignoring)]

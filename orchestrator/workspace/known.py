@@ -23,14 +23,15 @@ import msgspec
 
 import langs
 from langs.edition import edition
+from langs.listing import Listing
 from langs.model import AppBuild, Detection, Settings
-from langs.seen import Look, Seen, Stamps
-from orchestrator import atomic, temporary
+from langs.real import Real
+from langs.seen import Seen
+from langs.stamps import Look, Stamps
 from orchestrator.workspace.graph import inverted, reachable
-from orchestrator.workspace.listings import Listing, Listings
-from orchestrator.workspace.real import Real
+from orchestrator.workspace.listings import Listings
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _MOST_BYTES: Final = 64 << 20
 """Ten thousand apps are not as many."""
 _KEPT_SECONDS: Final = 30 * 86_400
@@ -72,7 +73,6 @@ class Known:
 
     def __init__(self, cache: Path, source: Path) -> None:
         look = Stamps().__getitem__
-        self._reader = langs.Reader()
         self._source = source
         self._place = cache / hashlib.sha256(os.fsencode(source)).hexdigest()[:32]
         self._edition = _edition(cache, source)
@@ -83,6 +83,7 @@ class Known:
         """Of the same moment."""
         self.listings = Listings(self._kept.listings, look)
         """Of the same moment."""
+        self._reader = langs.Reader(self.listings.lasting, self.real)
 
     def detect(self, root: Path, settings: Settings, *, within: Path | None = None) -> Detection | None:
         """See `langs.detect`.
@@ -126,9 +127,14 @@ class Known:
         for directory, each in seen_around.items():
             around[directory] = each.joined(around[directory]) if directory in around else each
         # What this run did not ask may be asked by the next one, while there is room for it.
-        for answers in (before.answers | self._answers, self._answers):
+        lasting = self.listings.lasting
+        for answers, listings in (
+            (before.answers | self._answers, lasting),
+            (self._answers, lasting),
+            (self._answers, {}),
+        ):
             kept = _without(
-                _Kept(self._edition, own, around, answers, self.listings.lasting),
+                _Kept(self._edition, own, around, answers, listings),
                 (directory for directory, each in own.items() if not _may_be_kept(directory, each)),
                 (directory for directory, each in around.items() if not _may_be_kept(directory, each)),
             )
@@ -229,6 +235,8 @@ def _open(path: str, flags: int) -> int:
 
 
 def _write(place: Path, data: bytes) -> None:
+    from orchestrator import atomic, temporary  # noqa: PLC0415 -- start-up counts: most runs find out nothing new
+
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(place, data)

@@ -1,28 +1,15 @@
 """What the directories of a source hold, each listed once, and again only when its stamp says that it changed.
 
 To list five thousand directories takes five times as long as to look at their stamps. A directory gets another stamp
-whenever a name in it comes, goes or becomes something else (`langs.seen`), whatever becomes of the files; what is in
+whenever a name in it comes, goes or becomes something else (`langs.stamps`), whatever becomes of the files; what is in
 them is nothing that a listing tells.
 """
 
-import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import msgspec
-
-from langs.seen import Look, Stamp, is_at_rest, stamp_of
-
-_OF_GIT = ".git"
-
-
-class Listing(msgspec.Struct, frozen=True, array_like=True):
-    """What one directory holds, but for git's own."""
-
-    stamp: Stamp
-    files: tuple[str, ...]
-    """Whatever is no directory."""
-    directories: tuple[str, ...]
+from langs.listing import Listing, listing
+from langs.stamps import NO_STAMP, Look, is_at_rest, stamp_of
 
 
 class Listings:
@@ -41,8 +28,8 @@ class Listings:
         self.news = False
         """Whether some of it was not there before."""
 
-    def of(self, directory: str) -> tuple[Sequence[str], Sequence[str]]:
-        """The names of what is no directory, and those of the directories. Links are not followed.
+    def of(self, directory: str) -> Listing:
+        """What a directory holds; nothing is looked at through links.
 
         Args:
             directory: an absolute path, without a slash at its end.
@@ -50,20 +37,14 @@ class Listings:
         Raises:
             OSError: it cannot be listed.
         """
-        stamp, kept = self._look(directory), self._before.get(directory)
-        if kept is not None and kept.stamp == stamp:
-            self.lasting[directory] = kept
-            return kept.files, kept.directories
+        stamp, before = self._look(directory), self._before.get(directory)
+        if before is not None and before.stamp == stamp:
+            self.lasting[directory] = before
+            return before
         # Told before it is listed: what changes from then on gives a directory that was at rest another stamp.
         lasts = stamp and stat.S_ISDIR(stamp[2]) and is_at_rest(stamp)
-        files: list[str] = []
-        directories: list[str] = []
-        with os.scandir(directory) as scan:
-            for entry in scan:
-                name = entry.name
-                if name != _OF_GIT:
-                    (directories if entry.is_dir(follow_symlinks=False) else files).append(name)
-        if stamp and lasts and "".join((directory, *files, *directories)).isprintable():
-            self.lasting[directory] = Listing(stamp, tuple(files), tuple(directories))
+        found = listing(directory, stamp or NO_STAMP)
+        if lasts and "".join((directory, *found.names)).isprintable():
+            self.lasting[directory] = found
             self.news = True
-        return files, directories
+        return found

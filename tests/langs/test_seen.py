@@ -9,7 +9,9 @@ import pytest
 
 from langs.errors import LangError
 from langs.files import AppFiles
+from langs.listing import Listing, listing
 from langs.seen import Seen
+from langs.stamps import NO_STAMP, stamp_of
 from tests.langs.conftest import Write
 
 Ask = Callable[[AppFiles], object]
@@ -21,7 +23,7 @@ FILES = {"go.mod": "module a", "src/deep/main.go": "package main", "other/main.g
 @pytest.fixture(autouse=True)
 def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was just written counts as old."""
-    monkeypatch.setattr("langs.seen.REST_NS", -60_000_000_000)
+    monkeypatch.setattr("langs.stamps.REST_NS", -60_000_000_000)
 
 
 def tick(root: Path) -> None:
@@ -220,7 +222,7 @@ def test_directories_around_and_beside_are_named(tmp_path: Path) -> None:
 
 
 def test_what_has_just_changed_is_not_believed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("langs.seen.REST_NS", 2_000_000_000)
+    monkeypatch.setattr("langs.stamps.REST_NS", 2_000_000_000)
     files = AppFiles(root)
 
     files.read_text("go.mod")
@@ -277,3 +279,33 @@ def test_a_file_that_could_not_be_read_is_not_believed(root: Path, monkeypatch: 
     quietly(lambda asked: asked.read_text("go.mod"))(files)
 
     assert not files.seen.holds(str(files.root))
+
+
+@pytest.mark.parametrize("most", [20_000, 2, 1])
+def test_a_directory_that_was_listed_before_is_seen_as_if_it_was_listed_now(
+    write: Write, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("langs.files.MAX_ENTRIES", most)
+    root = write(FILES)
+    os.mkfifo(root / "src/pipe")
+    (root / "other/link").symlink_to("main.go")
+    places = [str(root), *(str(path) for path in root.rglob("*") if path.is_dir())]
+    listings = {place: listing(place, stamp_of(place) or NO_STAMP) for place in places}
+
+    files, afresh = AppFiles(root, listings=listings), AppFiles(root)
+
+    assert files.listing == afresh.listing
+    assert files.seen == afresh.seen
+    assert files.seen.steady == (most > 2)
+
+
+def test_a_directory_that_was_listed_before_is_not_listed_again(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write(FILES)
+    listings = {str(root): Listing(stamp_of(str(root)) or NO_STAMP, directories=("src",))}
+
+    files = AppFiles(root, listings=listings)
+    monkeypatch.setattr("langs.files.entries", pytest.fail)
+
+    assert files.first("go.mod", "src") is None
+    assert files.has_directory("src")
+    assert list(files.seen.stamps) == [""]

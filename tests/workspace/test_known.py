@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import langs
 from langs.errors import LangError
 from langs.model import AppBuild, Detection, Settings
+from langs.real import Real
 from langs.registry import TOOL_VARIABLES
 from orchestrator import app as application
 from orchestrator.cli import output
@@ -23,6 +24,7 @@ from orchestrator.errors import FleetpacksError
 from orchestrator.plan.planner import Request
 from orchestrator.workspace.files import walk
 from orchestrator.workspace.known import Known
+from orchestrator.workspace.listings import Listings
 
 Change = Callable[[Path], object]
 
@@ -52,7 +54,7 @@ FILES = {
 @pytest.fixture(autouse=True)
 def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was just written counts as old."""
-    monkeypatch.setattr("langs.seen.REST_NS", -60_000_000_000)
+    monkeypatch.setattr("langs.stamps.REST_NS", -60_000_000_000)
 
 
 @pytest.fixture
@@ -310,7 +312,7 @@ def test_an_app_that_is_wrong_is_looked_at_every_time_and_the_others_are_not(sou
 
 
 def test_what_has_just_changed_is_not_kept(source: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("langs.seen.REST_NS", 3600 * 1_000_000_000)
+    monkeypatch.setattr("langs.stamps.REST_NS", 3600 * 1_000_000_000)
     planned(source)
     first, asked[:] = list(asked), []
 
@@ -458,6 +460,25 @@ def test_only_what_is_asked_stays_where_there_is_not_room_for_all(
     assert file_of(source).stat().st_size == kept
 
 
+def test_apps_are_known_though_there_is_no_room_for_what_directories_hold(
+    source: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned(source)
+    size = file_of(source).stat().st_size
+    for number in range(size // 10):
+        (source / f"docs/{number:08}.txt").touch()
+    tick(source)
+    monkeypatch.setattr("orchestrator.workspace.known._MOST_BYTES", size + 1000)
+    planned(source)
+    asked.clear()
+
+    said = planned(source)
+
+    assert asked == []
+    assert file_of(source).stat().st_size <= size + 1000
+    assert said == planned(source, kept=False)
+
+
 @pytest.mark.parametrize("case", sorted(path.name for path in APPS.iterdir() if (path / "app").is_dir()))
 def test_every_example_is_known_as_it_was_found(case: str, tmp_path: Path) -> None:
     root = APPS / case / "app"
@@ -477,6 +498,27 @@ def test_every_example_is_known_as_it_was_found(case: str, tmp_path: Path) -> No
         known.save()
 
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("case", sorted(path.name for path in APPS.iterdir() if (path / "app").is_dir()))
+def test_every_example_is_found_in_the_listings_of_a_walk_as_without(case: str) -> None:
+    root = APPS / case / "app"
+    listings = Listings()
+    walk(root, listings=listings)
+    found: list[object] = []
+
+    for reader in (langs.Reader(listings.lasting, Real()), langs.Reader()):
+        try:
+            detection = reader.detect(root, Settings(), within=root)
+            found.append(detection)
+            if detection is not None and not detection.services:
+                found.append(reader.build(root, Settings(), within=root, detection=detection))
+        except LangError as error:
+            found.append((error.message, error.file))
+        found.append(reader.seen(root))
+
+    assert listings.lasting
+    assert found[: len(found) // 2] == found[len(found) // 2 :]
 
 
 _PATHS = st.sampled_from(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from langs.seen import Stamps
+from langs.stamps import Stamps
 from orchestrator.workspace.files import walk
 from orchestrator.workspace.listings import Listings
 from tests.workspace.conftest import Plant
@@ -22,7 +22,7 @@ FILES = {"top.py": "", "a/main.py": "", "a/deep/er/x.py": "", "b/.gitignore": "*
 @pytest.fixture(autouse=True)
 def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was just written counts as old."""
-    monkeypatch.setattr("langs.seen.REST_NS", -60_000_000_000)
+    monkeypatch.setattr("langs.stamps.REST_NS", -60_000_000_000)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(Path(path).name)
         return scan(path)
 
-    monkeypatch.setattr("orchestrator.workspace.listings.os.scandir", scanned)
+    monkeypatch.setattr("os.scandir", scanned)
     return names
 
 
@@ -134,7 +134,7 @@ def test_where_nothing_changed_there_is_no_news(plant: Plant) -> None:
 
 def test_what_has_just_changed_is_not_kept(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     root = plant(FILES)
-    monkeypatch.setattr("langs.seen.REST_NS", 3600 * 1_000_000_000)
+    monkeypatch.setattr("langs.stamps.REST_NS", 3600 * 1_000_000_000)
 
     listings = Listings()
     walk(root, listings=listings)
@@ -157,6 +157,13 @@ def test_what_changed_between_the_look_and_the_listing_is_listed_the_next_time(p
     assert found == again == ("a/x.py", "a/y.py")
     assert [each.stamp for each in listings.lasting.values()] == early
     assert listed == ["a"]
+
+
+def test_what_is_gits_own_is_never_found(plant: Plant) -> None:
+    root = plant({".git/HEAD": "", "a/.git/hooks/x.py": "", "a/b.py": "", "c/.git": "gitdir: ../a/.git\n"})
+    listings = walked(root)
+
+    assert walk(root) == walk(root, listings=listings) == ("a/b.py",)
 
 
 def test_names_that_cannot_be_written_are_not_kept(plant: Plant) -> None:
