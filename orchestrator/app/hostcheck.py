@@ -114,13 +114,10 @@ async def check(config: Config) -> Checked:
 
 
 def _named(config: Config) -> tuple[_Named, ...]:
-    alone = [msgspec.structs.replace(config, hosts=(host,)) for host in config.hosts] or [config]
-    named: dict[str, _Named] = {}
-    for each in alone:
-        at = builder.address(each)
-        # The same words twice are one builder.
-        named.setdefault(str(at), _Named(at=at, slots=builder.slots(each, at)))
-    return tuple(named.values())
+    found = builder.addresses(config)
+    return tuple(
+        _Named(at=at, slots=builder.slots(host, at)) for host, at in zip(config.hosts or (None,), found, strict=True)
+    )
 
 
 async def _host(named: _Named) -> Host:

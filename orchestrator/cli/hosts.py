@@ -7,8 +7,7 @@ import click
 import msgspec
 
 from orchestrator.cli import errors, output
-from orchestrator.config import Config, Flags, environment, load
-from orchestrator.config.settings import Host as Builder
+from orchestrator.config import Flags, environment, load
 from orchestrator.errors import FleetpacksError
 from orchestrator.text import inline, size
 
@@ -36,7 +35,7 @@ def check(*, addresses: tuple[str, ...], as_json: bool) -> int:
     """
     from orchestrator.app import hostcheck  # noqa: PLC0415 -- h2, protobuf: only now
 
-    found = anyio.run(hostcheck.check, _config(addresses))
+    found = anyio.run(hostcheck.check, load(None, environment.read(), Flags(hosts=addresses)))
     if as_json:
         output.write_json(msgspec.to_builtins(found))
         return found.exit_code
@@ -53,13 +52,6 @@ def check(*, addresses: tuple[str, ...], as_json: bool) -> int:
         if host.unknown is not None:
             errors.warn(f"{host.address}: nothing is known of its machine: {host.unknown}")
     return found.exit_code
-
-
-def _config(addresses: tuple[str, ...]) -> Config:
-    # A build knows one builder yet, and refuses several.
-    config = load(None, environment.read(), Flags(hosts=addresses[:1]))
-    others = tuple(Builder(url=url, slots=None, source="--host") for url in addresses[1:])
-    return msgspec.structs.replace(config, hosts=config.hosts + others)
 
 
 def _row(host: "Host") -> tuple[str, ...]:
