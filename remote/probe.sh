@@ -21,10 +21,11 @@ option() {
     }
 }
 
-# setting PROCESS FILE EXPRESSION: what sed finds first in a file, as the process sees it.
+# setting PROCESS FILE EXPRESSION: what sed finds first in a file, as the process sees it. Fails where nobody may look.
 setting() {
     file=$1/root$2
     [ -r "$file" ] || file=$2
+    [ -r "$file" ] || return
     head -c 65536 "$file" | sed -n "$3" | head -n 1
 }
 
@@ -83,21 +84,26 @@ daemon() {
     case $2 in
     buildkitd)
         root=$(option "$1" root)
-        config=$(option "$1" config)
-        [ -n "$root" ] || root=$(setting "$1" "${config:-/etc/buildkit/buildkitd.toml}" \
-            's/^[[:space:]]*root[[:space:]]*=[[:space:]]*"\([^"]*\)".*/\1/p
-            s/^[[:space:]]*root[[:space:]]*=[[:space:]]*'"'\([^']*\)'"'.*/\1/p')
-        root=${root:-${home:-/var/lib}/buildkit}
+        given=$(option "$1" config)
+        config=${given:-/etc/buildkit/buildkitd.toml}
+        key='s/^[[:space:]]*root[[:space:]]*=[[:space:]]*"\([^"]*\)".*/\1/p
+            s/^[[:space:]]*root[[:space:]]*=[[:space:]]*'"'\([^']*\)'"'.*/\1/p'
+        usual=${home:-/var/lib}/buildkit
         ;;
     *)
         root=$(option "$1" data-root)
         [ -n "$root" ] || root=$(option "$1" g)
-        config=$(option "$1" config-file)
-        [ -n "$root" ] || root=$(setting "$1" "${config:-/etc/docker/daemon.json}" \
-            's/.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p')
-        root=${root:-${home:-/var/lib}/docker}
+        given=$(option "$1" config-file)
+        config=${given:-/etc/docker/daemon.json}
+        key='s/.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p'
+        usual=${home:-/var/lib}/docker
         ;;
     esac
+    if [ -z "$root" ] && ! root=$(setting "$1" "$config" "$key"); then
+        # A file that is there may say anything.
+        { [ -z "$given" ] && ! [ -e "$config" ]; } || return
+    fi
+    root=${root:-$usual}
     printf 'root %s\n' "$root"
     # It may have mounts of its own, at which only root may look.
     path=$1/root$root

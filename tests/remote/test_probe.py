@@ -257,9 +257,9 @@ async def process(folder: Path, name: str, *words: str) -> AsyncGenerator[int]:
         started.kill()
 
 
-async def told(shell: list[str] = SHELLS[0]) -> Machine:
+async def told(shell: list[str] = SHELLS[0], *, user: int | None = None) -> Machine:
     with anyio.fail_after(60):
-        done = await anyio.run_process([*shell, "-s"], input=probe.script(), check=False)
+        done = await anyio.run_process([*shell, "-s"], input=probe.script(), check=False, user=user)
     machine = parse(done.stdout)
     assert machine is not None
     assert done.stdout.endswith(b"\nend\n")
@@ -304,3 +304,15 @@ async def test_a_daemons_directory_and_its_disk_are_found(tmp_path: Path, name: 
     assert daemon.disk is not None
     assert daemon.disk.size == disk.f_blocks * disk.f_frsize
     assert daemon.disk.inodes == disk.f_files
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may be somebody else")
+async def test_a_directory_that_only_root_may_know_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "buildkitd.toml").write_text(f'root = "{tmp_path}"\n')
+    (tmp_path / "buildkitd.toml").chmod(0o600)
+
+    async with process(tmp_path, "buildkitd", "--config", str(tmp_path / "buildkitd.toml")) as pid:
+        by_root, by_nobody = await told(), await told(user=65534)
+
+    assert [each.root for each in by_root.daemons if each.pid == pid] == [str(tmp_path)]
+    assert [each.root for each in by_nobody.daemons if each.pid == pid] == []
