@@ -71,7 +71,16 @@ def test_what_nothing_is_near_to_is_an_error(kind: Kind, version: str | None, as
 
 @pytest.mark.parametrize(
     ("version", "several"),
-    [(None, False), ("v0.12.5", False), ("v0.13.0", True), ("v0.30.0-rc1", True), ("v1.0.0", True), ("1a2b3c", True)],
+    [
+        (None, False),
+        ("v0.12.5", False),
+        ("v0.13.0", True),
+        ("v0.30.0-rc1", True),
+        ("v1.0.0", True),
+        ("1a2b3c", True),
+        # Debian's Engine 28.5, which has v0.25.
+        ("v0.0.0+unknown", True),
+    ],
 )
 def test_a_version_tells_whether_a_build_may_have_several_results(version: str | None, *, several: bool) -> None:
     assert recognise([], version=version).several_exporters is several
