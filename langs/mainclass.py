@@ -11,7 +11,11 @@ _CLASS: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*
 _SCRIPT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", re.ASCII)
 # Possessive, so that no source makes them slow.
 _PACKAGE: Final = re.compile(r"^[ \t]*+package[ \t]++([A-Za-z0-9_.]+)", re.MULTILINE | re.ASCII)
-_JAVA_MAIN: Final = re.compile(r"^(?:public|static|final|[ \t])*+void[ \t]++main[ \t]*+\(", re.MULTILINE)
+# Also behind the class's brace, but in no comment.
+_JAVA_MAIN: Final = re.compile(
+    r"^(?![ \t]*+(?:\*|//|/\*))(?:[^\n\"]*[{;}])?((?:public|static|final|[ \t])*+void[ \t]++main[ \t]*+\()",
+    re.MULTILINE,
+)
 _KOTLIN_MAIN: Final = re.compile(r"^(?:(?:public|suspend)[ \t]++)*+fun[ \t]++main[ \t]*+\(", re.MULTILINE)
 _KOTLIN_OBJECT: Final = re.compile(
     r"^(?:public[ \t]++)?object[ \t]++([A-Za-z_][A-Za-z0-9_]*+)[^\n]*+\n(?:[ \t][^\n]*+\n|\n)*?"
@@ -80,7 +84,7 @@ def _main_of(files: AppFiles, file: str) -> str | None:
 
 def _java(text: str, file: str) -> str | None:
     match = _JAVA_MAIN.search(text)
-    if match is None or "static" not in match[0]:
+    if match is None or "static" not in match[1]:
         return None
     return file.rpartition("/")[2].removesuffix(".java")
 

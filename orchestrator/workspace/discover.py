@@ -383,9 +383,12 @@ def _joined(directory: str, path: str) -> str:
     return posixpath.normpath(posixpath.join(directory, path))
 
 
+_NO_DIRECTORY_HINT = "Correct the path, remove the table, or check it out where the checkout is sparse."
+
+
 def _no_app(config: Config, path: str, directory: Path | None) -> ConfigError:
     problem = "is no directory of the source" if directory is None else "nothing in it was recognised as an app"
-    hint = "Correct the path, or remove the table." if directory is None else "State language or dockerfile for it."
+    hint = _NO_DIRECTORY_HINT if directory is None else "State language or dockerfile for it."
     table = config.tables.get(path) or config.shared
     if table is None:
         return ConfigError(f"{path}: {problem}", hint=hint)

@@ -67,6 +67,11 @@ async def list_files(
         warn(f"the checkout is sparse and leaves out {count}: no app is found there")
     files = [file for file in listing.files if wanted(file.rpartition("/")[2])]
     for path in listing.nested:
+        if await anyio.to_thread.run_sync(_is_empty, root, path):
+            if warn is not None:
+                hint = "`git submodule update --init` would do that"
+                warn(f"{printable(path)}: the submodule is not checked out: no app is found there; {hint}")
+            continue
         files += await anyio.to_thread.run_sync(_nested, root, path, warn, wanted, listings)
     return tuple(sorted(files))
 
@@ -90,6 +95,14 @@ def walk(
         ContextError: `root` cannot be read.
     """
     return tuple(sorted(_walk(str(root), warn, wanted, listings or Listings())))
+
+
+def _is_empty(root: Path, path: str) -> bool:
+    try:
+        with os.scandir(f"{root}/{path}") as entries:
+            return next(entries, None) is None
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
 
 
 def _nested(root: Path, path: str, warn: Callable[[str], None] | None, wanted: Wanted, listings: Listings) -> list[str]:

@@ -22,6 +22,8 @@ JAVA = "public class {} {{\n    public static void main(String[] args) {{}}\n}}\
         ({"src/main/java/A.java": "class A {\n  static public final void main (String... a) {}\n}"}, "A"),
         ({"src/main/java/A.java": "class A {\n  void main(String[] a) {}\n}"}, None),
         ({"src/main/java/A.java": "class A {\n  // public static void main(String[] a)\n}"}, None),
+        ({"src/main/java/A.java": "class A { public static void main(String[] a) {} }\n"}, "A"),
+        ({"src/main/java/A.java": "/** Like\n * class A { public static void main(String[] a) {} }\n */"}, None),
         ({"src/test/java/A.java": JAVA.format("A"), "src/main/java/B.java": "class B {}"}, None),
         ({"src/main/kotlin/app.kt": "package shop\n\nfun main() {}\n"}, "shop.AppKt"),
         ({"src/main/kotlin/App.kt": "fun main(args: Array<String>) = run(args)\n"}, "AppKt"),

@@ -1,6 +1,7 @@
 """The listing of files: by git, by walking, and against repositories that mean harm."""
 
 import os
+import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -86,6 +87,29 @@ async def test_submodules_and_nested_repositories_are_walked(
         "module/go.mod",
         "nested/main.py",
     )
+
+
+@pytest.mark.parametrize("left", ["an empty directory", "nothing"])
+async def test_a_submodule_that_is_not_checked_out_is_said(
+    root: Path, plant: Plant, git: Git, git_environment: Mapping[str, str], left: str
+) -> None:
+    plant({"module/go.mod": "", "a.py": ""})
+    await git("init", "-q", cwd=root / "module")
+    await git("add", ".", cwd=root / "module")
+    await git("commit", "-q", "-m", "x", cwd=root / "module")
+    await git("init", "-q")
+    await git("add", "module")
+    shutil.rmtree(root / "module")
+    if left == "an empty directory":
+        (root / "module").mkdir()
+    said: list[str] = []
+
+    found = await files.list_files(root, git_environment, said.append)
+
+    assert found == ("a.py",)
+    assert [line.partition(";")[0] for line in said] == [
+        "module: the submodule is not checked out: no app is found there"
+    ]
 
 
 async def test_symlinks_are_listed_and_never_followed(
