@@ -347,9 +347,10 @@ class Run:
             await self._emit(outcome)
 
     def _wake(self) -> None:
-        """Have the workers that found nothing to do decide again."""
-        self._moved.set()
-        self._moved = anyio.Event()
+        """Have the workers that found nothing to do decide again, unless they have nothing to decide upon yet."""
+        if self._waiting or not self._unseen:
+            self._moved.set()
+            self._moved = anyio.Event()
 
     @contextmanager
     def _at_last(self) -> Generator[None]:

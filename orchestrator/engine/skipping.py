@@ -10,7 +10,7 @@ from orchestrator.model import AppPlan
 
 
 class Unchanged(msgspec.Struct, frozen=True, kw_only=True):
-    """The image is there, and was put under the app's tags."""
+    """The image is there, under the app's tags."""
 
     published: Published
     revision: str | None = None

@@ -108,6 +108,8 @@ class RegistryClient:
         """
 
         async def consume(response: httpx.Response) -> Descriptor | None:
+            # There is no body, but a connection is used again only behind its end.
+            await read(response, _LARGEST_REFUSAL, reference.host, cut=True)
             if response.status_code == _NOT_FOUND:
                 return None
             digest = response.headers.get("docker-content-digest", "")
@@ -306,6 +308,9 @@ class RegistryClient:
 
     async def _endpoint(self, host: str) -> Endpoint:
         """How this registry is spoken with; where there are two ways, the first that welcomes us is kept."""
+        known = self._endpoints.get(host)
+        if known is not None:
+            return known
         async with self._locks.setdefault(host, anyio.Lock()):
             if host not in self._endpoints:
                 self._endpoints[host] = await self._choose(hosts.endpoints(host, self._registries))

@@ -1,9 +1,12 @@
 """One HTTP exchange with a registry or its token server: connections, proxies, redirects, patience.
 
-Connection pools are opened when first needed: those for loopback hosts, which no proxy can reach, are apart from those
-which honour the proxy variables of the environment, as Docker does, and the plain ones from those with TLS, which cost
-the reading of all certificates. Redirects are followed here and not by httpx, because
-`Authorization` belongs to one origin: it is dropped for good when a redirect leaves it.
+Connections are opened when first needed: those for loopback hosts, which no proxy can reach, are apart from those
+which honour the proxy variables of the environment, as Docker does, and certificates are read where there is TLS. Each
+connection is the only one of an httpx client: a pool of several looks at all of them four times for each request, with
+a system call for each that is idle, which is most of what a small request costs.
+
+Redirects are followed here and not by httpx, because `Authorization` belongs to one origin: it is dropped for good when
+a redirect leaves it.
 
 An exchange is repeated as a whole, reading of the body included, until `consume` returns; a consumer that has passed
 bytes on must turn a lost connection into an error of its own.
@@ -15,6 +18,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self, TypeVar
 
+import anyio
 import msgspec
 
 from orchestrator import __version__
@@ -24,12 +28,15 @@ from orchestrator.registry.http import httpx
 
 _T = TypeVar("_T")
 Consumer = Callable[[httpx.Response], Awaitable[_T]]
+_Origin = tuple[str, str, int]
+"""Scheme, host, port."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=None)
-# A pool looks at all of its connections for each request: more of them cost more than they bring.
-_LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=8)
+_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+_MOST_CONNECTIONS = 8
+"""Of one kind."""
 _LARGEST_REFUSAL = 64 * 1024
 
 
@@ -53,6 +60,44 @@ class NoAnswerError(RegistryUnavailableError):
     """No HTTP came over a connection, or there was none; only when lost connections are not to be repeated."""
 
 
+class _Connections:
+    """Those of one kind.
+
+    Args:
+        local: whether no proxy can reach the other end.
+        secure: whether they have TLS.
+    """
+
+    def __init__(self, *, local: bool, secure: bool) -> None:
+        self._local = local
+        self._tls = _tls(secure=secure)
+        self._idle: list[tuple[_Origin, httpx.AsyncClient]] = []
+        self._opened: list[httpx.AsyncClient] = []
+        self._free = anyio.Semaphore(_MOST_CONNECTIONS, fast_acquire=True)
+
+    @asynccontextmanager
+    async def one(self, origin: _Origin) -> AsyncGenerator[httpx.AsyncClient, None]:
+        """One for the block: the last that was used for this origin, or a new one, or the one that was idle longest."""
+        async with self._free:
+            same = [place for place, (last, _) in enumerate(self._idle) if last == origin]
+            if same or len(self._opened) == _MOST_CONNECTIONS:
+                _, client = self._idle.pop(same[-1] if same else 0)
+            else:
+                client = httpx.AsyncClient(trust_env=not self._local, timeout=_TIMEOUT, limits=_ONE, verify=self._tls)
+                self._opened.append(client)
+            # A registry has no business with cookies, and they would tie requests of different apps together.
+            client.cookies.clear()
+            try:
+                yield client
+            finally:
+                self._idle.append((origin, client))
+
+    async def aclose(self) -> None:
+        """Close them all."""
+        for client in self._opened:
+            await client.aclose()
+
+
 class Transport:
     """The connections of one run to all registries. An async context manager.
 
@@ -64,7 +109,7 @@ class Transport:
     def __init__(self, *, patience: backoff.Patience, timing: backoff.Timing) -> None:
         self._patience = patience
         self._timing = timing
-        self._pools: dict[tuple[bool, bool], httpx.AsyncClient] = {}
+        self._connections: dict[tuple[bool, bool], _Connections] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -129,16 +174,17 @@ class Transport:
         url = httpx.URL(request.url)
         headers = {**request.headers, "user-agent": f"fleetpacks/{__version__}"}
         for _ in range(_MOST_REDIRECTS + 1):
-            pool = self._pool(url)
-            message = pool.build_request(request.method, url, headers=headers, content=request.content)
-            response = await pool.send(message, stream=True, follow_redirects=False)
-            try:
-                location = response.headers.get("location")
-                if response.status_code not in _REDIRECTS or location is None or request.method not in {"GET", "HEAD"}:
-                    yield response
-                    return
-            finally:
-                await response.aclose()
+            async with self._to(url).one(_origin(url)) as client:
+                message = client.build_request(request.method, url, headers=headers, content=request.content)
+                response = await client.send(message, stream=True, follow_redirects=False)
+                try:
+                    location = response.headers.get("location")
+                    reading = request.method in {"GET", "HEAD"}
+                    if response.status_code not in _REDIRECTS or location is None or not reading:
+                        yield response
+                        return
+                finally:
+                    await response.aclose()
             target = url.join(location)
             refusal = hosts.refuse_redirect(str(url), str(target))
             if refusal is not None:
@@ -148,16 +194,13 @@ class Transport:
             url = target
         raise failures.broken(request.host, f"cannot {request.action}: more than {_MOST_REDIRECTS} redirects")
 
-    def _pool(self, url: httpx.URL) -> httpx.AsyncClient:
-        local, secure = hosts.is_loopback(url.host), url.scheme == "https"
-        pool = self._pools.get((local, secure))
-        if pool is None:
-            pool = httpx.AsyncClient(trust_env=not local, timeout=_TIMEOUT, limits=_LIMITS, verify=_tls(secure=secure))
-            self._stack.push_async_callback(pool.aclose)
-            self._pools[local, secure] = pool
-        # A registry has no business with cookies, and they would tie requests of different apps together.
-        pool.cookies.clear()
-        return pool
+    def _to(self, url: httpx.URL) -> _Connections:
+        kind = (hosts.is_loopback(url.host), url.scheme == "https")
+        if kind not in self._connections:
+            local, secure = kind
+            self._connections[kind] = _Connections(local=local, secure=secure)
+            self._stack.push_async_callback(self._connections[kind].aclose)
+        return self._connections[kind]
 
 
 def _tls(*, secure: bool) -> ssl.SSLContext:
@@ -165,7 +208,7 @@ def _tls(*, secure: bool) -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=True) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int]:
+def _origin(url: httpx.URL) -> _Origin:
     port = url.port if url.port is not None else {"https": 443}.get(url.scheme, 80)
     return (url.scheme, url.host, port)
 

@@ -53,12 +53,13 @@ class BaseImages:
         return {name: await self._digest(name) for name in names}
 
     async def _digest(self, name: str) -> str:
-        async with self._locks.setdefault(name, anyio.Lock()):
-            if name not in self._known:
-                try:
-                    self._known[name] = await self._asked(name)
-                except UnknownBaseError as error:
-                    self._known[name] = error
+        if name not in self._known:
+            async with self._locks.setdefault(name, anyio.Lock()):
+                if name not in self._known:
+                    try:
+                        self._known[name] = await self._asked(name)
+                    except UnknownBaseError as error:
+                        self._known[name] = error
         known = self._known[name]
         if isinstance(known, UnknownBaseError):
             raise UnknownBaseError(*known.args) from known

@@ -25,6 +25,8 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """See `inputs.Inputs`."""
     digest: str
     """Of the image."""
+    references: tuple[str, ...] = ()
+    """Under which it was published."""
     revision: str | None = None
 
 

@@ -1,6 +1,7 @@
 """Skipping: the record of an app's inputs is a tag on its image, `<repository>:fp-<digest>`.
 
-Found, the same manifest is put under the app's tags: two requests, no build, and nothing added to the image. A record
+Found, the same manifest is put under the app's tags: two requests, no build, and nothing added to the image. A tag that
+was put there before is only looked at, which costs a registry much less, and needs no more than reading. A record
 vouches within one trust scope only: a pull request's builds can never satisfy those of the main branch, which reads no
 scope but its own. Whatever cannot be told means a build, and is said.
 """
@@ -8,18 +9,20 @@ scope but its own. Whatever cannot be told means a build, and is said.
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
 import msgspec
 
-from orchestrator.engine.publish import ManifestStore, Published, put_all
+from orchestrator.engine.publish import ManifestStore, Published
 from orchestrator.engine.skipping import Changed, Unchanged
-from orchestrator.errors import ContextError, FleetpacksError, ImageNotFoundError
+from orchestrator.errors import ContextError, FleetpacksError, ImageNotFoundError, RegistryError
 from orchestrator.model import AppPlan
 from orchestrator.plan.images import images
-from orchestrator.registry.reference import parse
+from orchestrator.registry.manifest import Descriptor, Manifest
+from orchestrator.registry.reference import Reference, parse
 from orchestrator.skip.bases import BaseImages, UnknownBaseError
 from orchestrator.skip.contents import Contents, Read
 from orchestrator.skip.inputs import Inputs, inputs, window
@@ -28,6 +31,14 @@ from orchestrator.skip.memory import Memory, Remembered
 _HASHED_AT_ONCE = 4
 _MOST_NAMED = 3
 _IMAGE = "docker-image://"
+
+
+class Store(ManifestStore, Protocol):
+    """The part of a registry client that skipping needs."""
+
+    async def head(self, reference: Reference) -> Descriptor | None:
+        """Where a reference points to."""
+        ...
 
 
 class _Looked(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +79,7 @@ class RegistrySkipper:
         policy: whose records count.
     """
 
-    def __init__(
-        self, store: ManifestStore, *, bases: BaseImages, contents: Contents, memory: Memory, policy: Policy
-    ) -> None:
+    def __init__(self, store: Store, *, bases: BaseImages, contents: Contents, memory: Memory, policy: Policy) -> None:
         self._store = store
         self._bases = bases
         self._contents = contents
@@ -93,17 +102,12 @@ class RegistrySkipper:
             reference = parse(f"{plan.repository}:{each.inputs.tag}")
             try:
                 manifest = await self._store.get_manifest(reference)
-                references = await put_all(self._store, plan.repository, manifest, plan.tags)
+                return await self._unchanged(plan, manifest, own, before)
             except ImageNotFoundError:
                 continue
             except FleetpacksError as error:
                 reason = f"its record cannot be used: {error.message}"
                 return Changed(reason=reason, record=own.inputs.tag, bases=own.bases)
-            known = before is not None and before.digest == manifest.digest
-            return Unchanged(
-                published=Published(digest=manifest.digest, references=references),
-                revision=before.revision if before and known else None,
-            )
         return Changed(reason=_reason(own.inputs, before), record=own.inputs.tag, bases=own.bases)
 
     def built(self, plan: AppPlan, published: Published) -> None:
@@ -112,7 +116,12 @@ class RegistrySkipper:
         if looked is not None:
             self._memory.remember(
                 plan.app.path,
-                Remembered(parts=looked.inputs.parts, digest=published.digest, revision=self._policy.revision),
+                Remembered(
+                    parts=looked.inputs.parts,
+                    digest=published.digest,
+                    references=published.references,
+                    revision=self._policy.revision,
+                ),
             )
 
     async def is_as_it_was(self, plan: AppPlan) -> bool:
@@ -128,6 +137,37 @@ class RegistrySkipper:
             return (state, _dockerfile(plan)) == (looked.read.state, looked.dockerfile)
         except FleetpacksError:
             return False
+
+    async def _unchanged(
+        self, plan: AppPlan, manifest: Manifest, looked: _Looked, before: Remembered | None
+    ) -> Unchanged:
+        """The app's tags are on a manifest when this returns."""
+        known = before if before is not None and before.digest == manifest.digest else None
+        put_before = known.references if known else ()
+        references = [parse(f"{plan.repository}:{tag}") for tag in plan.tags]
+        for reference in references:
+            if str(reference) not in put_before or not await self._points_to(reference, manifest.digest):
+                await self._store.put_manifest(reference, manifest)
+        now = Remembered(
+            parts=looked.inputs.parts,
+            digest=manifest.digest,
+            references=tuple(map(str, references)),
+            revision=known.revision if known else None,
+        )
+        if now != before:
+            self._memory.remember(plan.app.path, now)
+        return Unchanged(
+            published=Published(digest=now.digest, references=now.references),
+            revision=now.revision,
+        )
+
+    async def _points_to(self, reference: Reference, digest: str) -> bool:
+        try:
+            found = await self._store.head(reference)
+        except RegistryError:
+            # Not everybody answers this question; putting the tag is as good.
+            return False
+        return found is not None and found.digest == digest
 
     async def _parts(self, plan: AppPlan) -> tuple[_Looked, ...]:
         """What the app is made of, in the run's own scope and in those that it trusts."""

@@ -92,6 +92,7 @@ class Server:
         self.blobs: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.seen: list[Seen] = []
+        self.connections = 0
         self.on_request: Callable[[Seen], None] = _ignore
         self.tokens: dict[str, str] = {}
         self.scheme = "http"
@@ -226,18 +227,17 @@ async def running(server: Server, *, tls: ssl.SSLContext | None = None) -> Async
         listener if tls is None else TLSListener(listener, tls, standard_compatible=False)
     )
     async with listener, anyio.create_task_group() as group:
-        group.start_soon(shown.serve, _connection(server.answer, server.seen))
+        group.start_soon(shown.serve, _connection(server))
         yield server
         group.cancel_scope.cancel()
 
 
-def _connection(
-    answer: Callable[[Seen], Answer | None], seen: list[Seen]
-) -> Callable[[anyio.abc.ByteStream], "anyio.abc.TaskStatus[None] | object"]:
+def _connection(server: Server) -> Callable[[anyio.abc.ByteStream], "anyio.abc.TaskStatus[None] | object"]:
     async def handle(stream: anyio.abc.ByteStream) -> None:
+        server.connections += 1
         async with stream:
             try:
-                await _talk(stream, answer, seen)
+                await _talk(stream, server.answer, server.seen)
             except (h11.RemoteProtocolError, anyio.BrokenResourceError, anyio.EndOfStream, anyio.ClosedResourceError):
                 # A client that leaves, or that speaks TLS: as any server, we close.
                 return

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -224,6 +224,45 @@ async def test_a_denied_push_tells_the_registrys_code_in_one_clean_line() -> Non
 
         assert caught.value.message.isprintable()
         assert len(caught.value.message) < 450
+
+
+async def test_one_request_after_another_takes_one_connection() -> None:
+    async with running(Server()) as server, client_of() as client:
+        server.add_manifest("team/api", "1", BODY)
+        server.faults.append(Fault(path="/manifests/3", answer=refusal(404, "MANIFEST_UNKNOWN", "")))
+
+        manifest = await client.get_manifest(image(server))
+        there = await client.head(image(server))
+        await client.put_manifest(image(server, "2"), manifest)
+        gone = await client.head(image(server, "3"))
+        again = await client.get_manifest(image(server, "2"))
+
+        assert (there is not None, gone, again) == (True, None, manifest)
+        assert server.connections == 1
+
+
+async def test_many_requests_at_once_share_eight_connections() -> None:
+    async with running(Server()) as server, client_of() as client:
+        server.add_manifest("team/api", "1", BODY)
+        await client.get_manifest(image(server))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(40):
+                group.start_soon(client.get_manifest, image(server))
+
+        assert len(server.requests("GET", "/manifests/")) == 41
+        assert server.connections <= 8
+
+
+async def test_connections_are_handed_on_when_there_are_more_registries_than_those() -> None:
+    async with AsyncExitStack() as stack, client_of() as client:
+        servers = [await stack.enter_async_context(running(Server())) for _ in range(10)]
+        for server in servers:
+            server.add_manifest("team/api", "1", BODY)
+
+        for _ in range(2):
+            for server in servers:
+                assert (await client.get_manifest(image(server))).body == BODY
 
 
 async def test_retry_after_is_obeyed() -> None:

@@ -32,9 +32,14 @@ class Registry:
         self.bases: dict[str, str | Exception] = {"docker.io/library/a": _DIGEST}
         self.asked: list[str] = []
         self.refuses: Exception | None = None
+        self.answers_no_head = False
 
     async def head(self, reference: Reference) -> Descriptor | None:
         self.asked.append(f"HEAD {reference}")
+        if self.answers_no_head:
+            raise RegistryError("405", hint="")
+        if str(reference) in self.tags:
+            return Descriptor(media_type="x", digest=self.tags[str(reference)].digest, size=1)
         found = self.bases.get(reference.repository)
         if isinstance(found, Exception):
             raise found
@@ -92,6 +97,51 @@ async def test_what_is_recorded_gets_its_tags_in_two_requests(registry: Registry
     assert again == Unchanged(published=Published(digest=_DIGEST, references=("r.example/api:latest",)))
     assert registry.asked == ["HEAD docker.io/library/a", "GET r.example/api:fp-", "PUT r.example/api:latest"]
     assert registry.tags["r.example/api:latest"].digest == _DIGEST
+
+
+@pytest.mark.parametrize(
+    ("change", "asked"),
+    [
+        ("nothing", ["GET r.example/api:fp-", "HEAD r.example/api:latest"]),
+        ("moved", ["GET r.example/api:fp-", "HEAD r.example/api:latest", "PUT r.example/api:latest"]),
+        ("gone", ["GET r.example/api:fp-", "HEAD r.example/api:latest", "PUT r.example/api:latest"]),
+        ("no answer", ["GET r.example/api:fp-", "HEAD r.example/api:latest", "PUT r.example/api:latest"]),
+        ("other image", ["GET r.example/api:fp-", "PUT r.example/api:latest"]),
+        ("other tag", ["GET r.example/api:fp-", "PUT r.example/api:2"]),
+    ],
+)
+async def test_a_tag_that_was_put_before_is_put_again_only_when_it_is_not_there(
+    registry: Registry, tmp_path: Path, app: AppPlan, change: str, asked: list[str]
+) -> None:
+    looking = skipper(registry, tmp_path)
+    first = await looking.look(app)
+    assert isinstance(first, Changed)
+    record = f"r.example/api:{first.record}"
+    registry.keep(record)
+    await looking.look(app)
+    other = Manifest(media_type="x", body=b"{ }", digest="sha256:" + "b" * 64)
+    match change:
+        case "moved":
+            registry.tags["r.example/api:latest"] = other
+        case "gone":
+            del registry.tags["r.example/api:latest"]
+        case "no answer":
+            registry.answers_no_head = True
+        case "other image":
+            registry.tags[record] = other
+        case "other tag":
+            app = msgspec.structs.replace(app, tags=("2",))
+        case _:
+            pass
+    registry.asked.clear()
+
+    again = await looking.look(app)
+
+    expected = registry.tags[record].digest
+    references = (f"r.example/api:{app.tags[0]}",)
+    assert again == Unchanged(published=Published(digest=expected, references=references))
+    assert registry.asked == asked
+    assert registry.tags[references[0]].digest == expected
 
 
 async def test_what_is_not_recorded_is_built_and_the_reason_named(
