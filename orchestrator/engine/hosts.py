@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import anyio.abc
 import msgspec
 
 from orchestrator.engine.carrying import Carrier

@@ -189,7 +189,7 @@ class Pool:
         return job.memory <= max(0, host.memory - self._taken[host.name])
 
     def _placed(self, job: Job, host: str) -> Placed:
-        warm = tuple(part.kind for part in job.parts if host in self._lies.get(part, ()))
+        warm: tuple[Kind, ...] = tuple(part.kind for part in job.parts if host in self._lies.get(part, ()))
         reason: Reason
         if len(self._hosts) == 1:
             reason = "only one"
