@@ -200,7 +200,7 @@ async def watched(
 
 
 async def _unpack(place: Layout, package: str, into: Path, *, suite: str) -> None:
-    folder = place.work / package
+    folder = place.work / f"{package}-{suite}"
     folder.mkdir(parents=True)
     archive = await _download(place, package, folder, suite=suite)
     await run(
