@@ -37,7 +37,9 @@ def bases(apps: Iterable[AppPlan], *, own: str) -> Bases:
     users: dict[str, dict[str, tuple[str, ...]]] = {}
     unknown: dict[str, None] = {}
     for app in apps:
-        found = images(app.build.dockerfile, app.build.args, tuple(app.build.contexts))
+        # Those of other apps are known by their digests only when these are built.
+        others = (*app.build.contexts, *app.app.contexts)
+        found = images(app.build.dockerfile, app.build.args, others)
         unknown |= dict.fromkeys(found.unknown)
         for name in found.names:
             users.setdefault(name, {})[app.app.name] = app.build.platforms

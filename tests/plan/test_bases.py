@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from langs.model import AppBuild, Detection, Settings
@@ -65,3 +66,14 @@ def test_another_apps_image_is_none_and_what_only_a_build_can_tell_is_said() -> 
     found = bases((app("a", "FROM other\nCOPY --from=$WHAT /a /a\n", contexts=("other",)),), own=_OWN)
 
     assert found == Bases(images=(), unknown=("$WHAT",))
+
+
+def test_the_image_of_another_app_is_nobodys_to_pull() -> None:
+    stands_on_it = app("mid", "FROM base\nCOPY --from=tools /a /a\n")
+    stands_on_it = msgspec.structs.replace(
+        stands_on_it, app=msgspec.structs.replace(stands_on_it.app, contexts={"base": "apps/base"})
+    )
+
+    found = bases((stands_on_it,), own=_OWN)
+
+    assert [base.name for base in found.images] == ["tools"]
