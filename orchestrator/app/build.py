@@ -125,8 +125,8 @@ async def run_build(
                 contents=contents_of(config),
             )
             differences = [line for each in builders.all for line in preparing.shortfalls(each)]
-            said = {str(at): host.memory for host, at in zip(config.hosts, addresses, strict=False)}
-            learning = Learning(plan, memory, said={at: size for at, size in said.items() if size is not None})
+            said = {str(at): host.memory for host, at in zip(config.hosts, addresses, strict=False) if host.memory}
+            learning = Learning(plan, memory, said=said)
             members = await within.enter_async_context(
                 hosts.members(builders, preparing.host, memory=learning.available)
             )

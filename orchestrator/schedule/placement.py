@@ -99,11 +99,6 @@ class Pool:
         for host in hosts:
             self.add(host)
 
-    @property
-    def hosts(self) -> tuple[Host, ...]:
-        """Those that take builds."""
-        return tuple(self._hosts.values())
-
     def add(self, host: Host) -> None:
         """A host takes builds from now on, or has other facts."""
         self._hosts[host.name] = host
@@ -157,30 +152,30 @@ class Pool:
         if sum(self._running.values()) >= self._limit:
             return None
         free = {name: host for name, host in self._hosts.items() if self._running.get(name, 0) < host.slots}
-        first: Job | None = None
+        first: tuple[Job, Sequence[Host]] | None = None
         passed: list[str] = []
         for job in waiting:
-            room = [host for host in free.values() if suits(host, job)]
-            there = [host.name for host in room if self._fits(host, job)]
-            if room and not there:
+            suited = [host for host in free.values() if suits(host, job)]
+            room = [host for host in suited if self._fits(host, job)]
+            if suited and not room:
                 self._held.add(job.app)
-            if not there:
+            if not room:
                 continue
             home = self.home(job)
-            if home in there:
+            if home is not None and any(host.name == home for host in room):
                 # Whoever was passed over is asked for patience only when somebody gains by it.
                 for app in passed:
                     self._passed[app] = self._passed.get(app, 0) + 1
                 return self._placed(job, home)
-            first = first or job
+            first = first or (job, room)
             passed.append(job.app)
             if self._passed.get(job.app, 0) >= _PATIENCE:
-                first = job
+                first = job, room
                 break
             if len(passed) > AHEAD:
                 break
-        best = self._best(first, [host for host in free.values() if self._fits(host, first)]) if first else None
-        return self._placed(first, best) if first and best else None
+        best = self._best(*first) if first else None
+        return self._placed(first[0], best) if first and best else None
 
     def _fits(self, host: Host, job: Job) -> bool:
         """Whether there is memory for it. Whoever is alone has all there is, and what is not known counts nothing."""

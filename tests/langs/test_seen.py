@@ -13,6 +13,7 @@ from langs.listing import Listing, listing
 from langs.seen import Seen
 from langs.stamps import NO_STAMP, stamp_of
 from tests.langs.conftest import Write
+from tests.stamps import rewrite, tick
 
 Ask = Callable[[AppFiles], object]
 Change = Callable[[Path], object]
@@ -24,24 +25,6 @@ FILES = {"go.mod": "module a", "src/deep/main.go": "package main", "other/main.g
 def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was just written counts as old."""
     monkeypatch.setattr("langs.stamps.REST_NS", -60_000_000_000)
-
-
-def tick(root: Path) -> None:
-    """Wait until the file system's clock says something else than when the tree was changed last."""
-    last = max(path.lstat().st_ctime_ns for path in (root, *root.rglob("*")))
-    clock = root.parent / "clock"
-    while True:
-        clock.write_text("")
-        if clock.lstat().st_ctime_ns > last:
-            return
-
-
-def rewrite(path: Path, text: str) -> None:
-    """Another content of the same size and modification time."""
-    before = path.stat()
-    path.write_text(text)
-    assert path.stat().st_size == before.st_size
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def relink(path: Path, target: str) -> None:

@@ -25,6 +25,7 @@ from orchestrator.plan.planner import Request
 from orchestrator.workspace.files import walk
 from orchestrator.workspace.known import Known
 from orchestrator.workspace.listings import Listings
+from tests.stamps import tick
 
 Change = Callable[[Path], object]
 
@@ -95,16 +96,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(langs.Reader, "detect", detected)
     monkeypatch.setattr(langs.Reader, "build", built)
     return directories
-
-
-def tick(root: Path) -> None:
-    """Wait until the file system's clock says something else than when the tree was changed last."""
-    last = max(path.lstat().st_ctime_ns for path in (root, *root.rglob("*")))
-    clock = root.parent / "clock"
-    while True:
-        clock.write_text("")
-        if clock.lstat().st_ctime_ns > last:
-            return
 
 
 def planned(source: Path, variables: Mapping[str, str] | None = None, *, kept: bool = True) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from langs.stamps import Stamps
 from orchestrator.workspace.files import walk
 from orchestrator.workspace.listings import Listings
+from tests.stamps import rewrite, tick
 from tests.workspace.conftest import Plant
 
 Change = Callable[[Path], object]
@@ -39,30 +40,12 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def tick(root: Path) -> None:
-    """Wait until the file system's clock says something else than when the tree was changed last."""
-    last = max(path.lstat().st_ctime_ns for path in (root, *root.rglob("*")))
-    clock = root.parent / "clock"
-    while True:
-        clock.write_text("")
-        if clock.lstat().st_ctime_ns > last:
-            return
-
-
 def walked(root: Path) -> Listings:
     """What a walk leaves for the next one."""
     tick(root)
     listings = Listings()
     walk(root, listings=listings)
     return Listings(listings.lasting)
-
-
-def rewrite(path: Path, text: str) -> None:
-    """Another content of the same size and modification time."""
-    before = path.stat()
-    path.write_text(text)
-    assert path.stat().st_size == before.st_size
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def in_its_place(path: Path, make: Change) -> None:
