@@ -151,6 +151,12 @@ class DaemonLostError(TransientError):
     kind = "daemon-lost"
 
 
+class StepCancelledError(TransientError):
+    """A daemon ended work that builds had in common, with the client of another one; the daemon itself is well."""
+
+    kind = "step-cancelled"
+
+
 class RegistryUnavailableError(TransientError):
     """A registry cannot be reached, answers 5xx, or asks us to come back later."""
 

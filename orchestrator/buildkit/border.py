@@ -27,6 +27,7 @@ from orchestrator.errors import (
     ProtocolError,
     RegistryError,
     RegistryUnavailableError,
+    StepCancelledError,
     UsageError,
 )
 from remote.errors import RemoteError, UnreachableError
@@ -97,6 +98,13 @@ _ROWS = (
         r"|^[A-Z]+ (must have|requires) ",
         BuildFailedError,
         "correct the Dockerfile",
+    ),
+    # Never our own cancellation: who cancels hears no answer. Pulls and pushes end so, too: before their rows.
+    _row(
+        r"(^|: )context canceled$",
+        StepCancelledError,
+        "a build that shared this work was cancelled, or the daemon is being stopped: the same build can be started "
+        "again",
     ),
     _row(
         r"string field contains invalid UTF-8$",
@@ -218,7 +226,7 @@ _ROWS = (
         "log in to the registry with an account that may do this",
     ),
     _row(
-        r"no active session for |session healthcheck failed|(^|: )context canceled$",
+        r"no active session for |session healthcheck failed",
         DaemonLostError,
         "the daemon lost our session, or is being stopped; the same build can be started again",
     ),

@@ -33,6 +33,7 @@ from orchestrator.errors import (
     ProtocolError,
     RegistryError,
     RegistryUnavailableError,
+    StepCancelledError,
     TransientError,
 )
 from orchestrator.events import AppCompleted, AppFailed, AppStarted, AppWarning, CacheExported, Event, MemoryMeasured
@@ -139,9 +140,11 @@ class Building:
                 image=plan.repository,
                 language=plan.build.language,
                 reason=changed.reason if changed else "",
-                memory=memory,
+                memory=lease.placed.job.memory,
                 worker=host.worker,
-                held=held,
+                held=lease.held,
+                placed=lease.placed.reason,
+                warm=lease.placed.warm,
             )
         )
         for warning in plan.build.warnings:
@@ -267,7 +270,7 @@ class Building:
             request = pinned(request, changed.bases)
         with anyio.move_on_after(_EXPORT_SECONDS):
             try:
-                await host.solver.solve(request, on_status=on_status)
+                await self._exported(request, host, on_status)
                 problem = None
             except FleetpacksError as failure:
                 problem = failure.message
@@ -282,6 +285,26 @@ class Building:
                 error=problem,
             )
         )
+
+    async def _exported(self, request: SolveRequest, host: BuilderHost, on_status: OnStatus) -> None:
+        """Write a cache; again where the writing of a layer ended with another client. A busy registry is left alone.
+
+        Raises:
+            FleetpacksError: the last attempt's failure.
+        """
+        ref = request.ref
+        for failed in itertools.count(1):
+            try:
+                await host.solver.solve(request, on_status=on_status)
+            except StepCancelledError as error:
+                wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
+                if wait is None:
+                    raise
+            else:
+                return
+            # The daemon may still hold the last one's.
+            request = msgspec.structs.replace(request, ref=f"{ref}-{failed}")
+            await anyio.sleep(wait)
 
     def _gone(self, plan: AppPlan, error: FleetpacksError) -> str | None:
         """The base image that the builder cannot have as it was looked up: the build lets go of all of them then.

@@ -21,6 +21,7 @@ from orchestrator.errors import (
     ProtocolError,
     RegistryError,
     RegistryUnavailableError,
+    StepCancelledError,
     TransientError,
 )
 
@@ -156,9 +157,24 @@ def test_a_step_that_met_a_full_disk_is_a_failed_build_with_the_hint_of_one() ->
     assert "disk is full" in error.hint
 
 
-@pytest.mark.parametrize("text", ["context canceled", "failed to compute cache key: context canceled"])
-def test_a_build_that_the_daemon_cancelled_can_be_started_again(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "context canceled",
+        "failed to compute cache key: context canceled",
+        "failed to push 127.0.0.1:5000/app: context canceled",
+        "failed to copy: httpReadSeeker: failed open: failed to do request: context canceled",
+        'failed to do request: Head "https://r.example/v2/app/manifests/1": context canceled',
+    ],
+)
+def test_a_build_that_the_daemon_cancelled_can_be_started_again_on_it(text: str) -> None:
     error = solve_error(GrpcError(Status.UNKNOWN, text))
+
+    assert type(error) is StepCancelledError
+
+
+def test_a_build_whose_session_the_daemon_lost_is_not_tried_there_again() -> None:
+    error = solve_error(GrpcError(Status.UNKNOWN, "no active session for x: context deadline exceeded"))
 
     assert type(error) is DaemonLostError
 

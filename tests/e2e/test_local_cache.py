@@ -195,10 +195,8 @@ async def test_builds_that_replace_one_cache_at_the_same_time_never_fail_and_lea
     real_count.record("build", times=len(ran) + 1)
 
     # A builder may have made room meanwhile, so that a step ran again.
-    # BuildKit writes a layer once for all that want it at a time: with the client that was killed, theirs can end, too.
-    errors = [_exports(each)["api"][0] for each in ran]
-    assert [error for error in errors if error is not None and "context canceled" not in error] == []
-    assert errors.count(None) >= len(errors) - 1
+    # BuildKit writes a layer once for all that want it at a time: what ended with the killed client was written again.
+    assert [_exports(each)["api"][0] for each in ran] == [None] * len(ran)
     assert [_warnings(each) for each in ran] == [[]] * _RUNNERS * _BUILDS_EACH
     assert _cached(last, "api", _INSTALL)
     (store,) = _stores(tmp_path)

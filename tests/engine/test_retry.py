@@ -1,6 +1,7 @@
 """Trying again, giving up in time, and who begins; against a scripted builder."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 
 import anyio
 import msgspec
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.engine.request import with_cache
+from orchestrator.buildkit import CacheEntry, SolveRequest
+from orchestrator.engine.host import PrepareExport
+from orchestrator.engine.request import export_request, with_cache
 from orchestrator.engine.retry import pause
 from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import (
@@ -17,12 +20,14 @@ from orchestrator.errors import (
     DiskFullError,
     FleetpacksError,
     RegistryUnavailableError,
+    StepCancelledError,
 )
-from orchestrator.events import AppCompleted, AppFailed, AppWarning, Event
-from orchestrator.model import Plan
+from orchestrator.events import AppCompleted, AppFailed, AppWarning, CacheExported, Event
+from orchestrator.model import AppPlan, Plan
 from tests.engine.test_run import RecordingPublisher, Script, ScriptedSolver, alone, nothing, plan_of, prepare
 
 _BUSY = RegistryUnavailableError("503", hint="")
+_CANCELLED = StepCancelledError("context canceled", hint="")
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +37,19 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def execute(
-    plan: Plan, script: Script, *, retries: int = 3, jobs: int = 2, expected: Mapping[str, float] | None = None
+    plan: Plan,
+    script: Script,
+    *,
+    retries: int = 3,
+    jobs: int = 2,
+    expected: Mapping[str, float] | None = None,
+    export: PrepareExport | None = None,
 ) -> tuple[Mapping[str, Outcome], list[Event], ScriptedSolver]:
     solver = ScriptedSolver(script)
     send, receive = anyio.create_memory_object_stream[Event](1000)
     run = Run(
         plan,
-        hosts=[alone(solver, RecordingPublisher())],
+        hosts=[alone(solver, RecordingPublisher(), export=export)],
         events=send,
         jobs=jobs,
         fail_fast=False,
@@ -63,13 +74,46 @@ def failing(error: FleetpacksError, times: int) -> Script:
     return script
 
 
-async def test_a_registry_that_recovers_costs_only_time() -> None:
-    outcomes, events, solver = await execute(plan_of("a"), failing(_BUSY, 2))
+@pytest.mark.parametrize("error", [_BUSY, _CANCELLED])
+async def test_a_registry_that_recovers_and_the_end_of_anothers_client_cost_only_time(error: FleetpacksError) -> None:
+    outcomes, events, solver = await execute(plan_of("a"), failing(error, 2))
 
     assert isinstance(outcomes["a"], AppCompleted)
     assert solver.started == ["a", "a", "a"]
     said = [event.message for event in events if isinstance(event, AppWarning)]
-    assert said == ["trying again in 0s (1 of 3): 503", "trying again in 0s (2 of 3): 503"]
+    assert said == [f"trying again in 0s ({number} of 3): {error.message}" for number in (1, 2)]
+
+
+@contextmanager
+def export(plan: AppPlan) -> Generator[Sequence[SolveRequest]]:
+    to = CacheEntry(type="registry", attrs={"ref": "r.example/cache"})
+    with prepare(plan) as request:
+        yield [export_request(request, ref="cache", to=to)]
+
+
+@pytest.mark.parametrize(
+    ("error", "times", "attempts", "said"),
+    [
+        (_CANCELLED, 2, ["cache", "cache-1", "cache-2"], None),
+        (_CANCELLED, 9, ["cache", "cache-1", "cache-2", "cache-3"], "context canceled"),
+        (_BUSY, 1, ["cache"], "503"),
+    ],
+)
+async def test_a_cache_whose_writing_ended_with_another_client_is_written_again_so_many_times(
+    error: FleetpacksError, times: int, attempts: list[str], said: str | None
+) -> None:
+    fails = failing(error, times)
+
+    async def script(ref: str) -> None:
+        if ref != "a":
+            await fails(ref)
+
+    outcomes, events, solver = await execute(plan_of("a"), script, export=export)
+
+    assert isinstance(outcomes["a"], AppCompleted)
+    assert solver.started == ["a", *attempts]
+    assert [event.error for event in events if isinstance(event, CacheExported)] == [said]
+    assert [event for event in events if isinstance(event, AppWarning)] == []
 
 
 @pytest.mark.parametrize("retries", [0, 1, 5])
