@@ -140,11 +140,9 @@ class Building:
                 image=plan.repository,
                 language=plan.build.language,
                 reason=changed.reason if changed else "",
-                memory=lease.placed.job.memory,
+                memory=memory,
                 worker=host.worker,
-                held=lease.held,
-                placed=lease.placed.reason,
-                warm=lease.placed.warm,
+                held=held,
             )
         )
         for warning in plan.build.warnings:
