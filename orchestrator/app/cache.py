@@ -1,4 +1,4 @@
-"""The wiring of `cache`: what lies on a builder's disk, and what is pruned of it, and of caches in directories.
+"""The wiring of `cache`: what lies on builders' disks, and what is pruned of it, and of caches in directories.
 
 A buildkitd is asked through BuildKit's API, a Docker Engine through its own, which knows its images, too. Both in one
 form: what is kept is the same thing.
@@ -12,12 +12,13 @@ import anyio.to_thread
 import msgspec
 
 from orchestrator.app import builder
+from orchestrator.app.everywhere import Failed, everywhere
 from orchestrator.buildkit import Keep, UsageRecord
 from orchestrator.cache import local, mounts
 from orchestrator.cache.sweep import Used
 from orchestrator.config import Config
 from orchestrator.errors import OutputError
-from remote.address import EngineAddress
+from remote.address import Address, EngineAddress
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +69,7 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
-    """What is gone."""
+    """What is gone of a builder."""
 
     builder: str
     reclaimed: int
@@ -77,21 +78,29 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     """Ids."""
     images: tuple[str, ...]
     """Of an engine, by name and digest."""
+
+
+class Directories(msgspec.Struct, frozen=True, kw_only=True):
+    """What is gone of caches outside of builders; None where no such directory is configured, or it is not there."""
+
     directory: Directory | None = None
-    """Of layer caches; None where no such directory is configured, or it is not there yet."""
+    """Of layer caches."""
     packages: Directory | None = None
     """The same of package caches."""
 
 
-async def usage(config: Config) -> Usage:
-    """Ask what lies on the builder's disk.
+async def usage(config: Config) -> tuple[Usage | Failed, ...]:
+    """Ask what lies on the builders' disks, in the order in which they were named.
 
     Raises:
-        UsageError: the builder's address is wrong.
-        BuilderUnreachableError: nothing answers there.
-        FleetpacksError: the builder's refusal.
+        UsageError: a builder's address is wrong.
+        BuilderUnreachableError: nothing answers at the only one.
+        FleetpacksError: the only builder's refusal.
     """
-    at = builder.address(config)
+    return await everywhere(builder.addresses(config), _usage)
+
+
+async def _usage(at: Address) -> Usage:
     if isinstance(at, EngineAddress):
         # aiohttp, only when it is needed.
         from orchestrator.docker import Engine  # noqa: PLC0415
@@ -111,27 +120,42 @@ async def usage(config: Config) -> Usage:
             for each in told.cache
         )
         images = Images(count=told.images, layers=told.layers, containers=told.containers, volumes=told.volumes)
-        return _usage(str(at), records, images)
+        return _listed(str(at), records, images)
     async with builder.opened(at) as (client, _):
-        return _usage(str(at), tuple(map(_record, await client.disk_usage())), None)
+        return _listed(str(at), tuple(map(_record, await client.disk_usage())), None)
 
 
 async def prune(
     config: Config, *, older_than: float | None, keep: int | None = None, unused_images: bool = False
-) -> Pruned:
-    """Free the builder's disk, and the directories of caches, of what was not used for some time or is too much.
+) -> tuple[tuple[Pruned | Failed, ...], Directories]:
+    """Free the builders' disks, and the directories of caches, of what was not used for some time or is too much.
 
     Args:
         config: what was said.
         older_than: seconds; None: nothing goes for its age.
-        keep: bytes of the builder's cache that may stay, and of each directory; None: as many as there are.
+        keep: bytes of each builder's cache that may stay, and of each directory; None: as many as there are.
         unused_images: of an engine, also images with a name that no container uses; they are bound by the age alone.
+
+    Returns:
+        What is gone of the builders, in the order in which they were named, and of the directories.
 
     Raises:
         UsageError, BuilderUnreachableError, FleetpacksError: as for `usage`.
         OutputError: a directory cannot be read or written.
     """
-    at = builder.address(config)
+
+    async def prune_it(at: Address) -> Pruned:
+        return await _prune(at, older_than=older_than, keep=keep, unused_images=unused_images)
+
+    gone = await everywhere(builder.addresses(config), prune_it)
+    said = config.cache
+    return gone, Directories(
+        directory=await _directory(said.local.directory, partial(local.prune, older_than=older_than, budget=keep)),
+        packages=await _directory(said.mounts.directory, partial(mounts.prune, older_than=older_than, budget=keep)),
+    )
+
+
+async def _prune(at: Address, *, older_than: float | None, keep: int | None, unused_images: bool) -> Pruned:
     reclaimed = 0
     records: list[str] = []
     images: tuple[str, ...] = ()
@@ -157,15 +181,7 @@ async def prune(
                 pruned = await client.prune(everything=True, keep=each)
                 reclaimed += sum(record.size for record in pruned)
                 records += [record.id for record in pruned]
-    said = config.cache
-    return Pruned(
-        builder=str(at),
-        reclaimed=reclaimed,
-        records=tuple(records),
-        images=images,
-        directory=await _directory(said.local.directory, partial(local.prune, older_than=older_than, budget=keep)),
-        packages=await _directory(said.mounts.directory, partial(mounts.prune, older_than=older_than, budget=keep)),
-    )
+    return Pruned(builder=str(at), reclaimed=reclaimed, records=tuple(records), images=images)
 
 
 async def _directory(path: Path | None, prune_it: Callable[[Path], tuple[Used, ...]]) -> Directory | None:
@@ -182,7 +198,7 @@ async def _directory(path: Path | None, prune_it: Callable[[Path], tuple[Used, .
     return Directory(path=str(path), reclaimed=sum(each.size for each in gone), caches=tuple(each.key for each in gone))
 
 
-def _usage(name: str, records: tuple[Record, ...], images: Images | None) -> Usage:
+def _listed(name: str, records: tuple[Record, ...], images: Images | None) -> Usage:
     ordered = tuple(sorted(records, key=lambda record: (record.used, record.id)))
     return Usage(builder=name, size=sum(record.size for record in records), records=ordered, images=images)
 

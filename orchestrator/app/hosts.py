@@ -46,7 +46,13 @@ class Builders(msgspec.Struct, frozen=True, kw_only=True):
     """Those that have answered, at least one."""
 
     all: tuple[Opened, ...]
+    missing: tuple[tuple[Address, FleetpacksError], ...] = ()
+    """Those that have not, and why."""
     warnings: tuple[str, ...] = ()
+
+    def platforms(self, of: Opened) -> frozenset[str]:
+        """What one of them builds for. Where all are alike, it may emulate others, for all that is known here."""
+        return frozenset({of.platform} if self.platform else ())
 
     @property
     def platform(self) -> str:
@@ -97,7 +103,7 @@ async def opened(named: Sequence[Named]) -> AsyncGenerator[Builders]:
             await told.wait()
         # A group would wrap it.
         try:
-            yield _usable(found, failed)
+            yield _usable(named, found, failed)
         except FleetpacksError as error:
             failure = error
         tasks.cancel_scope.cancel()
@@ -105,12 +111,13 @@ async def opened(named: Sequence[Named]) -> AsyncGenerator[Builders]:
         raise failure
 
 
-def _usable(found: dict[int, Opened], failed: dict[int, FleetpacksError]) -> Builders:
+def _usable(named: Sequence[Named], found: dict[int, Opened], failed: dict[int, FleetpacksError]) -> Builders:
     fatal = next((error for error in failed.values() if not found or not isinstance(error, TransientError)), None)
     if fatal is not None:
         raise fatal
     return Builders(
         all=tuple(found[index] for index in sorted(found)),
+        missing=tuple((named[index].address, failed[index]) for index in sorted(failed)),
         warnings=tuple(f"not used: {error.message}" for error in failed.values()),
     )
 

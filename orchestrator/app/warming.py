@@ -1,33 +1,37 @@
-"""The wiring of `cache warm`: what the plan's apps stand on is on the builder's disk before they are built.
+"""The wiring of `cache warm`: what the plan's apps stand on is on the builders' disks before they are built.
 
 BuildKit looks an image up and pulls none of it until somebody needs its files. So it is asked for something that needs
 them and executes nothing, on any platform: a directory in the image. A Docker Engine with a graph driver pulls by its
-own API instead, whose images its builds find.
+own API instead, whose images its builds find. Of several builders each gets what it may have to build on, all at once.
 """
 
 import secrets
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import msgspec
 
-from orchestrator.app import builder, make_plan
+from orchestrator.app import builder, hosts, make_plan
+from orchestrator.app.everywhere import Failed, everywhere, failed
+from orchestrator.app.hosts import Builders, Opened
 from orchestrator.app.logins import given
 from orchestrator.buildkit import Client, MemorySource, SolveRequest, StatusUpdate
 from orchestrator.config import Config
 from orchestrator.engine.progress import Progress
 from orchestrator.errors import FleetpacksError, UsageError
 from orchestrator.events import StepCompleted, StepContinued, StepProgress
+from orchestrator.model import AppPlan, Plan
 from orchestrator.plan.bases import Base, bases
 from orchestrator.plan.planner import Request
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
 from orchestrator.registry.tokens import RegistryTokens
-from remote.address import EngineAddress
+from orchestrator.schedule.platforms import groups
+from remote.address import Address, EngineAddress
 
 if TYPE_CHECKING:
     from orchestrator.docker import Engine
@@ -70,14 +74,22 @@ class Pulling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of all."""
+    """What became of all images of a builder."""
 
     builder: str
     images: tuple[Warmed, ...]
+
+
+class Everywhere(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of all builders, those that answered first."""
+
+    builders: tuple[Outcome | Failed, ...]
     warnings: tuple[str, ...]
 
 
-Hear = Callable[[Pulling | Warmed], None]
+Hear = Callable[[str, Pulling | Warmed], None]
+"""The builder, and what there is of it."""
+_Tell = Callable[[Pulling | Warmed], None]
 
 
 class _Puller(Protocol):
@@ -86,8 +98,8 @@ class _Puller(Protocol):
         ...
 
 
-async def warm(config: Config, request: Request, *, hear: Hear) -> Outcome:
-    """Pull the images that the selected apps stand on, several at once and each of them once.
+async def warm(config: Config, request: Request, *, hear: Hear) -> Everywhere:
+    """Pull the images that the selected apps stand on, several at once and each of them once for a builder.
 
     Args:
         config: what was said.
@@ -95,35 +107,64 @@ async def warm(config: Config, request: Request, *, hear: Hear) -> Outcome:
         hear: told how far images are, and what became of each as soon as that is known.
 
     Raises:
-        UsageError: there is no app, or the builder's address is wrong.
+        UsageError: there is no app, or a builder's address is wrong.
         ConfigError: an app's files are wrong.
-        BuilderUnreachableError: nothing answers there.
+        BuilderUnreachableError: nothing answers at any builder.
     """
     plan = await make_plan(config, request)
-    at = builder.address(config)
+    named = [hosts.Named(address=at, slots=1) for at in builder.addresses(config)]
     credentials = Credentials(config.docker_config / "config.json", given(config))
-    async with (
-        RegistryClient(credentials, config.registries) as registry,
-        builder.opened(at) as (client, can),
-    ):
-        found = bases(plan.apps, own=can.platform)
-        if can.pushes:
-            images = await _all(found.images, _solves(client, RegistryTokens(registry, credentials)), hear)
-        elif not isinstance(at, EngineAddress):
-            raise UsageError(
-                f"{at}: this is a Docker Engine that pulls only by its own API", hint=builder.own_api_hint(at)
-            )
-        else:
-            # aiohttp, only when it is needed.
-            from orchestrator.docker import Engine  # noqa: PLC0415
+    async with RegistryClient(credentials, config.registries) as registry, hosts.opened(named) as builders:
+        tokens = RegistryTokens(registry, credentials)
+        wanted = {of.address: bases(_built_on(plan, of, builders), own=of.can.platform) for of in builders.all}
+        of_address = {of.address: of for of in builders.all}
 
-            async with Engine(at, logins=credentials) as engine:
-                images = await _all(found.images, _pulls(engine), hear)
-    unknown = tuple(f"{word!r} names an image that only a build can tell" for word in found.unknown)
-    return Outcome(builder=str(at), images=images, warnings=(*plan.warnings, *unknown))
+        async def one(at: Address) -> Outcome:
+            of = of_address[at]
+            async with _puller(of, tokens, credentials) as pull:
+                return Outcome(
+                    builder=str(at), images=await _all(wanted[at].images, pull, lambda news: hear(str(at), news))
+                )
+
+        done = await everywhere(tuple(of_address), one)
+        silent = tuple(failed(str(at), error) for at, error in builders.missing)
+    unknown = dict.fromkeys(word for found in wanted.values() for word in found.unknown)
+    told = tuple(f"{word!r} names an image that only a build can tell" for word in unknown)
+    return Everywhere(builders=(*done, *silent), warnings=(*plan.warnings, *told))
 
 
-async def _all(wanted: tuple[Base, ...], pull: _Puller, hear: Hear) -> tuple[Warmed, ...]:
+def _built_on(plan: Plan, of: Opened, builders: Builders) -> Sequence[AppPlan]:
+    """The apps that a builder may have to build, each for the platforms that it builds them for."""
+    if not builders.platform:
+        return plan.apps
+    offered = [builders.platforms(each) for each in builders.all]
+    found: list[AppPlan] = []
+    for app in plan.apps:
+        for group in groups(app.build.platforms or (builders.platform,), offered):
+            if group[0] == of.platform:
+                build = msgspec.structs.replace(app.build, platforms=group)
+                found.append(msgspec.structs.replace(app, build=build))
+    return found
+
+
+@asynccontextmanager
+async def _puller(of: Opened, tokens: RegistryTokens, credentials: Credentials) -> AsyncGenerator[_Puller]:
+    if of.can.pushes:
+        yield _solves(of.client, tokens)
+    elif not isinstance(of.address, EngineAddress):
+        raise UsageError(
+            f"{of.address}: this is a Docker Engine that pulls only by its own API",
+            hint=builder.own_api_hint(of.address),
+        )
+    else:
+        # aiohttp, only when it is needed.
+        from orchestrator.docker import Engine  # noqa: PLC0415
+
+        async with Engine(of.address, logins=credentials) as engine:
+            yield _pulls(engine)
+
+
+async def _all(wanted: tuple[Base, ...], pull: _Puller, hear: _Tell) -> tuple[Warmed, ...]:
     done: dict[str, Warmed] = {}
     limiter = anyio.CapacityLimiter(_AT_ONCE)
 
@@ -154,7 +195,7 @@ async def _all(wanted: tuple[Base, ...], pull: _Puller, hear: Hear) -> tuple[War
 
 
 @contextmanager
-def _seldom(name: str, hear: Hear) -> Generator[Callable[[int, int], None]]:
+def _seldom(name: str, hear: _Tell) -> Generator[Callable[[int, int], None]]:
     told = time.monotonic()
 
     def tell(current: int, total: int) -> None:

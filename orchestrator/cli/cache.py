@@ -2,8 +2,9 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import click
@@ -12,11 +13,13 @@ import msgspec
 from orchestrator.cli import errors, output, packages, selecting
 from orchestrator.cli.lines import fit
 from orchestrator.config import Config, Flags, environment, load
-from orchestrator.errors import EXIT_FAILED, EXIT_OK, FleetpacksError
+from orchestrator.errors import EXIT_FAILED, FleetpacksError
 from orchestrator.plan.planner import Request
 from orchestrator.text import parse_duration, parse_size
 
 if TYPE_CHECKING:
+    from orchestrator.app.cache import Usage
+    from orchestrator.app.everywhere import Failed
     from orchestrator.app.warming import Pulling, Warmed
 
 _DEFAULT_AGE = "168h"
@@ -44,7 +47,7 @@ def _size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> in
     return size
 
 
-_host = click.option("--host", "hosts", metavar="URL", multiple=True, help="The builder; default: as for `build`.")
+_host = click.option("--host", "hosts", metavar="URL", multiple=True, help="A builder; default: as for `build`.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -61,14 +64,33 @@ cache.add_command(packages.pull)
 @_host
 @_json
 def ls(*, hosts: tuple[str, ...], as_json: bool) -> int:
-    """List what the builder's cache holds, the least recently used first."""
+    """List what the caches of the builders hold, the least recently used first.
+
+    Ends with 75 when one of several does not answer; the others are listed.
+    """
     from orchestrator.app import cache as application  # noqa: PLC0415 -- h2, protobuf: only now
-    from orchestrator.text import duration, inline, size  # noqa: PLC0415 -- as above
+    from orchestrator.app.everywhere import Failed, exit_code  # noqa: PLC0415 -- as above
+    from orchestrator.text import size  # noqa: PLC0415 -- as above
 
     told = anyio.run(application.usage, _config(hosts))
+    found = [each for each in told if not isinstance(each, Failed)]
+    total = sum(each.size for each in found)
     if as_json:
-        output.write_json(msgspec.to_builtins(told))
-        return 0
+        output.write_json(msgspec.to_builtins(_document(told, size=total)))
+        return exit_code(told)
+    for each in told:
+        if isinstance(each, Failed):
+            _complain(each)
+        else:
+            _list(each)
+    if len(told) > 1:
+        click.echo(f"{len(found)} of {len(told)} builders: {size(total)} of cache")
+    return exit_code(told)
+
+
+def _list(of: "Usage") -> None:
+    from orchestrator.text import duration, inline, size  # noqa: PLC0415 -- as above
+
     output.write_table(
         (
             size(record.size),
@@ -76,15 +98,14 @@ def ls(*, hosts: tuple[str, ...], as_json: bool) -> int:
             record.type,
             inline(record.description, _LONGEST_DESCRIPTION),
         )
-        for record in told.records
+        for record in of.records
     )
-    click.echo(f"{told.builder}: {size(told.size)} of cache in {len(told.records)} parts")
-    if told.images is not None:
-        of = told.images
+    click.echo(f"{of.builder}: {size(of.size)} of cache in {len(of.records)} parts")
+    if of.images is not None:
+        its = of.images
         click.echo(
-            f"{of.count} images: {size(of.layers)}; containers: {size(of.containers)}; volumes: {size(of.volumes)}"
+            f"{its.count} images: {size(its.layers)}; containers: {size(its.containers)}; volumes: {size(its.volumes)}"
         )
-    return 0
 
 
 @cache.command()
@@ -104,29 +125,40 @@ def ls(*, hosts: tuple[str, ...], as_json: bool) -> int:
 def prune(*, hosts: tuple[str, ...], older_than: float | None, keep: int | None, every: bool, as_json: bool) -> int:
     """Delete what no build has used for some time, and what is too much.
 
-    That is of the builder's cache, with its cache mounts, and of the caches in the directories of `cache.local` and
-    `cache.mounts`; of a Docker Engine also images without a name.
+    That is of each builder's cache, with its cache mounts, and of the caches in the directories of `cache.local` and
+    `cache.mounts`; of a Docker Engine also images without a name. Ends with 75 when one of several builders does not
+    answer; the others were pruned.
     """
     from orchestrator.app import cache as application  # noqa: PLC0415 -- h2, protobuf: only now
+    from orchestrator.app.everywhere import Failed, exit_code  # noqa: PLC0415 -- as above
     from orchestrator.text import size  # noqa: PLC0415 -- as above
 
     if older_than is None and (keep is None or every):
         older_than = parse_duration(_DEFAULT_AGE)
     ask = partial(application.prune, _config(hosts), older_than=older_than, keep=keep, unused_images=every)
-    gone = anyio.run(ask)
+    told, directories = anyio.run(ask)
+    gone = [each for each in told if not isinstance(each, Failed)]
+    total = sum(each.reclaimed for each in gone)
     if as_json:
-        output.write_json(msgspec.to_builtins(gone))
-        return 0
-    images = f" and {len(gone.images)} images" if gone.images else ""
-    click.echo(f"{gone.builder}: {size(gone.reclaimed)} freed, {len(gone.records)} parts of the cache{images} deleted")
-    if gone.directory is not None:
-        of = gone.directory
+        output.write_json(msgspec.to_builtins(_document(told, reclaimed=total) | msgspec.structs.asdict(directories)))
+        return exit_code(told)
+    for each in told:
+        if isinstance(each, Failed):
+            _complain(each)
+            continue
+        images = f" and {len(each.images)} images" if each.images else ""
+        parts = f"{len(each.records)} parts of the cache{images}"
+        click.echo(f"{each.builder}: {size(each.reclaimed)} freed, {parts} deleted")
+    if len(told) > 1:
+        click.echo(f"{len(gone)} of {len(told)} builders: {size(total)} freed")
+    if directories.directory is not None:
+        of = directories.directory
         click.echo(fit(f"{of.path}: {size(of.reclaimed)} freed, {len(of.caches)} layer caches deleted"))
-    if gone.packages is not None:
-        of = gone.packages
+    if directories.packages is not None:
+        of = directories.packages
         rest = f"; {size(of.reclaimed)} go from the disk when nobody can be reading them" if of.caches else ""
         click.echo(fit(f"{of.path}: {len(of.caches)} package caches deleted{rest}"))
-    return 0
+    return exit_code(told)
 
 
 @cache.command()
@@ -144,43 +176,63 @@ def warm(
     as_json: bool,
     paths: tuple[str, ...],
 ) -> int:
-    """Pull the images that the apps at PATHs stand on to the builder; without PATHs, those of all apps.
+    """Pull the images that the apps at PATHs stand on to the builders; without PATHs, those of all apps.
 
-    Ends with 1 when one of them could not be pulled; the others were.
+    Ends with 1 when one of them could not be pulled, and with 75 when one of several builders does not answer; the
+    others were.
     """
     from orchestrator.app import warming  # noqa: PLC0415 -- h2, protobuf, httpx: only now
+    from orchestrator.app.everywhere import Failed, exit_code  # noqa: PLC0415 -- as above
+    from orchestrator.text import size  # noqa: PLC0415 -- as above
 
     variables = environment.read()
     config = load(environment.source(source, variables), variables, Flags(hosts=hosts))
     request = Request(named=paths, filters=filters, since=since, push=False)
-    outcome = anyio.run(partial(warming.warm, config, request, hear=partial(_tell, progress_only=as_json)))
+    hear = partial(_tell, named=len(config.hosts) > 1, progress_only=as_json)
+    outcome = anyio.run(partial(warming.warm, config, request, hear=hear))
     for warning in outcome.warnings:
         errors.warn(warning)
     if as_json:
-        output.write_json(msgspec.to_builtins(outcome))
-    failed = sum(image.error is not None for image in outcome.images)
-    if not as_json:
-        from orchestrator.text import size  # noqa: PLC0415 -- as above
+        output.write_json(msgspec.to_builtins(_document(outcome.builders) | {"warnings": outcome.warnings}))
+    lost = 0
+    for each in outcome.builders:
+        if isinstance(each, Failed):
+            _complain(each)
+            continue
+        wrong, every = sum(image.error is not None for image in each.images), len(each.images)
+        lost += wrong
+        if not as_json:
+            pulled = size(sum(image.size for image in each.images))
+            click.echo(f"{each.builder}: {every - wrong} of {every} base images are there, {pulled} pulled")
+    return EXIT_FAILED if lost else exit_code(outcome.builders)
 
-        every, pulled = len(outcome.images), size(sum(image.size for image in outcome.images))
-        click.echo(f"{outcome.builder}: {every - failed} of {every} base images are there, {pulled} pulled")
-    return EXIT_FAILED if failed else EXIT_OK
 
-
-def _tell(news: "Pulling | Warmed", *, progress_only: bool) -> None:
+def _tell(at: str, news: "Pulling | Warmed", *, named: bool, progress_only: bool) -> None:
     """A line; those about an image's end are the result, unless that is a document."""
     from orchestrator.app.warming import Pulling  # noqa: PLC0415 -- as above
     from orchestrator.text import duration, inline, size  # noqa: PLC0415 -- as above
 
-    name = inline(news.name, _LONGEST_NAME)
+    where = f"{at}: " if named else ""
+    name = where + inline(news.name, _LONGEST_NAME)
     if isinstance(news, Pulling):
         of = f" of {size(news.total)}" if news.total else ""
         sys.stderr.write(fit(f"{name}: {size(news.current)}{of}") + "\n")
     elif news.error is not None:
-        errors.show(FleetpacksError(f"{news.name}: {news.error}", hint=news.hint))
+        errors.show(FleetpacksError(f"{where}{news.name}: {news.error}", hint=news.hint))
     elif not progress_only:
         what = f"{size(news.size)} in {duration(news.seconds)}" if news.size else "was there"
         click.echo(fit(f"{name}: {what}"))
+
+
+def _document(told: Sequence[msgspec.Struct], **sums: int) -> dict[str, Any]:
+    """What a command prints of its builders: of one what is known of it, of several the same of each."""
+    return msgspec.structs.asdict(told[0]) if len(told) == 1 else {**sums, "hosts": told}
+
+
+def _complain(of: "Failed") -> None:
+    """Tell of a builder; its own error begins with its address already."""
+    said = of.error if of.error.startswith(of.builder) else f"{of.builder}: {of.error}"
+    errors.show(FleetpacksError(said, hint=of.hint))
 
 
 def _config(hosts: tuple[str, ...]) -> Config:
