@@ -49,6 +49,10 @@ class AppStarted(_Event, frozen=True, kw_only=True, tag="app-started"):
     """The builder's id of its own: another one when its cache was made anew."""
     held: float = 0.0
     """Seconds for which it waited for the builder's memory, with a slot free."""
+    placed: str = ""
+    """Why on this host: `cached`, `drawn` (by a hash of its name), `home is busy`, `only one`."""
+    warm: tuple[str, ...] = ()
+    """What of it was known to lie there: `app`, `dependencies`, `mounts`, `base`."""
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):

@@ -35,6 +35,7 @@ from orchestrator.engine.run import Outcome, Run, exit_code
 from orchestrator.errors import ContextError, FleetpacksError
 from orchestrator.events import Event
 from orchestrator.model import Attestations, Plan
+from orchestrator.plan.bases import base_names
 from orchestrator.plan.outputs import Placed
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
@@ -128,7 +129,7 @@ async def run_build(
             said = {str(at): host.memory for host, at in zip(config.hosts, addresses, strict=False) if host.memory}
             learning = Learning(plan, memory, said=said)
             members = await within.enter_async_context(
-                hosts.members(builders, preparing.host, memory=learning.available)
+                hosts.members(builders, preparing.host, memory=learning.available, speeds=learning.speeds)
             )
             run = Run(
                 plan,
@@ -152,6 +153,7 @@ async def run_build(
                 needed=learning.needed,
                 platform=builders.platform,
                 built_on=learning.hosts,
+                bases=base_names(plan.apps),
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)

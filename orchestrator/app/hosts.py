@@ -1,6 +1,6 @@
 """The builders of a run: one, whose absence is the end, or several, of which those that answer are used."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import anyio
@@ -128,6 +128,7 @@ async def members(
     make: Callable[[Opened], AbstractAsyncContextManager[BuilderHost]],
     *,
     memory: Callable[[str], int],
+    speeds: Mapping[str, float],
 ) -> AsyncGenerator[tuple[Member, ...]]:
     """The builders as the engine wants them.
 
@@ -135,6 +136,7 @@ async def members(
         builders: those that have answered.
         make: gets one of them ready.
         memory: how many bytes of it one has for builds, by its address; 0: not known.
+        speeds: how many times as fast as others they are, by address, as far as that is known.
     """
     async with AsyncExitStack() as stack:
         yield tuple(
@@ -145,6 +147,7 @@ async def members(
                         slots=each.named.slots,
                         # Where all are alike, they may build for others by emulation, for all that is known here.
                         memory=memory(str(each.address)),
+                        speed=speeds.get(str(each.address), 1.0),
                         platforms=frozenset({each.platform} if builders.platform else ()),
                     ),
                     host=await stack.enter_async_context(make(each)),

@@ -1,9 +1,10 @@
-"""What runs learn of one another: how long an app takes, where it was built, and what it needs of memory."""
+"""What runs learn of one another: how long an app takes, where it was built and how fast, what it needs of memory."""
 
 from collections.abc import Mapping, Sequence
 
 from orchestrator.events import AppCompleted, AppStarted, Event, MemoryMeasured
 from orchestrator.model import Plan
+from orchestrator.schedule.speed import speeds
 from orchestrator.skip.memory import Memory
 
 
@@ -46,6 +47,11 @@ class Learning:
         found = {name: self._memory.hosts(path) for name, path in self._paths.items()}
         return {name: hosts for name, hosts in found.items() if hosts}
 
+    @property
+    def speeds(self) -> Mapping[str, float]:
+        """How many times as fast as others builders are, by their addresses, as far as that is known."""
+        return speeds(self._memory.whole)
+
     def note(self, event: Event) -> None:
         """Hear of an event of the run."""
         if isinstance(event, AppStarted):
@@ -54,6 +60,8 @@ class Learning:
             path = self._paths[event.app]
             if event.app in self._hosts:
                 self._memory.built_on(path, self._hosts[event.app])
+                if event.steps and not event.cached:
+                    self._memory.took_whole(path, self._hosts[event.app], event.seconds)
             if event.cached < event.steps:
                 self._memory.took(path, event.seconds)
         elif isinstance(event, MemoryMeasured):

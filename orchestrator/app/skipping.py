@@ -51,12 +51,16 @@ def _sweep(directory: Path) -> None:
         temporary.sweep(each)
 
 
+def memory_of(config: Config) -> Memory:
+    """What was built last of this source."""
+    return Memory(config.environment.cache_directory / _BUILT, config.root)
+
+
 @asynccontextmanager
 async def remembering(config: Config) -> AsyncGenerator[Memory]:
     """What was built last of this source; what is noted is kept, also of a run that is interrupted."""
-    directory = config.environment.cache_directory
-    await anyio.to_thread.run_sync(_sweep, directory)
-    memory = Memory(directory / _BUILT, config.root)
+    await anyio.to_thread.run_sync(_sweep, config.environment.cache_directory)
+    memory = memory_of(config)
     try:
         yield memory
     finally:

@@ -10,6 +10,7 @@ from langs.model import AppBuild, Detection
 from orchestrator.cli.lines import fit
 from orchestrator.model import App, AppPlan
 from orchestrator.report.release import release
+from orchestrator.schedule.placement import Placed
 from orchestrator.text import inert
 from orchestrator.workspace.files import printable, text
 
@@ -59,8 +60,14 @@ def found(app: App) -> dict[str, Any]:
     }
 
 
-def planned(plan: AppPlan, *, host: str | None) -> dict[str, Any]:
-    """An app's plan, as `plan --json` shows it; `host` is None when a build looks for the well-known sockets."""
+def planned(plan: AppPlan, *, host: str | None, placed: Placed | None = None) -> dict[str, Any]:
+    """An app's plan, as `plan --json` shows it.
+
+    Args:
+        plan: the app's.
+        host: the only builder; None when a build looks for the well-known sockets.
+        placed: where it would go, of several.
+    """
     return {
         **detected(plan.app.path, plan.app.detection, plan.build),
         **found(plan.app),
@@ -70,7 +77,8 @@ def planned(plan: AppPlan, *, host: str | None) -> dict[str, Any]:
         "cache": plan.build.cache,
         "processes": {process.name: process.command for process in plan.build.processes},
         "release": release(plan.build),
-        "host": host,
+        "host": placed.host if placed else host,
+        "placed": {"reason": placed.reason, "warm": placed.warm} if placed else None,
         "reason": plan.reason,
         "warnings": plan.build.warnings,
     }

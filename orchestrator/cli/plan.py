@@ -1,9 +1,11 @@
 """`fleetpacks plan`: what would be built, and why."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import click
 
 from orchestrator import app as application
@@ -12,6 +14,7 @@ from orchestrator.config import Config, Flags, environment, load
 from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan, Plan
 from orchestrator.plan.planner import Request
+from orchestrator.schedule.placement import Placed
 
 
 @click.command()
@@ -51,22 +54,36 @@ def plan(
             sys.stderr.write(f"{selecting.nothing(since)}\n")
         if directory is not None:
             _write_dockerfiles(made, Path(directory))
-        _show(made, config, as_json=as_json)
+        _show(made, config, await _places(made, config), as_json=as_json)
 
     anyio.run(run)
     return 0
 
 
-def _show(made: Plan, config: Config, *, as_json: bool) -> None:
+async def _places(made: Plan, config: Config) -> Mapping[str, Placed]:
+    """Where apps would be built, and why; of a pool only."""
+    if len(config.hosts) <= 1:
+        return {}
+    # With it comes a good part of what builds.
+    from orchestrator.app.placing import places  # noqa: PLC0415
+
+    return await anyio.to_thread.run_sync(places, config, made)
+
+
+def _show(made: Plan, config: Config, places: Mapping[str, Placed], *, as_json: bool) -> None:
     if as_json:
-        host = config.hosts[0].url if config.hosts else None
+        host = config.hosts[0].url if len(config.hosts) == 1 else None
         for each in made.apps:
-            output.write_json(output.planned(each, host=host))
+            output.write_json(output.planned(each, host=host, placed=places.get(each.app.name)))
         return
-    output.write_table(_row(each) for each in made.apps)
+    output.write_table((*_row(each), *_placed(places.get(each.app.name))) for each in made.apps)
     for each in made.apps:
         for warning in each.build.warnings:
             errors.warn(f"{each.app.path}: {warning}")
+
+
+def _placed(placed: Placed | None) -> tuple[str, ...]:
+    return (f"on {placed.host} ({placed.why})",) if placed else ("",)
 
 
 def _row(each: AppPlan) -> tuple[str, ...]:

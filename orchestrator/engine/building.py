@@ -19,7 +19,7 @@ from orchestrator.buildkit import (
     SolveRequest,
     StatusUpdate,
 )
-from orchestrator.engine.host import BuilderHost
+from orchestrator.engine.host import BuilderHost, Lease
 from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import Published
 from orchestrator.engine.request import pinned, with_cache
@@ -112,17 +112,9 @@ class Building:
             revision=look.revision,
         )
 
-    async def build(
-        self, plan: AppPlan, host: BuilderHost, *, memory: int = 0, held: float = 0.0
-    ) -> AppCompleted | AppFailed:
-        """Build and publish an app within its time.
-
-        Args:
-            plan: the app's.
-            host: where.
-            memory: bytes that it is expected to need.
-            held: seconds for which it waited for them.
-        """
+    async def build(self, plan: AppPlan, lease: Lease) -> AppCompleted | AppFailed:
+        """Build and publish an app within its time, at its place."""
+        host = lease.host
         began = time.monotonic()
         name = plan.app.name
         progress = Progress(name)
@@ -140,9 +132,11 @@ class Building:
                 image=plan.repository,
                 language=plan.build.language,
                 reason=changed.reason if changed else "",
-                memory=memory,
+                memory=lease.placed.job.memory,
                 worker=host.worker,
-                held=held,
+                held=lease.held,
+                placed=lease.placed.reason,
+                warm=lease.placed.warm,
             )
         )
         for warning in plan.build.warnings:

@@ -1,4 +1,4 @@
-"""A builder host, as the engine sees it: what solves, what publishes, and what makes its solves."""
+"""A builder host, as the engine sees it: what solves, what publishes, what makes its solves; and a place on it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
@@ -10,6 +10,7 @@ from orchestrator.buildkit import MemoryUse, OnStatus, SolveRequest, SolveResult
 from orchestrator.engine.carrying import Carrier
 from orchestrator.engine.publish import Published
 from orchestrator.model import AppPlan
+from orchestrator.schedule.placement import Placed
 
 PrepareExport = Callable[[AppPlan], AbstractContextManager[Sequence[SolveRequest]]]
 Prepare = Callable[[AppPlan], AbstractContextManager[SolveRequest]]
@@ -65,3 +66,12 @@ class BuilderHost(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """Its address, for people and for records."""
         return self.solver.address
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """A build's place."""
+
+    host: BuilderHost
+    placed: Placed
+    held: float
+    """Seconds for which it waited for memory, with a slot free."""

@@ -9,7 +9,7 @@ import bisect
 import itertools
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -18,7 +18,7 @@ import anyio
 import msgspec
 
 from orchestrator.engine.carrying import Carrier
-from orchestrator.engine.host import BuilderHost
+from orchestrator.engine.host import BuilderHost, Lease
 from orchestrator.errors import BuilderUnreachableError, DaemonLostError, DiskFullError, FleetpacksError
 from orchestrator.events import AppFailed, AppWarning, Event
 from orchestrator.schedule.placement import Host, Job, Part, Placed, Pool, suits
@@ -46,15 +46,6 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     probe: Probe
 
 
-class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """A build's place."""
-
-    host: BuilderHost
-    placed: Placed
-    held: float
-    """Seconds for which it waited for memory, with a slot free."""
-
-
 class _Waiter(msgspec.Struct, kw_only=True):
     job: Job
     rank: tuple[int, int]
@@ -73,7 +64,7 @@ class Hosts:
         *,
         limit: int,
         tell: Callable[[Event], Awaitable[None]],
-        lies: Mapping[Part, Sequence[str]] | None = None,
+        lies: Mapping[Part, Iterable[str]] | None = None,
     ) -> None:
         """Get ready.
 

@@ -11,7 +11,6 @@ cancelled: no app is ever left unsaid.
 import bisect
 import itertools
 import math
-import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,8 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from orchestrator.engine.building import Building
-from orchestrator.engine.hosts import LOST, Hosts, Lease, Member
+from orchestrator.engine.host import Lease
+from orchestrator.engine.hosts import LOST, Hosts, Member
 from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.skipping import Skipper
 from orchestrator.errors import (
@@ -47,8 +47,9 @@ from orchestrator.events import (
     StepCompleted,
 )
 from orchestrator.model import AppPlan, Plan
+from orchestrator.schedule.jobs import job, lying
 from orchestrator.schedule.order import GiveUp, Start, decide
-from orchestrator.schedule.placement import AHEAD, Job, Part
+from orchestrator.schedule.placement import AHEAD
 
 if TYPE_CHECKING:
     from orchestrator.engine.carrying import Carrier
@@ -81,6 +82,7 @@ class Run:
         needed: Mapping[str, int] | None = None,
         platform: str = "",
         built_on: Mapping[str, Sequence[str]] | None = None,
+        bases: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -99,6 +101,7 @@ class Run:
             needed: bytes of memory that apps needed when they were built before; one without an entry is not known.
             platform: for which apps are built that name none; "": what their host is.
             built_on: the names of the hosts that apps were built on before.
+            bases: the images that apps stand on, by the app's name.
         """
         self._plan = plan
         self._events = events
@@ -122,15 +125,18 @@ class Run:
             skipper=skipper,
             retries=retries,
         )
-        self._needed = needed or {}
-        self._platform = platform
+        self._places = {
+            app.app.name: job(
+                app,
+                platform=platform,
+                bases=(bases or {}).get(app.app.name, ()),
+                memory=(needed or {}).get(app.app.name, 0),
+            )
+            for app in plan.apps
+        }
         self._hearing: dict[str, Carrier] = {}
         """Who hears of the steps of an app."""
-        lies: dict[Part, list[str]] = {}
-        for name, names in (built_on or {}).items():
-            for part in self._job(self._plans[name]).parts:
-                lies.setdefault(part, []).extend(names)
-        self._hosts = Hosts(hosts, limit=jobs, tell=self._emit, lies=lies)
+        self._hosts = Hosts(hosts, limit=jobs, tell=self._emit, lies=lying(self._places, built_on or {}))
         self._carrying = anyio.CancelScope()
         known = expected or {}
         order = sorted(self._plans, key=lambda name: -known.get(name, math.inf))
@@ -259,10 +265,10 @@ class Run:
 
     async def _place(self, plan: AppPlan, tasks: TaskGroup) -> None:
         """Build an app where the pool has room for it, and elsewhere when its host is lost."""
-        job, rank = self._job(plan), self._rank[plan.app.name]
+        place, rank = self._places[plan.app.name], self._rank[plan.app.name]
         for moves in itertools.count():
             try:
-                async with self._hosts.lease(job, rank=rank) as lease:
+                async with self._hosts.lease(place, rank=rank) as lease:
                     outcome = await self._built(plan, lease)
                     if isinstance(outcome, AppFailed) and outcome.kind in LOST and self._hosts.many:
                         await self._hosts.lost(lease, outcome)
@@ -273,22 +279,8 @@ class Run:
                 await self._settle(_failed(plan.app.name, error, transient=True))
             return
 
-    def _job(self, plan: AppPlan) -> Job:
-        """An app's build, with what a host may have of it."""
-        workspace = plan.app.directory / plan.build.context
-        return Job(
-            app=plan.app.name,
-            platform=next(iter(plan.build.platforms), self._platform),
-            parts=(
-                Part("app", plan.app.path),
-                Part("dependencies", os.path.normpath(workspace)),
-                *(Part("mounts", mount.id) for mount in plan.build.cache),
-            ),
-            memory=self._needed.get(plan.app.name, 0),
-        )
-
     async def _built(self, plan: AppPlan, lease: Lease) -> AppCompleted | AppFailed:
-        build = partial(self._building.build, plan, lease.host, memory=lease.placed.job.memory, held=lease.held)
+        build = partial(self._building.build, plan, lease)
         carrier = lease.host.carrier
         if carrier is None:
             return await build()

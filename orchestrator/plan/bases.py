@@ -1,6 +1,6 @@
 """What a plan's apps stand on: each image once, with the platforms that it is needed for. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -50,6 +50,14 @@ def bases(apps: Iterable[AppPlan], *, own: str) -> Bases:
         ),
         unknown=tuple(unknown),
     )
+
+
+def base_names(apps: Iterable[AppPlan]) -> Mapping[str, Sequence[str]]:
+    """The images of each app's Dockerfile, but for those of other apps, as far as its text tells; by the app's name."""
+    return {
+        app.app.name: images(app.build.dockerfile, app.build.args, (*app.build.contexts, *app.app.contexts)).names
+        for app in apps
+    }
 
 
 def _together(asked: Iterable[tuple[str, ...]], own: str) -> tuple[str, ...]:

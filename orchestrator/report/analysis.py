@@ -44,6 +44,10 @@ class AppReport(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     status: Status
     host: str | None
+    placed: str
+    """Why there: `cached`, `drawn`, `home is busy`, `only one`; empty when it was not begun."""
+    warm: tuple[str, ...]
+    """What of it was known to lie there: `app`, `dependencies`, `mounts`, `base`."""
     image: str | None
     tags: tuple[str, ...]
     digest: str | None
@@ -254,6 +258,8 @@ def _app(app: TimedApp, revision: str | None) -> AppReport:
         reason=app.reason,
         status=app.status,
         host=app.host,
+        placed=app.placed,
+        warm=app.warm,
         image=app.image,
         tags=app.tags,
         digest=app.digest,

@@ -1,6 +1,7 @@
 """A report for people, as lines. Names and logs are foreign: whoever prints a line makes it fit for where it goes."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from orchestrator.events import PackagesCarried
@@ -19,6 +20,7 @@ _PARTS = 12
 _CHANGED = 10
 """Apps whose change is shown."""
 _REVISION = 12
+_PLACED = {"cached": "where it was cached", "drawn": "drawn", "home is busy": "away from a busy host"}
 _DIGEST = len("sha256:") + 12
 
 
@@ -94,6 +96,7 @@ def _head(report: Report) -> Iterator[str]:
         )
     if report.cache_payoff is not None:
         yield paid(report.cache_payoff)
+    yield from _places(report)
     yield from _memory(report)
     yield from _packages(report.packages)
     if report.client_idle is not None:
@@ -119,6 +122,17 @@ def paid(payoff: Payoff) -> str:
         "unknown": "whether layer caches pay is not known yet",
     }[payoff.verdict]
     return f"{verdict}: {saved}; {cost}"
+
+
+def _places(report: Report) -> Iterator[str]:
+    """Which hosts were used for what, where there were several."""
+    if len({app.host for app in report.apps if app.host is not None}) < 2:  # noqa: PLR2004 -- several
+        return
+    reasons = Counter(app.placed for app in report.apps if app.placed)
+    why = ", ".join(f"{count} {_PLACED.get(reason, reason)}" for reason, count in reasons.most_common())
+    hosts = Counter(app.host for app in report.apps if app.host is not None)
+    each = ", ".join(f"{inline(host, _LONGEST)} {count}" for host, count in sorted(hosts.items()))
+    yield f"apps by host: {each}" + (f" ({why})" if why else "")
 
 
 def _memory(report: Report) -> Iterator[str]:

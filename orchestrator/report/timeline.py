@@ -67,6 +67,10 @@ class TimedApp(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     host: str | None
     """The builder's address; None when it was never sent to one."""
+    placed: str
+    """Why there, as in `AppStarted`; empty when it was not told."""
+    warm: tuple[str, ...]
+    """What of it was known to lie there."""
     worker: str
     """The builder's id of its own; empty when it was not told."""
     image: str | None
@@ -160,6 +164,8 @@ class _App:
             needs=self.planned.needs,
             status=self._status(),
             host=started.host if started else None,
+            placed=started.placed if started else "",
+            warm=started.warm if started else (),
             worker=started.worker if started else "",
             image=started.image if started else completed.image if completed else None,
             tags=completed.tags if completed else (),

@@ -21,10 +21,14 @@ Kind = Literal["app", "dependencies", "mounts", "base"]
 Reason = Literal["cached", "drawn", "home is busy", "only one"]
 _SAVES: Final[Mapping[Kind, float]] = {"app": 0.5, "dependencies": 0.3}
 """The share of a build's time that is saved where this lies; together less than 1, for no build takes no time."""
+_LIES: Final[Mapping[Kind, str]] = {
+    "app": "it was built",
+    "dependencies": "its dependencies lie",
+    "mounts": "package caches lie",
+    "base": "its base image lies",
+}
 _FAVOURS: Final[Mapping[Kind, float]] = {"mounts": 2.0, "base": 2.0}
 """How many times more often a host is drawn where this lies. Many apps share it: it must not draw all to one host."""
-_TIGHT = 4.0
-"""How many times slower a host counts whose disk is nearly full."""
 AHEAD = 8
 """How many apps behind the first may go before it."""
 _PATIENCE = 16
@@ -42,8 +46,6 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     """What it builds for, e.g. `linux/arm64`; empty: whatever is asked for."""
     speed: float = 1.0
     """Times as fast as others are, from earlier builds; above 0."""
-    tight: bool = False
-    """Whether its disk is nearly full."""
     memory: int = 0
     """Bytes that it has for builds; 0: not known, and no build waits for them."""
 
@@ -74,6 +76,16 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
     warm: tuple[Kind, ...] = ()
     """What of it is recorded to lie there."""
+
+    @property
+    def why(self) -> str:
+        """The reason, for people."""
+        return {
+            "cached": f"{' and '.join(_LIES[kind] for kind in self.warm)} there",
+            "drawn": "drawn by its name",
+            "home is busy": "its own host is busy",
+            "only one": "the only host",
+        }[self.reason]
 
 
 class Pool:
@@ -143,6 +155,11 @@ class Pool:
             self._homes[job] = self._best(job, self._hosts.values())
         return self._homes[job]
 
+    def expected(self, job: Job) -> Placed | None:
+        """Where an app would be built if nothing else ran, and why; None: nowhere."""
+        home = self.home(job)
+        return None if home is None else self._placed(job, home)
+
     def next(self, waiting: Sequence[Job]) -> Placed | None:
         """What begins next, and where; None: nothing before a build has ended.
 
@@ -204,7 +221,7 @@ class Pool:
                 else:
                     favoured[name] = favoured.get(name, 1.0) * _FAVOURS[part.kind]
         takes = {
-            host.name: (1.0 - saved.get(host.name, 0.0)) / _speed(host) if saved else 0.0
+            host.name: (1.0 - saved.get(host.name, 0.0)) / host.speed if saved else 0.0
             for host in among
             if suits(host, job)
         }
@@ -218,16 +235,12 @@ class Pool:
     def _draw(self, key: int, host: Host, favour: float) -> float:
         """A number that is the smallest of all hosts' as often as is a host's share of slots times speed and favour."""
         mixed = _mixed(key ^ self._seeds[host.name])
-        return -math.log((mixed + 1) / (_MASK + 2)) / (host.slots * _speed(host) * favour)
+        return -math.log((mixed + 1) / (_MASK + 2)) / (host.slots * host.speed * favour)
 
 
 def suits(host: Host, job: Job) -> bool:
     """Whether a host builds for an app's platform."""
     return not job.platform or not host.platforms or job.platform in host.platforms
-
-
-def _speed(host: Host) -> float:
-    return host.speed / _TIGHT if host.tight else host.speed
 
 
 def _digest(text: str) -> int:

@@ -16,6 +16,8 @@ from orchestrator import atomic
 _FORMAT = 2
 _MOST_HOSTS = 3
 """Of an app: what lies on others is collected before long."""
+_MOST_COMPARED = 8
+"""Hosts on which it is known how long an app took."""
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +39,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     needed: dict[str, int] = {}
     available: dict[str, int] = {}
     hosts: dict[str, tuple[str, ...]] = {}
+    whole: dict[str, dict[str, float]] = {}
 
 
 class Memory:
@@ -105,6 +108,18 @@ class Memory:
         self._known().hosts[_name(app)] = (host, *others)[:_MOST_HOSTS]
         self._changed = True
 
+    @property
+    def whole(self) -> Mapping[str, Mapping[str, float]]:
+        """Seconds that builds took of which nothing was cached, by the app and by the host."""
+        return self._known().whole
+
+    def took_whole(self, app: str, host: str, seconds: float) -> None:
+        """Take note of how long an app took on a host, of which nothing was cached; by its path."""
+        others = {each: known for each, known in self.whole.get(_name(app), {}).items() if each != host}
+        latest = list(others.items())[-_MOST_COMPARED + 1 :]
+        self._known().whole[_name(app)] = {**dict(latest), host: seconds}
+        self._changed = True
+
     def save(self) -> None:
         """Write it down. Where nothing can be written, nothing is."""
         if not self._changed:
@@ -118,6 +133,7 @@ class Memory:
             needed=old.needed | new.needed,
             available=old.available | new.available,
             hosts=old.hosts | new.hosts,
+            whole=old.whole | new.whole,
         )
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -133,11 +149,7 @@ class Memory:
             kept = msgspec.json.decode(self._file.read_bytes(), type=_Kept)
         except (OSError, msgspec.DecodeError):
             kept = _Kept(format=0)
-        return (
-            kept
-            if kept.format == _FORMAT
-            else _Kept(format=_FORMAT, apps={}, seconds={}, needed={}, available={}, hosts={})
-        )
+        return kept if kept.format == _FORMAT else _Kept(format=_FORMAT)
 
 
 def _name(app: str) -> str:

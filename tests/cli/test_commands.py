@@ -9,6 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
+from orchestrator.skip.memory import Memory
+
 Run = Callable[..., Any]
 
 _GOLDEN = Path(__file__).parent / "golden"
@@ -88,7 +90,7 @@ def test_plan_of_the_example_has_the_promised_fields(run: Run, monorepo: Path) -
     assert list(gateway) == [
         "format", "path", "language", "version", "runtime_version", "package_manager", "start_command", "evidence",
         "considered", "name", "depends_on", "packages", "image", "tags", "dockerfile", "cache", "processes", "release",
-        "host", "reason", "warnings",
+        "host", "placed", "reason", "warnings",
     ]  # fmt: skip
     assert (gateway["image"], gateway["tags"]) == ("r.example/shop/gateway:v1", ["v1", "next"])
     assert gateway["dockerfile"].count("\nFROM ") >= 2
@@ -157,6 +159,40 @@ def test_detect_prints_a_document_of_every_directory_and_what_is_wrong_with_it(r
         assert documents[name]["version"] is None
         assert documents[name]["problem"] in ran.err
     assert (documents["library"]["language"], documents["site"]["problem"]) == ("go", None)
+
+
+_POOL = """\
+[[hosts]]
+url = "tcp://one.invalid:1"
+
+[[hosts]]
+url = "ssh://two.invalid?platform=linux/amd64"
+slots = 2
+"""
+
+
+def test_a_plan_says_where_apps_go_of_several_builders_and_why_without_asking_any(
+    run: Run, monorepo: Path, tmp_path: Path
+) -> None:
+    operator = tmp_path / "operator.toml"
+    operator.write_text(_POOL)
+    variables = {"FLEETPACKS_CONFIG": str(operator), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    hosts = ["tcp://one.invalid:1", "ssh://two.invalid?platform=linux/amd64"]
+
+    first = _lines(run("plan", "-C", monorepo, "--json", variables=variables).out)
+    memory = Memory(tmp_path / "cache/fleetpacks/built", monorepo.resolve())
+    moved = {each["path"]: next(host for host in hosts if host != each["host"]) for each in first}
+    for path, host in moved.items():
+        memory.built_on(path, host)
+    memory.save()
+    second = _lines(run("plan", "-C", monorepo, "--json", variables=variables).out)
+    shown = run("plan", "-C", monorepo, first[0]["path"], variables=variables)
+
+    assert all(each["host"] in hosts and each["placed"] == {"reason": "drawn", "warm": []} for each in first)
+    assert {each["path"]: each["host"] for each in second} == moved
+    assert {each["placed"]["reason"] for each in second} == {"cached"}
+    assert all(each["placed"]["warm"][0] == "app" for each in second)
+    assert f"  on {moved[first[0]['path']]} (it was built" in shown.out
 
 
 def test_an_empty_source_has_no_apps_and_no_plan(run: Run, tmp_path: Path) -> None:

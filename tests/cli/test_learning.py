@@ -84,3 +84,29 @@ def test_a_builder_that_has_less_than_before_is_believed(tmp_path: Path) -> None
 
     assert now.available(_BUILDER) == 20
     assert now.available("unix:///other.sock") == 0
+
+
+def test_hosts_are_compared_by_builds_of_which_nothing_was_cached(tmp_path: Path) -> None:
+    names = [f"app{number}" for number in range(9)]
+    memory = Memory(tmp_path, tmp_path)
+    learning = Learning(plan_of(*names), memory)
+
+    for name in names:
+        for host, seconds, cached in (("slow", 40.0, 0), ("fast", 10.0, 0), ("slow", 1.0, 1), ("other", 1.0, 3)):
+            learning.note(started(name, host))
+            learning.note(completed(name, seconds, cached=cached))
+    memory.save()
+    again = Learning(plan_of(*names), Memory(tmp_path, tmp_path)).speeds
+
+    assert set(again) == {"slow", "fast"}
+    assert again["fast"] > 2 * again["slow"]
+
+
+def test_of_an_app_the_latest_hosts_are_compared(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, tmp_path)
+    hosts = [str(number) for number in range(20)]
+
+    for host in [*hosts, "13"]:
+        memory.took_whole("app", host, 1.0)
+
+    assert list(memory.whole["app"]) == ["12", "14", "15", "16", "17", "18", "19", "13"]

@@ -106,6 +106,23 @@ def test_an_app_that_waits_for_the_builders_memory_is_not_our_idleness() -> None
     assert "waited for the builder's memory: 1 apps, 3.0s in all" in said
 
 
+def test_an_apps_place_is_told_with_its_reason_and_that_of_all_where_there_were_several_hosts() -> None:
+    places = {"app0": ("b", "drawn", ()), "app1": ("a", "cached", ("app", "base")), "app2": ("a", "home is busy", ())}
+
+    def at(event: Event) -> Event:
+        if not isinstance(event, AppStarted):
+            return event
+        host, placed, warm = places[event.app]
+        return msgspec.structs.replace(event, host=host, placed=placed, warm=warm)
+
+    record = simulate([MadeApp(before=1.0) for _ in places], jobs=3)
+    made = report(msgspec.structs.replace(record, events=tuple(map(at, record.events))))
+
+    assert {app.name: (app.host, app.placed, app.warm) for app in made.apps} == places
+    (line,) = [line for line in text.lines(made) if line.startswith("apps by host")]
+    assert line == "apps by host: a 2, b 1 (1 drawn, 1 where it was cached, 1 away from a busy host)"
+
+
 def test_an_app_that_waits_for_another_is_not_our_idleness() -> None:
     first = MadeApp(before=4.0)
     second = MadeApp(before=1.0, depends_on=(0,))

@@ -39,7 +39,6 @@ hosts = st.lists(
         slots=st.integers(1, 3),
         platforms=st.sets(st.sampled_from(_PLATFORMS)).map(frozenset),
         speed=st.floats(0.1, 10),
-        tight=st.booleans(),
     ),
     min_size=1,
     max_size=5,
@@ -107,7 +106,7 @@ def test_homes_are_drawn_by_slots_and_speed_whatever_the_order_of_the_hosts() ->
         Host(name="a", slots=1),
         Host(name="b", slots=3),
         Host(name="c", slots=1, speed=2.0),
-        Host(name="d", slots=8, tight=True),
+        Host(name="d", slots=8, speed=0.25),
     ]
     jobs = [_job(f"app-{index}") for index in range(8000)]
 
