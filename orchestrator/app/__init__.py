@@ -96,20 +96,24 @@ async def discover_apps(
     """
     request = request or planner.Request()
     _check_part(config)
-    named = discover.named_paths(config.root, request.named)
     filters = tuple(selection.parse(text) for text in request.filters)
     warnings: list[str] = []
+    absent: set[str] = set()
     listings, real = (known.listings, known.real) if known else (None, None)
     listed = await files.list_files(
-        config.root, config.environment.for_git(), warnings.append, wanted=_tells, listings=listings
+        config.root, config.environment.for_git(), warnings.append, wanted=_tells, listings=listings, absent=absent
     )
+    named = discover.named_paths(config.root, request.named, absent)
     detect = partial(known.detect if known else langs.detect, within=config.root)
 
     def find() -> tuple[tuple[App, ...], dict[str, str]]:
         said = config.environment
         apps: tuple[App, ...] = ()
         if said.compose_file is None:
-            apps = link(config, discover.discover(listed, config, detect, named, real))
+            apps = discover.discover(
+                listed, config, detect, named, real, absent=absent.difference(named), warn=warnings.append
+            )
+            apps = link(config, apps, absent)
             discover.select(apps, named)
         if apps or not said.sole_app_variables:
             return _told(config, apps, _chosen(config, apps, named, filters), detect)

@@ -18,7 +18,8 @@ service is an app by itself, that is built, unless the Compose file was asked fo
 import functools
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -100,12 +101,19 @@ def candidates(files: Iterable[str], config: Config, named: tuple[str, ...] = ()
     return tuple(sorted(kept.values(), key=lambda each: (each.path != ".", each.path.split("/"))))
 
 
+def _unheard(_message: str) -> None:
+    pass
+
+
 def discover(
     files: Iterable[str],
     config: Config,
     detect: Detect,
     named: tuple[str, ...] = (),
     real: Real | None = None,
+    *,
+    absent: Collection[str] = (),
+    warn: Callable[[str], None] = _unheard,
 ) -> tuple[App, ...]:
     """The apps of the monorepo, parents first.
 
@@ -115,6 +123,9 @@ def discover(
         detect: recognises a directory (`langs.detect`).
         named: directories named on the command line; the ones that are no app are left out.
         real: has resolved directories before.
+        absent: directories of which a sparse checkout leaves files out: a declared app that is not there for this
+            reason alone is no error.
+        warn: hears of it.
 
     Raises:
         ConfigError: a declared app is none, two apps have one name, or an app's files cannot be understood.
@@ -137,7 +148,9 @@ def discover(
             settings = settings_for(path)
             detection = detect(directory, settings) if directory is not None else None
             if directory is None or detection is None:
-                if declared:
+                if declared and path in absent:
+                    warn(f"{printable(path)}: this app is left out: the checkout is sparse, and does not have it")
+                elif declared:
                     raise _no_app(config, path, directory)
                 continue
             if not candidate.sure and _is_bare(detection):
@@ -292,8 +305,13 @@ def select(apps: tuple[App, ...], named: tuple[str, ...]) -> tuple[App, ...]:
     return tuple(app for app in apps if app.path in chosen) if named else apps
 
 
-def named_paths(root: Path, words: tuple[str, ...]) -> tuple[str, ...]:
+def named_paths(root: Path, words: tuple[str, ...], absent: Collection[str] = ()) -> tuple[str, ...]:
     """Paths of the command line, as paths from the root.
+
+    Args:
+        root: the source.
+        words: the paths.
+        absent: directories of which a sparse checkout leaves files out.
 
     Raises:
         UsageError: one is outside of the root, or no directory.
@@ -310,6 +328,8 @@ def named_paths(root: Path, words: tuple[str, ...]) -> tuple[str, ...]:
         except (OSError, ValueError):
             directory = None
         if directory is None or not os.path.isdir(directory):  # noqa: PTH112 -- as in `inside`
+            if (place := posixpath.normpath(word)) in absent:
+                raise UsageError(f"{printable(word)!r} {LEFT_OUT}", hint=check_out_hint(place))
             raise UsageError(f"{printable(word)!r}: no such directory in {root}", hint="See `fleetpacks apps`.")
         if not _is_inside(directory, root):
             raise UsageError(
@@ -383,7 +403,15 @@ def _joined(directory: str, path: str) -> str:
     return posixpath.normpath(posixpath.join(directory, path))
 
 
-_NO_DIRECTORY_HINT = "Correct the path, remove the table, or check it out where the checkout is sparse."
+LEFT_OUT = "is left out by the sparse checkout"
+
+
+def check_out_hint(path: str) -> str:
+    """How a directory gets into a sparse checkout."""
+    return f"Check it out: git sparse-checkout add {shlex.quote(printable(path))}"
+
+
+_NO_DIRECTORY_HINT = "Correct the path, or remove the table."
 
 
 def _no_app(config: Config, path: str, directory: Path | None) -> ConfigError:

@@ -9,7 +9,7 @@ import functools
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePath
@@ -39,6 +39,7 @@ async def list_files(
     *,
     wanted: Wanted = _all,
     listings: Listings | None = None,
+    absent: set[str] | None = None,
 ) -> tuple[str, ...]:
     """The files that are not ignored, as sorted POSIX paths from `root`.
 
@@ -48,6 +49,7 @@ async def list_files(
         warn: hears of the directories below that cannot be read; an app that needs one will fail for itself.
         wanted: which of them are asked for.
         listings: lists what git does not.
+        absent: receives the directories, as paths from `root`, of which a sparse checkout leaves files out.
 
     Raises:
         ContextError: the source cannot be read, or git waits for a file that is none.
@@ -62,8 +64,10 @@ async def list_files(
         return await anyio.to_thread.run_sync(partial(walk, root, warn, wanted=wanted, listings=listings))
     for problem in listing.unreadable:
         _warn(warn, problem)
+    if listing.absent and absent is not None:
+        absent |= _directories(listing.absent)
     if listing.absent and warn is not None:
-        count = "1 file" if listing.absent == 1 else f"{listing.absent} files"
+        count = "1 file" if len(listing.absent) == 1 else f"{len(listing.absent)} files"
         warn(f"the checkout is sparse and leaves out {count}: no app is found there")
     files = [file for file in listing.files if wanted(file.rpartition("/")[2])]
     for path in listing.nested:
@@ -95,6 +99,16 @@ def walk(
         ContextError: `root` cannot be read.
     """
     return tuple(sorted(_walk(str(root), warn, wanted, listings or Listings())))
+
+
+def _directories(files: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for file in files:
+        directory = file.rpartition("/")[0]
+        while directory and directory not in found:
+            found.add(directory)
+            directory = directory.rpartition("/")[0]
+    return found
 
 
 def _is_empty(root: Path, path: str) -> bool:

@@ -62,7 +62,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
     nested: tuple[str, ...]
     """Submodules and repositories inside, which git does not look into."""
-    absent: int = 0
+    absent: tuple[str, ...] = ()
     """Files that a sparse checkout leaves out."""
     unreadable: tuple[str, ...] = ()
     """Directories that git could not look into, each with the reason behind a colon."""
@@ -105,24 +105,23 @@ def parse_listing(output: bytes) -> Listing:
     """
     files: dict[str, None] = {}
     nested: dict[str, None] = {}
-    absent = 0
+    absent: list[str] = []
     for entry in output.split(b"\0"):
         tag, _, rest = entry.partition(b" ")
         if not rest:
-            continue
-        if tag == _LEFT_OUT:
-            absent += 1
             continue
         mode = b""
         if tag != b"?":
             stage, _, rest = rest.partition(b"\t")
             mode = stage[:6]
         path = rest.decode("utf-8", "surrogateescape")
-        if path.endswith("/") or mode == _GITLINK:
+        if tag == _LEFT_OUT:
+            absent.append(path)
+        elif path.endswith("/") or mode == _GITLINK:
             nested[path.rstrip("/")] = None
         else:
             files[path] = None
-    return Listing(files=tuple(files), nested=tuple(nested), absent=absent)
+    return Listing(files=tuple(files), nested=tuple(nested), absent=tuple(absent))
 
 
 async def head(root: Path, environment: Mapping[str, str]) -> tuple[str | None, str | None]:

@@ -1,9 +1,12 @@
 """Files that Git LFS has not fetched: in their place lie pointers, and an image would hold those.
 
-Git says which files LFS manages, and is asked only where a `.gitattributes` speaks of it. The pointers' format:
+Git says which files LFS manages, and is asked only where a `.gitattributes` speaks of it. Of files that are not tracked
+it cannot say so in one question (2.39 knows no attributes of files in untracked directories): these are looked at,
+whatever their names, and without git all files are. The pointers' format:
 https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import anyio.to_thread
 
 from orchestrator.model import App
 from orchestrator.workspace import git
-from orchestrator.workspace.files import printable, read_head
+from orchestrator.workspace.files import printable, read_head, walk
 
 ATTRIBUTES = ".gitattributes"
 _MARK = b"filter=lfs"
@@ -35,8 +38,10 @@ async def pointers(root: Path, files: Sequence[str], environment: Mapping[str, s
     if not await anyio.to_thread.run_sync(_is_spoken_of, root, files):
         return ()
     said = await git.ask(root, ("ls-files", "-z", "--", ":(attr:filter=lfs)"), environment)
-    managed = said.names if said is not None and said.code == 0 else ()
-    return await anyio.to_thread.run_sync(_unfetched, root, managed)
+    untracked = await git.ask(root, ("ls-files", "-z", "--others", "--exclude-standard"), environment)
+    if said is None or untracked is None or said.code or untracked.code:
+        return await anyio.to_thread.run_sync(lambda: _unfetched(root, walk(root)))
+    return await anyio.to_thread.run_sync(_unfetched, root, (*said.names, *untracked.names))
 
 
 def warnings(root: Path, apps: Iterable[App], found: Sequence[str]) -> tuple[str, ...]:
@@ -67,4 +72,13 @@ def _is_spoken_of(root: Path, files: Sequence[str]) -> bool:
 
 
 def _unfetched(root: Path, managed: Iterable[str]) -> tuple[str, ...]:
-    return tuple(file for file in managed if read_head(f"{root}/{file}", _LONGEST).startswith(_POINTER))
+    found = dict.fromkeys(managed)
+    return tuple(sorted(file for file in found if _is_pointer(f"{root}/{file}")))
+
+
+def _is_pointer(path: str) -> bool:
+    try:
+        small = os.lstat(path).st_size <= _LONGEST
+    except OSError:
+        return False
+    return small and read_head(path, _LONGEST).startswith(_POINTER)

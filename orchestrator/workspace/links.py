@@ -5,7 +5,7 @@ said: nothing could be built first.
 """
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -15,7 +15,7 @@ from orchestrator.config.decode import Key, did_you_mean
 from orchestrator.config.repository import APP, FILE, Stated, normal_path
 from orchestrator.errors import ConfigError
 from orchestrator.model import App
-from orchestrator.workspace.discover import inside
+from orchestrator.workspace.discover import LEFT_OUT, check_out_hint, inside
 from orchestrator.workspace.files import printable
 from orchestrator.workspace.graph import cycle
 
@@ -28,6 +28,7 @@ class _Known(msgspec.Struct, frozen=True):
     config: Config
     paths: Mapping[str, App]
     names: Mapping[str, App]
+    absent: Collection[str]
 
     def app(self, word: str) -> App | None:
         return self.paths.get(word) or self.names.get(word)
@@ -37,20 +38,30 @@ class _Known(msgspec.Struct, frozen=True):
         hint = f"Did you mean {near!r}?" if near else "See `fleetpacks apps` for all apps."
         if self.config.project_path not in {None, "."}:
             hint = "Apps outside of $PROJECT_PATH are not seen: unset it, or declare a directory."
+        left_out = [path for path in self.absent if path == normal_path(word) or self._is_called(path, word)]
+        if left_out:
+            problem, hint = LEFT_OUT, check_out_hint(min(left_out))
+        elif self.absent and not near:
+            hint = "The checkout is sparse: apps that it leaves out are not seen."
         return stated.error(key, f"{printable(word)!r} {problem}", hint=hint)
 
+    def _is_called(self, path: str, name: str) -> bool:
+        """Whether a declared app that is not here has a name."""
+        return self.config.is_declared(path) and (self.config.name_for(path) or posixpath.basename(path)) == name
 
-def link(config: Config, apps: Sequence[App]) -> tuple[App, ...]:
+
+def link(config: Config, apps: Sequence[App], absent: Collection[str] = ()) -> tuple[App, ...]:
     """The apps, each with what it needs.
 
     Args:
         config: what was said.
         apps: all of them, with their final names.
+        absent: directories of which a sparse checkout leaves files out.
 
     Raises:
         ConfigError: what is declared does not exist, or apps need each other in a circle.
     """
-    known = _Known(config, {app.path: app for app in apps}, {app.name: app for app in apps})
+    known = _Known(config, {app.path: app for app in apps}, {app.name: app for app in apps}, absent)
     origins: _Origins = {}
     linked = tuple(_linked(known, app, origins) for app in apps)
     if config.shared is not None and "." not in known.paths and config.project_path in {None, "."}:

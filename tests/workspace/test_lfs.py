@@ -41,10 +41,32 @@ async def test_git_is_not_asked_where_nothing_speaks_of_lfs(plant: Plant) -> Non
     assert await pointers(root, [".gitattributes", "a"], no_git) == ()
 
 
-async def test_without_git_nothing_is_known(plant: Plant) -> None:
-    root = plant({".gitattributes": "* filter=lfs\n", "a": _POINTER})
+async def test_pointers_that_are_not_tracked_are_found_beside_the_others(
+    plant: Plant, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    root = plant({"api/main.go": "", "web/a.png": _POINTER})
+    await git("init", "--quiet")
+    await git("add", ".")
+    plant(
+        {
+            ".gitignore": "ignored/\n",
+            "web/.gitattributes": "*.png filter=lfs\n",
+            "web/new.png": _POINTER,
+            "new/deep/b.png": _POINTER,
+            "new/large.png": _POINTER + "x" * 1024,
+            "ignored/c.png": _POINTER,
+        }
+    )
 
-    assert await pointers(root, [".gitattributes", "a"], {"PATH": str(root)}) == ()
+    found = await pointers(root, await list_files(root, git_environment), git_environment)
+
+    assert found == ("new/deep/b.png", "web/a.png", "web/new.png")
+
+
+async def test_without_git_all_files_are_looked_at(plant: Plant) -> None:
+    root = plant({".gitattributes": "*.png filter=lfs\n", "a/b.png": _POINTER, "c": ""})
+
+    assert await pointers(root, [".gitattributes"], {"PATH": str(root)}) == ("a/b.png",)
 
 
 def test_an_app_is_warned_of_the_pointers_in_what_it_is_built_from() -> None:
