@@ -2,7 +2,7 @@
 
 A build is quickest where its steps are cached, so every app has a home: the host that is expected to end its build
 first, by what is recorded to lie there (`Part`) and by how fast it is. Where nothing is known the home is drawn by
-weighted rendezvous hashing (Thaler and Ravishankar, 1998), so that orchestrators that know nothing of each other draw
+weighted rendezvous hashing, so that orchestrators that know nothing of each other draw
 the same one, and a host that comes or goes moves no apps but its own.
 
 No slot stays free while an app that may run there waits. What a build needed of memory before is what it is expected to
@@ -10,12 +10,13 @@ need: one that does not fit waits, unless nothing else runs on the host. When th
 behind whose home is free goes first; one that has been passed over often enough goes next wherever there is room.
 """
 
-import hashlib
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
+
+from orchestrator.schedule.rendezvous import Rendezvous
 
 Kind = Literal["app", "dependencies", "mounts", "base"]
 Reason = Literal["cached", "drawn", "home is busy", "only one"]
@@ -33,7 +34,6 @@ AHEAD = 8
 """How many apps behind the first may go before it."""
 _PATIENCE = 16
 """How often an app is passed over at most."""
-_MASK = (1 << 64) - 1
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,11 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pool:
-    """The hosts, what lies on them, and what runs there."""
+    """The hosts, what lies on them, and what runs there.
+
+    Attributes:
+        limit: builds at once on all hosts together, at least 1.
+    """
 
     def __init__(self, hosts: Iterable[Host], *, limit: int, lies: Mapping[Part, Iterable[str]] | None = None) -> None:
         """Take stock.
@@ -99,10 +103,11 @@ class Pool:
             limit: builds at once on all hosts together, at least 1.
             lies: on which hosts earlier builds have left a part.
         """
-        self._limit = limit
+        self.limit = limit
         self._lies = {part: set(names) for part, names in (lies or {}).items()}
         self._hosts: dict[str, Host] = {}
-        self._seeds: dict[str, int] = {}
+        self._open: dict[str, Host] = {}
+        self._drawing: _Drawing | None = None
         self._running: dict[str, int] = {}
         self._taken: dict[str, int] = {}
         self._held: set[str] = set()
@@ -114,17 +119,22 @@ class Pool:
     def add(self, host: Host) -> None:
         """A host takes builds from now on, or has other facts."""
         self._hosts[host.name] = host
-        self._seeds[host.name] = _digest(host.name)
+        self._drawing = None
+        self._open.pop(host.name, None)
+        self._opened(host.name)
         self._homes.clear()
 
     def remove(self, name: str) -> None:
         """A host takes no more builds; those that run there go on, and are still told to have `ended`."""
         del self._hosts[name]
+        self._open.pop(name, None)
         self._homes = {job: home for job, home in self._homes.items() if home != name}
 
     def began(self, placed: Placed) -> None:
         """A build takes a slot."""
         self._running[placed.host] = self._running.get(placed.host, 0) + 1
+        if placed.host in self._hosts and self._running[placed.host] >= self._hosts[placed.host].slots:
+            self._open.pop(placed.host, None)
         self._taken[placed.host] = self._taken.get(placed.host, 0) + placed.job.memory
         self._passed.pop(placed.job.app, None)
         self._held.discard(placed.job.app)
@@ -139,6 +149,7 @@ class Pool:
         """A build gives its slot back."""
         self._running[placed.host] -= 1
         self._taken[placed.host] -= placed.job.memory
+        self._opened(placed.host)
 
     @property
     def held(self) -> Collection[str]:
@@ -152,7 +163,7 @@ class Pool:
     def home(self, job: Job) -> str | None:
         """The host on which an app's build is expected to take the least time if nothing else runs; None: nowhere."""
         if job not in self._homes:
-            self._homes[job] = self._best(job, self._hosts.values())
+            self._homes[job] = self._best(job, self._hosts)
         return self._homes[job]
 
     def expected(self, job: Job) -> Placed | None:
@@ -166,39 +177,55 @@ class Pool:
         Args:
             waiting: what may begin, in the order of preference.
         """
-        if sum(self._running.values()) >= self._limit:
+        if sum(self._running.values()) >= self.limit:
             return None
-        free = {name: host for name, host in self._hosts.items() if self._running.get(name, 0) < host.slots}
-        first: tuple[Job, Sequence[Host]] | None = None
+        rooms: dict[str, _Room] = {}
+        first: Job | None = None
         passed: list[str] = []
         for job in waiting:
-            suited = [host for host in free.values() if suits(host, job)]
-            room = [host for host in suited if self._fits(host, job)]
-            if suited and not room:
-                self._held.add(job.app)
-            if not room:
+            room = rooms.get(job.platform)
+            if room is not None and not room.hosts:
                 continue
             home = self.home(job)
-            if home is not None and any(host.name == home for host in room):
+            if home in self._open and job.memory <= self._left(self._open[home]):
                 # Whoever was passed over is asked for patience only when somebody gains by it.
                 for app in passed:
                     self._passed[app] = self._passed.get(app, 0) + 1
                 return self._placed(job, home)
-            first = first or (job, room)
+            # With a thousand hosts, looking at all is what a decision costs: once for a platform, and only if it must.
+            room = rooms[job.platform] = room or self._room(job)
+            if job.memory > room.memory:
+                self._held.update([job.app] if room.hosts else ())
+                continue
+            first = first or job
             passed.append(job.app)
             if self._passed.get(job.app, 0) >= _PATIENCE:
-                first = job, room
+                first = job
                 break
             if len(passed) > AHEAD:
                 break
-        best = self._best(*first) if first else None
-        return self._placed(first[0], best) if first and best else None
+        return None if first is None else self._elsewhere(first, rooms[first.platform])
 
-    def _fits(self, host: Host, job: Job) -> bool:
-        """Whether there is memory for it. Whoever is alone has all there is, and what is not known counts nothing."""
+    def _elsewhere(self, job: Job, room: "_Room") -> Placed | None:
+        best = self._best(job, {host.name: host for host in room.hosts if job.memory <= self._left(host)})
+        return None if best is None else self._placed(job, best)
+
+    def _room(self, job: Job) -> "_Room":
+        """Where a job of this one's platform may run now."""
+        hosts = [host for host in self._open.values() if suits(host, job)]
+        return _Room(hosts=hosts, memory=max(map(self._left, hosts), default=-1.0))
+
+    def _opened(self, name: str) -> None:
+        """A host may have a slot free that it had not."""
+        host = self._hosts.get(name)
+        if host is not None and self._running.get(name, 0) < host.slots:
+            self._open[name] = host
+
+    def _left(self, host: Host) -> float:
+        """The memory that one more may have: all for whoever is alone, and no limit where nothing is known."""
         if not host.memory or not self._running.get(host.name):
-            return True
-        return job.memory <= max(0, host.memory - self._taken[host.name])
+            return math.inf
+        return max(0, host.memory - self._taken[host.name])
 
     def _placed(self, job: Job, host: str) -> Placed:
         warm: tuple[Kind, ...] = tuple(part.kind for part in job.parts if host in self._lies.get(part, ()))
@@ -211,44 +238,67 @@ class Pool:
             reason = "cached" if warm else "drawn"
         return Placed(job=job, host=host, reason=reason, warm=warm)
 
-    def _best(self, job: Job, among: Iterable[Host]) -> str | None:
+    def _best(self, job: Job, among: Mapping[str, Host]) -> str | None:
         saved: dict[str, float] = {}
+        for part in job.parts:
+            for name in self._lies.get(part, ()) if part.kind in _SAVES else ():
+                if name in among:
+                    saved[name] = saved.get(name, 0.0) + _SAVES[part.kind]
+        takes = {name: (1.0 - share) / among[name].speed for name, share in saved.items() if suits(among[name], job)}
+        least = min(takes.values(), default=math.inf)
+        if saved and least >= 1 / self._draws().fastest:
+            # Even a host where nothing lies may be as quick.
+            takes = {host.name: takes.get(host.name, 1 / host.speed) for host in among.values() if suits(host, job)}
+            least = min(takes.values(), default=math.inf)
+        if saved:
+            quickest = [name for name, time in takes.items() if time == least]
+        else:
+            quickest = [host.name for host in among.values() if suits(host, job)] if job.platform else list(among)
+        return self._draw(job, quickest) if len(quickest) > 1 else next(iter(quickest), None)
+
+    def _draw(self, job: Job, among: Collection[str]) -> str:
+        """One of some hosts: each as often as is its share of slots times speed, more often if something lies there."""
         favoured: dict[str, float] = {}
         for part in job.parts:
-            for name in self._lies.get(part, ()):
-                if part.kind in _SAVES:
-                    saved[name] = saved.get(name, 0.0) + _SAVES[part.kind]
-                else:
-                    favoured[name] = favoured.get(name, 1.0) * _FAVOURS[part.kind]
-        takes = {
-            host.name: (1.0 - saved.get(host.name, 0.0)) / host.speed if saved else 0.0
-            for host in among
-            if suits(host, job)
-        }
-        least = min(takes.values(), default=None)
-        quickest = [name for name, time in takes.items() if time == least]
-        if len(quickest) <= 1:
-            return quickest[0] if quickest else None
-        key = _digest(job.app)
-        return min(quickest, key=lambda name: self._draw(key, self._hosts[name], favoured.get(name, 1.0)))
+            for name in self._lies.get(part, ()) if part.kind in _FAVOURS else ():
+                favoured[name] = favoured.get(name, 1.0) * _FAVOURS[part.kind]
+        draws, hosts = self._draws(), self._hosts
+        return draws.names.drawn(
+            job.app,
+            among,
+            lambda name: hosts[name].slots * hosts[name].speed * favoured.get(name, 1.0),
+            most=draws.most * max(favoured.values(), default=1.0),
+        )
 
-    def _draw(self, key: int, host: Host, favour: float) -> float:
-        """A number that is the smallest of all hosts' as often as is a host's share of slots times speed and favour."""
-        mixed = _mixed(key ^ self._seeds[host.name])
-        return -math.log((mixed + 1) / (_MASK + 2)) / (host.slots * host.speed * favour)
+    def _draws(self) -> "_Drawing":
+        if self._drawing is None:
+            hosts = self._hosts.values()
+            self._drawing = _Drawing(
+                names=Rendezvous(tuple(self._hosts)),
+                most=max(host.slots * host.speed for host in hosts),
+                fastest=max(host.speed for host in hosts),
+            )
+        return self._drawing
+
+
+class _Drawing(msgspec.Struct, frozen=True, kw_only=True):
+    """What is drawn from; hosts that have gone since may be counted."""
+
+    names: Rendezvous
+    most: float
+    """No host's slots times speed is above it."""
+    fastest: float
+    """Nor any one's speed above this."""
+
+
+class _Room(msgspec.Struct, frozen=True, kw_only=True):
+    """The hosts that have a slot free for a platform."""
+
+    hosts: Sequence[Host]
+    memory: float
+    """Bytes that the one with the most has left; infinite: no limit is known; below 0: there are no hosts."""
 
 
 def suits(host: Host, job: Job) -> bool:
     """Whether a host builds for an app's platform."""
     return not job.platform or not host.platforms or job.platform in host.platforms
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).digest(), "big")
-
-
-def _mixed(number: int) -> int:
-    """Every bit of it in every other: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014)."""
-    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _MASK
-    return number ^ (number >> 31)
