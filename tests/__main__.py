@@ -1,4 +1,4 @@
-"""All tests, in two processes at once: those that wait for real daemons, and those that compute.
+"""All tests, in two processes at once: those on the lab's daemons, and those that compute or have their own.
 
     python -m tests [--coverage]
 
@@ -6,7 +6,8 @@ The first half writes here as it goes, the second when both are done. Exits with
 half as much again of the processor's time: it is left out unless asked for, and then each half leaves its own in a file
 for `coverage combine`.
 
-Tests on real daemons do not share them with others: some prune, and others count what was cached.
+Tests on the lab's daemons do not share them with others: some prune, and others count what was cached. Those `apart`
+have daemons of their own.
 """
 
 import os
@@ -16,7 +17,7 @@ from typing import IO
 
 import anyio
 
-_HALVES = (("real", "real"), ("others", "not real"))
+_HALVES = (("real", "real and not apart"), ("others", "apart or not real"))
 """A name, and which tests: an expression of markers."""
 
 

@@ -1,8 +1,8 @@
 """What every test shares: both event loops, the lab, and the count of what really happened.
 
 A test marked `real` needs the lab's daemons. Without them it is skipped with the reason in words; under
-`FLEETPACKS_REQUIRE_REAL=1` it fails, and so does a session of such tests in which nothing was really built, started or
-answered.
+`FLEETPACKS_REQUIRE_REAL=1` it fails, and so does a session of such tests on the lab's daemons in which nothing was really
+built, started or answered.
 """
 
 import os
@@ -18,6 +18,7 @@ from orchestrator.config import environment
 from tests.lab import Engine, Lab, current
 from tests.lab.engines import running
 from tests.lab.state import EngineKind, layout
+from tests.tiers import FULL
 
 Deed = Literal["build", "start", "answer"]
 
@@ -106,7 +107,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_deeds] = Counter()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not FULL and (left := [item for item in items if item.get_closest_marker("full")]):
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     for item in items:
         # A real test that forgets the fixture would fail obscurely without the lab instead of being skipped.
         if item.get_closest_marker("real") and isinstance(item, pytest.Function) and "lab" not in item.fixturenames:
@@ -125,7 +129,8 @@ def pytest_runtest_makereport(
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    session.config.stash[_expected] = _required() and any(item.get_closest_marker("real") for item in session.items)
+    on_the_lab = any(item.get_closest_marker("real") and not item.get_closest_marker("apart") for item in session.items)
+    session.config.stash[_expected] = _required() and on_the_lab
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -6,6 +6,7 @@ manifest version 2, schema 2, which has the same shape under other media types.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -73,6 +74,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     entrypoint: tuple[str, ...] | None = None
     cmd: tuple[str, ...] | None = None
     working_dir: str = ""
+    labels: Mapping[str, str] | None = None
 
 
 class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """Pull an image into a directory, to start it where no daemon keeps images.
 
 Layers are fetched a few at a time and unpacked in order in a worker thread. Everything happens in a private directory
-beside the destination, which is renamed at the end: a failed or cancelled pull leaves nothing.
+beside the destination, which is renamed at the end: a failed or cancelled pull leaves nothing. Its parts are here, too,
+for who has the lowest layers already: `resolve`, and `lay`.
 """
 
 import shutil
@@ -42,6 +43,43 @@ class PulledImage(msgspec.Struct, frozen=True, kw_only=True):
     config: RunConfig
 
 
+class ResolvedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image of one platform as its registry describes it."""
+
+    digest: str
+    """Of the platform's manifest."""
+    layers: tuple[Descriptor, ...]
+    """The lowest first."""
+    config: RunConfig
+
+
+async def resolve(client: RegistryClient, reference: Reference, *, platform: str = "linux/amd64") -> ResolvedImage:
+    """Ask for an image's manifest and configuration.
+
+    Args:
+        client: an open client.
+        reference: the image; an index is resolved for the platform.
+        platform: `os/architecture` or `os/architecture/variant`.
+
+    Raises:
+        ImageNotFoundError: there is no such image, or none for this platform.
+        FleetpacksError: see `RegistryClient.get_manifest`.
+    """
+    wanted = _platform(platform)
+    manifest = await client.get_manifest(reference)
+    if manifest.media_type in INDEXES:
+        chosen = select(manifest, wanted, str(reference))
+        manifest = await client.get_manifest(reference.with_digest(chosen.digest))
+    image = content(manifest, str(reference))
+    config = image_config(await _small_blob(client, reference, image.config), str(reference))
+    if not fits(Platform(os=config.os, architecture=config.architecture), wanted):
+        raise ImageNotFoundError(
+            f"{reference} is for {failures.clean(f'{config.os}/{config.architecture}')}, not for {wanted}",
+            hint="ask for that platform, or publish the image for this one",
+        )
+    return ResolvedImage(digest=manifest.digest, layers=image.layers, config=config.config or RunConfig())
+
+
 async def pull(
     client: RegistryClient, reference: Reference, destination: Path, *, platform: str = "linux/amd64"
 ) -> PulledImage:
@@ -62,28 +100,38 @@ async def pull(
     """
     if await anyio.Path(destination).is_symlink() or await anyio.Path(destination).exists():
         raise FileExistsError(f"{destination} exists")
-    wanted = _platform(platform)
-    manifest = await client.get_manifest(reference)
-    if manifest.media_type in INDEXES:
-        chosen = select(manifest, wanted, str(reference))
-        manifest = await client.get_manifest(reference.with_digest(chosen.digest))
-    image = content(manifest, str(reference))
-    config = image_config(await _small_blob(client, reference, image.config), str(reference))
-    if not fits(Platform(os=config.os, architecture=config.architecture), wanted):
-        raise ImageNotFoundError(
-            f"{reference} is for {failures.clean(f'{config.os}/{config.architecture}')}, not for {wanted}",
-            hint="ask for that platform, or publish the image for this one",
-        )
+    image = await resolve(client, reference, platform=platform)
     work = await anyio.to_thread.run_sync(_work_beside, destination)
     try:
-        blobs = await _fetch_layers(client, reference, image.layers, work)
         root = work / "root"
-        await anyio.to_thread.run_sync(_unpack_all, blobs, root, str(reference))
+        await anyio.Path(root).mkdir(mode=0o755)
+        await lay(client, reference, image.layers, root, work)
         await anyio.to_thread.run_sync(root.rename, destination)
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(shutil.rmtree, work)
-    return PulledImage(root=destination, digest=manifest.digest, config=config.config or RunConfig())
+    return PulledImage(root=destination, digest=image.digest, config=image.config)
+
+
+async def lay(
+    client: RegistryClient, reference: Reference, layers: tuple[Descriptor, ...], root: Path, work: Path
+) -> None:
+    """Fetch layers and lay them over what a directory holds.
+
+    Args:
+        client: an open client.
+        reference: the image they are of.
+        layers: the lowest first.
+        root: an existing directory, empty or with the layers below these.
+        work: an existing private directory, for what is fetched.
+
+    Raises:
+        RegistryError: a layer cannot be unpacked.
+        FleetpacksError: see `RegistryClient.get_blob`.
+        OSError: the disk.
+    """
+    blobs = await _fetch_layers(client, reference, layers, work)
+    await anyio.to_thread.run_sync(_unpack_all, blobs, root, str(reference))
 
 
 def _work_beside(destination: Path) -> Path:
@@ -128,7 +176,6 @@ async def _small_blob(client: RegistryClient, reference: Reference, descriptor: 
 
 
 def _unpack_all(blobs: tuple[Path, ...], root: Path, source: str) -> None:
-    root.mkdir(mode=0o755)
     unpacker = Unpacker(root, checkpoint=anyio.from_thread.check_cancelled)
     for blob in blobs:
         unpacker.layer(blob, source)

@@ -36,7 +36,7 @@ class Unpacker:
     """Lays layers over each other, lowest first, then `finish`.
 
     Args:
-        root: an existing empty directory.
+        root: an existing directory: empty, or holding the layers below.
         checkpoint: is called between entries, and raises to stop.
     """
 

@@ -1,4 +1,4 @@
-"""The counts behind the figures of docs/figures.md: no clock is involved, so CI holds them."""
+"""The counts behind the figures of docs/figures.md: no clock is involved, so CI holds them, `.ci/full` all of them."""
 
 from pathlib import Path
 
@@ -27,6 +27,7 @@ def peers(lab: Lab) -> Lab:
     return lab
 
 
+@pytest.mark.full
 async def test_unchanged_contexts_cost_at_most_200_bytes_an_entry_and_as_many_solves_as_buildctl(
     peers: Lab, tmp_path: Path, real_count: RealCount
 ) -> None:
@@ -49,6 +50,7 @@ async def test_40_cached_builds_take_no_more_solves_than_bake_and_execute_nothin
     real_count.record("build", times=40)
 
 
+@pytest.mark.full
 async def test_a_build_from_nothing_takes_no_more_solves_than_bake_and_its_packages_come_from_this_machine(
     peers: Lab, tmp_path: Path, real_count: RealCount
 ) -> None:

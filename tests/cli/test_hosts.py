@@ -66,6 +66,7 @@ def plant(home: Path, hosts: list[Host], stranger: Host) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.apart
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_pool_is_told_builder_by_builder(
     *, start: Start, tmp_path: Path, lab: Lab, engine_graph: Engine, engine_containerd: Engine, real_count: RealCount
@@ -140,6 +141,7 @@ async def test_a_pool_is_told_builder_by_builder(
 
 
 @pytest.mark.real
+@pytest.mark.apart
 async def test_what_a_builder_does_and_keeps_is_counted(lab: Lab, tmp_path: Path, real_count: RealCount) -> None:
     watched = Watched()
     found: list[hostfacts.Host] = []

@@ -55,8 +55,8 @@ class Real(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The body of the answer: a string is compared as text, everything else as JSON."""
     tier: Literal["run", "full"]
     """`run`: in every CI run; `full`: in `.ci/full` only."""
-    dear: bool = False
-    """Whether a change of the lockfile is built in `.ci/full` only: it takes half a minute."""
+    dear: Literal["lockfile", "source"] | None = None
+    """Whether a change of the lockfile, or one of the source, too, is built in `.ci/full` only: half a minute each."""
     stand_in: str | None = None
     """The real tool that stands in for one that is not to be had, beside those of the base images."""
 

@@ -28,7 +28,7 @@ from tests.tiers import FULL
 
 pytestmark = pytest.mark.real
 
-_KILLS = 50 if FULL else 5
+_KILLS = 50 if FULL else 3
 _SOON = 60
 _APPS = tuple(f"app{number}" for number in range(6))
 _OLD = b'{"old": true}\n'

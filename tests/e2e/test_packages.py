@@ -349,7 +349,7 @@ async def test_what_cannot_be_is_refused_in_words_and_changes_nothing(lab: Lab, 
     await put(
         lab, f"{repository}:absurd", ours.replace(b'"dev.fleetpacks.tool":"npm"', b'"dev.fleetpacks.tool":"../x"')
     )
-    rows = {
+    rows: dict[tuple[str, ...], tuple[int, str]] = {
         ("push", f"{repository}@{digest}"): (2, "nothing else can be pushed to it"),
         ("push", f"{repository}:image"): (2, "found another kind of image"),
         ("pull", f"{repository}:image"): (2, "found another kind of image"),
@@ -365,7 +365,14 @@ async def test_what_cannot_be_is_refused_in_words_and_changes_nothing(lab: Lab, 
         ("push", f"{repository}:new", "--tool", "cargo-git"): (2, "no package cache of 'cargo-git'"),
     }
 
-    ran = {row: await site.cache(*row) for row in rows}
+    ran: dict[tuple[str, ...], Ran] = {}
+
+    async def run(row: tuple[str, ...]) -> None:
+        ran[row] = await site.cache(*row)
+
+    async with anyio.create_task_group() as tasks:  # two of them wait for a registry that is not there
+        for row in rows:
+            tasks.start_soon(run, row)
     nothing = await site.cache("push", f"{repository}:new", key=secrets.token_hex(6))
 
     assert {row: (each.code, rows[row][1] in each.err, "\nhint: " in each.err) for row, each in ran.items()} == {

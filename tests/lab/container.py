@@ -1,4 +1,4 @@
-"""Starting an image from a registry where only runc runs: pulled and unpacked by our own client, shut in tightly.
+"""Starting an image from a registry where only runc runs: pulled by our own client, shut in tightly.
 
 The container shares the host's network, so that an app listens on a free loopback port given in `$PORT`; all else is
 as strict as a cluster's strictest policy: the image's own user, a read-only root with a tmpfs at /tmp, no capability,
@@ -22,7 +22,7 @@ from orchestrator.registry import reference
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.manifest import RunConfig
-from orchestrator.registry.pull import pull
+from tests.lab import roots
 from tests.lab.errors import LabError
 from tests.lab.mounts import delete
 from tests.lab.state import Lab
@@ -65,10 +65,10 @@ async def started(
     await anyio.Path(bundle).mkdir(parents=True, mode=0o700)
     try:
         async with RegistryClient(Credentials(None), _insecure(lab)) as client:
-            pulled = await pull(client, reference.parse(image), bundle / "root")
+            config = await roots.make(lab, client, reference.parse(image), bundle)
         port = _free_port()
-        user = _user(bundle / "root", pulled.config.user)
-        spec = _spec(name, pulled.config, user, {**(env or {}), "PORT": str(port)})
+        user = _user(bundle / "root", config.user)
+        spec = _spec(name, config, user, {**(env or {}), "PORT": str(port)})
         await anyio.Path(bundle / "config.json").write_text(json.dumps(spec))
         container = Container(url=f"http://127.0.0.1:{port}", uid=user[0], log=bundle / "log")
         async with _running(lab, name, bundle) as process:

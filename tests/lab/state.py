@@ -42,6 +42,11 @@ class Lab(msgspec.Struct, frozen=True, kw_only=True):
         """The daemon's address as `$BUILDKIT_HOST` wants it."""
         return f"unix://{self.buildkitd}"
 
+    @property
+    def roots(self) -> Path:
+        """Unpacked base images, which containers are started over."""
+        return self.state / "roots"
+
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """A Docker Engine that is up; it pulls from the lab's registry, and takes it for Docker Hub's mirror."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from tests.lab import bases, daemons, engines, hosts, tools
+from tests.lab import bases, daemons, engines, hosts, roots, tools
 from tests.lab.errors import LabError
 from tests.lab.mounts import delete, unmount
 from tests.lab.state import NEWER, Lab, Layout, lab_of
@@ -77,6 +77,7 @@ async def up(
             tasks.start_soon(partial(bases.ensure, lab, place, installed=installed, say=say, wanted=wanted))
     if builder_hosts:
         await hosts.start(place, builder_hosts, say=say)
+    await roots.sweep(lab.roots)
     await delete(place.work)
     return lab
 

@@ -17,7 +17,7 @@ from tests.lab.process import Daemon, strays
 from tests.lab.state import Layout, Record
 from tests.lab.up import locked
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.apart]
 
 
 class OwnLab:

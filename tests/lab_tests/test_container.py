@@ -10,6 +10,7 @@ from tests.lab import Lab
 from tests.lab.container import started
 from tests.lab.errors import LabError
 from tests.lab.mounts import mount_points
+from tests.lab.roots import BASE_NAME
 
 pytestmark = pytest.mark.real
 
@@ -29,7 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(json.dumps({
             "uid": os.getuid(), "gid": os.getgid(), "app": attempt("/app/x"), "tmp": attempt("/tmp/x"),
             "capabilities": status["CapBnd"].strip(), "no_new_privileges": status["NoNewPrivs"].strip(),
-            "greeting": os.environ["GREETING"],
+            "greeting": os.environ["GREETING"], "removed": not os.path.exists("/etc/debian_version"),
         }).encode())
 http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
@@ -52,7 +53,14 @@ async def test_an_image_runs_as_its_user_on_a_read_only_root_without_any_capabil
 ) -> None:
     (tmp_path / "app.py").write_text(APP)
     image = await build(
-        lab, tmp_path, "COPY app.py /app/", "ENV GREETING=image", "USER 1000:1000", 'CMD ["python", "/app/app.py"]'
+        lab,
+        tmp_path,
+        f"LABEL {BASE_NAME}=python:3.12-slim",
+        "RUN rm /etc/debian_version",
+        "COPY app.py /app/",
+        "ENV GREETING=image",
+        "USER 1000:1000",
+        'CMD ["python", "/app/app.py"]',
     )
     real_count.record("build")
 
@@ -60,6 +68,7 @@ async def test_an_image_runs_as_its_user_on_a_read_only_root_without_any_capabil
         real_count.record("start")
         answer = (await client.get(container.url)).raise_for_status().json()
         real_count.record("answer")
+        over = mount_points(container.log.parent)
 
     assert answer == {
         "uid": 1000,
@@ -69,8 +78,10 @@ async def test_an_image_runs_as_its_user_on_a_read_only_root_without_any_capabil
         "capabilities": "0000000000000000",
         "no_new_privileges": "1",
         "greeting": "caller",
+        "removed": True,
     }
     bundle = container.log.parent
+    assert over == (bundle / "root",)
     assert not bundle.exists()
     assert not (lab.state / "runc" / "apps" / bundle.name).exists()
     assert mount_points(bundle) == ()
@@ -79,7 +90,9 @@ async def test_an_image_runs_as_its_user_on_a_read_only_root_without_any_capabil
 
 
 async def test_an_image_that_ends_is_an_error_with_its_output(lab: Lab, tmp_path: Path) -> None:
-    image = await build(lab, tmp_path, 'CMD ["sh", "-c", "echo no configuration; exit 3"]')
+    image = await build(
+        lab, tmp_path, f"LABEL {BASE_NAME}=python:3.12-slim", 'CMD ["sh", "-c", "echo no configuration; exit 3"]'
+    )
 
     with pytest.raises(LabError, match="ended with exit status 3") as caught:
         async with started(lab, image):

@@ -25,7 +25,7 @@ from tests.lab.process import identify
 from tests.lab.state import layout
 from tests.lab_tests.test_commands import OwnLab, kill
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.apart]
 
 _OWNER = """\
 import anyio

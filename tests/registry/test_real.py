@@ -30,7 +30,7 @@ from tests.lab.tools import debian_program
 from tests.registry.server import sha256
 from tests.registry.test_unpack import FILE, layer, tree
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.apart]
 
 HTPASSWD = "alice:$2b$04$yVT0o52eQ76GqtZuzFzte.x14W4dF.jLoUx9zNbh1acD0hSlSeYFy\n"
 """bcrypt of `s3cret`."""

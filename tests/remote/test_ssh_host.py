@@ -18,7 +18,7 @@ from remote.unix import UnixStream
 from tests.remote import sshd
 from tests.remote.sshd import Sshd
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.apart]
 
 BUILDER = SshAddress(host="Builder")
 Serve = Callable[[UnixStream], Awaitable[None]]

@@ -15,7 +15,7 @@ from remote.ssh.host import Host
 from tests.remote import sshd
 from tests.remote.sshd import Sshd
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.apart]
 
 BUILDER = SshAddress(host="Builder")
 

@@ -94,6 +94,7 @@ def test_a_page_of_a_thousand_apps_stays_of_a_size_that_can_be_shown() -> None:
 
 
 @pytest.mark.real
+@pytest.mark.apart
 async def test_a_browser_shows_every_app_by_its_builder_with_its_steps_and_asks_for_nothing(tmp_path: Path) -> None:
     steps = (
         MadeStep(name="[install 2/2] RUN npm ci", seconds=2.0),
@@ -120,6 +121,7 @@ async def test_a_browser_shows_every_app_by_its_builder_with_its_steps_and_asks_
 
 
 @pytest.mark.real
+@pytest.mark.apart
 @pytest.mark.parametrize("text", _HOSTILE)
 async def test_a_browser_runs_nothing_of_what_names_and_logs_say(tmp_path: Path, text: str) -> None:
     file = tmp_path / "page.html"
@@ -156,6 +158,7 @@ async def visited() -> AsyncGenerator[_Visited]:
 
 
 @pytest.mark.real
+@pytest.mark.apart
 async def test_should_markup_get_through_the_pages_policy_stops_it(tmp_path: Path, visited: _Visited) -> None:
     # An escape that is missing, made by hand: that the same markup does act without the policy shows that it could.
     injected = f"<script>document.title='pwned'</script><img src=http://127.0.0.1:{visited.port}/img>"
