@@ -49,7 +49,7 @@ from orchestrator.events import (
 from orchestrator.model import AppPlan, Plan
 from orchestrator.schedule.jobs import job, lying
 from orchestrator.schedule.order import GiveUp, Start, decide
-from orchestrator.schedule.placement import AHEAD
+from orchestrator.schedule.placement import AHEAD, ahead
 
 if TYPE_CHECKING:
     from orchestrator.engine.carrying import Carrier
@@ -188,8 +188,8 @@ class Run:
                     for _ in range(min(_LOOKS_AT_ONCE, len(self._unseen))):
                         tasks.start_soon(self._look, looked_at)
                     # More than there are places for: some wait for a host of theirs, or for memory, and others pass.
-                    ahead = AHEAD if self._hosts.many or self._hosts.memory else 0
-                    for _ in range(min(self._jobs + ahead, len(names))):
+                    more = ahead(len(self._hosts.names)) if self._hosts.many or self._hosts.memory else 0
+                    for _ in range(min(self._jobs + more, len(names))):
                         tasks.start_soon(self._work, tasks)
             if not self._interrupted:
                 # A run that failed fast has filled them, too; an interrupted one ends.

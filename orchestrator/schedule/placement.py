@@ -31,9 +31,10 @@ _LIES: Final[Mapping[Kind, str]] = {
 _FAVOURS: Final[Mapping[Kind, float]] = {"mounts": 2.0, "base": 2.0}
 """How many times more often a host is drawn where this lies. Many apps share it: it must not draw all to one host."""
 AHEAD = 8
-"""How many apps behind the first may go before it."""
-_PATIENCE = 16
-"""How often an app is passed over at most."""
+"""How many apps behind the first may go before it, at least."""
+_MOST_AHEAD = 256
+_PATIENCE = 2
+"""How often an app is passed over at most, for each that may go before it."""
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,7 +180,7 @@ class Pool:
         """
         if sum(self._running.values()) >= self.limit:
             return None
-        rooms: dict[str, _Room] = {}
+        rooms, most = dict[str, _Room](), ahead(len(self._hosts))
         first: Job | None = None
         passed: list[str] = []
         for job in waiting:
@@ -199,10 +200,10 @@ class Pool:
                 continue
             first = first or job
             passed.append(job.app)
-            if self._passed.get(job.app, 0) >= _PATIENCE:
+            if self._passed.get(job.app, 0) >= _PATIENCE * most:
                 first = job
                 break
-            if len(passed) > AHEAD:
+            if len(passed) > most:
                 break
         return None if first is None else self._elsewhere(first, rooms[first.platform])
 
@@ -297,6 +298,11 @@ class _Room(msgspec.Struct, frozen=True, kw_only=True):
     hosts: Sequence[Host]
     memory: float
     """Bytes that the one with the most has left; infinite: no limit is known; below 0: there are no hosts."""
+
+
+def ahead(hosts: int) -> int:
+    """How many apps behind the first may go before it. The more hosts, the rarer is one whose home has a free slot."""
+    return min(max(AHEAD, 2 * hosts), _MOST_AHEAD)
 
 
 def suits(host: Host, job: Job) -> bool:
