@@ -145,6 +145,12 @@ class DiskFullError(TransientError):
     kind = "disk-full"
 
 
+class CacheLostError(TransientError):
+    """A daemon's cache lacks what the daemon counts on: leases or snapshots that a collection has deleted."""
+
+    kind = "cache-lost"
+
+
 class DaemonLostError(TransientError):
     """The connection to a daemon ended under a running build."""
 

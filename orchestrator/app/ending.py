@@ -61,6 +61,14 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
             timestamp=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
             error=error,
         )
+        try:
+            await self._tell(ended, exit_code=exit_code, seconds=seconds, error=error)
+        finally:
+            # Also where the file cannot be written.
+            if self.document is not None:
+                self.document.write(result.encode(ended).decode())
+
+    async def _tell(self, ended: result.Result, *, exit_code: int, seconds: float, error: str | None) -> None:
         with anyio.CancelScope(shield=True):
             if self.events is not None:
                 last = RunCompleted(
@@ -76,5 +84,3 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
                     await output.write(jsonlines.render(last))
             if self.result_file is not None:
                 await anyio.to_thread.run_sync(result.write, self.result_file, ended)
-        if self.document is not None:
-            self.document.write(result.encode(ended).decode())

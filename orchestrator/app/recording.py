@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Self
 
 import anyio
@@ -96,7 +97,10 @@ class Recording:
             self._redactor.learn(*self._telemetry.headers.values())
             if self._telemetry.problem is not None:
                 self.warnings += (f"the run's trace is not sent: {self._telemetry.problem}",)
-        if runs_kept.keep:
+        if runs_kept.keep and _is_below(runs_kept.directory, self._config.root):
+            why = "inside the source it would be in build contexts: set $XDG_STATE_HOME, or runs.directory"
+            self.warnings += (f"{runs_kept.directory}: this run leaves no record: {why}",)
+        elif runs_kept.keep:
             sweep = partial(runs.sweep, runs_kept.directory, keep=runs_kept.keep, days=runs_kept.days)
             try:
                 self._recorder = Recorder(runs_kept.directory, header, self._redactor, ended=sweep)
@@ -111,6 +115,13 @@ class Recording:
         if self._recorder.failure is not None:
             why = self._recorder.failure.strerror
             sys.stderr.write(f"warning: {self._recorder.path}: the record ends early: {why}\n")
+
+
+def _is_below(directory: Path, root: Path) -> bool:
+    try:
+        return directory.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return False
 
 
 def _never_began(error: FleetpacksError | None, signals: Signals, *, seconds: float) -> RunCompleted:

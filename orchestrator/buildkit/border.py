@@ -18,6 +18,7 @@ from orchestrator.buildkit.grpc.wire import HTTP1, NOT_HTTP
 from orchestrator.errors import (
     BuilderUnreachableError,
     BuildFailedError,
+    CacheLostError,
     ContextError,
     DaemonLostError,
     DiskFullError,
@@ -98,6 +99,15 @@ _ROWS = (
         r"|^[A-Z]+ (must have|requires) ",
         BuildFailedError,
         "correct the Dockerfile",
+    ),
+    # Of a daemon's own cache, not of what a build names. Seen after collections; builds fail until it is started anew
+    # (moby/buildkit#4024, #3008), or only while a collection goes on (with the containerd image store).
+    _row(
+        r'(^|: )lease "[^"]*": not found$|(^|[: ])snapshot (\S+ )?\S+ does not exist: not found$'
+        r"|(^|: )lease does not exist: not found$",
+        CacheLostError,
+        "the daemon has lost a part of its own cache, most often to a collection: restart it where this goes on "
+        "(moby/buildkit#4024)",
     ),
     # Never our own cancellation: who cancels hears no answer. Pulls and pushes end so, too: before their rows.
     _row(

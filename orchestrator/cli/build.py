@@ -17,6 +17,7 @@ from orchestrator.errors import EXIT_OK, FleetpacksError, UsageError
 from orchestrator.model import Attestations, Plan
 from orchestrator.plan.outputs import parse, place
 from orchestrator.plan.planner import Request
+from orchestrator.report import place as documents
 from orchestrator.text import parse_duration
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def build(
         config: Config | None = None
         try:
             config = load_config(root, variables, flags)
+            if config.result_file is not None:
+                documents.check(config.result_file)
             shown = _progress(progress, config.environment)
             asked = parse(outputs, load=load)
             # Files or a loaded image are asked for instead of a push, unless that is asked for, too.

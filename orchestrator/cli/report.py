@@ -21,7 +21,7 @@ from orchestrator.report.timeline import timeline
 _LOOKED_BACK = 50
 """Runs among which the one before is looked for."""
 _KNOWN = 20
-"""Runs of the same source of which is known what layer caches cost and saved."""
+"""Runs of the same source before this one of which is known what layer caches cost and saved."""
 _File = click.Path(path_type=Path)
 
 
@@ -44,7 +44,7 @@ def report(*, as_json: bool, trace: Path | None, html: Path | None, run: str | N
     before = analysis.previous(record, earlier)
     known = []
     if before is not None and payoff([timed]) is not None:
-        known = [before, *islice(analysis.of_its_source(record, earlier), _KNOWN)]
+        known = [before, *islice(analysis.of_its_source(record, earlier), _KNOWN - 1)]
     made = analysis.of_timeline(record, timed, running=now is not None, before=before, earlier=known[::-1])
     if trace is not None:
         from orchestrator.report.trace import trace as trace_of  # noqa: PLC0415 -- only where one is made

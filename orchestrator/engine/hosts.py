@@ -19,17 +19,18 @@ import msgspec
 
 from orchestrator.engine.carrying import Carrier
 from orchestrator.engine.host import BuilderHost, Lease
-from orchestrator.errors import BuilderUnreachableError, DaemonLostError, DiskFullError, FleetpacksError
+from orchestrator.errors import BuilderUnreachableError, CacheLostError, DaemonLostError, DiskFullError, FleetpacksError
 from orchestrator.events import AppFailed, AppWarning, Event
 from orchestrator.schedule.placement import Host, Job, Part, Placed, Pool, suits
 from orchestrator.text import duration
 
-LOST = frozenset({BuilderUnreachableError.kind, DaemonLostError.kind, DiskFullError.kind})
+_ILL = frozenset({CacheLostError.kind, DiskFullError.kind})
+LOST = frozenset({BuilderUnreachableError.kind, DaemonLostError.kind, *_ILL})
 """Failures of which a host, and not what is built on it, is the cause."""
 _FIRST_SECONDS = 1.0
 _LONGEST_SECONDS = 30.0
 _FULL_SECONDS = 60.0
-"""A full disk answers well: it is given time to collect its garbage instead."""
+"""A full disk answers well, as a cache does that lacks something: it is given time to collect its garbage instead."""
 _PATIENCE_SECONDS = 120.0
 """How long builds wait for hosts that are all set aside."""
 _jitter = random.random
@@ -149,9 +150,7 @@ class Hosts:
             return
         self._aside[name] = failure
         self._pool.remove(name)
-        self._tasks.start_soon(
-            self._probe, name, _FULL_SECONDS if failure.kind == DiskFullError.kind else _FIRST_SECONDS
-        )
+        self._tasks.start_soon(self._probe, name, _FULL_SECONDS if failure.kind in _ILL else _FIRST_SECONDS)
         self._wake()
         await self._say(f"{name} is set aside, and what was built there is built elsewhere: {failure.message}")
 

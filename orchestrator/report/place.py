@@ -46,11 +46,37 @@ def write(
             # A result is read by other users' steps, as any written file is.
             atomic.write(target, data, mode=0o644, durable=True)
     except OSError as error:
-        # What open(2) says of a FIFO that nobody has open for reading.
-        reason = "nothing reads it" if error.errno == errno.ENXIO else error.strerror
-        raise UsageError(
-            f"{path}: {what} cannot be written: {reason}", hint=f"{_HINTS.get(error.errno or 0, _HINT)}: {said_by}."
-        ) from error
+        raise _unwritten(path, error, what, said_by) from error
+
+
+def check(path: Path, *, what: str = "the result file", said_by: str = "--result-file, or $RESULT_FILE") -> None:
+    """Find out before there is a document whether it can be written: in what takes long, nobody wants to learn it last.
+
+    Args:
+        path: as for `write`, and the others.
+        what: what errors call it.
+        said_by: the option that names another place.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    try:
+        found = _found(path)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if found is None or stat.S_ISREG(found.st_mode):
+            tried = temporary.beside(Path(os.path.realpath(path)))
+            os.close(temporary.create(tried))
+            tried.unlink()
+    except OSError as error:
+        raise _unwritten(path, error, what, said_by) from error
+
+
+def _unwritten(path: Path, error: OSError, what: str, said_by: str) -> UsageError:
+    # What open(2) says of a FIFO that nobody has open for reading.
+    reason = "nothing reads it" if error.errno == errno.ENXIO else error.strerror
+    hint = f"{_HINTS.get(error.errno or 0, _HINT)}: {said_by}."
+    return UsageError(f"{path}: {what} cannot be written: {reason}", hint=hint)
 
 
 def _found(path: Path) -> os.stat_result | None:

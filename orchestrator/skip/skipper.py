@@ -108,7 +108,7 @@ class RegistrySkipper:
             except FleetpacksError as error:
                 reason = f"its record cannot be used: {error.message}"
                 return Changed(reason=reason, record=own.inputs.tag, bases=own.bases)
-        return Changed(reason=_reason(own.inputs, before), record=own.inputs.tag, bases=own.bases)
+        return Changed(reason=_reason(own.inputs, before, plan.repository), record=own.inputs.tag, bases=own.bases)
 
     def built(self, plan: AppPlan, published: Published) -> None:
         """Remember what was built."""
@@ -246,12 +246,13 @@ def _unread(name: str, error: OSError) -> ContextError:
     return ContextError(f"{name} cannot be read: {error.strerror}", hint="Make it readable.")
 
 
-def _reason(now: Inputs, before: Remembered | None) -> str:
+def _reason(now: Inputs, before: Remembered | None, repository: str) -> str:
     if before is None:
         return "no image of these inputs is recorded"
     changed = now.changed(before.parts)
     if not changed:
-        return "its record is gone"
+        elsewhere = before.references and not any(each.startswith(f"{repository}:") for each in before.references)
+        return f"it was not published to {repository} yet" if elsewhere else "its record is gone"
     if changed == ("age",):
         return "its image has reached the age at which it is built anew"
     more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""

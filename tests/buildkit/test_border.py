@@ -13,6 +13,7 @@ from orchestrator.buildkit.grpc import GrpcError, Status
 from orchestrator.buildkit.protos import status_pb2
 from orchestrator.errors import (
     BuildFailedError,
+    CacheLostError,
     DaemonLostError,
     DiskFullError,
     FailedStep,
@@ -171,6 +172,31 @@ def test_a_build_that_the_daemon_cancelled_can_be_started_again_on_it(text: str)
     error = solve_error(GrpcError(Status.UNKNOWN, text))
 
     assert type(error) is StepCancelledError
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'lease "o0owya5v4npte9ksoxpd1m5nh": not found',
+        'failed to get record sfx1jm9 by blobchainid: failed to remove sfx1jm9: lease "sfx1jm9": not found',
+        f"failed to mount /path: parent snapshot sha256:{'c0' * 32} does not exist: not found",
+        f"snapshot extract-2tnrifjt sha256:{'f4' * 32} does not exist: not found",
+        "failed to apply diffs: failed to stat lower snapshot oqp2tt0: snapshot oqp2tt0 does not exist: not found",
+    ],
+)
+def test_a_cache_that_lacks_what_its_daemon_counts_on_is_no_fault_of_the_build(text: str) -> None:
+    error = solve_error(GrpcError(Status.UNKNOWN, text))
+
+    assert type(error) is CacheLostError
+    assert "restart" in error.hint
+
+
+def test_a_file_with_the_name_of_such_an_error_is_a_missing_file() -> None:
+    text = r'failed to compute cache key: failed to calculate checksum of ref a::b: "/lease \"x\"": not found'
+
+    error = solve_error(GrpcError(Status.UNKNOWN, text))
+
+    assert type(error) is BuildFailedError
 
 
 def test_a_build_whose_session_the_daemon_lost_is_not_tried_there_again() -> None:

@@ -94,3 +94,15 @@ def test_a_broken_configuration_says_why_where_the_command_line_asked(run: Run, 
     assert (ran.code, event["exit_code"], written["exit_code"], written["apps"]) == (2, 2, 2, [])
     assert "fleetpacks.toml" in event["error"]
     assert event["error"] == written["error"]
+
+
+def test_a_result_file_that_cannot_be_written_is_told_before_anything_is_built(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    nowhere = tmp_path / "nowhere/result.json"
+
+    # An address at which nobody is: asking there would be another error.
+    ran = run("build", "-C", tmp_path, "--json", "--result-file", nowhere, variables={"BUILDKIT_HOST": "unix:///no"})
+
+    assert ran.code == 2
+    assert f"error: {nowhere}: the result file cannot be written: No such file or directory" in ran.err
+    assert "cannot be written" in json.loads(ran.out)["error"]

@@ -16,6 +16,7 @@ from orchestrator.engine.retry import pause
 from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import (
     BuildFailedError,
+    CacheLostError,
     DaemonLostError,
     DiskFullError,
     FleetpacksError,
@@ -74,7 +75,7 @@ def failing(error: FleetpacksError, times: int) -> Script:
     return script
 
 
-@pytest.mark.parametrize("error", [_BUSY, _CANCELLED])
+@pytest.mark.parametrize("error", [_BUSY, _CANCELLED, CacheLostError("lease not found", hint="")])
 async def test_a_registry_that_recovers_and_the_end_of_anothers_client_cost_only_time(error: FleetpacksError) -> None:
     outcomes, events, solver = await execute(plan_of("a"), failing(error, 2))
 

@@ -105,3 +105,38 @@ def test_our_own_output_gets_the_document_after_what_was_printed(
 
         stdout.write("after\n")
     assert log.read_text() == "printed\n{}\nafter\n"
+
+
+def test_a_place_is_tried_before_and_nothing_is_left_or_changed_there(device: Device, tmp_path: Path) -> None:
+    fifo, old, link = tmp_path / "fifo", tmp_path / "old", tmp_path / "link"
+    os.mkfifo(fifo)
+    old.write_bytes(b"old")
+    link.symlink_to("new")
+    places = (device("null"), fifo, old, link, tmp_path / "new")
+    before = sorted(tmp_path.iterdir())
+
+    for each in places:
+        place.check(each)
+
+    assert sorted(tmp_path.iterdir()) == before
+    assert old.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("none/x", "No such file or directory"),
+        ("file/x", "Not a directory"),
+        (".", "Is a directory"),
+        ("link", "No such file or directory"),
+        ("x" * 300, "File name too long"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_said_before(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("none/x")
+
+    with pytest.raises(UsageError, match=f"the result file cannot be written: {reason}") as caught:
+        place.check(tmp_path / name)
+
+    assert "--result-file" in caught.value.hint

@@ -144,6 +144,27 @@ async def test_a_tag_that_was_put_before_is_put_again_only_when_it_is_not_there(
     assert registry.tags[references[0]].digest == expected
 
 
+@pytest.mark.parametrize(
+    ("repository", "reason"),
+    [
+        ("r.example/api", "its record is gone"),
+        ("r.example/other", "it was not published to r.example/other yet"),
+        ("r.example/ap", "it was not published to r.example/ap yet"),
+    ],
+)
+async def test_the_reason_tells_a_lost_record_from_another_repository(
+    registry: Registry, tmp_path: Path, app: AppPlan, repository: str, reason: str
+) -> None:
+    looking = skipper(registry, tmp_path)
+    await looking.look(app)
+    looking.built(app, Published(digest=_DIGEST, references=("r.example/api:latest",)))
+
+    look = await looking.look(msgspec.structs.replace(app, repository=repository))
+
+    assert isinstance(look, Changed)
+    assert look.reason == reason
+
+
 async def test_what_is_not_recorded_is_built_and_the_reason_named(
     registry: Registry, tmp_path: Path, app: AppPlan
 ) -> None:
