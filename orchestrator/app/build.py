@@ -3,20 +3,19 @@
 Imports the heavy libraries (h2, protobuf, httpx): imported itself only where a build begins.
 """
 
-import os
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import TextIO
 
 import anyio
 import msgspec
 
-from orchestrator.app import builder, hosts
+from orchestrator.app import hosts
+from orchestrator.app.coming import coming
 from orchestrator.app.disk import low
 from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
@@ -30,6 +29,7 @@ from orchestrator.app.signals import Signals
 from orchestrator.app.skipping import contents_of, remembering, skipping
 from orchestrator.buildkit import SecretReader
 from orchestrator.config import Config
+from orchestrator.engine.hosts import Member
 from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.run import Outcome, Run, exit_code
 from orchestrator.errors import ContextError, FleetpacksError
@@ -41,7 +41,6 @@ from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
 from orchestrator.workspace import git
-from remote.address import Address
 
 _BUFFERED_EVENTS = 1024
 
@@ -88,7 +87,7 @@ async def run_build(
     begun = False
     failure: FleetpacksError | None = None
     try:
-        addresses = builder.addresses(config)
+        named = hosts.named(config)
         attestations = await _attestations(config)
         secrets_known = await versioned(config, plan, _learned(secret_readers(config), record))
         plan = secrets_known.plan
@@ -96,7 +95,7 @@ async def run_build(
             signals.watched(),
             record.during(plan, signals),
             _registry(config) as (registry, credentials),
-            hosts.opened(_named(config, addresses)) as builders,
+            hosts.opened(hosts.in_use(named)) as builders,
             remembering(config) as memory,
             skipping(
                 config,
@@ -126,11 +125,21 @@ async def run_build(
                 contents=contents_of(config),
             )
             differences = [line for each in builders.all for line in preparing.shortfalls(each)]
-            said = {str(at): host.memory for host, at in zip(config.hosts, addresses, strict=False) if host.memory}
-            learning = Learning(plan, memory, said=said)
-            members = await within.enter_async_context(
-                hosts.members(builders, preparing.host, memory=learning.available, speeds=learning.speeds)
-            )
+            learning = Learning(plan, memory, said={each.name: each.memory for each in named if each.memory})
+            facts = partial(hosts.member, memory=learning.available, speeds=learning.speeds)
+            members = [
+                facts(each, await within.enter_async_context(preparing.host(each)), platforms=builders.platforms(each))
+                for each in builders.all
+            ]
+
+            @asynccontextmanager
+            async def later(of: hosts.Opened) -> AsyncGenerator[Member]:
+                """A host that has answered when the run had begun."""
+                for line in preparing.shortfalls(of):
+                    await run.hosts.say(line)
+                async with preparing.host(of) as host:
+                    yield facts(of, host, platforms=builders.platforms_of_later(of))
+
             run = Run(
                 plan,
                 hosts=members,
@@ -151,15 +160,26 @@ async def run_build(
                 retries=RETRIES if config.retries is None else config.retries,
                 expected=learning.seconds,
                 needed=learning.needed,
-                platform=builders.platform,
+                platform=builders.first.platform,
                 built_on=learning.hosts,
                 bases=base_names(plan.apps),
+                absent={str(at): error for at, error in builders.missing},
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
+            absent = {at for at, _ in builders.missing}
+            changing = coming(
+                run.hosts,
+                later,
+                config,
+                here={member.facts.name: member.facts.slots for member in members},
+                absent=tuple(each for each in named if each.address in absent),
+                again=signals.again,
+            )
             with shown as display:
                 begun = True
-                outcomes = await execute(run, partial(display, receive), signals)
+                async with changing:
+                    outcomes = await execute(run, partial(display, receive), signals)
     except FleetpacksError as error:
         failure = error
     code = signals.exit_code or (failure.exit_code if failure else exit_code(outcomes.values()))
@@ -257,13 +277,3 @@ def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Ca
         second(event)
 
     return hear
-
-
-def _named(config: Config, addresses: Sequence[Address]) -> tuple[hosts.Named, ...]:
-    """The builders, with what was said of them: one of which nothing was said is taken to have our cores."""
-    cores = len(os.sched_getaffinity(0))
-    found: list[hosts.Named] = []
-    for host, at in zip_longest(config.hosts, addresses):
-        slots = (config.jobs if len(addresses) == 1 else None) or builder.slots(host, at) or cores
-        found.append(hosts.Named(address=at, slots=slots))
-    return tuple(found)

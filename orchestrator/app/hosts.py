@@ -1,7 +1,9 @@
-"""The builders of a run: one, whose absence is the end, or several, of which those that answer are used."""
+"""The builders of a run: one, whose absence is the end, or several, of which those that answer are used first."""
 
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from itertools import zip_longest
 
 import anyio
 import msgspec
@@ -9,9 +11,10 @@ import msgspec
 from orchestrator.app import builder
 from orchestrator.buildkit import Client
 from orchestrator.buildkit.capabilities import Capabilities
+from orchestrator.config import Config
 from orchestrator.engine.host import BuilderHost
 from orchestrator.engine.hosts import Member
-from orchestrator.errors import FleetpacksError, TransientError
+from orchestrator.errors import FleetpacksError, TransientError, UsageError
 from orchestrator.schedule.placement import Host
 from remote.address import Address, SshAddress
 
@@ -22,6 +25,42 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     address: Address
     slots: int
     """Builds at once."""
+    memory: int = 0
+    """Bytes that its builds may need together, where somebody has said so."""
+    drain: bool = False
+    """Whether it is to get no more builds."""
+
+    @property
+    def name(self) -> str:
+        """Its address, for people and for records."""
+        return str(self.address)
+
+
+def named(config: Config) -> tuple[Named, ...]:
+    """The builders, with what was said of them: one of which nothing was said is taken to have our cores.
+
+    Raises:
+        UsageError: an address is wrong or named twice, or no builder is named and no well-known socket is there.
+    """
+    addresses, cores = builder.addresses(config), len(os.sched_getaffinity(0))
+    found: list[Named] = []
+    for host, at in zip_longest(config.hosts, addresses):
+        slots = (config.jobs if len(addresses) == 1 else None) or builder.slots(host, at) or cores
+        memory, drain = ((host.memory or 0), host.drain) if host else (0, False)
+        found.append(Named(address=at, slots=slots, memory=memory, drain=drain))
+    return tuple(found)
+
+
+def in_use(builders: Sequence[Named]) -> tuple[Named, ...]:
+    """Those that are not drained.
+
+    Raises:
+        UsageError: all are.
+    """
+    used = tuple(each for each in builders if not each.drain)
+    if not used:
+        raise UsageError("all builders are drained", hint="Take `drain = true` out of a [[hosts]], or name another.")
+    return used
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +92,11 @@ class Builders(msgspec.Struct, frozen=True, kw_only=True):
     def platforms(self, of: Opened) -> frozenset[str]:
         """What one of them builds for. Where all are alike, it may emulate others, for all that is known here."""
         return frozenset({of.platform} if self.platform else ())
+
+    def platforms_of_later(self, of: Opened) -> frozenset[str]:
+        """What one that answers when builds have begun builds for."""
+        alike = not self.platform and of.platform == self.first.platform
+        return frozenset[str]() if alike else frozenset({of.platform})
 
     @property
     def platform(self) -> str:
@@ -118,41 +162,27 @@ def _usable(named: Sequence[Named], found: dict[int, Opened], failed: dict[int, 
     return Builders(
         all=tuple(found[index] for index in sorted(found)),
         missing=tuple((named[index].address, failed[index]) for index in sorted(failed)),
-        warnings=tuple(f"not used: {error.message}" for error in failed.values()),
+        warnings=tuple(f"set aside until it answers: {error.message}" for error in failed.values()),
     )
 
 
-@asynccontextmanager
-async def members(
-    builders: Builders,
-    make: Callable[[Opened], AbstractAsyncContextManager[BuilderHost]],
+def member(
+    of: Opened,
+    host: BuilderHost,
     *,
     memory: Callable[[str], int],
     speeds: Mapping[str, float],
-) -> AsyncGenerator[tuple[Member, ...]]:
-    """The builders as the engine wants them.
+    platforms: frozenset[str],
+) -> Member:
+    """A builder as the engine wants it.
 
     Args:
-        builders: those that have answered.
-        make: gets one of them ready.
+        of: has answered.
+        host: has been got ready.
         memory: how many bytes of it one has for builds, by its address; 0: not known.
         speeds: how many times as fast as others they are, by address, as far as that is known.
+        platforms: what it builds for; empty: whatever is asked for.
     """
-    async with AsyncExitStack() as stack:
-        yield tuple(
-            [
-                Member(
-                    facts=Host(
-                        name=str(each.address),
-                        slots=each.named.slots,
-                        # Where all are alike, they may build for others by emulation, for all that is known here.
-                        memory=memory(str(each.address)),
-                        speed=speeds.get(str(each.address), 1.0),
-                        platforms=frozenset({each.platform} if builders.platform else ()),
-                    ),
-                    host=await stack.enter_async_context(make(each)),
-                    probe=each.client.capabilities,
-                )
-                for each in builders.all
-            ]
-        )
+    name = of.named.name
+    facts = Host(name=name, slots=of.named.slots, memory=memory(name), speed=speeds.get(name, 1.0), platforms=platforms)
+    return Member(facts=facts, host=host, probe=of.client.capabilities)

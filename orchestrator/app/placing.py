@@ -35,6 +35,7 @@ def places(config: Config, plan: Plan) -> Mapping[str, Placed]:
             speed=speeds.get(str(at), 1.0),
         )
         for host, at in zip(config.hosts, addresses, strict=True)
+        if not host.drain
     ]
     jobs = {app.app.name: job(app, bases=bases[app.app.name]) for app in plan.apps}
     pool = Pool(hosts, limit=len(hosts), lies=lying(jobs, learning.hosts))

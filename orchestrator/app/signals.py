@@ -1,17 +1,22 @@
 """SIGINT and SIGTERM: the first one is a cancellation, the second one ends the process.
 
 A cancelled run may still wait: for a daemon that cleans up, for a display that nobody reads. Whoever presses Ctrl-C
-again does not want to.
+again does not want to. SIGUSR1 asks for the operator's file to be read again.
 """
 
 import os
 import signal
+import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 
 from orchestrator.errors import EXIT_SIGINT, EXIT_SIGTERM, FleetpacksError
+
+
+_SAME_SECONDS = 1.0
+"""A signal that comes so soon after the first is the same: a terminal sends it to all, and a wrapper passes it on."""
 
 
 class Signals:
@@ -25,18 +30,26 @@ class Signals:
         self.exit_code = 0
         self._handler: Callable[[], None] | None = None
         self._scope = anyio.CancelScope()
+        self._again = anyio.Event()
 
     @asynccontextmanager
     async def watched(self) -> AsyncGenerator[None]:
         """Cancel the block on a signal; leaving it cancelled is no error."""
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1) as received:
 
             async def watch() -> None:
+                began = 0.0
                 async for number in received:
+                    if number == signal.SIGUSR1:
+                        self._again.set()
+                        continue
+                    if self.exit_code and time.monotonic() - began < _SAME_SECONDS:
+                        continue
                     if self.exit_code:
                         # A shield, or a thread that is stuck in a write, cannot be cancelled.
                         signal.signal(number, signal.SIG_DFL)
                         os.kill(os.getpid(), number)
+                    began = time.monotonic()
                     self.exit_code = EXIT_SIGINT if number == signal.SIGINT else EXIT_SIGTERM
                     (self._handler or self._scope.cancel)()
 
@@ -52,6 +65,11 @@ class Signals:
                 tasks.cancel_scope.cancel()
             if failure is not None:
                 raise failure
+
+    async def again(self) -> None:
+        """Wait until somebody asks for the operator's file to be read again."""
+        await self._again.wait()
+        self._again = anyio.Event()
 
     @contextmanager
     def handled_by(self, handler: Callable[[], None]) -> Generator[None]:

@@ -4,7 +4,7 @@ Lowest first: defaults, the root's file, the app's file, the operator's file, th
 and the operator have no key in common: what is in the repository can never change where an image goes.
 """
 
-from orchestrator.config.merge import load, parse_environment
+from orchestrator.config.merge import hosts_again, load, parse_environment
 from orchestrator.config.settings import Config, EachSettings, Flags, Host, Image
 
-__all__ = ["Config", "EachSettings", "Flags", "Host", "Image", "load", "parse_environment"]
+__all__ = ["Config", "EachSettings", "Flags", "Host", "Image", "hosts_again", "load", "parse_environment"]

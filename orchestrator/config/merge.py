@@ -57,6 +57,7 @@ def load(
         environment=environment,
         image=_image(flags, environment, operated, operated_by),
         hosts=_hosts(flags, environment, operated, operated_by),
+        hosts_file=operated_by if _of_file(flags, environment, operated) else None,
         registries={host: Registry(host=host, insecure=said.insecure) for host, said in operated.registries.items()},
         secrets={
             name: SecretSource(name=name, env=source.env, file=Path(source.file) if source.file else None)
@@ -221,19 +222,44 @@ def _hosts(flags: Flags, environment: Environment, table: operator.OperatorTable
     if environment.buildkit_host is not None:
         return (Host(url=environment.buildkit_host, slots=None, source="$BUILDKIT_HOST"),)
     if table.hosts:
-        return tuple(
-            Host(
-                url=host.url,
-                slots=host.slots,
-                source=f"{table_name}: hosts",
-                memory=parse_size(host.memory) if host.memory is not None else None,
-            )
-            for host in table.hosts
-        )
+        return _operated(table, table_name)
     if environment.docker_host is not None:
         # Set for other programs: it speaks where nobody named a builder.
         return (Host(url=environment.docker_host, slots=None, source=DOCKER_HOST),)
     return ()
+
+
+def _of_file(flags: Flags, environment: Environment, table: operator.OperatorTable) -> bool:
+    return bool(table.hosts) and not flags.hosts and environment.buildkit_host is None
+
+
+def _operated(table: operator.OperatorTable, table_name: str) -> tuple[Host, ...]:
+    return tuple(
+        Host(
+            url=host.url,
+            slots=host.slots,
+            source=f"{table_name}: hosts",
+            memory=parse_size(host.memory) if host.memory is not None else None,
+            drain=host.drain,
+        )
+        for host in table.hosts
+    )
+
+
+def hosts_again(config: Config) -> Config:
+    """The same, with the hosts that the operator's file names now.
+
+    Raises:
+        ConfigError: the file is wrong, or names none.
+        UsageError: it was not the file that named them.
+    """
+    if config.hosts_file is None:
+        said = config.hosts[0].source if config.hosts else "nobody"
+        raise UsageError(f"the hosts were named by {said}", hint="Only those of the operator's file can be changed.")
+    found = operator.read(config.environment, config.root)
+    if found is None or not found[0].hosts:
+        raise ConfigError(f"{config.hosts_file}: no hosts are named there", hint="Drain them with drain = true.")
+    return msgspec.structs.replace(config, hosts=_operated(found[0], found[1].name))
 
 
 def _docker_config(environment: Environment, root: Path | None) -> Path:

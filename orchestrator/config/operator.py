@@ -38,6 +38,7 @@ class HostTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     url: Annotated[str, Meta(min_length=1, description="Its address: unix://, tcp://, docker:// or ssh://.")]
     slots: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds that it runs at once.")] | None = None
     memory: Annotated[str, Meta(description="How much its builds may need together, as in 8GB.")] | None = None
+    drain: Annotated[bool, Meta(description="Give it no more builds; those that run there end as they would.")] = False
 
 
 class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -51,6 +51,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     memory: int | None = None
     """Bytes for builds; None: what the builder says."""
+    drain: bool = False
+    """Whether it is to get no more builds."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +63,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
     image: Image | None
     hosts: tuple[Host, ...]
-    """At most one for now; none was named: the well-known sockets are tried when a build begins."""
+    """None was named: the well-known sockets are tried when a build begins."""
+    hosts_file: str | None
+    """The operator's file, where it names the hosts: it may be read again while a run goes on."""
     registries: Mapping[str, Registry]
     secrets: Mapping[str, SecretSource]
     secrets_file: str

@@ -2,13 +2,13 @@
 
 Whoever builds holds a `lease`, and waits for it until the pool has a place. A host of several that is lost, or whose
 disk is full, is set aside: builds that ran there fail by themselves, for their connections were its own, and wait for
-another host. It is asked ever more rarely whether it is well, and takes builds again when it is.
+another host. It is asked ever more rarely whether it is well, and takes builds again when it is. Hosts that have not
+answered yet are set aside, too, until they join; and so are those that are drained, whose builds end as they would.
 """
 
 import bisect
 import itertools
 import random
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -20,7 +20,7 @@ import msgspec
 from orchestrator.engine.carrying import Carrier
 from orchestrator.engine.host import BuilderHost, Lease
 from orchestrator.errors import BuilderUnreachableError, CacheLostError, DaemonLostError, DiskFullError, FleetpacksError
-from orchestrator.events import AppFailed, AppWarning, Event
+from orchestrator.events import AppFailed
 from orchestrator.schedule.placement import Host, Job, Part, Placed, Pool, suits
 from orchestrator.text import duration
 
@@ -56,30 +56,43 @@ class _Waiter(msgspec.Struct, kw_only=True):
     """Since when it waits for memory."""
 
 
+_Why = AppFailed | FleetpacksError
+"""Why a host is set aside."""
+
+
 class Hosts:
-    """The hosts of one run; a context manager, whose block is the run's."""
+    """The hosts of one run; a context manager, whose block is the run's.
+
+    Attributes:
+        say: tells of something that concerns all apps.
+    """
 
     def __init__(
         self,
         members: Sequence[Member],
         *,
         limit: int,
-        tell: Callable[[Event], Awaitable[None]],
+        say: Callable[[str], Awaitable[None]],
+        more: Callable[[int], None],
         lies: Mapping[Part, Iterable[str]] | None = None,
+        absent: Mapping[str, FleetpacksError] | None = None,
     ) -> None:
         """Get ready.
 
         Args:
             members: the hosts, at least one; their names are unique.
             limit: builds at once on all of them, at least 1.
-            tell: tells what happens to hosts.
+            say: tells what happens to hosts.
+            more: hears of slots that have come.
             lies: where earlier builds have left what.
+            absent: those that have not answered, by name, and why; they may join.
         """
         self._members = {member.facts.name: member for member in members}
         self._pool = Pool((member.facts for member in members), limit=limit, lies=lies)
-        self._tell = tell
+        self._more = more
+        self.say = say
         self._waiting: list[_Waiter] = []
-        self._aside: dict[str, AppFailed] = {}
+        self._aside: dict[str, _Why] = dict(absent or {})
         self._turns = itertools.count()
         self._tasks = anyio.create_task_group()
 
@@ -95,8 +108,8 @@ class Hosts:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all hosts, also of those that are set aside."""
-        return tuple(self._members)
+        """Of all hosts, also of those that are set aside; those that have not answered come last."""
+        return tuple(dict.fromkeys((*self._members, *self._aside)))
 
     @property
     def memory(self) -> int:
@@ -106,7 +119,7 @@ class Hosts:
     @property
     def many(self) -> bool:
         """Whether a build that loses its host may find another."""
-        return len(self._members) > 1
+        return len(self._members.keys() | self._aside.keys()) > 1
 
     @property
     def carriers(self) -> tuple[Carrier, ...]:
@@ -152,10 +165,49 @@ class Hosts:
         self._pool.remove(name)
         self._tasks.start_soon(self._probe, name, _FULL_SECONDS if failure.kind in _ILL else _FIRST_SECONDS)
         self._wake()
-        await self._say(f"{name} is set aside, and what was built there is built elsewhere: {failure.message}")
+        await self.say(f"{name} is set aside, and what was built there is built elsewhere: {failure.message}")
+
+    async def join(self, member: Member, *, limit: int) -> None:
+        """A host takes builds from now on that is new, or has not answered before.
+
+        Args:
+            member: the host.
+            limit: builds at once on all of them from now on.
+        """
+        name = member.facts.name
+        self._members[name] = member
+        self._pool.limit = limit
+        self._more(member.facts.slots)
+        self._take(name)
+        await self.say(f"{name} answers, and takes builds")
+
+    async def drain(self, name: str, why: FleetpacksError) -> None:
+        """A host gets no more builds, if it ever had one; those that run there end as they would."""
+        if name in self._members and name not in self._aside:
+            self._pool.remove(name)
+        self._aside[name] = why
+        self._wake()
+        await self.say(why.message)
+
+    async def restore(self, name: str) -> None:
+        """A host that was drained takes builds again."""
+        self._take(name)
+        await self.say(f"{name} takes builds again")
+
+    async def forget(self, name: str, why: FleetpacksError) -> None:
+        """A host that has not answered will not join."""
+        self._aside.pop(name, None)
+        self._wake()
+        await self.say(f"not used: {why.message}")
+
+    def _take(self, name: str) -> None:
+        self._aside.pop(name, None)
+        self._pool.add(self._members[name].facts)
+        self._dispatch()
+        self._wake()
 
     async def _probe(self, name: str, seconds: float) -> None:
-        member = self._members[name]
+        member, why = self._members[name], self._aside[name]
         while True:
             await anyio.sleep(seconds * (0.5 + _jitter() / 2))
             try:
@@ -163,18 +215,17 @@ class Hosts:
                 break
             except FleetpacksError:
                 seconds = min(_LONGEST_SECONDS, seconds * 2)
-        del self._aside[name]
-        self._pool.add(member.facts)
-        self._dispatch()
-        self._wake()
-        await self._say(f"{name} answers again, and takes builds")
+        # It may have been drained meanwhile.
+        if self._aside.get(name) is why:
+            self._take(name)
+            await self.say(f"{name} answers again, and takes builds")
 
     async def _wait(self, waiter: _Waiter) -> None:
         """Wait until something has changed for whoever waits."""
         if self._pool.suits(waiter.job):
             await waiter.woken.wait()
             return
-        gone = [failure for name, failure in self._aside.items() if suits(self._members[name].facts, waiter.job)]
+        gone = [why for name, why in self._aside.items() if self._may_suit(name, waiter.job)]
         if not gone:
             raise BuilderUnreachableError(
                 f"no host builds for {waiter.job.platform}", hint="Name one that does, or build for another platform."
@@ -185,6 +236,10 @@ class Hosts:
         raise BuilderUnreachableError(
             f"all hosts have been set aside for {duration(_PATIENCE_SECONDS)}: {gone[-1].message}", hint=gone[-1].hint
         )
+
+    def _may_suit(self, name: str, job: Job) -> bool:
+        """Whether a host builds for an app's platform, for all that is known."""
+        return name not in self._members or suits(self._members[name].facts, job)
 
     def _dispatch(self) -> None:
         """Give places to those that wait."""
@@ -202,6 +257,3 @@ class Hosts:
         for waiter in self._waiting:
             waiter.woken.set()
             waiter.woken = anyio.Event()
-
-    async def _say(self, message: str) -> None:
-        await self._tell(AppWarning(time=time.time(), app=None, message=message))

@@ -13,7 +13,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -83,6 +83,7 @@ class Run:
         platform: str = "",
         built_on: Mapping[str, Sequence[str]] | None = None,
         bases: Mapping[str, Sequence[str]] | None = None,
+        absent: Mapping[str, FleetpacksError] | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -102,6 +103,7 @@ class Run:
             platform: for which apps are built that name none; "": what their host is.
             built_on: the names of the hosts that apps were built on before.
             bases: the images that apps stand on, by the app's name.
+            absent: the hosts that have not answered, by name, and why; they may `join`.
         """
         self._plan = plan
         self._events = events
@@ -136,7 +138,11 @@ class Run:
         }
         self._hearing: dict[str, Carrier] = {}
         """Who hears of the steps of an app."""
-        self._hosts = Hosts(hosts, limit=jobs, tell=self._emit, lies=lying(self._places, built_on or {}))
+        self._hosts = Hosts(
+            hosts, limit=jobs, say=self._say, more=self._more, lies=lying(self._places, built_on or {}), absent=absent
+        )
+        self._workers: TaskGroup | None = None
+        self._over = False
         self._carrying = anyio.CancelScope()
         known = expected or {}
         order = sorted(self._plans, key=lambda name: -known.get(name, math.inf))
@@ -161,6 +167,11 @@ class Run:
         self._carrying.cancel()
         self._hurry()
 
+    @property
+    def hosts(self) -> Hosts:
+        """The builders, for whoever lets some come and go."""
+        return self._hosts
+
     async def execute(self) -> Mapping[str, Outcome]:
         """Build everything.
 
@@ -183,6 +194,7 @@ class Run:
                 await self._emit(AppWarning(time=time.time(), app=None, message=warning))
             with self._scope:
                 async with self._hosts, anyio.create_task_group() as tasks:
+                    self._workers = tasks
                     # Each takes the next one: those that take longest are looked at first, too.
                     looked_at = iter(tuple(self._unseen))
                     for _ in range(min(_LOOKS_AT_ONCE, len(self._unseen))):
@@ -191,6 +203,7 @@ class Run:
                     more = ahead(len(self._hosts.names)) if self._hosts.many or self._hosts.memory else 0
                     for _ in range(min(self._jobs + more, len(names))):
                         tasks.start_soon(self._work, tasks)
+            self._workers = None
             if not self._interrupted:
                 # A run that failed fast has filled them, too; an interrupted one ends.
                 with self._carrying:
@@ -216,6 +229,7 @@ class Run:
                 cancelled=sum(isinstance(outcome, AppCancelled) for outcome in outcomes.values()),
                 error=INTERRUPTED if self._interrupted else None,
             )
+            self._over = True
             last: tuple[Event, ...] = (*cancelled.values(), completed)
             # Recorded before any is told: nobody may be reading.
             for event in last:
@@ -228,6 +242,18 @@ class Run:
     def _hurry(self) -> None:
         for scope in (self._telling, *self._last_words):
             scope.deadline = anyio.current_time() + _TELLING_SECONDS
+
+    def _more(self, slots: int) -> None:
+        """A host has joined: more apps may be built at once."""
+        if self._workers is not None:
+            for _ in range(min(slots + AHEAD, len(self._plans))):
+                self._workers.start_soon(self._work, self._workers)
+
+    async def _say(self, message: str) -> None:
+        # Who lets hosts come and go does so from outside, and may be late.
+        if not self._over:
+            with suppress(anyio.ClosedResourceError):
+                await self._emit(AppWarning(time=time.time(), app=None, message=message))
 
     async def _look(self, names: Iterator[str]) -> None:
         """Look at apps, one after another: what is skipped takes no builder's slot."""

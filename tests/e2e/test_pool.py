@@ -1,6 +1,9 @@
 """Several builder hosts, used as one: real ones, of which one is lost."""
 
+import os
 import secrets
+import signal
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -13,7 +16,8 @@ from orchestrator.events import AppStarted, AppWarning, StepStarted
 from tests.conftest import RealCount
 from tests.e2e.conftest import Start
 from tests.lab import Lab
-from tests.lab.hosts import Host, faults, started
+from tests.lab.hosts import Host, faults, machine, started
+from tests.lab.state import layout
 
 pytestmark = pytest.mark.real
 
@@ -34,10 +38,16 @@ def _sources(folder: Path) -> Path:
 
 
 def _settings(folder: Path, *hosts: Host) -> dict[str, str]:
-    text = "".join(f'[[hosts]]\nurl = "unix://{host.buildkitd}"\nslots = 2\n' for host in hosts)
+    sockets = {host.buildkitd: "slots = 2" for host in hosts}
+    return {"FLEETPACKS_CONFIG": str(_written(folder, hosts[0].registry, sockets))}
+
+
+def _written(folder: Path, registry: str, hosts: Mapping[Path, str]) -> Path:
+    """The operator's file, with sockets and what is said of them."""
+    text = "".join(f'[[hosts]]\nurl = "unix://{socket}"\n{said}\n' for socket, said in hosts.items())
     file = folder / "operator.toml"
-    file.write_text(f'{text}[registries."{hosts[0].registry}"]\ninsecure = true\n')
-    return {"FLEETPACKS_CONFIG": str(file)}
+    file.write_text(f'{text}[registries."{registry}"]\ninsecure = true\n')
+    return file
 
 
 async def _name(registry: str, repository: str, digest: str) -> str:
@@ -88,4 +98,41 @@ async def test_a_host_that_is_lost_costs_no_image(
             assert digest is not None
             text = await anyio.Path(source / app / "Dockerfile").read_text()
             assert await _name(kept.registry, f"{repository}/{app}", digest) in text
+        real_count.record("build", times=len(_APPS))
+
+
+async def test_hosts_come_and_go_while_a_run_goes_on(
+    lab: Lab, build: Start, real_count: RealCount, tmp_path: Path
+) -> None:
+    source = _sources(tmp_path / "source")
+    repository = f"pool/{secrets.token_hex(4)}"
+    async with started() as late:
+        await late.kill("buildkitd")
+        registry, said = late.registry, {lab.buildkitd: "slots = 1", late.buildkitd: "slots = 2"}
+        variables = {"FLEETPACKS_CONFIG": str(_written(tmp_path, registry, said))}
+        first, second = (f"unix://{socket}" for socket in said)
+
+        async with build(source, image=f"{registry}/{repository}/{{app}}", host=None, variables=variables) as running:
+            await running.until(lambda event: isinstance(event, AppStarted) and event.host == first)
+            await machine.start_buildkitd(layout(), late)
+            await running.until(lambda event: isinstance(event, AppStarted) and event.host == second)
+            _written(tmp_path, registry, {**said, lab.buildkitd: "drain = true"})
+            os.kill(running.process.pid, signal.SIGUSR1)
+            await running.until(lambda event: isinstance(event, AppWarning) and "is drained" in event.message)
+            before = len(running.events)
+            ran = await running.end()
+
+        assert (ran.code, sorted(ran.completed())) == (0, sorted(_APPS)), ran.failed()
+        warned = [event.message for event in ran.events if isinstance(event, AppWarning) and event.app is None]
+        assert [message.partition(": ")[0] for message in warned] == [
+            "set aside until it answers",
+            f"{second} answers, and takes builds",
+            f"{first} is drained",
+        ]
+        later = [event.host for event in ran.events[before:] if isinstance(event, AppStarted)]
+        assert set(later) <= {second}
+        for app, outcome in ran.completed().items():
+            assert outcome.digest is not None
+            text = await anyio.Path(source / app / "Dockerfile").read_text()
+            assert await _name(registry, f"{repository}/{app}", outcome.digest) in text
         real_count.record("build", times=len(_APPS))

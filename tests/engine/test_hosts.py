@@ -1,12 +1,12 @@
 """A run on several hosts, against scripted ones: losses move builds, and never lose one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 import anyio
 import msgspec
 import pytest
 
-from orchestrator.engine.hosts import Member, Probe
+from orchestrator.engine.hosts import Hosts, Member, Probe
 from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import (
     BuilderUnreachableError,
@@ -58,14 +58,28 @@ def member(
     return solver, msgspec.structs.replace(made, facts=facts)
 
 
+Meanwhile = Callable[[Hosts], Coroutine[object, object, None]]
+
+
 async def execute(
-    plan: Plan, *members: Member, jobs: int = 8, built_on: Mapping[str, Sequence[str]] | None = None
+    plan: Plan,
+    *members: Member,
+    jobs: int = 8,
+    built_on: Mapping[str, Sequence[str]] | None = None,
+    absent: Mapping[str, FleetpacksError] | None = None,
+    meanwhile: Meanwhile | None = None,
 ) -> tuple[Mapping[str, Outcome], Sequence[Event]]:
     send, receive = anyio.create_memory_object_stream[Event](10_000)
-    run = Run(plan, hosts=members, events=send, jobs=jobs, fail_fast=False, built_on=built_on)
+    run = Run(
+        plan, hosts=members, events=send, jobs=jobs, fail_fast=False, built_on=built_on, absent=absent, platform="p"
+    )
+    outcomes: Mapping[str, Outcome] = {}
     async with receive:
         with anyio.fail_after(20):
-            outcomes = await run.execute()
+            async with anyio.create_task_group() as tasks:
+                if meanwhile is not None:
+                    tasks.start_soon(meanwhile, run.hosts)
+                outcomes = await run.execute()
         return outcomes, [event async for event in receive]
 
 
@@ -209,3 +223,108 @@ async def test_apps_go_back_to_where_they_were_built() -> None:
 
     places = {event.app: event.host for event in events if isinstance(event, AppStarted)}
     assert places == {app: hosts[0] for app, hosts in built_on.items()}
+
+
+def _on(events: Sequence[Event]) -> Mapping[str, str]:
+    return {event.app: event.host for event in events if isinstance(event, AppStarted)}
+
+
+async def test_a_host_that_joins_late_takes_builds_and_adds_to_what_runs_at_once() -> None:
+    all_run = anyio.Event()
+
+    async def script(_ref: str) -> None:
+        if len(here.running) + len(late.running) == 3:
+            all_run.set()
+        # As long as there are fewer, none ends.
+        await all_run.wait()
+
+    async def join(hosts: Hosts) -> None:
+        await hosts.join(coming, limit=3)
+
+    (here, first), (late, coming) = member("here", script), member("late", script, slots=2)
+    names = [f"app-{index}" for index in range(12)]
+
+    outcomes, events = await execute(
+        plan_of(*names), first, jobs=1, absent={"late": BuilderUnreachableError("no", hint="")}, meanwhile=join
+    )
+
+    assert all(isinstance(outcome, AppCompleted) for outcome in outcomes.values())
+    assert set(_on(events).values()) == {"here", "late"}
+    assert "late answers, and takes builds" in _warnings(events)
+
+
+async def test_an_app_that_only_a_host_that_has_not_answered_may_build_waits_for_it_for_a_while() -> None:
+    plan = plan_of("app")
+    (app,) = plan.apps
+    build = msgspec.structs.replace(app.build, platforms=("arm",))
+    plan = msgspec.structs.replace(plan, apps=(msgspec.structs.replace(app, build=build),))
+    _, here = member("here", platform="p")
+    _, there = member("there", platform="arm")
+    absent = {"there": BuilderUnreachableError("nobody there", hint="start it")}
+
+    async def join(hosts: Hosts) -> None:
+        await anyio.wait_all_tasks_blocked()
+        await hosts.join(there, limit=2)
+
+    built, _ = await execute(plan, here, absent=absent, meanwhile=join)
+    failed, _ = await execute(plan, here, absent=absent)
+
+    assert isinstance(built["app"], AppCompleted)
+    outcome = failed["app"]
+    assert isinstance(outcome, AppFailed)
+    assert (outcome.transient, "nobody there" in outcome.message) == (True, True)
+
+
+async def test_a_drained_host_ends_what_it_builds_and_gets_no_more_until_it_is_restored() -> None:
+    drained, restored = anyio.Event(), anyio.Event()
+
+    async def slow(ref: str) -> None:
+        await drained.wait()
+        # The one that began before goes on; whoever comes later waits until both hosts are there again.
+        if len(going.started) > 1 or ref in staying.started[1:]:
+            await restored.wait()
+
+    async def operate(hosts: Hosts) -> None:
+        await anyio.wait_all_tasks_blocked()
+        await hosts.drain("going", BuilderUnreachableError("going is drained", hint=""))
+        drained.set()
+        await anyio.wait_all_tasks_blocked()
+        before.extend(going.started)
+        await hosts.restore("going")
+        restored.set()
+
+    (staying, first), (going, second) = member("staying", slow), member("going", slow)
+    before: list[str] = []
+    names = [f"app-{index}" for index in range(8)]
+
+    outcomes, events = await execute(plan_of(*names), first, second, meanwhile=operate)
+
+    assert all(isinstance(outcome, AppCompleted) for outcome in outcomes.values())
+    assert len(before) == 1
+    assert len(going.started) > 1
+    assert sum(isinstance(event, AppStarted) for event in events) == len(names), "nothing was built twice"
+
+
+async def test_a_host_that_is_drained_while_it_is_lost_stays_away_when_it_answers() -> None:
+    drained, holding = anyio.Event(), list[Hosts]()
+
+    async def probe() -> None:
+        await holding[0].drain("bad", BuilderUnreachableError("bad is drained", hint=""))
+        drained.set()
+
+    async def wait(_ref: str) -> None:
+        await drained.wait()
+        await anyio.wait_all_tasks_blocked()
+
+    async def hold(hosts: Hosts) -> None:
+        holding.append(hosts)
+        await anyio.lowlevel.checkpoint()
+
+    (bad, first), (_, second) = member("bad", failing_with(_LOST), probe=probe), member("good", wait)
+    names = [f"app-{index}" for index in range(4)]
+
+    outcomes, events = await execute(plan_of(*names), first, second, built_on={"app-0": ["bad"]}, meanwhile=hold)
+
+    assert all(isinstance(outcome, AppCompleted) for outcome in outcomes.values())
+    assert len(bad.started) == 1
+    assert "answers again" not in _warnings(events)
