@@ -18,9 +18,9 @@ import msgspec
 from orchestrator.model import Registry
 from orchestrator.registry import failures, hosts
 from orchestrator.registry.challenge import Challenge
+from orchestrator.registry.connections import Response
 from orchestrator.registry.credentials import Credential, Credentials
 from orchestrator.registry.hosts import Endpoint
-from orchestrator.registry.http import httpx
 from orchestrator.registry.transport import Request, Transport, read
 
 Scopes = tuple[str, ...]
@@ -185,11 +185,11 @@ class Authenticator:
         request = _token_request(endpoint.host, realm, service, scopes, credential)
         issued_at = int(self._now())
 
-        async def consume(response: httpx.Response) -> Token:
+        async def consume(response: Response) -> Token:
             body = await read(response, _LARGEST_TOKEN, endpoint.host)
-            if response.status_code != _OK:
+            if response.status != _OK:
                 raise failures.refused(
-                    status=response.status_code,
+                    status=response.status,
                     body=body,
                     action=request.action,
                     host=endpoint.host,

@@ -20,12 +20,12 @@ from orchestrator.registry import failures, hosts, tags
 from orchestrator.registry.auth import Authenticator, Scopes, Token
 from orchestrator.registry.backoff import Patience, Timing
 from orchestrator.registry.challenge import Challenge
+from orchestrator.registry.connections import LOST, Response
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.hosts import Endpoint
-from orchestrator.registry.http import httpx
 from orchestrator.registry.manifest import ACCEPTED, Descriptor, Manifest, checked, digest_of
 from orchestrator.registry.reference import Reference, is_digest
-from orchestrator.registry.transport import Consumer, NoAnswerError, Request, Transport, chunks, describe, read
+from orchestrator.registry.transport import Consumer, NoAnswerError, Request, Transport, describe, read
 
 _T = TypeVar("_T")
 Sink = Callable[[bytes], Awaitable[object]]
@@ -107,14 +107,14 @@ class RegistryClient:
             FleetpacksError: see `get_manifest`.
         """
 
-        async def consume(response: httpx.Response) -> Descriptor | None:
+        async def consume(response: Response) -> Descriptor | None:
             # There is no body, but a connection is used again only behind its end.
             await read(response, _LARGEST_REFUSAL, reference.host, cut=True)
-            if response.status_code == _NOT_FOUND:
+            if response.status == _NOT_FOUND:
                 return None
-            digest = response.headers.get("docker-content-digest", "")
-            size = response.headers.get("content-length", "")
-            media_type = response.headers.get("content-type", "").partition(";")[0].strip()
+            digest = response.header("docker-content-digest")
+            size = response.header("content-length")
+            media_type = response.header("content-type").partition(";")[0].strip()
             if not (is_digest(digest) and size.isascii() and size.isdigit() and media_type):
                 return Descriptor(media_type="", digest="", size=0)
             return Descriptor(media_type=media_type, digest=digest, size=int(size[:18]))
@@ -140,11 +140,11 @@ class RegistryClient:
             ConfigError: the credentials cannot be read.
         """
 
-        async def consume(response: httpx.Response) -> Manifest:
-            declared = response.headers.get("docker-content-digest", "")
+        async def consume(response: Response) -> Manifest:
+            declared = response.header("docker-content-digest")
             return checked(
                 body=await read(response, _LARGEST_MANIFEST, reference.host),
-                content_type=response.headers.get("content-type", ""),
+                content_type=response.header("content-type"),
                 requested=reference.digest,
                 declared=declared if is_digest(declared) else None,
                 source=str(reference),
@@ -159,9 +159,9 @@ class RegistryClient:
             FleetpacksError: see `get_manifest`.
         """
 
-        async def consume(response: httpx.Response) -> None:
+        async def consume(response: Response) -> None:
             await read(response, _LARGEST_REFUSAL, reference.host, cut=True)
-            declared = response.headers.get("docker-content-digest", "")
+            declared = response.header("docker-content-digest")
             if is_digest(declared) and declared != digest_of(manifest.body, declared):
                 raise failures.broken(reference.host, f"it stored {reference} under {declared}, not {manifest.digest}")
 
@@ -184,9 +184,9 @@ class RegistryClient:
             FleetpacksError: see `get_manifest`; of a repository with more than `tags.MOST_TAGS` it is a ProtocolError.
         """
 
-        async def consume(response: httpx.Response) -> tags.Page:
+        async def consume(response: Response) -> tags.Page:
             body = await read(response, tags.LARGEST_PAGE, reference.host)
-            return tags.page(body, response.headers.get_list("link"), reference)
+            return tags.page(body, response.headers("link"), reference)
 
         found: list[str] = []
         queries: set[str] = set()
@@ -221,18 +221,18 @@ class RegistryClient:
         if not is_digest(descriptor.digest):
             raise failures.broken(reference.host, f"{reference} points to a blob without a digest that can be verified")
 
-        async def consume(response: httpx.Response) -> None:
+        async def consume(response: Response) -> None:
             hasher = hashlib.new(descriptor.digest.partition(":")[0])
             size = 0
             try:
-                async with chunks(response) as stream:
+                async with response.chunks() as stream:
                     async for chunk in stream:
                         size += len(chunk)
                         if size > descriptor.size:
                             break
                         hasher.update(chunk)
                         await sink(chunk)
-            except httpx.TransportError as error:
+            except LOST as error:
                 if size == 0:
                     raise
                 raise failures.unavailable(reference.host, call.action, describe(error)) from None
@@ -287,13 +287,13 @@ class RegistryClient:
                 anonymous=await self._credentials.lookup(call.host) is None,
             )
 
-        async def receive(response: httpx.Response) -> _T | _Challenged:
-            if response.status_code in call.accepted:
+        async def receive(response: Response) -> _T | _Challenged:
+            if response.status in call.accepted:
                 return await consume(response)
             body = await read(response, _LARGEST_REFUSAL, call.host, cut=True)
-            if response.status_code == _UNAUTHORIZED:
+            if response.status == _UNAUTHORIZED:
                 return _Challenged(_challenges(response), body)
-            raise await refusal(response.status_code, body)
+            raise await refusal(response.status, body)
 
         header = await self._auth.header(endpoint, call.scopes)
         answer = await self._transport.exchange(_request(call, endpoint, header), receive)
@@ -330,11 +330,11 @@ class RegistryClient:
     async def _ask(self, endpoint: Endpoint, *, known: bool) -> tuple[Challenge, ...]:
         """What an endpoint asks for; one not known to be the registry's must welcome us at once (NoAnswerError)."""
 
-        async def consume(response: httpx.Response) -> tuple[Challenge, ...]:
+        async def consume(response: Response) -> tuple[Challenge, ...]:
             await read(response, _LARGEST_REFUSAL, endpoint.host, cut=True)
-            if not known and (response.url.scheme != endpoint.scheme or response.status_code not in _WELCOMES):
+            if not known and (response.scheme != endpoint.scheme or response.status not in _WELCOMES):
                 raise NoAnswerError(f"{endpoint.base} is not where {endpoint.host} speaks", hint="")
-            return _challenges(response) if response.status_code == _UNAUTHORIZED else ()
+            return _challenges(response) if response.status == _UNAUTHORIZED else ()
 
         request = Request(
             method="GET",
@@ -359,8 +359,7 @@ def _manifest_call(method: str, reference: Reference, *, accepted: set[int]) -> 
 
 
 def _request(call: _Call, endpoint: Endpoint, authorization: str | None) -> Request:
-    # A compressed transfer would come with bytes that are not those of the digest.
-    headers = {**call.headers, "accept-encoding": "identity"}
+    headers = dict(call.headers)
     if authorization is not None:
         headers["authorization"] = authorization
     return Request(
@@ -373,5 +372,5 @@ def _request(call: _Call, endpoint: Endpoint, authorization: str | None) -> Requ
     )
 
 
-def _challenges(response: httpx.Response) -> tuple[Challenge, ...]:
-    return challenges.parse(response.headers.get_list("www-authenticate"))
+def _challenges(response: Response) -> tuple[Challenge, ...]:
+    return challenges.parse(response.headers("www-authenticate"))

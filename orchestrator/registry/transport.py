@@ -1,43 +1,39 @@
-"""One HTTP exchange with a registry or its token server: connections, proxies, redirects, patience.
+"""One HTTP exchange with a registry or its token server: redirects and patience.
 
-Connections are opened when first needed: those for loopback hosts, which no proxy can reach, are apart from those
-which honour the proxy variables of the environment, as Docker does, and certificates are read where there is TLS. Each
-connection is the only one of an httpx client: a pool of several looks at all of them four times for each request, with
-a system call for each that is idle, which is most of what a small request costs.
-
-Redirects are followed here and not by httpx, because `Authorization` belongs to one origin: it is dropped for good when
-a redirect leaves it.
+Redirects are followed here, because `Authorization` belongs to one origin: it is dropped for good when a redirect
+leaves it.
 
 An exchange is repeated as a whole, reading of the body included, until `consume` returns; a consumer that has passed
 bytes on must turn a lost connection into an error of its own.
 """
 
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self, TypeVar
+from urllib.parse import urljoin
 
-import anyio
+import httpcore
 import msgspec
 
 from orchestrator import __version__
 from orchestrator.errors import FleetpacksError, RegistryError, RegistryUnavailableError
 from orchestrator.registry import backoff, failures, hosts
-from orchestrator.registry.http import httpx
+from orchestrator.registry.connections import LOST, Connections, Place, Response, place, quoted
 
 _T = TypeVar("_T")
-Consumer = Callable[[httpx.Response], Awaitable[_T]]
-_Origin = tuple[str, str, int]
-"""Scheme, host, port."""
+Consumer = Callable[[Response], Awaitable[_T]]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
-_TIMEOUT = httpx.Timeout(60.0, connect=10.0, pool=None)
-_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-_MOST_CONNECTIONS = 8
-"""Of one kind."""
 _LARGEST_REFUSAL = 64 * 1024
+_HEADERS = {
+    "accept": "*/*",
+    # A compressed transfer would come with bytes that are not those of the digest.
+    "accept-encoding": "identity",
+    "user-agent": f"fleetpacks/{__version__}",
+}
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,44 +56,6 @@ class NoAnswerError(RegistryUnavailableError):
     """No HTTP came over a connection, or there was none; only when lost connections are not to be repeated."""
 
 
-class _Connections:
-    """Those of one kind.
-
-    Args:
-        local: whether no proxy can reach the other end.
-        secure: whether they have TLS.
-    """
-
-    def __init__(self, *, local: bool, secure: bool) -> None:
-        self._local = local
-        self._tls = _tls(secure=secure)
-        self._idle: list[tuple[_Origin, httpx.AsyncClient]] = []
-        self._opened: list[httpx.AsyncClient] = []
-        self._free = anyio.Semaphore(_MOST_CONNECTIONS, fast_acquire=True)
-
-    @asynccontextmanager
-    async def one(self, origin: _Origin) -> AsyncGenerator[httpx.AsyncClient, None]:
-        """One for the block: the last that was used for this origin, or a new one, or the one that was idle longest."""
-        async with self._free:
-            same = [place for place, (last, _) in enumerate(self._idle) if last == origin]
-            if same or len(self._opened) == _MOST_CONNECTIONS:
-                _, client = self._idle.pop(same[-1] if same else 0)
-            else:
-                client = httpx.AsyncClient(trust_env=not self._local, timeout=_TIMEOUT, limits=_ONE, verify=self._tls)
-                self._opened.append(client)
-            # A registry has no business with cookies, and they would tie requests of different apps together.
-            client.cookies.clear()
-            try:
-                yield client
-            finally:
-                self._idle.append((origin, client))
-
-    async def aclose(self) -> None:
-        """Close them all."""
-        for client in self._opened:
-            await client.aclose()
-
-
 class Transport:
     """The connections of one run to all registries. An async context manager.
 
@@ -109,7 +67,8 @@ class Transport:
     def __init__(self, *, patience: backoff.Patience, timing: backoff.Timing) -> None:
         self._patience = patience
         self._timing = timing
-        self._connections: dict[tuple[bool, bool], _Connections] = {}
+        self._connections: dict[tuple[bool, bool], Connections] = {}
+        self._local: dict[str, bool] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -142,21 +101,19 @@ class Transport:
             asked: float | None = None
             try:
                 async with self._answer(request) as response:
-                    if response.status_code not in failures.RETRYABLE:
+                    if response.status not in failures.RETRYABLE:
                         return await consume(response)
                     body = await read(response, _LARGEST_REFUSAL, request.host, cut=True)
                     said = failures.explanation(body)
-                    reason = f"HTTP {response.status_code}" + (f", {said}" if said else "")
-                    asked = backoff.retry_after(response.headers.get("retry-after"), now=self._timing.now())
-            except httpx.TransportError as error:
+                    reason = f"HTTP {response.status}" + (f", {said}" if said else "")
+                    asked = backoff.retry_after(response.header("retry-after") or None, now=self._timing.now())
+            except LOST as error:
                 if is_untrusted(error):
                     raise _untrusted(request, error) from None
                 reason = describe(error)
                 if not repeat_lost:
                     lost = failures.unavailable(request.host, request.action, reason)
                     raise NoAnswerError(lost.message, hint=lost.hint) from None
-            except (httpx.InvalidURL, httpx.DecodingError) as error:
-                raise failures.broken(request.host, f"cannot {request.action}: {error}") from None
             wait = backoff.delay(
                 self._patience,
                 attempt=attempt,
@@ -169,58 +126,52 @@ class Transport:
             await self._timing.sleep(wait)
 
     @asynccontextmanager
-    async def _answer(self, request: Request) -> AsyncGenerator[httpx.Response, None]:
+    async def _answer(self, request: Request) -> AsyncGenerator[Response, None]:
         """The first answer that is not a redirect to be followed."""
-        url = httpx.URL(request.url)
-        headers = {**request.headers, "user-agent": f"fleetpacks/{__version__}"}
+        url, to = request.url, _place(request, request.url)
+        headers = {**_HEADERS, **request.headers}
         for _ in range(_MOST_REDIRECTS + 1):
-            async with self._to(url).one(_origin(url)) as client:
-                message = client.build_request(request.method, url, headers=headers, content=request.content)
-                response = await client.send(message, stream=True, follow_redirects=False)
-                try:
-                    location = response.headers.get("location")
-                    reading = request.method in {"GET", "HEAD"}
-                    if response.status_code not in _REDIRECTS or location is None or not reading:
-                        yield response
-                        return
-                finally:
-                    await response.aclose()
-            target = url.join(location)
-            refusal = hosts.refuse_redirect(str(url), str(target))
+            async with self._to(to).send(request.method, to, headers, request.content) as response:
+                location = response.header("location")
+                reading = request.method in {"GET", "HEAD"}
+                if response.status not in _REDIRECTS or not location or not reading:
+                    yield response
+                    return
+            target = urljoin(url, quoted(location))
+            refusal = hosts.refuse_redirect(url, target)
             if refusal is not None:
                 raise failures.broken(request.host, f"cannot {request.action}: redirect not followed: {refusal}")
-            if _origin(target) != _origin(url):
+            before, url, to = to, target, _place(request, target)
+            if to.origin != before.origin:
                 headers.pop("authorization", None)
-            url = target
         raise failures.broken(request.host, f"cannot {request.action}: more than {_MOST_REDIRECTS} redirects")
 
-    def _to(self, url: httpx.URL) -> _Connections:
-        kind = (hosts.is_loopback(url.host), url.scheme == "https")
+    def _to(self, to: Place) -> Connections:
+        if to.host not in self._local:
+            self._local[to.host] = hosts.is_loopback(to.host)
+        kind = (self._local[to.host], to.scheme == "https")
         if kind not in self._connections:
             local, secure = kind
-            self._connections[kind] = _Connections(local=local, secure=secure)
+            self._connections[kind] = Connections(local=local, secure=secure)
             self._stack.push_async_callback(self._connections[kind].aclose)
         return self._connections[kind]
 
 
-def _tls(*, secure: bool) -> ssl.SSLContext:
-    """Certificates are verified, against SSL_CERT_FILE or SSL_CERT_DIR where these are set; else against none."""
-    return httpx.create_ssl_context(trust_env=True) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def _place(request: Request, url: str) -> Place:
+    try:
+        return place(url)
+    except ValueError as error:
+        raise failures.broken(request.host, f"cannot {request.action}: {error}") from None
 
 
-def _origin(url: httpx.URL) -> _Origin:
-    port = url.port if url.port is not None else {"https": 443}.get(url.scheme, 80)
-    return (url.scheme, url.host, port)
-
-
-async def read(response: httpx.Response, limit: int, host: str, *, cut: bool = False) -> bytes:
+async def read(response: Response, limit: int, host: str, *, cut: bool = False) -> bytes:
     """A whole body of at most `limit` bytes, or with `cut` its beginning.
 
     Raises:
         ProtocolError: it is longer.
     """
     body = bytearray()
-    async with chunks(response) as stream:
+    async with response.chunks() as stream:
         async for chunk in stream:
             body += chunk
             if len(body) > limit:
@@ -230,29 +181,12 @@ async def read(response: httpx.Response, limit: int, host: str, *, cut: bool = F
     return bytes(body)
 
 
-@asynccontextmanager
-async def chunks(response: httpx.Response) -> AsyncGenerator[AsyncIterator[bytes], None]:
-    """The body as it comes; it may be left before its end.
-
-    httpx nests generators, and closing the outermost one leaves the others to the garbage collector, which trio rightly
-    complains about. Reading on from the closed connection ends all of them.
-    """
-    stream = response.aiter_raw()
-    try:
-        yield stream
-    finally:
-        await response.aclose()
-        with suppress(httpx.HTTPError, httpx.StreamError):
-            async for _ in stream:
-                pass
-
-
-def describe(error: httpx.TransportError) -> str:
-    """What happened to a connection, in words; httpx leaves some messages empty."""
-    names: dict[type[httpx.TransportError], str] = {
-        httpx.ConnectTimeout: "no connection in time",
-        httpx.ReadTimeout: "no answer in time",
-        httpx.WriteTimeout: "it does not take our data in time",
+def describe(error: Exception) -> str:
+    """What happened to a connection, in words; httpcore leaves some messages empty."""
+    names: dict[type[Exception], str] = {
+        httpcore.ConnectTimeout: "no connection in time",
+        httpcore.ReadTimeout: "no answer in time",
+        httpcore.WriteTimeout: "it does not take our data in time",
     }
     return names.get(type(error)) or str(error) or "the connection was lost"
 
@@ -267,9 +201,9 @@ def is_untrusted(error: BaseException) -> bool:
     return False
 
 
-def _untrusted(request: Request, error: httpx.TransportError) -> FleetpacksError:
+def _untrusted(request: Request, error: Exception) -> FleetpacksError:
     return RegistryError(
-        f"cannot {request.action}: the certificate of {httpx.URL(request.url).host} does not verify: "
+        f"cannot {request.action}: the certificate of {_place(request, request.url).host} does not verify: "
         f"{failures.clean(str(error))}",
         hint="let SSL_CERT_FILE name a bundle that holds the registry's certificate authority",
     )
