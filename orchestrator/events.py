@@ -53,6 +53,8 @@ class AppStarted(_Event, frozen=True, kw_only=True, tag="app-started"):
     """Why on this host: `cached`, `drawn` (by a hash of its name), `home is busy`, `only one`."""
     warm: tuple[str, ...] = ()
     """What of it was known to lie there: `app`, `dependencies`, `mounts`, `base`."""
+    platform: str = ""
+    """The part of the image that is built there; empty: all of it."""
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
@@ -131,6 +133,19 @@ class AppWarning(_Event, frozen=True, kw_only=True, tag="warning"):
     hint: str | None = None
 
 
+class ImagePart(msgspec.Struct, frozen=True, kw_only=True):
+    """One platform of an image whose platforms were built on hosts of their own."""
+
+    platform: str
+    host: str
+    digest: str | None
+    """Of what that host has pushed, whose entries are in the image's index."""
+    seconds: float
+    steps: int
+    cached: int
+    sent_bytes: int
+
+
 class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     """An app's image was built, and published when that was asked for."""
 
@@ -153,6 +168,8 @@ class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     """Nothing was built: the image of the same inputs was in the registry."""
     revision: str | None = None
     """The source's revision that a skipped image was built from, where that is known."""
+    parts: tuple[ImagePart, ...] = ()
+    """What each host has built of it; empty when one has built all."""
 
 
 class CacheExported(_Event, frozen=True, kw_only=True, tag="cache-exported"):

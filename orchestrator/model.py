@@ -42,6 +42,8 @@ class AppPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Why this app is built: `requested`, `discovered`, `needed by web`."""
     secrets_version: str = ""
     """Changes with the values of its secrets that invalidate, and tells nothing of them; empty: it has none."""
+    part: str = ""
+    """The only platform of these that is built by this plan, as a part of the image; empty: the image as a whole."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

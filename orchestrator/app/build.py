@@ -29,7 +29,9 @@ from orchestrator.app.signals import Signals
 from orchestrator.app.skipping import contents_of, remembering, skipping
 from orchestrator.buildkit import SecretReader
 from orchestrator.config import Config
+from orchestrator.engine.host import Joiner
 from orchestrator.engine.hosts import Member
+from orchestrator.engine.publish import RegistryPublisher
 from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.run import Outcome, Run, exit_code
 from orchestrator.errors import ContextError, FleetpacksError
@@ -87,7 +89,7 @@ async def run_build(
     begun = False
     failure: FleetpacksError | None = None
     try:
-        named = await hosts.resolved(hosts.named(config))
+        named = hosts.named(config)
         attestations = await _attestations(config)
         secrets_known = await versioned(config, plan, _learned(secret_readers(config), record))
         plan = secrets_known.plan
@@ -163,6 +165,7 @@ async def run_build(
                 platform=builders.first.platform,
                 built_on=learning.hosts,
                 bases=base_names(plan.apps),
+                joiner=_joiner(plan, options, builders, registry),
                 absent={str(at): error for at, error in builders.missing},
             )
             annotated = plan if config.environment.ci.annotates else None
@@ -253,6 +256,12 @@ async def _checked_out(config: Config) -> Config:
         branch, revision = await git.head(config.root, config.environment.for_git())
         return msgspec.structs.replace(config, branch=config.branch or branch, revision=revision)
     return config
+
+
+def _joiner(plan: Plan, options: BuildOptions, builders: hosts.Builders, registry: RegistryClient) -> Joiner | None:
+    """Who publishes images whose platforms several hosts have pushed; nobody where a host has to have all of one."""
+    splits = plan.push and not _files(options) and all(each.can.pushes for each in builders.all)
+    return RegistryPublisher(registry) if splits else None
 
 
 def _files(options: BuildOptions) -> bool:

@@ -6,7 +6,7 @@ import msgspec
 
 from orchestrator.buildkit import CacheEntry
 from orchestrator.buildkit.capabilities import Capabilities
-from orchestrator.cache.refs import keys, refs
+from orchestrator.cache.refs import Refs, keys, refs
 from orchestrator.config import Config
 from orchestrator.engine.request import NO_CACHES, Caches
 from orchestrator.errors import UsageError
@@ -52,6 +52,10 @@ def caches(config: Config, plan: Plan, can: Capabilities) -> Callable[[AppPlan],
     def of(app: AppPlan) -> AppCaches:
         scopes = config.environment.trust_scopes or config.environment.ci.scopes
         names = refs(app.app.name, image=said.image, sources=said.sources, scopes=scopes, alone=plan.alone)
+        if app.part:
+            # Each host writes what it has built; what one host has written of all platforms serves, too.
+            own = refs(_part(app), image=said.image, sources=(), scopes=scopes, alone=False)
+            names = Refs(write=own.write, read=tuple(dict.fromkeys((*own.read, *names.read))))
         read = tuple(entry(ref) for ref in names.read)
         places = tuple(dict.fromkeys(parse(ref).host for ref in names.read))
         local = _local(said, app, scopes, alone=plan.alone) if can.exports_cache else NO_CACHES
@@ -81,7 +85,8 @@ def caches(config: Config, plan: Plan, can: Capabilities) -> Callable[[AppPlan],
 
 def _local(said: LayerCache, app: AppPlan, scopes: tuple[str, ...], *, alone: bool) -> Caches:
     """The app's caches in directories."""
-    own, *trusted = keys(app.app.name, name=said.local.name, scopes=scopes, alone=alone)
+    app_name, alone = (_part(app), False) if app.part else (app.app.name, alone)
+    own, *trusted = keys(app_name, name=said.local.name, scopes=scopes, alone=alone)
     read = tuple(
         CacheEntry(type="local", attrs={"src": str(directory / key)})
         for directory in said.local.sources
@@ -95,6 +100,11 @@ def _local(said: LayerCache, app: AppPlan, scopes: tuple[str, ...], *, alone: bo
     if said.export == "with":
         return Caches(read=read, written_with=(CacheEntry(type="local", attrs={**attrs, "ignore-error": "true"}),))
     return Caches(read=read, written_after=(CacheEntry(type="local", attrs=attrs),))
+
+
+def _part(app: AppPlan) -> str:
+    """What the cache of a part of an image is named after."""
+    return f"{app.app.name}-{app.part.replace('/', '-')}"
 
 
 def is_insecure(config: Config, host: str) -> bool:

@@ -58,7 +58,9 @@ class Learning:
             self._hosts[event.app] = event.host
         elif isinstance(event, AppCompleted):
             path = self._paths[event.app]
-            if event.app in self._hosts:
+            for part in event.parts:
+                self._memory.built_on(path, part.host)
+            if event.app in self._hosts and not event.parts:
                 self._memory.built_on(path, self._hosts[event.app])
                 if event.steps and not event.cached:
                     self._memory.took_whole(path, self._hosts[event.app], event.seconds)

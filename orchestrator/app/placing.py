@@ -6,6 +6,8 @@ What hosts build for is known only where their addresses say it; a run asks them
 import os
 from collections.abc import Mapping
 
+import msgspec
+
 from orchestrator.app import builder
 from orchestrator.app.learning import Learning
 from orchestrator.app.skipping import memory_of
@@ -14,11 +16,12 @@ from orchestrator.model import Plan
 from orchestrator.plan.bases import base_names
 from orchestrator.schedule.jobs import job, lying
 from orchestrator.schedule.placement import Host, Placed, Pool
+from orchestrator.schedule.platforms import parts_of
 from remote.address import SshAddress
 
 
-def places(config: Config, plan: Plan) -> Mapping[str, Placed]:
-    """The place of each app that has one, by the app's name.
+def places(config: Config, plan: Plan) -> Mapping[str, tuple[Placed, ...]]:
+    """The place of each app that has one, by the app's name; several, where its platforms have hosts of their own.
 
     Raises:
         UsageError: an address is wrong or named twice.
@@ -39,5 +42,10 @@ def places(config: Config, plan: Plan) -> Mapping[str, Placed]:
     ]
     jobs = {app.app.name: job(app, bases=bases[app.app.name]) for app in plan.apps}
     pool = Pool(hosts, limit=len(hosts), lies=lying(jobs, learning.hosts))
-    expected = {name: pool.expected(each) for name, each in jobs.items()}
-    return {name: placed for name, placed in expected.items() if placed is not None}
+    found: dict[str, tuple[Placed, ...]] = {}
+    for app in plan.apps:
+        parts = parts_of(app, [host.platforms for host in hosts])
+        whole = jobs[app.app.name]
+        each = [msgspec.structs.replace(whole, platform=part.part) for part in parts] or [whole]
+        found[app.app.name] = tuple(placed for one in each if (placed := pool.expected(one)) is not None)
+    return {name: placed for name, placed in found.items() if placed}

@@ -60,13 +60,13 @@ def found(app: App) -> dict[str, Any]:
     }
 
 
-def planned(plan: AppPlan, *, host: str | None, placed: Placed | None = None) -> dict[str, Any]:
+def planned(plan: AppPlan, *, host: str | None, placed: Sequence[Placed] = ()) -> dict[str, Any]:
     """An app's plan, as `plan --json` shows it.
 
     Args:
         plan: the app's.
         host: the only builder; None when a build looks for the well-known sockets.
-        placed: where it would go, of several.
+        placed: where it would go, of several; each platform, where they have hosts of their own.
     """
     return {
         **detected(plan.app.path, plan.app.detection, plan.build),
@@ -77,8 +77,12 @@ def planned(plan: AppPlan, *, host: str | None, placed: Placed | None = None) ->
         "cache": plan.build.cache,
         "processes": {process.name: process.command for process in plan.build.processes},
         "release": release(plan.build),
-        "host": placed.host if placed else host,
-        "placed": {"reason": placed.reason, "warm": placed.warm} if placed else None,
+        "host": placed[0].host if placed else host,
+        "placed": {"reason": placed[0].reason, "warm": placed[0].warm} if placed else None,
+        "parts": [
+            {"platform": each.job.platform, "host": each.host, "reason": each.reason, "warm": each.warm}
+            for each in placed[len(placed) == 1 :]
+        ],
         "reason": plan.reason,
         "warnings": plan.build.warnings,
     }

@@ -60,7 +60,7 @@ def plan(
     return 0
 
 
-async def _places(made: Plan, config: Config) -> Mapping[str, Placed]:
+async def _places(made: Plan, config: Config) -> Mapping[str, tuple[Placed, ...]]:
     """Where apps would be built, and why; of a pool only."""
     if len(config.hosts) <= 1:
         return {}
@@ -70,20 +70,22 @@ async def _places(made: Plan, config: Config) -> Mapping[str, Placed]:
     return await anyio.to_thread.run_sync(places, config, made)
 
 
-def _show(made: Plan, config: Config, places: Mapping[str, Placed], *, as_json: bool) -> None:
+def _show(made: Plan, config: Config, places: Mapping[str, tuple[Placed, ...]], *, as_json: bool) -> None:
     if as_json:
         host = config.hosts[0].url if len(config.hosts) == 1 else None
         for each in made.apps:
-            output.write_json(output.planned(each, host=host, placed=places.get(each.app.name)))
+            output.write_json(output.planned(each, host=host, placed=places.get(each.app.name, ())))
         return
-    output.write_table((*_row(each), *_placed(places.get(each.app.name))) for each in made.apps)
+    output.write_table((*_row(each), _placed(places.get(each.app.name, ()))) for each in made.apps)
     for each in made.apps:
         for warning in each.build.warnings:
             errors.warn(f"{each.app.path}: {warning}")
 
 
-def _placed(placed: Placed | None) -> tuple[str, ...]:
-    return (f"on {placed.host} ({placed.why})",) if placed else ("",)
+def _placed(placed: tuple[Placed, ...]) -> str:
+    if len(placed) == 1:
+        return f"on {placed[0].host} ({placed[0].why})"
+    return ", ".join(f"{each.job.platform} on {each.host} ({each.why})" for each in placed)
 
 
 def _row(each: AppPlan) -> tuple[str, ...]:

@@ -185,7 +185,8 @@ def _hint(hint: str | None) -> str:
 def _app_text(event: _AppEvent) -> str:
     match event:
         case AppStarted():
-            return f"building {event.image}" + (f" ({event.reason})" if event.reason else "")
+            part = f" for {event.platform} on {event.host}" if event.platform else ""
+            return f"building {event.image}{part}" + (f" ({event.reason})" if event.reason else "")
         case AppWarning():
             return f"warning: {event.message}{_hint(event.hint)}"
         case AppCompleted():

@@ -46,6 +46,16 @@ class Publisher(Protocol):
         ...
 
 
+class Joiner(Protocol):
+    """A registry, for images whose platforms several builders push."""
+
+    async def join(
+        self, repository: str, parts: Sequence[tuple[str, str]], tags: Sequence[str], *, record: str | None = None
+    ) -> Published:
+        """Put an index of what was pushed for each platform under its tags. Raises a `FleetpacksError`."""
+        ...
+
+
 class BuilderHost(msgspec.Struct, frozen=True, kw_only=True):
     """All that differs from one builder to the next."""
 

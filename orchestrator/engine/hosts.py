@@ -112,6 +112,11 @@ class Hosts:
         return tuple(dict.fromkeys((*self._members, *self._aside)))
 
     @property
+    def platforms(self) -> tuple[frozenset[str], ...]:
+        """What each of them builds for; nothing: whatever is asked for."""
+        return tuple(member.facts.platforms for member in self._members.values())
+
+    @property
     def memory(self) -> int:
         """Bytes that all have for builds, as far as that is known."""
         return sum(member.facts.memory for member in self._members.values())

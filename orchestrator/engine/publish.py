@@ -2,7 +2,8 @@
 
 A builder has pushed an image by digest; here its manifest is fetched and put, byte for byte, under each tag. An engine
 that cannot push so has the image itself: it is made to push it under the first tag, and the others follow as above.
-That push moves whole layers, and is told of as one more step of the build.
+That push moves whole layers, and is told of as one more step of the build. Of an image whose platforms several builders
+have pushed, an index is made here.
 """
 
 import time
@@ -13,6 +14,7 @@ import anyio
 import msgspec
 
 from orchestrator.buildkit import OnStatus, StatusUpdate, Vertex, VertexStatus
+from orchestrator.engine.joining import joined
 from orchestrator.errors import FleetpacksError
 from orchestrator.registry.manifest import Manifest
 from orchestrator.registry.reference import Reference, parse
@@ -125,6 +127,27 @@ class RegistryPublisher:
                 return error.message
             return None
         return f"it was not put within {_RECORD_SECONDS:.0f} s"
+
+    async def join(
+        self, repository: str, parts: Sequence[tuple[str, str]], tags: Sequence[str], *, record: str | None = None
+    ) -> Published:
+        """Put one index of what several builders have pushed by digest under tags.
+
+        Args:
+            repository: the image's name without a tag.
+            parts: platforms, and the digests of what was pushed for each.
+            tags: at least one.
+            record: as for `publish`.
+
+        Raises:
+            ProtocolError: a part is no image.
+            FleetpacksError: the registry's answer, translated.
+        """
+        pushed = [(each, await self._store.get_manifest(parse(f"{repository}@{digest}"))) for each, digest in parts]
+        index = joined(pushed, source=repository)
+        references = await put_all(self._store, repository, index, tags)
+        unrecorded = None if record is None else await self.record(repository, index.digest, record, index)
+        return Published(digest=index.digest, references=references, unrecorded=unrecorded)
 
 
 class EnginePublisher:

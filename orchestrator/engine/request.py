@@ -40,7 +40,9 @@ NO_ATTESTATIONS = Attestations()
 
 def filters(plan: AppPlan) -> str:
     """What decides which files are sent, and from where: one half of an app's shared key."""
-    return f"{plan.build.dockerfile_path or ''}\n{plan.build.context}\n{plan.build.dockerignore or ''}"
+    where = f"{plan.build.dockerfile_path or ''}\n{plan.build.context}\n{plan.build.dockerignore or ''}"
+    # Parts are built at once, on hosts of their own: each keeps its key, and so its host the copy that it has.
+    return f"{where}\n{plan.part}" if plan.part else where
 
 
 def solve_request(
@@ -106,6 +108,9 @@ def solve_request(
         attrs["target"] = build.target
     if build.platforms:
         attrs["platform"] = ",".join(build.platforms)
+    if plan.part:
+        # An index, and steps that say for which platform they are (dockerui/config.go, v0.30.0).
+        attrs["multi-platform"] = "true"
     if no_cache:
         attrs["no-cache"] = ""
     attrs |= _attests(attestations)

@@ -23,8 +23,9 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from orchestrator.engine.building import Building
-from orchestrator.engine.host import Lease
+from orchestrator.engine.host import Joiner, Lease
 from orchestrator.engine.hosts import LOST, Hosts, Member
+from orchestrator.engine.parts import End, Parts
 from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.skipping import Skipper
 from orchestrator.errors import (
@@ -50,6 +51,7 @@ from orchestrator.model import AppPlan, Plan
 from orchestrator.schedule.jobs import job, lying
 from orchestrator.schedule.order import GiveUp, Start, decide
 from orchestrator.schedule.placement import AHEAD, ahead
+from orchestrator.schedule.platforms import parts_of
 
 if TYPE_CHECKING:
     from orchestrator.engine.carrying import Carrier
@@ -84,6 +86,7 @@ class Run:
         built_on: Mapping[str, Sequence[str]] | None = None,
         bases: Mapping[str, Sequence[str]] | None = None,
         absent: Mapping[str, FleetpacksError] | None = None,
+        joiner: Joiner | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -104,6 +107,7 @@ class Run:
             built_on: the names of the hosts that apps were built on before.
             bases: the images that apps stand on, by the app's name.
             absent: the hosts that have not answered, by name, and why; they may `join`.
+            joiner: publishes images whose platforms are built on hosts of their own; None: a host builds all of them.
         """
         self._plan = plan
         self._events = events
@@ -127,6 +131,7 @@ class Run:
             skipper=skipper,
             retries=retries,
         )
+        self._joiner = joiner
         self._places = {
             app.app.name: job(
                 app,
@@ -136,7 +141,7 @@ class Run:
             )
             for app in plan.apps
         }
-        self._hearing: dict[str, Carrier] = {}
+        self._hearing: dict[str, list[Carrier]] = {}
         """Who hears of the steps of an app."""
         self._hosts = Hosts(
             hosts, limit=jobs, say=self._say, more=self._more, lies=lying(self._places, built_on or {}), absent=absent
@@ -284,14 +289,36 @@ class Run:
                 if skipped is not None:
                     await self._settle(skipped)
                 else:
-                    await self._place(plan, tasks)
+                    await self._build(plan, tasks)
             finally:
                 self._running.discard(told.app)
                 self._wake()
 
-    async def _place(self, plan: AppPlan, tasks: TaskGroup) -> None:
-        """Build an app where the pool has room for it, and elsewhere when its host is lost."""
+    async def _build(self, plan: AppPlan, tasks: TaskGroup) -> None:
+        """Build an app on a host, or each platform on one of its own, where that is the way to have all of them."""
+        parts = parts_of(plan, self._hosts.platforms)
+        if not parts or self._joiner is None:
+            await self._place(plan, lambda outcome, lease: self._end(plan, outcome, lease, tasks))
+            return
+        split = Parts()
+        await split.build(parts, self._place)
+        for lease in split.leases:
+            self._hosts.left(lease)
+        failure = split.failure
+        outcome = failure or await self._building.join(plan, split.built, self._joiner, seconds=split.seconds)
+        await self._settle(outcome)
+        if isinstance(outcome, AppCompleted):
+            # They need no place: every step is cached.
+            for part, lease in zip(parts, split.leases, strict=True):
+                await self._export(part, lease)
+        else:
+            self._give_up()
+
+    async def _place(self, plan: AppPlan, end: End) -> None:
+        """Build an app or a part of it where the pool has room for it, and elsewhere when its host is lost."""
         place, rank = self._places[plan.app.name], self._rank[plan.app.name]
+        if plan.part:
+            place = msgspec.structs.replace(place, platform=plan.part)
         for moves in itertools.count():
             try:
                 async with self._hosts.lease(place, rank=rank) as lease:
@@ -300,9 +327,9 @@ class Run:
                         await self._hosts.lost(lease, outcome)
                         if moves < _MOVES:
                             continue
-                    await self._end(plan, outcome, lease, tasks)
+                    await end(outcome, lease)
             except BuilderUnreachableError as error:
-                await self._settle(_failed(plan.app.name, error, transient=True))
+                await end(_failed(plan.app.name, error, transient=True), None)
             return
 
     async def _built(self, plan: AppPlan, lease: Lease) -> AppCompleted | AppFailed:
@@ -311,22 +338,35 @@ class Run:
         if carrier is None:
             return await build()
         await carrier.bring(plan, self._emit)
-        self._hearing[plan.app.name] = carrier
+        self._hearing.setdefault(plan.app.name, []).append(carrier)
         try:
             return await build()
         finally:
-            del self._hearing[plan.app.name]
+            self._hearing[plan.app.name].remove(carrier)
 
-    async def _end(self, plan: AppPlan, outcome: AppCompleted | AppFailed, lease: Lease, tasks: TaskGroup) -> None:
+    async def _end(
+        self, plan: AppPlan, outcome: AppCompleted | AppFailed, lease: Lease | None, tasks: TaskGroup
+    ) -> None:
         await self._settle(outcome)
+        if lease is None:
+            return
         if isinstance(outcome, AppCompleted):
             self._hosts.left(lease)
             tasks.start_soon(self._building.measure, outcome, lease.host)
-            if lease.host.export is not None:
-                with lease.host.export(plan) as requests:
-                    for request in requests:
-                        await self._building.export(plan.app.name, request, lease.host)
-        elif self._fail_fast and not self._scope.cancel_called:
+            await self._export(plan, lease)
+        else:
+            self._give_up()
+
+    async def _export(self, plan: AppPlan, lease: Lease) -> None:
+        """Write the caches of a published app."""
+        if lease.host.export is not None:
+            with lease.host.export(plan) as requests:
+                for request in requests:
+                    await self._building.export(plan.app.name, request, lease.host)
+
+    def _give_up(self) -> None:
+        """An app has failed: that may be the end."""
+        if self._fail_fast and not self._scope.cancel_called:
             self._reason = "fail-fast"
             self._scope.cancel()
 
@@ -389,8 +429,9 @@ class Run:
     def _note(self, event: Event) -> None:
         if self._record is not None:
             self._record(event)
-        if isinstance(event, StepCompleted) and event.app in self._hearing:
-            self._hearing[event.app].note(event)
+        if isinstance(event, StepCompleted):
+            for carrier in self._hearing.get(event.app, ()):
+                carrier.note(event)
 
     async def _tell(self, event: Event) -> None:
         try:

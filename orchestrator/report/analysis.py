@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from orchestrator.events import AppCompleted, AppFailed, CacheExported, PackagesCarried
+from orchestrator.events import AppCompleted, AppFailed, CacheExported, ImagePart, PackagesCarried
 from orchestrator.report.criticalpath import Part, critical_path
 from orchestrator.report.kinds import KINDS, Kind
 from orchestrator.report.payoff import Payoff, payoff
@@ -64,6 +64,8 @@ class AppReport(msgspec.Struct, frozen=True, kw_only=True):
     cached: int
     steps: int
     sent_bytes: int
+    parts: tuple[ImagePart, ...]
+    """What each host has built of an image whose platforms were built on hosts of their own; empty of all others."""
     kinds: Mapping[Kind, float]
     """Seconds by what they were spent on; they add up to `seconds`."""
     running: tuple[str, ...]
@@ -271,6 +273,7 @@ def _app(app: TimedApp, revision: str | None) -> AppReport:
         cached=app.cached,
         steps=app.total,
         sent_bytes=app.sent_bytes,
+        parts=app.parts,
         kinds=seconds_by_kind(app),
         running=tuple(step.name for step in app.steps if not step.ended),
         failure=app.failure,

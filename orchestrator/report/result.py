@@ -14,7 +14,7 @@ import msgspec
 
 from langs.model import Addon, AppBuild, Formation, Process, Script
 from orchestrator.errors import UsageError
-from orchestrator.events import INTERRUPTED, AppCancelled, AppCompleted, AppFailed
+from orchestrator.events import INTERRUPTED, AppCancelled, AppCompleted, AppFailed, ImagePart
 from orchestrator.model import AppPlan, Plan
 from orchestrator.report import place
 from orchestrator.report.release import release
@@ -91,6 +91,8 @@ class AppResult(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing was built: the image of the same inputs was in the registry."""
     revision: str | None = None
     """The source's revision that a skipped image was built from, where that is known."""
+    parts: tuple[ImagePart, ...] = ()
+    """What each host has built of an image whose platforms were built on hosts of their own."""
 
 
 class _Format(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,6 +237,7 @@ def _app(plan: AppPlan, outcome: Outcome | None) -> AppResult:
         error=_error(failed) if failed else None,
         skipped=bool(completed and completed.skipped),
         revision=completed.revision if completed else None,
+        parts=completed.parts if completed else (),
     )
 
 

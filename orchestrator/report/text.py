@@ -126,13 +126,23 @@ def paid(payoff: Payoff) -> str:
 
 def _places(report: Report) -> Iterator[str]:
     """Which hosts were used for what, where there were several."""
-    if len({app.host for app in report.apps if app.host is not None}) < 2:  # noqa: PLR2004 -- several
+    if len({host for app in report.apps for host in _hosts(app)}) < 2:  # noqa: PLR2004 -- several
         return
     reasons = Counter(app.placed for app in report.apps if app.placed)
     why = ", ".join(f"{count} {_PLACED.get(reason, reason)}" for reason, count in reasons.most_common())
-    hosts = Counter(app.host for app in report.apps if app.host is not None)
+    hosts = Counter(host for app in report.apps for host in _hosts(app))
     each = ", ".join(f"{inline(host, _LONGEST)} {count}" for host, count in sorted(hosts.items()))
     yield f"apps by host: {each}" + (f" ({why})" if why else "")
+    for app in report.apps:
+        for part in app.parts:
+            done = f"{part.cached}/{part.steps} steps cached, {part.seconds:.1f}s"
+            where = inline(part.host, _LONGEST)
+            yield f"{app.name} for {part.platform}: {where}, {done}, {(part.digest or '')[:_DIGEST]}"
+
+
+def _hosts(app: AppReport) -> Iterator[str]:
+    """Where it was built."""
+    yield from (part.host for part in app.parts) if app.parts else [app.host] if app.host is not None else []
 
 
 def _memory(report: Report) -> Iterator[str]:

@@ -18,6 +18,7 @@ from orchestrator.events import (
     AppWarning,
     CacheExported,
     Event,
+    ImagePart,
     MemoryMeasured,
     PackagesCarried,
     RunCompleted,
@@ -87,6 +88,8 @@ class TimedApp(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     """Instructions that were found cached, and all."""
     sent_bytes: int
+    parts: tuple[ImagePart, ...]
+    """What each host has built of it; empty when one has built all."""
     steps: tuple[Step, ...]
     """In the order in which they began."""
     failure: AppFailed | None
@@ -135,6 +138,11 @@ class _App:
         self.memory: int | None = None
         self.warnings: list[str] = []
 
+    def start(self, event: AppStarted) -> None:
+        # Parts begin one after another, and the image with the first of them.
+        if not event.platform or self.started is None:
+            self.started = event
+
     def step(self, event: StepStarted | StepCompleted | StepContinued) -> None:
         if isinstance(event, StepStarted):
             self.open[event.step] = event
@@ -177,6 +185,7 @@ class _App:
             cached=completed.cached if completed else sum(step.cached for step in counted),
             total=completed.steps if completed else len(counted),
             sent_bytes=completed.sent_bytes if completed else 0,
+            parts=completed.parts if completed else (),
             steps=steps,
             failure=outcome if isinstance(outcome, AppFailed) else None,
             cache=self.exported,
@@ -255,7 +264,7 @@ class _Fold:
             case RunStarted():
                 self.started = event
             case AppStarted():
-                self.app(event.app).started = event
+                self.app(event.app).start(event)
             case StepStarted() | StepCompleted() | StepContinued():
                 self.app(event.app).step(event)
             case AppWarning():

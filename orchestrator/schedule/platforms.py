@@ -2,6 +2,10 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
+import msgspec
+
+from orchestrator.model import AppPlan
+
 
 def groups(wanted: Sequence[str], offered: Iterable[Collection[str]]) -> tuple[tuple[str, ...], ...]:
     """The platforms of an image, by who builds them.
@@ -19,3 +23,19 @@ def groups(wanted: Sequence[str], offered: Iterable[Collection[str]]) -> tuple[t
         if known.issuperset(wanted):
             return tuple((platform,) for platform in dict.fromkeys(wanted))
     return (tuple(wanted),)
+
+
+def parts_of(plan: AppPlan, offered: Iterable[Collection[str]]) -> tuple[AppPlan, ...]:
+    """The plans of an image's platforms, where hosts of their own build them; none: one host builds all.
+
+    Args:
+        plan: the app's.
+        offered: what each host builds for.
+    """
+    split = groups(plan.build.platforms, offered)
+    if len(split) == 1:
+        return ()
+    return tuple(
+        msgspec.structs.replace(plan, build=msgspec.structs.replace(plan.build, platforms=(platform,)), part=platform)
+        for (platform,) in split
+    )

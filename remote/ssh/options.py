@@ -41,12 +41,10 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a key of this host is among them."""
     said: Mapping[str, Any]
     """For `asyncssh.connect`."""
-    direct: bool = True
-    """Whether it is this machine that connects to it by TCP: no command does, and no host is jumped over."""
 
 
 async def logins(host: str, user: str | None, port: int | None) -> tuple[Login, ...]:
-    """The hosts to be gone through, the last of which is the one that is meant.
+    """The hosts to be gone through, the last of which is the one that is meant. Runs on asyncio.
 
     Raises:
         AddressError: OpenSSH's files are wrong.
@@ -119,15 +117,7 @@ def _login(host: str, user: str | None, port: int | None, files: Sequence[str]) 
         ) from error
     jump = options.tunnel if isinstance(options.tunnel, str) else None
     accepted = known.of(options.host_key_alias or options.host, options.port)
-    login = Login(
-        host=host,
-        at=(options.host, options.port),
-        known=known,
-        accepted=bool(accepted),
-        said=said,
-        direct=not jump and not options.proxy_command,
-    )
-    return login, jump
+    return Login(host=host, at=(options.host, options.port), known=known, accepted=bool(accepted), said=said), jump
 
 
 def _keys(named: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from orchestrator.cli.program import fleetpacks
 from orchestrator.config import environment
 from orchestrator.config.operator import OperatorTable
 from orchestrator.config.repository import RootTable
-from orchestrator.events import Event
+from orchestrator.events import Event, ImagePart
 from orchestrator.report.analysis import Report
 from orchestrator.report.result import AppError, AppResult
 from remote import probe
@@ -173,7 +173,7 @@ def test_the_reports_fields_are_listed_all_of_them_and_no_other() -> None:
 
 
 def test_the_result_files_fields_are_listed_all_of_them_and_no_other() -> None:
-    fields = {each.encode_name for table in (AppResult, AppError) for each in msgspec.structs.fields(table)}
+    fields = {each.encode_name for table in (AppResult, ImagePart, AppError) for each in msgspec.structs.fields(table)}
 
     described = _SPAN.findall(section("docs/usage.md", "### The result file"))
 

@@ -140,6 +140,7 @@ def test_one_app_that_succeeded_is_described_as_migetpacks_does() -> None:
                 "cached": 4,
                 "skipped": False,
                 "revision": None,
+                "parts": [],
                 "error": None,
             }
         ],

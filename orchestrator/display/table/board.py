@@ -67,6 +67,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 class _App:
     def __init__(self, event: AppStarted) -> None:
         self._event = event
+        self._hosts = [event.host]
         self._running: dict[str, str] = {}
         self._moving: dict[str, StepProgress] = {}
         self._stages: dict[str, int] = {}
@@ -74,6 +75,11 @@ class _App:
         self._seen: set[str] = set()
         self._cached = 0
         self._last = ""
+
+    def join(self, event: AppStarted) -> None:
+        """Another part of the same image begins."""
+        if event.host not in self._hosts:
+            self._hosts.append(event.host)
 
     def start(self, event: StepStarted) -> None:
         self._running[event.step] = self._last = event.name
@@ -107,7 +113,7 @@ class _App:
         return Row(
             app=event.app,
             language=event.language,
-            host=event.host,
+            host=", ".join(self._hosts),
             step=name,
             cached=self._cached,
             total=max(len(self._seen), sum(self._stages.values()) - len(self._bases)),
@@ -135,7 +141,10 @@ class Board:
                 self._known.update(event.apps)
             case AppStarted():
                 self._known.add(event.app)
-                self._running[event.app] = _App(event)
+                if event.platform and event.app in self._running:
+                    self._running[event.app].join(event)
+                else:
+                    self._running[event.app] = _App(event)
             case StepStarted() | StepProgress() | StepCompleted():
                 app = self._running.get(event.app)
                 if app is not None:
