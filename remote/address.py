@@ -12,6 +12,7 @@ The query's keys for TLS are those of buildx's remote driver; those of `ssh://` 
 """
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
@@ -27,7 +28,7 @@ _HOST = re.compile(r"[A-Za-z0-9.:_-]+")
 _SSH_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?")
 """A name, an alias of OpenSSH's configuration or an IP address: nothing that a shell or `ssh` reads otherwise."""
 _SSH_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*")
-_SSH_KEYS: Final = ("socket", "slots", "platform")
+_SSH_KEYS: Final = ("socket", "slots", "platform", "at")
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?")
 _MOST_SLOTS = 1024
 _TLS_KEYS: Final = ("cacert", "cert", "key", "servername")
@@ -92,6 +93,9 @@ class SshAddress(msgspec.Struct, frozen=True, kw_only=True):
     """Builds that the host runs at once."""
     platform: str | None = None
     """What the host builds for, where its daemon's own word does not count."""
+    at: str | None = None
+    """The IP address that is connected to, of several that the name has: whose key and whose configuration count, the
+    name says. None: what OpenSSH's configuration and the name service say."""
 
     def __str__(self) -> str:
         user = "" if self.user is None else f"{quote(self.user)}@"
@@ -195,9 +199,27 @@ def _ssh(url: str, parts: SplitResult, port: int | None) -> SshAddress:
             f"builder address {url!r}: platform: expected an operating system and an architecture",
             hint="as in ?platform=linux/arm64",
         )
+    at_ip = words.get("at")
+    if at_ip is not None and not is_ip(at_ip):
+        raise AddressError(f"builder address {url!r}: at: expected an IP address", hint="as in ?at=10.0.0.7")
     return SshAddress(
-        host=host, user=user, port=port, socket=socket, slots=None if slots is None else int(slots), platform=platform
+        host=host,
+        user=user,
+        port=port,
+        socket=socket,
+        slots=None if slots is None else int(slots),
+        platform=platform,
+        at=at_ip,
     )
+
+
+def is_ip(host: str) -> bool:
+    """Whether a host is named by its address."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _tls(url: str, query: str) -> Tls | None:

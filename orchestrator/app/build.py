@@ -89,7 +89,7 @@ async def run_build(
     begun = False
     failure: FleetpacksError | None = None
     try:
-        named = hosts.named(config)
+        named = await hosts.resolved(hosts.named(config))
         attestations = await _attestations(config)
         secrets_known = await versioned(config, plan, _learned(secret_readers(config), record))
         plan = secrets_known.plan

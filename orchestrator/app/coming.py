@@ -15,7 +15,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from orchestrator.app import builder
-from orchestrator.app.hosts import Named, Opened, in_use, named
+from orchestrator.app.hosts import Named, Opened, in_use, named, resolved
 from orchestrator.config import Config, hosts_again
 from orchestrator.engine.hosts import Hosts, Member
 from orchestrator.errors import BuilderUnreachableError, FleetpacksError, TransientError
@@ -57,10 +57,11 @@ class Coming:
         """Do as the operator's file says now."""
         try:
             config = await anyio.to_thread.run_sync(hosts_again, self._config)
-            wanted = {host.name: host for host in in_use(await anyio.to_thread.run_sync(named, config))}
+            found = in_use(await resolved(await anyio.to_thread.run_sync(named, config)))
         except FleetpacksError as error:
             await self._hosts.say(f"the hosts stay as they are: {error.message}")
             return
+        wanted = {host.name: host for host in found}
         for name in self._awaited.keys() - wanted.keys():
             self._awaited.pop(name).cancel()
             await self._hosts.forget(name, _drained(name))

@@ -16,6 +16,7 @@ from orchestrator.engine.host import BuilderHost
 from orchestrator.engine.hosts import Member
 from orchestrator.errors import FleetpacksError, TransientError, UsageError
 from orchestrator.schedule.placement import Host
+from remote import resolve
 from remote.address import Address, SshAddress
 
 
@@ -29,6 +30,8 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that its builds may need together, where somebody has said so."""
     drain: bool = False
     """Whether it is to get no more builds."""
+    among: str = ""
+    """The address that stands for it and for others; empty: its own."""
 
     @property
     def name(self) -> str:
@@ -49,6 +52,23 @@ def named(config: Config) -> tuple[Named, ...]:
         memory, drain = ((host.memory or 0), host.drain) if host else (0, False)
         found.append(Named(address=at, slots=slots, memory=memory, drain=drain))
     return tuple(found)
+
+
+async def resolved(builders: Sequence[Named]) -> tuple[Named, ...]:
+    """The same, with several for each name that has several addresses.
+
+    Raises:
+        UsageError: one host is named in two ways.
+    """
+    found: dict[Address, Named] = {}
+    for each in builders:
+        several = await resolve.resolved(each.address)
+        for at in several:
+            if at in found:
+                raise UsageError(f"{at} is named twice, by {each.name}, too", hint="Name it once.")
+            among = each.name if len(several) > 1 else ""
+            found[at] = msgspec.structs.replace(each, address=at, among=among)
+    return tuple(found.values())
 
 
 def in_use(builders: Sequence[Named]) -> tuple[Named, ...]:
@@ -159,8 +179,13 @@ def _usable(named: Sequence[Named], found: dict[int, Opened], failed: dict[int, 
     fatal = next((error for error in failed.values() if not found or not isinstance(error, TransientError)), None)
     if fatal is not None:
         raise fatal
+    once: dict[tuple[str, str | int], Opened] = {}
+    for index in sorted(found):
+        # A name may have several addresses of one daemon.
+        among, worker = named[index].among, found[index].can.worker
+        once.setdefault((among, worker) if among and worker else ("", index), found[index])
     return Builders(
-        all=tuple(found[index] for index in sorted(found)),
+        all=tuple(once.values()),
         missing=tuple((named[index].address, failed[index]) for index in sorted(failed)),
         warnings=tuple(f"set aside until it answers: {error.message}" for error in failed.values()),
     )

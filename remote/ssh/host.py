@@ -8,17 +8,20 @@ to come back, as long as `Backoff` has patience.
 
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Self
 
 import anyio
+import anyio.to_thread
 import asyncssh
+import msgspec
 from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED, OPEN_UNKNOWN_CHANNEL_TYPE
 
 from remote.address import SshAddress
 from remote.bridge import Bridge, open_bridge
-from remote.errors import RemoteError, UnreachableError, UnsuitableError
+from remote.errors import AddressError, RemoteError, UnreachableError, UnsuitableError
 from remote.ssh.backoff import Backoff
 from remote.ssh.channel import WINDOW, Carrier, SshStream
 from remote.ssh.options import Login, logins
@@ -161,8 +164,9 @@ class Host:
 async def _connect(address: SshAddress) -> _Chain:
     chain: list[asyncssh.SSHClientConnection] = []
     try:
-        for login in await logins(address.host, address.user, address.port):
-            chain.append(await _login(login, chain[-1] if chain else None, name=str(address)))
+        found = await _logins(address)
+        for login in found:
+            chain.append(await _login(login, chain[-1] if chain else None, name=str(address), to=address.at))
     except BaseException:
         with anyio.CancelScope(shield=True):
             await _close(chain)
@@ -170,26 +174,47 @@ async def _connect(address: SshAddress) -> _Chain:
     return tuple(chain)
 
 
+async def _logins(address: SshAddress) -> Sequence[Login]:
+    found = await logins(address.host, address.user, address.port)
+    if address.at is not None and not all(login.direct for login in found):
+        raise AddressError(
+            f"{address}: at= names an address, and something else than this machine connects to the host",
+            hint="take at= out of the address, or ProxyJump and ProxyCommand out of what ~/.ssh/config says of it",
+        )
+    return found
+
+
 async def _login(
-    login: Login, through: asyncssh.SSHClientConnection | None, *, name: str
+    login: Login, through: asyncssh.SSHClientConnection | None, *, name: str, to: str | None
 ) -> asyncssh.SSHClientConnection:
     witness = Witness()
+    if to is not None:
+        login = msgspec.structs.replace(login, at=(to, login.at[1]))
     said = {**login.said, "client_factory": lambda: witness}
     if through is not None:
         said["tunnel"] = through
     try:
         try:
-            return await asyncssh.connect(**said)
+            return await asyncssh.connect(**said, sock=None if to is None else await _connected_to(login))
         except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost, ConnectionResetError):
             if not login.accepted:
                 raise
             # Perhaps it has no key of the kinds that are known of it any more (an sshd hangs up then), and is to show
             # one that it has.
-            return await asyncssh.connect(**said, server_host_key_algs="default")
+            again = None if to is None else await _connected_to(login)
+            return await asyncssh.connect(**said, sock=again, server_host_key_algs="default")
     except asyncssh.HostKeyNotVerifiable as error:
         raise refused(name, witness, login.known, at=login.at) from error
     except (OSError, TimeoutError, asyncssh.Error, asyncssh.ChannelOpenError) as error:
         raise _login_error(error, login, name=name) from error
+
+
+async def _connected_to(login: Login) -> socket.socket:
+    # asyncssh connects to the name; what it is handed is checked by the name, too.
+    connect = partial(socket.create_connection, login.at, timeout=login.said["connect_timeout"])
+    found = await anyio.to_thread.run_sync(connect)
+    found.setblocking(False)
+    return found
 
 
 def _login_error(error: Exception, login: Login, *, name: str) -> RemoteError:

@@ -41,10 +41,12 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a key of this host is among them."""
     said: Mapping[str, Any]
     """For `asyncssh.connect`."""
+    direct: bool = True
+    """Whether it is this machine that connects to it by TCP: no command does, and no host is jumped over."""
 
 
 async def logins(host: str, user: str | None, port: int | None) -> tuple[Login, ...]:
-    """The hosts to be gone through, the last of which is the one that is meant. Runs on asyncio.
+    """The hosts to be gone through, the last of which is the one that is meant.
 
     Raises:
         AddressError: OpenSSH's files are wrong.
@@ -117,7 +119,15 @@ def _login(host: str, user: str | None, port: int | None, files: Sequence[str]) 
         ) from error
     jump = options.tunnel if isinstance(options.tunnel, str) else None
     accepted = known.of(options.host_key_alias or options.host, options.port)
-    return Login(host=host, at=(options.host, options.port), known=known, accepted=bool(accepted), said=said), jump
+    login = Login(
+        host=host,
+        at=(options.host, options.port),
+        known=known,
+        accepted=bool(accepted),
+        said=said,
+        direct=not jump and not options.proxy_command,
+    )
+    return login, jump
 
 
 def _keys(named: Sequence[str]) -> list[str]:

@@ -56,6 +56,7 @@ def test_an_address_of_a_host_behind_sshd_survives_too(address: SshAddress) -> N
 
 def test_an_alias_of_openssh_keeps_its_case() -> None:
     assert parse("ssh://deploy@Builder-One?slots=4") == SshAddress(host="Builder-One", user="deploy", slots=4)
+    assert parse("ssh://pods?at=2001:db8::7") == SshAddress(host="pods", at="2001:db8::7")
 
 
 def test_a_password_in_an_address_is_refused_and_not_shown() -> None:
@@ -88,6 +89,8 @@ def test_docker_without_a_host_is_a_socket_of_this_machine() -> None:
         "ssh://host#fragment",
         "ssh://host?socket=docker.sock",
         "ssh://host?socket=/a%00b",
+        "ssh://host?at=other",
+        "ssh://host?at=10.0.0.7:22",
         "ssh://host?slots=0",
         "ssh://host?slots=1025",
         "ssh://host?slots=many",

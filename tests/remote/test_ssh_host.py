@@ -493,6 +493,34 @@ async def accept(error: UnsuitableError) -> None:
     await anyio.run_process(["/bin/sh", "-ec", command])
 
 
+async def test_one_of_several_addresses_of_a_name_is_connected_to_and_must_have_a_key_of_the_name(
+    tmp_path: Path, ssh_host: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = "Host Builder\n  HostName pods.invalid\n"
+    monkeypatch.setenv("HOME", str(ssh_host.home(tmp_path / "home", config, known="")))
+    pod = SshAddress(host="Builder", at="127.0.0.1")
+
+    error = await refusal(pod)
+
+    assert isinstance(error, UnsuitableError)
+    await accept(error)
+    known = (tmp_path / "home/.ssh/known_hosts").read_text()
+    assert {line.split()[0] for line in known.splitlines()} == {f"[pods.invalid]:{ssh_host.port}"}
+    async with Host(pod) as host:
+        await host.connect()
+
+
+async def test_an_address_of_a_host_that_is_jumped_to_is_an_error(
+    tmp_path: Path, ssh_host: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(ssh_host.home(tmp_path / "home", "Host Builder\n  ProxyJump other\n")))
+
+    error = await refusal(SshAddress(host="Builder", at="127.0.0.1"))
+
+    assert isinstance(error, AddressError)
+    assert "ProxyJump" in error.hint
+
+
 async def test_a_host_on_the_way_must_be_known_too(home: Path, ssh_host: Sshd) -> None:
     (home / ".ssh" / "known_hosts").write_text("")
     config = home / ".ssh" / "config"
