@@ -16,6 +16,17 @@ EXIT_SIGINT = 130
 EXIT_SIGTERM = 143
 
 
+def _whole(text: str) -> str:
+    """Text that every encoder takes: undecodable bytes of names become escapes."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        # Halves of surrogate pairs, from JSON's escapes.
+        return text.encode("utf-8", "backslashreplace").decode()
+
+
 class FailedStep(msgspec.Struct, frozen=True, kw_only=True):
     """Where a build failed, as far as its daemon says. All of it is the build's author's text: untrusted."""
 
@@ -49,9 +60,10 @@ class FleetpacksError(Exception):
     exit_code: ClassVar[int] = EXIT_FAILED
 
     def __init__(self, message: str, *, hint: str, at: FailedStep | None = None) -> None:
+        message = _whole(message)
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = _whole(hint)
         self.at = at
 
 

@@ -14,7 +14,6 @@ import anyio
 
 from orchestrator.errors import EXIT_SIGINT, EXIT_SIGTERM, FleetpacksError
 
-
 _SAME_SECONDS = 1.0
 """A signal that comes so soon after the first is the same: a terminal sends it to all, and a wrapper passes it on."""
 

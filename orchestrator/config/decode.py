@@ -34,6 +34,10 @@ _WORDS = {
     "time": "a time",
 }
 
+WORDS = "words"
+"""Where the annotation of a leaf (`Meta.extra`) says what its pattern asks for."""
+_MOST_SHOWN = 60
+
 Key = tuple[str | int, ...]
 S = TypeVar("S", bound=msgspec.Struct)
 Foreign = Callable[[Key, object], str | None]
@@ -212,7 +216,17 @@ def _convert(document: Document, key: Key, value: object, kind: Any, foreign: Fo
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         hint = foreign(key, value) or "Change the value, or remove the key."
-        raise document.error(key, _plain(str(error)), hint=hint) from error
+        raise document.error(key, _asked_for(kind, value) or _plain(str(error)), hint=hint) from error
+
+
+def _asked_for(kind: Any, value: object) -> str | None:  # noqa: ANN401 -- any annotation
+    """What was expected in place of a string, for people; None where nothing but msgspec can say it."""
+    extra = (meta.extra for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, msgspec.Meta))
+    words = next((each[WORDS] for each in extra if each and WORDS in each), None)
+    if words is None or not isinstance(value, str):
+        return None
+    shown = value if len(value) <= _MOST_SHOWN else f"{value[:_MOST_SHOWN]}..."
+    return f"expected {words}, got {shown!r}"
 
 
 def _option(kinds: Iterable[Any], value: object) -> Any:  # noqa: ANN401 -- any annotation

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from langs.registry import IMAGES, NAMES
 from orchestrator.config import credentials, decode
-from orchestrator.config.decode import Document, Key, did_you_mean
+from orchestrator.config.decode import WORDS, Document, Key, did_you_mean
 from orchestrator.errors import ConfigError
 from orchestrator.text import parse_duration
 
@@ -27,6 +27,9 @@ OPERATOR_KEYS = ("image", "hosts", "registries", "mirrors", "jobs")
 
 _OPERATOR_HINT = "This is the operator's to say: put it into ~/.config/fleetpacks/config.toml or $FLEETPACKS_CONFIG."
 _NAME = r"^[a-z0-9]+([._-][a-z0-9]+)*$(?!\n)"
+_NAME_WORDS = {WORDS: "lower-case letters and digits, between them single dots, dashes or underscores"}
+_TIME = r"^[0-9]{1,6}[smhd]$(?!\n)"
+_TIME_WORDS = {WORDS: "a whole number and one of s, m, h, d, such as 30m"}
 """`$` alone lets a line break stand at the end in Python, but `\\Z` means nothing in a JSON schema."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONTEXT = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII)
@@ -50,7 +53,9 @@ class SecretTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What can be said of one app: its own `fleetpacks.toml`, or its `[apps."path"]` table in the root's file."""
 
-    name: Annotated[str, Meta(pattern=_NAME, max_length=100, description="The app's name.")] | None = None
+    name: (
+        Annotated[str, Meta(pattern=_NAME, max_length=100, description="The app's name.", extra=_NAME_WORDS)] | None
+    ) = None
     language: Annotated[str, Meta(min_length=1, description="The language, instead of detection.")] | None = None
     dockerfile: Annotated[str, Meta(min_length=1, description="Your Dockerfile, from the app's directory.")] | None = (
         None
@@ -74,9 +79,7 @@ class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[NonEmpty, ...], Meta(description="Ids of the SSH agents that your Dockerfile's steps ask.")
     ] = ()
     timeout: (
-        Annotated[
-            str, Meta(pattern=r"^[0-9]{1,6}[smhd]$(?!\n)", description="How long a build may take: 90s, 30m, 2h.")
-        ]
+        Annotated[str, Meta(pattern=_TIME, description="How long a build may take: 90s, 30m, 2h.", extra=_TIME_WORDS)]
         | None
     ) = None
     images: Annotated[Mapping[str, NonEmpty], Meta(description="Replaced base images, by well-known name.")] = {}
@@ -93,7 +96,7 @@ class SkipTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     enabled: Annotated[bool, Meta(description="Whether apps are skipped at all.")] = True
     max_age: Annotated[
-        str, Meta(pattern=r"^[0-9]{1,6}[smhd]$(?!\n)", description="How old an image may become: 90m, 168h, 7d.")
+        str, Meta(pattern=_TIME, description="How old an image may become: 90m, 168h, 7d.", extra=_TIME_WORDS)
     ] = "7d"
 
 

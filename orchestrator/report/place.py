@@ -35,6 +35,7 @@ def write(
     Raises:
         UsageError: it cannot be written there.
     """
+    _check_name(path, said_by)
     try:
         found = _found(path)
         if found is not None and (handle := _opened(path, found)) is not None:
@@ -60,6 +61,7 @@ def check(path: Path, *, what: str = "the result file", said_by: str = "--result
     Raises:
         UsageError: it cannot be written there.
     """
+    _check_name(path, said_by)
     try:
         found = _found(path)
         if found is not None and stat.S_ISDIR(found.st_mode):
@@ -70,6 +72,11 @@ def check(path: Path, *, what: str = "the result file", said_by: str = "--result
             tried.unlink()
     except OSError as error:
         raise _unwritten(path, error, what, said_by) from error
+
+
+def _check_name(path: Path, said_by: str) -> None:
+    if str(path) == "-":
+        raise UsageError(f"{said_by}: - is the name of no file here", hint="Name a file, or /dev/stdout.")
 
 
 def _unwritten(path: Path, error: OSError, what: str, said_by: str) -> UsageError:

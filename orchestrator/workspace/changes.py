@@ -10,6 +10,7 @@ nothing but its times has.
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from orchestrator.workspace.files import printable
 _OPTION = "--affected-since"
 _NOTHING = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The empty tree."""
+_BRANCH = re.compile(r"(?!HEAD$)[A-Za-z0-9_][A-Za-z0-9_-]*([./][A-Za-z0-9_][A-Za-z0-9_-]*)*")
+"""Names of branches and tags that a shell takes as they are; git allows more."""
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _DEEPEST = 8
 """Submodules within submodules that are looked into."""
 
@@ -60,9 +64,10 @@ async def _merge_base(root: Path, environment: Mapping[str, str], since: str) ->
     if revision is None:
         remote = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"refs/remotes/origin/{since}^{{commit}}")
         near = named and await _line(root, remote, environment)
+        shallow = await _line(root, ("rev-parse", "--is-shallow-repository"), environment) == "true"
         raise UsageError(
             f"{_OPTION}: {shown!r} names no commit that is here",
-            hint=f"Did you mean 'origin/{shown}'?" if near else f"Fetch it: git fetch origin {shown}.",
+            hint=f"Did you mean 'origin/{shown}'?" if near else _fetch_hint(since, shallow=shallow),
         )
     if await _line(root, ("rev-parse", "--verify", "--quiet", "HEAD^{commit}"), environment) is None:
         raise UsageError(f"{_OPTION}: nothing has been committed yet", hint="Leave it out.")
@@ -75,6 +80,16 @@ async def _merge_base(root: Path, environment: Mapping[str, str], since: str) ->
             hint="Fetch more: git fetch --unshallow, or git fetch --deepen=100 until it is.",
         )
     raise UsageError(f"{_OPTION}: HEAD and {shown!r} have no commit in common", hint="Name a commit that HEAD has.")
+
+
+def _fetch_hint(since: str, *, shallow: bool) -> str:
+    """How a commit gets here: in a clone of one branch, fetching another one by its name alone gives it none."""
+    branch = since.removeprefix("origin/")
+    if _BRANCH.fullmatch(branch) and not _COMMIT.fullmatch(branch):
+        return f"If it is a branch, name origin/{branch} after: git fetch origin {branch}:refs/remotes/origin/{branch}"
+    if shallow:
+        return "This clone is shallow: fetch more with git fetch --unshallow."
+    return "Name a branch, a tag or a commit of this clone; git branch --all lists the branches."
 
 
 async def _differing(root: Path, environment: Mapping[str, str], base: str, *, depth: int) -> list[str]:

@@ -1,6 +1,7 @@
 """What is told of a run that never began: an event, a result file, a document."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,16 @@ def test_a_result_file_that_cannot_be_written_is_told_before_anything_is_built(r
     assert ran.code == 2
     assert f"error: {nowhere}: the result file cannot be written: No such file or directory" in ran.err
     assert "cannot be written" in json.loads(ran.out)["error"]
+
+
+@pytest.mark.parametrize("words", [["--json"], ["--progress", "json"], []])
+def test_names_that_are_no_text_are_told_in_escapes(run: Run, tmp_path: Path, words: list[str]) -> None:
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    root.mkdir()
+
+    ran = run("build", "-C", root, *words, os.fsdecode(b"no\xff"))
+
+    assert ran.code == 2
+    assert "'no\\xff': no such directory in" in ran.err.replace("\\\\", "\\")
+    if words:
+        assert "caf\\xe9" in json.loads(ran.out)["error"]

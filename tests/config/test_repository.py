@@ -50,8 +50,19 @@ _Table = dict[str, object]
         ('[apps.a]\nname = "shop\\n"\n', "fleetpacks.toml:2: apps.a.name: expected", "Change the value"),
         (
             '[apps.a]\nname = "Shop!"\n',
-            "fleetpacks.toml:2: apps.a.name: expected a string matching",
+            "fleetpacks.toml:2: apps.a.name: expected lower-case letters and digits, between them single",
             "Change the value",
+        ),
+        (
+            'timeout = "1 hour"\n',
+            "fleetpacks.toml:1: timeout: expected a whole number and one of s, m, h, d, such as 30m, got '1 hour'",
+            "Change the value",
+        ),
+        ("timeout = 30\n", "fleetpacks.toml:1: timeout: expected a string, got an integer", "Change the value"),
+        (
+            f'[skip]\nmax_age = "{"7" * 99}"\n',
+            "fleetpacks.toml:2: skip.max_age: expected a whole number and",
+            "Change",
         ),
         ("[apps.a]\nignore = []\n", "fleetpacks.toml:2: apps.a.ignore: unknown key", "stands at the top"),
     ],

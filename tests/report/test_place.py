@@ -140,3 +140,15 @@ def test_a_place_that_cannot_be_written_is_said_before(tmp_path: Path, name: str
         place.check(tmp_path / name)
 
     assert "--result-file" in caught.value.hint
+
+
+def test_a_dash_is_no_file_as_for_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(UsageError, match="- is the name of no file") as caught:
+        place.check(Path("-"))
+    with pytest.raises(UsageError, match="--trace: - is the name of no file"):
+        place.write(Path("-"), b"{}", said_by="--trace")
+
+    assert "/dev/stdout" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []

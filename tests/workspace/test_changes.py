@@ -108,13 +108,21 @@ async def test_names_of_all_kinds_come_as_they_are(
 @pytest.mark.parametrize(
     ("since", "hint"),
     [
-        ("nothing", "git fetch origin nothing"),
-        ("", "git fetch"),
-        ("--output=/tmp/x", "git fetch"),
-        ("-h", "git fetch"),
-        ("a\0b", "git fetch"),
-        ("main:api", "git fetch"),
-        ("main..work", "git fetch"),
+        ("nothing", "name origin/nothing after: git fetch origin nothing:refs/remotes/origin/nothing"),
+        ("origin/some/thing", "git fetch origin some/thing:refs/remotes/origin/some/thing"),
+        ("v1.2", "git fetch origin v1.2:refs/remotes/origin/v1.2"),
+        ("HEAD~50", "git branch --all"),
+        ("4b825dc642cb6eb9a060e54bf8d69288fbee4904", "git branch --all"),
+        ("origin/HEAD", "git branch --all"),
+        (".", "git branch --all"),
+        ("a.", "git branch --all"),
+        ("", "git branch --all"),
+        ("--output=/tmp/x", "git branch --all"),
+        ("-h", "git branch --all"),
+        ("a\0b", "git branch --all"),
+        ("a;b", "git branch --all"),
+        ("main:api", "git branch --all"),
+        ("main..work", "git branch --all"),
     ],
 )
 async def test_what_is_no_revision_is_an_error(
@@ -137,6 +145,33 @@ async def test_a_branch_that_only_the_remote_has_is_suggested(
 
     assert caught.value.hint == "Did you mean 'origin/main'?"
     assert await differing(clone, git_environment, "origin/main") == ["api/main.go"]
+
+
+async def test_the_command_of_a_hint_gets_the_branch_also_into_a_shallow_clone_of_another_one(
+    repository: Path, git: Git, git_environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    await git("clone", "--quiet", "--single-branch", "--branch=work", repository.as_uri(), str(clone))
+
+    with pytest.raises(UsageError) as caught:
+        await differing(clone, git_environment, "main")
+    advice, _, command = caught.value.hint.partition(": git ")
+    await git(*command.split(), "--quiet", cwd=clone)
+
+    assert "name origin/main" in advice
+    assert await differing(clone, git_environment, "origin/main") == ["api/main.go"]
+
+
+async def test_of_what_lies_before_a_shallow_clone_the_hint_is_to_fetch_more(
+    repository: Path, git: Git, git_environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    await git("clone", "--quiet", "--depth=1", "--branch=work", repository.as_uri(), str(clone))
+
+    with pytest.raises(UsageError, match="names no commit that is here") as caught:
+        await differing(clone, git_environment, "HEAD~1")
+
+    assert "git fetch --unshallow" in caught.value.hint
 
 
 async def test_a_shallow_clone_without_the_merge_base_is_an_error_and_never_nothing(
