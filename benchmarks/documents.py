@@ -8,9 +8,12 @@ from benchmarks.result import Report, table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
+FLEET = ("fleet-placement",)
+"""Those of several hosts, which `python -m benchmarks.fleet` runs."""
 PLACES = {
     "cold": ("docs/figures.md",),
     "detect": ("docs/figures.md",),
+    **dict.fromkeys(FLEET, ("docs/figures.md",)),
     "peers": ("README.md", "docs/figures.md"),
     "plan": ("docs/figures.md",),
     "unchanged": ("docs/figures.md",),

@@ -81,6 +81,29 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         return self.worst <= self.bar
 
 
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """A number that has no peer, in a unit of its own."""
+
+    name: str
+    unit: str
+    """What stands behind the number; "" for a plain one."""
+    value: float
+    bar: float | None = None
+    """None: what is told beside the others, and held to nothing."""
+    bar_is: Literal["at most", "at least"] = "at most"
+    runs: int = 1
+    load: tuple[float, float]
+    """The machine's one-minute load when the runs began, least and most."""
+    note: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the bar is met."""
+        if self.bar is None:
+            return True
+        return self.value <= self.bar if self.bar_is == "at most" else self.value >= self.bar
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The results of one benchmark on one machine."""
 
@@ -91,11 +114,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     results: tuple[Result, ...]
     timings: tuple[Timing, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
     @property
     def met(self) -> bool:
         """Whether every bar is met."""
-        return all(each.met for each in self.results) and all(each.met for each in self.timings)
+        made: tuple[tuple[Result | Timing | Figure, ...], ...] = (self.results, self.timings, self.figures)
+        return all(each.met for some in made for each in some)
 
 
 def median_interval(values: Sequence[float], confidence: float = 0.90) -> tuple[float, float]:
@@ -186,8 +211,19 @@ def machine() -> str:
 
 
 def table(report: Report) -> str:
-    """The results as a Markdown table: of comparisons, or of seconds."""
+    """The results as a Markdown table: of comparisons, of figures, or of seconds."""
+    if report.figures:
+        return _figures(report.figures)
     return _comparisons(report.results) if report.results else _timings(report.timings)
+
+
+def _figures(figures: Sequence[Figure]) -> str:
+    rows = ["| figure | bar | measured | |", "|---|---|---|---|"]
+    for each in figures:
+        unit = f" {each.unit}" if each.unit else ""
+        bar = "" if each.bar is None else f"{each.bar_is} {each.bar:g}{unit}: {'met' if each.met else 'MISSED'}"
+        rows.append(f"| {each.name} | {bar} | {each.value:.4g}{unit} | {each.note} |")
+    return "\n".join(rows) + "\n"
 
 
 def _timings(timings: Sequence[Timing]) -> str:

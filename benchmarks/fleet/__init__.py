@@ -1,0 +1,1 @@
+"""Several hosts used as one, measured: `python -m benchmarks.fleet NAME`."""

@@ -10,7 +10,7 @@ import itertools
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -40,8 +40,8 @@ class Outcome(msgspec.Struct, kw_only=True):
 
     decisions: list[float] = msgspec.field(default_factory=list[float])
     """Processor seconds of each decision that placed a build."""
-    waits: list[float] = msgspec.field(default_factory=list[float])
-    """Seconds for which builds waited."""
+    overtaken: float = 0.0
+    """The most seconds by which a build began later than one that stood behind it in the queue."""
     busy: Counter[str] = msgspec.field(default_factory=Counter[str])
     """Seconds that builds took, by host."""
     begun: int = 0
@@ -90,8 +90,13 @@ def day(apps: Sequence[Job], builds: int, *, seconds: float, seed: int) -> list[
     return [Arrival(at=at, job=chance.choice(apps)) for at in times]
 
 
+def shuffled(apps: Sequence[Job], seed: int) -> list[Job]:
+    """The same in another order."""
+    return random.Random(seed).sample(apps, len(apps))  # noqa: S311 -- reproducible test data
+
+
 def simulate(
-    pool: Pool, arrivals: Sequence[Arrival], takes: dict[str, float], *, most: int, built: set[Part], seed: int
+    pool: Pool, arrivals: Sequence[Arrival], takes: Mapping[str, float], *, most: int, built: set[Part], seed: int
 ) -> Outcome:
     """Build everything.
 
@@ -105,6 +110,7 @@ def simulate(
     """
     outcome, chance = Outcome(), random.Random(seed)  # noqa: S311 -- reproducible test data
     coming, waiting, running = deque(arrivals), list[Arrival](), list[tuple[float, int, Placed]]()
+    passing = dict[str, float]()
     order, now = itertools.count(), 0.0
     while coming or waiting or running:
         while coming and coming[0].at <= now:
@@ -118,9 +124,11 @@ def simulate(
             pool.began(placed)
             outcome.decisions.append((time.thread_time_ns() - began) * _NANO)
             index = shown.index(placed.job)
-            outcome.waits.append(now - waiting.pop(index).at)
-            seconds = takes[placed.job.app] * (1.0 - sum(_SAVES.get(kind, 0.0) for kind in placed.warm))
-            seconds *= chance.lognormvariate(0, _NOISE)
+            waiting.pop(index)
+            if index:
+                passing.update({each.job.app: now for each in waiting[:index] if each.job.app not in passing})
+            outcome.overtaken = max(outcome.overtaken, now - passing.pop(placed.job.app, now))
+            seconds = seconds_of(takes, placed) * chance.lognormvariate(0, _NOISE)
             _note(outcome, placed, seconds, built)
             heapq.heappush(running, (now + seconds, next(order), placed))
         now = min([*(at for at, _, _ in running[:1]), *(each.at for each in itertools.islice(coming, 1))], default=now)
@@ -131,6 +139,11 @@ def simulate(
             built.update(placed.job.parts)
     outcome.ended = now
     return outcome
+
+
+def seconds_of(takes: Mapping[str, float], placed: Placed) -> float:
+    """How long a build takes where it is placed."""
+    return takes[placed.job.app] * (1.0 - sum(_SAVES.get(kind, 0.0) for kind in placed.warm))
 
 
 def _note(outcome: Outcome, placed: Placed, seconds: float, built: set[Part]) -> None:

@@ -36,6 +36,8 @@ ELSEWHERE = {
     "python -m benchmarks unchanged": (".ci/full", "-m benchmarks unchanged"),
     "python -m benchmarks cold": (".ci/full", "-m benchmarks cold"),
     "python -m benchmarks plan": (".ci/full", "-m benchmarks plan"),
+    "python -m benchmarks.fleet": (".ci/full", "-m benchmarks.fleet"),
+    "python -m benchmarks.fleet scale": ("benchmarks/fleet/__main__.py", 'add_parser("scale"'),
     "python -m tests.lab up": ("check", "python -m tests.lab up"),
     "python -m tests.lab down": (".ci/run", "python -m tests.lab down"),
     "python -m tests.lab down --delete": ("tests/lab_tests/test_commands.py", '"down", "--delete"'),
