@@ -6,7 +6,7 @@ An app's failure is an outcome, not an exception.
 import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 
 import anyio
@@ -19,7 +19,7 @@ from orchestrator.buildkit import (
     SolveRequest,
     StatusUpdate,
 )
-from orchestrator.engine.host import BuilderHost, Lease
+from orchestrator.engine.host import BuilderHost, Joiner, Lease
 from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import Published
 from orchestrator.engine.request import pinned, with_cache
@@ -36,7 +36,16 @@ from orchestrator.errors import (
     StepCancelledError,
     TransientError,
 )
-from orchestrator.events import AppCompleted, AppFailed, AppStarted, AppWarning, CacheExported, Event, MemoryMeasured
+from orchestrator.events import (
+    AppCompleted,
+    AppFailed,
+    AppStarted,
+    AppWarning,
+    CacheExported,
+    Event,
+    ImagePart,
+    MemoryMeasured,
+)
 from orchestrator.model import AppPlan
 from orchestrator.text import duration
 from orchestrator.workspace.files import text
@@ -114,7 +123,7 @@ class Building:
         )
 
     async def build(self, plan: AppPlan, lease: Lease) -> AppCompleted | AppFailed:
-        """Build and publish an app within its time, at its place."""
+        """Build and publish an app within its time, at its place; a part of an image is not published."""
         host = lease.host
         began = time.monotonic()
         name = plan.app.name
@@ -138,6 +147,7 @@ class Building:
                 held=lease.held,
                 placed=lease.placed.reason,
                 warm=lease.placed.warm,
+                platform=plan.part,
             )
         )
         for warning in plan.build.warnings:
@@ -157,17 +167,9 @@ class Building:
             for event in progress.close():
                 await self._emit(event)
         if built is None:
-            return AppFailed(
-                time=time.time(),
-                app=name,
-                kind=failure.kind,
-                message=failure.message,
-                hint=failure.hint,
-                transient=isinstance(failure, TransientError),
-                seconds=time.monotonic() - began,
-                **msgspec.structs.asdict(failure.at or FailedStep()),
-            )
-        self._refs[name] = built.ref
+            return _failed(name, failure, seconds=time.monotonic() - began)
+        if not plan.part:
+            self._refs[name] = built.ref
         return AppCompleted(
             time=time.time(),
             app=name,
@@ -180,6 +182,59 @@ class Building:
             cached=progress.cached,
             sent_bytes=built.sent_bytes,
         )
+
+    async def join(
+        self, plan: AppPlan, parts: tuple[ImagePart, ...], joiner: Joiner, *, seconds: float
+    ) -> AppCompleted | AppFailed:
+        """Publish an image whose parts were built.
+
+        Args:
+            plan: the app's.
+            parts: all of them, in the order of its platforms.
+            joiner: publishes it.
+            seconds: how long that took.
+        """
+        began = time.monotonic()
+        digests = [(part.platform, part.digest) for part in parts if part.digest is not None]
+        try:
+            published = await self._joined(plan, digests, joiner)
+        except FleetpacksError as error:
+            return _failed(plan.app.name, error, seconds=seconds + time.monotonic() - began)
+        return AppCompleted(
+            time=time.time(),
+            app=plan.app.name,
+            image=plan.repository,
+            tags=published.references,
+            digest=published.digest,
+            seconds=seconds + time.monotonic() - began,
+            steps=sum(part.steps for part in parts),
+            cached=sum(part.cached for part in parts),
+            sent_bytes=sum(part.sent_bytes for part in parts),
+            parts=parts,
+        )
+
+    async def _joined(self, plan: AppPlan, digests: Sequence[tuple[str, str]], joiner: Joiner) -> Published:
+        """Publish an image's parts as one, again when that can help.
+
+        Raises:
+            FleetpacksError: the last attempt's failure.
+        """
+        record = await self._record_of(plan)
+        for failed in itertools.count(1):
+            try:
+                published = await joiner.join(plan.repository, digests, plan.tags, record=record)
+            except FleetpacksError as error:
+                wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
+                if wait is None:
+                    raise
+                message = f"trying again in {wait:.0f}s ({failed} of {self._retries}): {error.message}"
+                await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
+            else:
+                with self._at_last():
+                    await self._recorded(plan, published, record)
+                return published
+            await anyio.sleep(wait)
+        raise AssertionError
 
     async def _attempts(self, plan: AppPlan, host: BuilderHost, progress: Progress, on_status: OnStatus) -> _Built:
         """Build and publish an app, again when that can help.
@@ -219,7 +274,7 @@ class Building:
             )
         digest = result.digest
         tags: tuple[str, ...] = ()
-        if self._push and digest is not None:
+        if self._push and digest is not None and not plan.part:
             record = await self._record_of(plan)
             published = await host.publisher.publish(
                 plan.repository, digest, plan.tags, record=record, on_status=on_status
@@ -328,6 +383,19 @@ class Building:
             await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
         elif record is not None and self._skipper is not None:
             self._skipper.built(plan, published)
+
+
+def _failed(app: str, error: FleetpacksError, *, seconds: float) -> AppFailed:
+    return AppFailed(
+        time=time.time(),
+        app=app,
+        kind=error.kind,
+        message=error.message,
+        hint=error.hint,
+        transient=isinstance(error, TransientError),
+        seconds=seconds,
+        **msgspec.structs.asdict(error.at or FailedStep()),
+    )
 
 
 def _makes_image(request: SolveRequest) -> bool:
