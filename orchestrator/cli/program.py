@@ -60,8 +60,9 @@ def _run(words: Sequence[str]) -> int:
         # click returns what the command returns, or the code of an early exit such as --help's.
         code = fleetpacks.main(args=list(words), prog_name="fleetpacks", standalone_mode=False)
     except click.UsageError as error:
-        from orchestrator.cli import errors  # noqa: PLC0415 -- not needed by --help
+        from orchestrator.cli import errors, unread  # noqa: PLC0415 -- not needed by --help
 
+        unread.tell(words, error)
         return errors.show_usage(error)
     except (click.Abort, KeyboardInterrupt):
         return _EXIT_INTERRUPTED

@@ -109,6 +109,41 @@ def test_a_result_file_that_cannot_be_written_is_told_before_anything_is_built(r
     assert "cannot be written" in json.loads(ran.out)["error"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--jobs", "many", "--result-file", "{}"],
+        ["--result-file={}", "--no-such"],
+        ["--result-file", "first", "--progress", "loud", "--result-file", "{}", "--", "--result-file", "last"],
+        ["--timeout", "long", "$"],
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_told_in_the_file(run: Run, tmp_path: Path, words: list[str]) -> None:
+    file = tmp_path / "result.json"
+    variables = {"RESULT_FILE": str(file)} if "$" in words else {}
+
+    ran = run("build", *(word.replace("{}", str(file)) for word in words), variables=variables)
+
+    written = json.loads(file.read_text())
+    assert (ran.code, ran.out, written["exit_code"], written["status"]) == (2, "", 2, "failed")
+    assert written["error"] in ran.err
+
+
+def test_a_command_line_that_cannot_be_read_is_told_as_json(run: Run, tmp_path: Path) -> None:
+    ran = run("build", "--progress=json", "--jobs", "many")
+    nowhere = run("build", "--json", "--jobs", "many", "--result-file", tmp_path / "nowhere/x")
+
+    assert "many" in json.loads(ran.out)["error"]
+    assert "many" in json.loads(nowhere.out)["error"]
+    assert "nowhere/x: the result file cannot be written" in nowhere.err
+
+
+def test_a_command_that_nobody_waits_for_writes_no_result(run: Run, tmp_path: Path) -> None:
+    ran = run("plan", "--no-such", variables={"RESULT_FILE": str(tmp_path / "result.json")})
+
+    assert (ran.code, ran.out, list(tmp_path.iterdir())) == (2, "", [])
+
+
 @pytest.mark.parametrize("words", [["--json"], ["--progress", "json"], []])
 def test_names_that_are_no_text_are_told_in_escapes(run: Run, tmp_path: Path, words: list[str]) -> None:
     root = tmp_path / os.fsdecode(b"caf\xe9")
