@@ -151,15 +151,22 @@ async def _reading(request: SolveRequest, warnings: list[str]) -> AsyncGenerator
                 entries.append(entry)
                 continue
             path = Path(entry.attrs["src"])
+            store = Store(path.parent, path.name)
             try:
-                pin = await anyio.to_thread.run_sync(Store(path.parent, path.name).pin)
-            except (LostError, OSError) as error:
+                pin = await anyio.to_thread.run_sync(store.pin)
+            except LostError as error:
                 warnings.append(f"a local cache was not used: {error}")
+                continue
+            except OSError as error:
+                warnings.append(f"a local cache was not used: {error.filename or path}: {error.strerror}")
                 continue
             if pin is not None:
                 name = f"{path.name}.{len(pins)}"
                 pins.append(pin)
                 stores[name] = pin
+                broken = await anyio.to_thread.run_sync(store.broken_index, pin)
+                if broken is not None:
+                    warnings.append(f"{broken} is damaged: the cache was used, but other tools cannot read it")
                 entries.append(CacheEntry(type=_LOCAL, attrs={"src": name, "digest": pin.root.digest}))
         yield msgspec.structs.replace(request, cache_imports=tuple(entries), stores=stores), pins
     finally:

@@ -45,6 +45,14 @@ class Current(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of all its blobs."""
 
 
+class _Named(msgspec.Struct, frozen=True):
+    digest: str
+
+
+class _Index(msgspec.Struct, frozen=True):
+    manifests: tuple[_Named, ...]
+
+
 class Pin:
     """A generation that a reader holds: its blobs stay until `release`, whatever becomes of the cache.
 
@@ -162,6 +170,21 @@ class Store:
             raise
         return Pin(held, current)
 
+    def broken_index(self, pin: Pin) -> Path | None:
+        """The index of the generation that a pin holds, where it does not name what is there.
+
+        Nothing here reads it; other tools do.
+        """
+        path = self.generations / pin.generation / "index.json"
+        try:
+            index = msgspec.json.decode(path.read_bytes(), type=_Index)
+        except FileNotFoundError:
+            # Deleted with its generation, most often.
+            return None
+        except (OSError, msgspec.DecodeError):
+            return path
+        return None if pin.root.digest in {each.digest for each in index.manifests} else path
+
     def blobs(self, generation: str) -> Path:
         """Where a generation has its blobs."""
         return self.generations / generation / "blobs/sha256"
@@ -274,6 +297,8 @@ def pointed(pointer: Path, form: type[_T]) -> _T | None:
         return msgspec.json.decode(pointer.read_bytes(), type=form)
     except FileNotFoundError:
         return None
+    except IsADirectoryError as error:
+        raise LostError(f"{pointer} is a directory: nothing is written here until somebody removes it") from error
     except msgspec.DecodeError as error:
         raise LostError(f"{pointer} cannot be understood") from error
 

@@ -147,6 +147,38 @@ def test_a_generation_is_a_layout_that_other_tools_read(store: Store) -> None:
     assert json.loads((directory / "oci-layout").read_bytes()) == {"imageLayoutVersion": "1.0.0"}
 
 
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        (None, False),
+        (b"", True),
+        (b"{", True),
+        (b'{"manifests": []}', True),
+        (json.dumps({"manifests": [{"digest": digest_of(b"other")}]}).encode(), True),
+        (json.dumps({"manifests": [{"digest": root_of(b"one").digest, "size": 1}]}).encode(), False),
+    ],
+)
+def test_an_index_that_other_tools_cannot_read_is_found(store: Store, text: bytes | None, *, broken: bool) -> None:
+    write(store, b"one")
+    pin = pinned(store)
+    path = store.generations / pin.generation / "index.json"
+    before = store.broken_index(pin)
+    if text is None:
+        path.unlink()
+    else:
+        path.write_bytes(text)
+
+    assert before is None
+    assert store.broken_index(pin) == (path if broken else None)
+
+
+def test_a_directory_in_the_place_of_the_pointer_is_named(store: Store) -> None:
+    (store.path / "current").mkdir(parents=True)
+
+    with pytest.raises(LostError, match="current is a directory"):
+        store.pin()
+
+
 def test_a_blob_that_has_rotted_is_not_read_and_the_next_writer_is_sent_it_again(store: Store) -> None:
     write(store, b"good")
     current = store.current()
