@@ -1,5 +1,6 @@
 """The run, against a scripted builder: order, limits, failures, interruption."""
 
+import os
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,16 @@ import msgspec
 import pytest
 
 from langs.model import AppBuild, Detection, Settings
-from orchestrator.buildkit import Log, OnStatus, SolveRequest, SolveResult, StatusUpdate, Vertex
+from orchestrator.buildkit import (
+    Exporter,
+    FileDestination,
+    Log,
+    OnStatus,
+    SolveRequest,
+    SolveResult,
+    StatusUpdate,
+    Vertex,
+)
 from orchestrator.engine.carrying import Carrier
 from orchestrator.engine.host import BuilderHost, Measure, Prepare, PrepareExport, Publisher, Solver
 from orchestrator.engine.hosts import Member, Probe
@@ -227,6 +237,23 @@ async def test_what_could_not_be_written_is_a_warning_of_its_app() -> None:
 
     [warning] = [event for event in events if isinstance(event, AppWarning)]
     assert (warning.app, warning.message) == ("a", "2 device files were left out")
+
+
+async def test_an_output_whose_name_is_no_text_is_told_in_escapes() -> None:
+    @contextmanager
+    def to_file(plan: AppPlan) -> Generator[SolveRequest]:
+        place = FileDestination(path=Path(os.fsdecode(b"/caf\xe9/a.tar")))
+        with prepare(plan) as request:
+            yield msgspec.structs.replace(request, exporter=Exporter(type="oci", attrs={}, destination=place))
+
+    send, receive = anyio.create_memory_object_stream[Event](1000)
+    hosts = [alone(ScriptedSolver(nothing), RecordingPublisher(), prepare=to_file)]
+    async with receive:
+        outcomes = await Run(plan_of("a"), hosts=hosts, events=send, jobs=1, fail_fast=False).execute()
+
+    outcome = outcomes["a"]
+    assert isinstance(outcome, AppCompleted)
+    assert outcome.outputs == ("/caf\\xe9/a.tar",)
 
 
 async def test_what_is_strange_about_an_app_is_told_when_its_build_starts() -> None:
