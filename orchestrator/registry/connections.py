@@ -98,6 +98,7 @@ class Response:
         self.status = answer.status
         self.scheme = scheme
         self._answer = answer
+        self._closed = False
         self._headers: dict[bytes, list[str]] = {}
         for name, value in answer.headers:
             self._headers.setdefault(name.lower(), []).append(value.decode(errors="replace"))
@@ -128,6 +129,9 @@ class Response:
 
     async def aclose(self) -> None:
         """Let go of the connection: it is closed, unless the body was read to its end."""
+        if self._closed:
+            return
+        self._closed = True
         with anyio.CancelScope(shield=True):
             await self._answer.aclose()
 

@@ -90,9 +90,7 @@ class Recorder:
                 if self.failure is None:
                     try:
                         self._write(data)
-                        if any(
-                            isinstance(event, RunStarted | AppCompleted | AppFailed | RunCompleted) for event in batch
-                        ):
+                        if any(_is_worth_a_sync(event) for event in batch):
                             os.fsync(self._handle)
                     except OSError as error:
                         self.failure = error
@@ -127,3 +125,10 @@ class Recorder:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._handle, rest) :]
+
+
+def _is_worth_a_sync(event: Event | None) -> bool:
+    """Whether it is waited for until an event is on the disk: of what was skipped, the next run finds out the same."""
+    if isinstance(event, AppCompleted):
+        return not event.skipped
+    return isinstance(event, RunStarted | AppFailed | RunCompleted)

@@ -235,6 +235,35 @@ for number in range(10**9):
 """
 
 
+@pytest.mark.parametrize("skipped", [True, False])
+def test_the_disk_is_waited_for_only_for_what_was_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, skipped: bool
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    recorder = Recorder(tmp_path, header(), Redactor(), ended=lambda: None)
+    before = recorder.path.stat().st_size
+    for _ in range(20):
+        recorder.record(
+            AppCompleted(
+                time=1,
+                app="api",
+                image="i",
+                tags=(),
+                digest=None,
+                seconds=1,
+                steps=0,
+                cached=0,
+                sent_bytes=0,
+                skipped=skipped,
+            )
+        )
+    recorder.close(30)
+
+    assert recorder.path.stat().st_size > before
+    assert bool(synced) is not skipped
+
+
 async def test_a_run_that_is_killed_leaves_what_it_wrote(tmp_path: Path) -> None:
     checkout = Path(__file__).parents[2]
     command = [sys.executable, "-c", _KILLED, str(tmp_path)]
