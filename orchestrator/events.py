@@ -168,6 +168,8 @@ class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     """Nothing was built: the image of the same inputs was in the registry."""
     revision: str | None = None
     """The source's revision that a skipped image was built from, where that is known."""
+    host: str = ""
+    """The builder that was faster, of a build that was begun on two; empty where it ended where it began."""
     parts: tuple[ImagePart, ...] = ()
     """What each host has built of it; empty when one has built all."""
 

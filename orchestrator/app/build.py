@@ -167,6 +167,8 @@ async def run_build(
                 bases=base_names(plan.apps),
                 joiner=_joiner(plan, options, builders, registry),
                 absent={str(at): error for at, error in builders.missing},
+                # Two that write the same files here would be in each other's way.
+                hedge=None if config.cache.local.directory or _files(options) else config.hedge,
             )
             annotated = plan if config.environment.ci.annotates else None
             shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)

@@ -60,12 +60,15 @@ class Learning:
             path = self._paths[event.app]
             for part in event.parts:
                 self._memory.built_on(path, part.host)
+            if event.host:
+                # How long it takes does not show: one host was late, and the other began late.
+                self._hosts[event.app] = event.host
+            elif event.cached < event.steps:
+                self._memory.took(path, event.seconds)
             if event.app in self._hosts and not event.parts:
                 self._memory.built_on(path, self._hosts[event.app])
-                if event.steps and not event.cached:
+                if event.steps and not event.cached and not event.host:
                     self._memory.took_whole(path, self._hosts[event.app], event.seconds)
-            if event.cached < event.steps:
-                self._memory.took(path, event.seconds)
         elif isinstance(event, MemoryMeasured):
             self._memory.used(self._paths[event.app], event.needed, whole=event.whole)
             # What it had at best: the builds of this run take their part of what it has at other times.

@@ -70,6 +70,7 @@ def load(
         },
         ssh={name: agent.socket or environment.ssh_auth_sock for name, agent in operated.ssh.items()},
         jobs=flags.jobs if flags.jobs is not None else operated.jobs,
+        hedge=operated.hedge,
         no_cache=flags.no_cache or environment.no_cache or environment.extra.no_cache,
         cache=_cache(environment, table, operated, operated_by, source),
         attestations=msgspec.structs.replace(flags.attestations, source=environment.ci.source),

@@ -100,7 +100,7 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     image: (
         Annotated[str, Meta(min_length=1, description="Where images go; may hold {app} {path} {branch} {sha}.")] | None
     ) = None
-    hosts: Annotated[tuple[HostTable, ...], Meta(description="The builders; exactly one for now.")] = ()
+    hosts: Annotated[tuple[HostTable, ...], Meta(description="The builders.")] = ()
     registries: Annotated[Mapping[str, RegistryTable], Meta(description="Registries by host[:port].")] = {}
     secrets: Annotated[Mapping[str, SecretTable], Meta(description="Sources of secrets, by name.")] = {}
     mirrors: Annotated[
@@ -108,6 +108,12 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = {}
     ssh: Annotated[Mapping[str, SshTable], Meta(description="SSH agents that builds may ask, by id.")] = {}
     jobs: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds at once.")] | None = None
+    hedge: (
+        Annotated[
+            float, Meta(ge=1, le=1000, description="Begin a build on another host when it takes so many times as long.")
+        ]
+        | None
+    ) = None
     cache: Annotated[CacheTable, Meta(description="Layer caches.")] = CacheTable()
     runs: Annotated[RunsTable, Meta(description="The records of runs.")] = RunsTable()
 

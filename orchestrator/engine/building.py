@@ -17,8 +17,10 @@ from orchestrator.buildkit import (
     FileDestination,
     OnStatus,
     SolveRequest,
+    SolveResult,
     StatusUpdate,
 )
+from orchestrator.engine.hedging import Hedge, Race
 from orchestrator.engine.host import BuilderHost, Joiner, Lease
 from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import Published
@@ -69,6 +71,17 @@ class _Built(msgspec.Struct, frozen=True, kw_only=True):
     sent_bytes: int
     ref: str
     """The build's, on the daemon."""
+    progress: Progress
+    """Of the build that counts."""
+
+
+class _Solved(msgspec.Struct, frozen=True, kw_only=True):
+    """What a builder has made."""
+
+    host: BuilderHost
+    request: SolveRequest
+    result: SolveResult
+    progress: Progress
 
 
 class Building:
@@ -122,8 +135,14 @@ class Building:
             revision=look.revision,
         )
 
-    async def build(self, plan: AppPlan, lease: Lease) -> AppCompleted | AppFailed:
-        """Build and publish an app within its time, at its place; a part of an image is not published."""
+    async def build(self, plan: AppPlan, lease: Lease, hedge: Hedge | None = None) -> AppCompleted | AppFailed:
+        """Build and publish an app within its time, at its place; a part of an image is not published.
+
+        Args:
+            plan: the app's.
+            lease: its place.
+            hedge: what it may do when it takes too long; None: nothing.
+        """
         host = lease.host
         began = time.monotonic()
         name = plan.app.name
@@ -159,7 +178,7 @@ class Building:
         )
         with anyio.move_on_after(plan.timeout):
             try:
-                built = await self._attempts(plan, host, progress, on_status)
+                built = await self._attempts(plan, lease, hedge, progress, on_status)
             except FleetpacksError as error:
                 failure = error
         # What is published is never said to be cancelled.
@@ -178,9 +197,10 @@ class Building:
             digest=built.digest,
             outputs=built.outputs,
             seconds=time.monotonic() - began,
-            steps=progress.steps,
-            cached=progress.cached,
+            steps=built.progress.steps,
+            cached=built.progress.cached,
             sent_bytes=built.sent_bytes,
+            host=hedge.won.host.name if hedge is not None and hedge.won is not None else "",
         )
 
     async def join(
@@ -236,7 +256,9 @@ class Building:
             await anyio.sleep(wait)
         raise AssertionError
 
-    async def _attempts(self, plan: AppPlan, host: BuilderHost, progress: Progress, on_status: OnStatus) -> _Built:
+    async def _attempts(
+        self, plan: AppPlan, lease: Lease, hedge: Hedge | None, progress: Progress, on_status: OnStatus
+    ) -> _Built:
         """Build and publish an app, again when that can help.
 
         Raises:
@@ -244,7 +266,9 @@ class Building:
         """
         for failed in itertools.count(1):
             try:
-                return await self._attempt(plan, host, on_status, again=failed > 1 and progress.exporting)
+                again = failed > 1 and progress.exporting
+                solved = await self._raced(plan, lease, hedge, progress, on_status, again=again)
+                return await self._published(plan, solved, on_status)
             except FleetpacksError as error:
                 wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
                 gone = self._gone(plan, error) if wait is None else None
@@ -258,13 +282,53 @@ class Building:
             await anyio.sleep(wait)
         raise AssertionError
 
-    async def _attempt(self, plan: AppPlan, host: BuilderHost, on_status: OnStatus, *, again: bool) -> _Built:
+    async def _raced(
+        self,
+        plan: AppPlan,
+        lease: Lease,
+        hedge: Hedge | None,
+        progress: Progress,
+        on_status: OnStatus,
+        *,
+        again: bool,
+    ) -> _Solved:
+        """Have an app built at its place, or on another host if that is sooner."""
+
+        async def first() -> _Solved:
+            return await self._solve(plan, lease.host, progress, on_status, again=again)
+
+        async def second(at: Lease) -> _Solved:
+            # Told would be a mixture of both.
+            other = Progress(plan.app.name)
+
+            async def quiet(update: StatusUpdate) -> None:
+                for _ in other.feed(update):
+                    pass
+
+            return await self._solve(plan, at.host, other, quiet, again=again)
+
+        async def begun(at: Lease) -> None:
+            message = f"not done within {duration(hedge.after if hedge else 0)}: begun on {at.host.name}, too"
+            await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
+
+        if hedge is None:
+            return await first()
+        # Another attempt is made where the one before it came to its end.
+        return await second(hedge.won) if hedge.won is not None else await Race(first, second, begun).run(hedge)
+
+    async def _solve(
+        self, plan: AppPlan, host: BuilderHost, progress: Progress, on_status: OnStatus, *, again: bool
+    ) -> _Solved:
         changed = self._changed.get(plan.app.name)
         with host.prepare(plan) as request:
             if changed is not None:
                 request = pinned(request, changed.bases)  # noqa: PLW2901 -- the same one, pinned
             # What was executed without the cache is in it now.
             result = await host.solver.solve(with_cache(request) if again else request, on_status=on_status)
+        return _Solved(host=host, request=request, result=result, progress=progress)
+
+    async def _published(self, plan: AppPlan, solved: _Solved, on_status: OnStatus) -> _Built:
+        host, request, result = solved.host, solved.request, solved.result
         for warning in result.warnings:
             await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=warning))
         if result.digest is None and _makes_image(request):
@@ -283,7 +347,12 @@ class Building:
             with self._at_last():
                 await self._recorded(plan, published, record)
         return _Built(
-            digest=digest, tags=tags, outputs=_written(request), sent_bytes=result.sent_bytes, ref=request.ref
+            digest=digest,
+            tags=tags,
+            outputs=_written(request),
+            sent_bytes=result.sent_bytes,
+            ref=request.ref,
+            progress=solved.progress,
         )
 
     async def measure(self, built: AppCompleted, host: BuilderHost) -> None:

@@ -51,6 +51,8 @@ class _Waiter(msgspec.Struct, kw_only=True):
     job: Job
     rank: tuple[int, int]
     woken: anyio.Event
+    besides: str = ""
+    """Where the same is being built already: of a second build, which comes after all others."""
     placed: Placed | None = None
     held: float | None = None
     """Since when it waits for memory."""
@@ -92,6 +94,7 @@ class Hosts:
         self._more = more
         self.say = say
         self._waiting: list[_Waiter] = []
+        self._spares: list[_Waiter] = []
         self._aside: dict[str, _Why] = dict(absent or {})
         self._turns = itertools.count()
         self._tasks = anyio.create_task_group()
@@ -153,6 +156,25 @@ class Hosts:
         finally:
             if waiter.placed is None:
                 self._waiting.remove(waiter)
+            else:
+                self._pool.ended(waiter.placed)
+            self._dispatch()
+
+    @asynccontextmanager
+    async def spare(self, lease: Lease) -> AsyncGenerator[Lease]:
+        """Hold a slot of another host for a build that runs already; waits until there is one that nobody waits for."""
+        waiter = _Waiter(
+            job=lease.placed.job, rank=(0, next(self._turns)), woken=anyio.Event(), besides=lease.placed.host
+        )
+        self._spares.append(waiter)
+        self._dispatch()
+        try:
+            await waiter.woken.wait()
+            assert waiter.placed is not None  # noqa: S101 -- nobody else wakes it
+            yield Lease(host=self._members[waiter.placed.host].host, placed=waiter.placed, held=0.0)
+        finally:
+            if waiter.placed is None:
+                self._spares.remove(waiter)
             else:
                 self._pool.ended(waiter.placed)
             self._dispatch()
@@ -254,6 +276,12 @@ class Hosts:
             self._pool.began(placed)
             waiter.placed = placed
             waiter.woken.set()
+        for waiter in () if self._waiting else tuple(self._spares):
+            waiter.placed = self._pool.spare(waiter.job, besides=waiter.besides)
+            if waiter.placed is not None:
+                self._spares.remove(waiter)
+                self._pool.began(waiter.placed)
+                waiter.woken.set()
         for waiter in self._waiting:
             if waiter.held is None and waiter.job.app in self._pool.held:
                 waiter.held = anyio.current_time()

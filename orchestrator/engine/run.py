@@ -13,7 +13,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -23,6 +23,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from orchestrator.engine.building import Building
+from orchestrator.engine.hedging import Hedge
 from orchestrator.engine.host import Joiner, Lease
 from orchestrator.engine.hosts import LOST, Hosts, Member
 from orchestrator.engine.parts import End, Parts
@@ -48,6 +49,7 @@ from orchestrator.events import (
     StepCompleted,
 )
 from orchestrator.model import AppPlan, Plan
+from orchestrator.schedule.hedging import late_after
 from orchestrator.schedule.jobs import job, lying
 from orchestrator.schedule.order import GiveUp, Start, decide
 from orchestrator.schedule.placement import AHEAD, ahead
@@ -86,6 +88,7 @@ class Run:
         built_on: Mapping[str, Sequence[str]] | None = None,
         bases: Mapping[str, Sequence[str]] | None = None,
         absent: Mapping[str, FleetpacksError] | None = None,
+        hedge: float | None = None,
         joiner: Joiner | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
@@ -107,6 +110,8 @@ class Run:
             built_on: the names of the hosts that apps were built on before.
             bases: the images that apps stand on, by the app's name.
             absent: the hosts that have not answered, by name, and why; they may `join`.
+            hedge: how many times as long as expected an app may take before it is begun on another host, too; None:
+                as long as it takes.
             joiner: publishes images whose platforms are built on hosts of their own; None: a host builds all of them.
         """
         self._plan = plan
@@ -149,7 +154,8 @@ class Run:
         self._workers: TaskGroup | None = None
         self._over = False
         self._carrying = anyio.CancelScope()
-        known = expected or {}
+        self._hedging = hedge
+        self._expected = known = expected or {}
         order = sorted(self._plans, key=lambda name: -known.get(name, math.inf))
         self._rank = {name: rank for rank, name in enumerate(order)}
         # What stands on the image of another app is made of that, too: it is looked at when that is known.
@@ -321,19 +327,24 @@ class Run:
             place = msgspec.structs.replace(place, platform=plan.part)
         for moves in itertools.count():
             try:
-                async with self._hosts.lease(place, rank=rank) as lease:
-                    outcome = await self._built(plan, lease)
+                async with self._hosts.lease(place, rank=rank) as lease, AsyncExitStack() as places:
+                    hedge = self._hedge(plan, lease, places)
+                    outcome = await self._built(plan, lease, hedge)
                     if isinstance(outcome, AppFailed) and outcome.kind in LOST and self._hosts.many:
                         await self._hosts.lost(lease, outcome)
                         if moves < _MOVES:
                             continue
-                    await end(outcome, lease)
+                    await end(outcome, (hedge and hedge.won) or lease)
             except BuilderUnreachableError as error:
                 await end(_failed(plan.app.name, error, transient=True), None)
             return
 
-    async def _built(self, plan: AppPlan, lease: Lease) -> AppCompleted | AppFailed:
-        build = partial(self._building.build, plan, lease)
+    def _hedge(self, plan: AppPlan, lease: Lease, places: AsyncExitStack) -> Hedge | None:
+        after = late_after(self._expected.get(plan.app.name), self._hedging)
+        return None if after is None else Hedge(after=after, second=lambda: self._hosts.spare(lease), places=places)
+
+    async def _built(self, plan: AppPlan, lease: Lease, hedge: Hedge | None) -> AppCompleted | AppFailed:
+        build = partial(self._building.build, plan, lease, hedge)
         carrier = lease.host.carrier
         if carrier is None:
             return await build()

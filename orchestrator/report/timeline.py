@@ -171,7 +171,7 @@ class _App:
             reason=(started.reason if started else "") or self.planned.reason,
             needs=self.planned.needs,
             status=self._status(),
-            host=started.host if started else None,
+            host=(completed.host if completed else "") or (started.host if started else None),
             placed=started.placed if started else "",
             warm=started.warm if started else (),
             worker=started.worker if started else "",

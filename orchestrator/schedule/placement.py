@@ -207,6 +207,23 @@ class Pool:
                 break
         return None if first is None else self._elsewhere(first, rooms[first.platform])
 
+    def spare(self, job: Job, *, besides: str) -> Placed | None:
+        """Where a build that runs already may run once more, as long as nobody waits; None: nowhere now.
+
+        Args:
+            job: the build.
+            besides: the host that it runs on.
+        """
+        if sum(self._running.values()) >= self.limit:
+            return None
+        others = {
+            name: host
+            for name, host in self._open.items()
+            if name != besides and suits(host, job) and job.memory <= self._left(host)
+        }
+        best = self._best(job, others)
+        return None if best is None else self._placed(job, best)
+
     def _elsewhere(self, job: Job, room: "_Room") -> Placed | None:
         best = self._best(job, {host.name: host for host in room.hosts if job.memory <= self._left(host)})
         return None if best is None else self._placed(job, best)

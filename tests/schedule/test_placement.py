@@ -192,3 +192,30 @@ def test_a_build_goes_to_a_host_of_its_platform_or_to_none(platform: str) -> Non
 
     assert pool.suits(job) is (platform == "linux/arm64")
     assert [each.reason for each in _fill(pool, waiting)] == ["only one"] * (platform == "linux/arm64")
+
+
+@given(hosts, jobs, st.integers(1, 8))
+def test_a_second_build_takes_a_free_slot_of_another_host_that_suits_and_passes_no_limit(
+    hosts: Sequence[Host], jobs: Sequence[Job], limit: int
+) -> None:
+    pool, waiting = Pool(hosts, limit=limit), list(jobs)
+    running = _fill(pool, waiting)
+    by_name = {host.name: host for host in hosts}
+
+    for first in tuple(running):
+        placed = pool.spare(first.job, besides=first.host)
+        on = Counter(each.host for each in running)
+        free = [host for host in hosts if host.name != first.host and on[host.name] < host.slots]
+        suited = [host for host in free if not host.platforms or first.job.platform in ("", *host.platforms)]
+        assert (placed is not None) == bool(suited and len(running) < limit)
+        if placed is not None:
+            assert placed.job is first.job
+            assert by_name[placed.host] in suited
+            pool.began(placed)
+            running.append(placed)
+
+    for each in running:
+        pool.ended(each)
+    assert len(_fill(pool, [_job(f"again-{index}") for index in range(99)])) == min(
+        limit, sum(host.slots for host in hosts)
+    )
