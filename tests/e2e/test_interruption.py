@@ -1,13 +1,16 @@
 """Ctrl-C, SIGTERM, a dead daemon: nothing is left behind, and the exit code says what happened."""
 
 import os
+import re
 import secrets
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import pytest
 
+from orchestrator.buildkit import Client
 from orchestrator.events import AppCancelled, Event, RunCompleted, StepLog
 from tests.buildkit.real import client, private_daemon
 from tests.e2e.conftest import Start, exit_code_of
@@ -16,6 +19,7 @@ from tests.lab import Lab
 pytestmark = pytest.mark.real
 
 _SOON = 30
+_ROOT = re.compile(r"^overlay / overlay \S*upperdir=([^, ]+)", re.MULTILINE)
 
 
 def sleeper(root: Path) -> tuple[Path, str]:
@@ -44,9 +48,25 @@ def processes(mark: str) -> list[str]:
     return found
 
 
-def mounts(lab: Lab) -> list[str]:
-    """Everything that is mounted in the lab: other tests may have labs of their own."""
-    return [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(lab.state) in line]
+async def active_of(daemon: Client, image: str) -> list[str]:
+    """The builds of an image that run: those of other tests may run beside them."""
+    active = await daemon.history(active=True)
+    return [each.ref for each in active if any(exporter.attrs.get("name") == image for exporter in each.exporters)]
+
+
+def layers(mark: str) -> set[str]:
+    """Where the steps' processes that hold a word write: the upper directories of their roots."""
+    found: set[str] = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if mark.encode() in path.read_bytes():
+                found |= set(_ROOT.findall((path.parent / "mounts").read_text()))
+    return found
+
+
+def mounts() -> str:
+    """Everything that is mounted on the machine."""
+    return Path("/proc/self/mounts").read_text()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -54,25 +74,26 @@ async def test_a_signal_cancels_the_solves_and_leaves_nothing_behind(
     lab: Lab, build: Start, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     root, mark = sleeper(tmp_path / "source")
-    mounted = mounts(lab)
     document = tmp_path / "result.json"
 
     with anyio.fail_after(_SOON):
-        async with build(root, "--result-file", str(document), image=f"{lab.registry}/interrupted/x") as running:
+        image = f"{lab.registry}/interrupted/{mark}"
+        async with build(root, "--result-file", str(document), image=image) as running:
             await running.until(asleep)
             async with client(lab.buildkitd) as daemon:
-                active = [ref for ref in await daemon.active_builds() if ref.startswith("fleetpacks-")]
+                active, mounted = await active_of(daemon, image), layers(mark)
                 os.kill(running.process.pid, number)
                 ran = await running.end()
-                left = set(active) & set(await daemon.active_builds())
+                left = await active_of(daemon, image)
 
-    assert active
-    assert left == set()
+    assert len(active) == 1
+    assert left == []
     assert (ran.code, ran.left, ran.err) == (code, (), "")
     assert [type(event) for event in ran.events[-2:]] == [AppCancelled, RunCompleted]
     assert exit_code_of(ran) == code
     assert processes(mark) == []
-    assert mounts(lab) == mounted
+    assert len(mounted) == 1
+    assert [each for each in mounted if f"upperdir={each}," in mounts()] == []
     assert '"status": "failed"' in document.read_text()
 
 
