@@ -33,7 +33,7 @@ from orchestrator.errors import (
     ProtocolError,
     TransientError,
 )
-from remote import probe
+from remote import probe, resolve
 from remote.address import Address, EngineAddress, SshAddress, UnixAddress
 from remote.connect import dialer
 from remote.engine import Dial
@@ -90,7 +90,7 @@ async def check(config: Config) -> Checked:
     Raises:
         UsageError: an address is none, or none is named and no well-known socket is there.
     """
-    named = _named(config)
+    named = await _named(config)
     found: dict[int, Host] = {}
     limit = anyio.CapacityLimiter(_AT_ONCE)
 
@@ -113,11 +113,10 @@ async def check(config: Config) -> Checked:
     )
 
 
-def _named(config: Config) -> tuple[_Named, ...]:
-    found = builder.addresses(config)
-    return tuple(
-        _Named(at=at, slots=builder.slots(host, at)) for host, at in zip(config.hosts or (None,), found, strict=True)
-    )
+async def _named(config: Config) -> tuple[_Named, ...]:
+    found = zip(config.hosts or (None,), builder.addresses(config), strict=True)
+    slots = [(at, builder.slots(host, at)) for host, at in found]
+    return tuple([_Named(at=each, slots=said) for at, said in slots for each in await resolve.resolved(at)])
 
 
 async def _host(named: _Named) -> Host:

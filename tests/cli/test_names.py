@@ -3,14 +3,16 @@
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
 import pytest
 
-from orchestrator.app import hosts
+from orchestrator.app import hostcheck, hosts
 from orchestrator.app.hosts import Named
+from orchestrator.config import Flags, load
 from orchestrator.errors import UsageError
 from remote.address import TcpAddress, parse
 from tests.lab import Lab
@@ -47,14 +49,17 @@ async def test_a_host_that_is_named_by_its_name_and_by_its_address_is_named_twic
 
 @pytest.mark.real
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_daemon_that_has_several_addresses_is_one_host(lab: Lab) -> None:
+async def test_a_daemon_that_has_several_addresses_is_one_host_and_checked_at_each(lab: Lab, tmp_path: Path) -> None:
     async with forwarded(lab) as port:
         named = await hosts.resolved([Named(address=TcpAddress(host="pods", port=port), slots=1)])
         async with hosts.opened(named) as builders:
             found = [each.named.name for each in builders.all]
+        config = load(None, {"HOME": str(tmp_path)}, Flags(hosts=(f"tcp://pods:{port}",)))
+        checked = await hostcheck.check(config)
 
     assert len(named) == 2
     assert found == [named[0].name]
+    assert [(host.address, host.state) for host in checked.hosts] == [(each.name, "well") for each in named]
 
 
 @asynccontextmanager

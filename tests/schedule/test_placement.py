@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.schedule.placement import Host, Job, Part, Placed, Pool
+from orchestrator.schedule.placement import Host, Job, Part, Placed, Pool, ahead
 
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 
@@ -161,6 +161,33 @@ def test_an_app_whose_home_is_busy_lets_others_pass_and_takes_any_host_at_last()
     assert {(placed.host, placed.reason) for placed in begun[:-1]} == {("host-1", "cached")}
     assert (begun[-1].job, begun[-1].host, begun[-1].reason) == (patient, "host-1", "home is busy")
     assert len(begun) == 17
+
+
+@given(st.integers(2, 6), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=200))
+def test_nobody_is_passed_over_for_ever_whoever_comes_later(number: int, later: Sequence[tuple[int, int]]) -> None:
+    hosts = _hosts(number, slots=1)
+    lies = {Part("app", f"{home}-{turn}"): [f"host-{home % number}"] for turn, (home, _) in enumerate(later)}
+    waiting = [_job("patient")]
+    pool = Pool(hosts, limit=number, lies={**lies, Part("app", "patient"): ["host-0"], Part("app", "long"): ["host-0"]})
+    running, passed = [Placed(job=_job("long"), host="host-0", reason="cached")], 0
+    pool.began(running[0])
+
+    for turn, (home, ends) in enumerate(later):
+        waiting.append(_job(f"{home}-{turn}"))
+        while (placed := pool.next(waiting)) is not None:
+            passed += placed.job is not waiting[0]
+            pool.began(placed)
+            waiting.remove(placed.job)
+            running.append(placed)
+            if placed.job.app == "patient":
+                return
+        assert not waiting or len(running) == number, "no slot is free while somebody waits"
+        # The patient one's own host stays busy as long as another one may become free.
+        others = [each for each in running if each.host != "host-0"]
+        pool.ended(gone := others[ends % len(others)])
+        running.remove(gone)
+
+    assert passed <= 2 * ahead(number)
 
 
 def test_an_app_waits_for_no_home_when_nobody_gains_by_it() -> None:
