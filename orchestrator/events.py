@@ -213,6 +213,10 @@ class PackagesCarried(_Event, frozen=True, kw_only=True, tag="packages-carried")
     error: str | None = None
     """Why it was not."""
     hint: str = ""
+    host: str = ""
+    """The builder, where there are several."""
+    passed: tuple[str, ...] = ()
+    """The builders that have used the cache, too, and whose content is not in what was kept."""
 
 
 class AppFailed(_Event, frozen=True, kw_only=True, tag="app-failed"):

@@ -1,6 +1,6 @@
 """The wiring of `build` and `tag`: builder, registry, run, display, signals.
 
-Imports the heavy libraries (h2, protobuf, httpx): imported itself only where a build begins.
+Imports the heavy libraries (h2, protobuf, httpcore): imported itself only where a build begins.
 """
 
 import secrets
@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import anyio
 import msgspec
@@ -43,6 +43,9 @@ from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
 from orchestrator.workspace import git
+
+if TYPE_CHECKING:
+    from orchestrator.app.keeping import Keeping
 
 _BUFFERED_EVENTS = 1024
 
@@ -125,6 +128,8 @@ async def run_build(
                 keys=shared_keys(plan),
                 run=secrets.token_hex(8),
                 contents=contents_of(config),
+                packages=_packages(config, plan),
+                several=len(named) > 1,
             )
             differences = [line for each in builders.all for line in preparing.shortfalls(each)]
             learning = Learning(plan, memory, said={each.name: each.memory for each in named if each.memory})
@@ -258,6 +263,15 @@ async def _checked_out(config: Config) -> Config:
         branch, revision = await git.head(config.root, config.environment.for_git())
         return msgspec.structs.replace(config, branch=config.branch or branch, revision=revision)
     return config
+
+
+def _packages(config: Config, plan: Plan) -> "Keeping | None":
+    root = config.cache.mounts.directory
+    if root is None:
+        return None
+    from orchestrator.app.keeping import keeping  # noqa: PLC0415 -- only where a directory is named
+
+    return keeping(config, root, plan)
 
 
 def _joiner(plan: Plan, options: BuildOptions, builders: hosts.Builders, registry: RegistryClient) -> Joiner | None:

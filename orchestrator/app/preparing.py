@@ -36,6 +36,7 @@ from remote.address import EngineAddress
 
 if TYPE_CHECKING:
     from orchestrator.app.carrying import PackageCarrier
+    from orchestrator.app.keeping import Keeping
 
 
 class Preparing(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +59,10 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     """Tells this run's solves from all others."""
     contents: Contents
+    packages: "Keeping | None" = None
+    """The package caches that are filled and kept; None: builders have what they have."""
+    several: bool = False
+    """Whether there are several builders."""
 
     def shortfalls(self, of: Opened) -> tuple[str, ...]:
         """What is asked for and a builder cannot do.
@@ -166,17 +171,17 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
         return prepare, export
 
     def _carrier(self, of: Opened) -> "PackageCarrier | None":
-        root = self.config.cache.mounts.directory
-        if root is None:
+        if self.packages is None:
             return None
-        from orchestrator.app.carrying import carrier  # noqa: PLC0415 -- only where a directory is named
+        from orchestrator.app.carrying import PackageCarrier  # noqa: PLC0415 -- only where a directory is named
 
         tokens = RegistryTokens(self.registry, self.credentials)
 
         def ready(request: SolveRequest) -> SolveRequest:
             return msgspec.structs.replace(request, tokens=tokens)
 
-        return carrier(self.config, root, self.plan, of.client, ready)
+        name = of.named.name if self.several else ""
+        return PackageCarrier(of.client, self.packages, no_cache=self.config.no_cache, ready=ready, name=name)
 
 
 def shared_keys(plan: Plan) -> SharedKeys:

@@ -174,8 +174,11 @@ def _cache_text(event: CacheExported) -> str:
 def _packages_text(event: PackagesCarried) -> str:
     done = "filled" if event.to == "builder" else "kept"
     if event.error is not None:
-        return f"warning: the package cache {event.cache} was not {done}: {event.error}{_hint(event.hint)}"
-    return f"package cache {event.cache} {done}: {size(event.size)} in {event.seconds:.1f}s"
+        where = f" ({event.host})" if event.host else ""
+        return f"warning: the package cache {event.cache} was not {done}{where}: {event.error}{_hint(event.hint)}"
+    where = f" {'on' if event.to == 'builder' else 'of'} {event.host}" if event.host else ""
+    passed = f", not what else is new on {', '.join(event.passed)}" if event.passed else ""
+    return f"package cache {event.cache} {done}{where}: {size(event.size)} in {event.seconds:.1f}s{passed}"
 
 
 def _hint(hint: str | None) -> str:

@@ -159,13 +159,18 @@ def _packages(carried: Sequence[PackagesCarried]) -> Iterator[str]:
     for to, done in (("builder", "filled before builds"), ("directory", "kept after them")):
         those = [each for each in carried if each.to == to]
         if those:
-            names = ", ".join(each.cache for each in those if each.error is None) or "none"
+            names = ", ".join(f"{each.cache}{_of(each)}" for each in those if each.error is None) or "none"
             seconds, moved = sum(each.seconds for each in those), sum(each.size for each in those)
             yield f"package caches {done}: {names}; {size(moved)} in {seconds:.1f}s"
         for each in those:
             if each.error is not None:
                 hint = f" (hint: {inline(each.hint, 1000)})" if each.hint else ""
-                yield f"package cache {each.cache} not carried: {inline(each.error, 1000)}{hint}"
+                yield f"package cache {each.cache}{_of(each)} not carried: {inline(each.error, 1000)}{hint}"
+
+
+def _of(carried: PackagesCarried) -> str:
+    """Whose it is, where there are several builders."""
+    return f" ({inline(carried.host, _LONGEST)})" if carried.host else ""
 
 
 def _row(app: AppReport) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from orchestrator.app.carrying import PackageCarrier
+from orchestrator.app.keeping import Keeping
 from orchestrator.app.mountruns import Builder
 from orchestrator.buildkit import SolveRequest, SolveResult, UsageRecord
 from orchestrator.buildkit.build import OnStatus
@@ -55,9 +56,7 @@ async def taken(builder: Builder, root: Path, *tools: str, size: int = 1000, sec
     builds = {tuple(mount.id for mount in golden(case).cache): golden(case) for case in GENERATED}
     plan = planned(builds[tuple(f"fleetpacks-{tool}" for tool in tools)])
     said = MountCache(directory=root, size=size, seconds=seconds)
-    carrier = PackageCarrier(
-        builder, said, root, plan, scopes=(), unknown=False, no_cache=True, ready=lambda request: request
-    )
+    carrier = PackageCarrier(builder, Keeping(said, root, plan), no_cache=True, ready=lambda request: request)
     events: list[Event] = []
 
     async def tell(event: Event) -> None:

@@ -104,7 +104,7 @@ CASES = {
 
 
 class Mirror:
-    """A mirror on the loopback, which answers only whoever knows its token, and remembers what it was asked."""
+    """A mirror on this machine, which answers only whoever knows its token, and remembers what it was asked."""
 
     def __init__(self, url: str, asked: list[str]) -> None:
         self.url = url
@@ -112,7 +112,7 @@ class Mirror:
 
 
 @asynccontextmanager
-async def mirror(case: Case, token: str) -> AsyncGenerator[Mirror]:
+async def mirror(case: Case, token: str, *, at: str = "127.0.0.1") -> AsyncGenerator[Mirror]:
     authorization = b"basic " + b64encode(f"user:{token}".encode())
     prefix = "" if case.by_password else f"/{token}"
     asked: list[str] = []
@@ -140,13 +140,13 @@ async def mirror(case: Case, token: str) -> AsyncGenerator[Mirror]:
 
     async with (
         httpx.AsyncClient(timeout=60, follow_redirects=True) as real,
-        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        await anyio.create_tcp_listener(local_host=at) as listener,
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(listener.serve, serve)
         port: int = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's, not Django's
         user = f"user:{token}@" if case.by_password else ""
-        yield Mirror(f"http://{user}127.0.0.1:{port}{prefix}", asked)
+        yield Mirror(f"http://{user}{at}:{port}{prefix}", asked)
         tasks.cancel_scope.cancel()
 
 

@@ -6,6 +6,7 @@ import anyio
 import msgspec
 import pytest
 
+from orchestrator.engine.hosts import Member
 from orchestrator.engine.publish import Published
 from orchestrator.engine.run import Outcome, Run
 from orchestrator.errors import BuildFailedError, RegistryError, RegistryUnavailableError
@@ -50,16 +51,26 @@ def _plan(*names: str) -> Plan:
 async def _run(
     plan: Plan, scripts: Mapping[str, Script], joiner: _Joiner, *, fail_fast: bool = False
 ) -> tuple[Mapping[str, Outcome], list[Event], RecordingPublisher, dict[str, ScriptedSolver]]:
-    publisher, solvers = RecordingPublisher(), {}
-    members = []
-    for platform, script in scripts.items():
+    publisher = RecordingPublisher()
+    solvers: dict[str, ScriptedSolver] = {}
+
+    def member_of(platform: str, script: Script) -> Member:
         solver = solvers[platform] = ScriptedSolver(script)
         solver.address = f"unix:///{platform}"
         member = alone(solver, publisher)
         facts = msgspec.structs.replace(member.facts, name=solver.address, platforms=frozenset({platform}))
-        members.append(msgspec.structs.replace(member, facts=facts))
+        return msgspec.structs.replace(member, facts=facts)
+
     send, receive = anyio.create_memory_object_stream[Event](1000)
-    run = Run(plan, hosts=members, events=send, jobs=4, fail_fast=fail_fast, joiner=joiner, retries=1)
+    run = Run(
+        plan,
+        hosts=[member_of(*each) for each in scripts.items()],
+        events=send,
+        jobs=4,
+        fail_fast=fail_fast,
+        joiner=joiner,
+        retries=1,
+    )
     async with receive:
         with anyio.fail_after(10):
             outcomes = await run.execute()
