@@ -8,7 +8,7 @@ from benchmarks.result import Report, table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-FLEET = ("fleet-placement",)
+FLEET = ("fleet-placement", "fleet-speedup", "fleet-concurrent", "fleet-context", "fleet-second", "fleet-faults")
 """Those of several hosts, which `python -m benchmarks.fleet` runs."""
 PLACES = {
     "cold": ("docs/figures.md",),

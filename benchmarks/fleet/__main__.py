@@ -5,16 +5,23 @@ Every run prints its seed; the same seed draws the same again.
 
 import argparse
 import sys
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
 import msgspec
 
 from benchmarks import documents
-from benchmarks.fleet import placement, scale
-from benchmarks.result import table
+from benchmarks.fleet import concurrent, context, placement, scale, speedup
+from benchmarks.result import Report, table
 
-_BENCHMARKS = {"placement": placement.run_placement, "scale": scale.run_scale}
+_BENCHMARKS: dict[str, Callable[..., Awaitable[Report]]] = {
+    "concurrent": concurrent.run_concurrent,
+    "context": context.run_context,
+    "placement": placement.run_placement,
+    "scale": scale.run_scale,
+    "speedup": speedup.run_speedup,
+}
 
 
 def main() -> int:
@@ -26,6 +33,16 @@ def main() -> int:
     names = parser.add_subparsers(dest="name", required=True)
     names.add_parser("placement", help="10,000 apps on 1,000 hosts, simulated")
     names.add_parser("scale", help="a day of 100,000 builds on 1,000 hosts, simulated")
+    named = names.add_parser("speedup", help="eight hosts against one, on builds that need a processor")
+    named.add_argument("--hosts", type=int, default=8)
+    named.add_argument("--builds", type=int, default=64)
+    named.add_argument("--megabytes", type=int, default=60, help="that each build hashes (default: 60)")
+    named = names.add_parser("concurrent", help="64 builds at once on four hosts behind sshd")
+    named.add_argument("--hosts", type=int, default=4)
+    named.add_argument("--builds", type=int, default=64)
+    named = names.add_parser("context", help="210 MB that a host has never seen, over SSH")
+    named.add_argument("--rounds", type=int, default=3)
+    named.add_argument("--megabytes", type=int, default=210)
     words = vars(parser.parse_args())
     name, as_json, write = words.pop("name"), words.pop("json"), words.pop("write")
     print(f"seed {words['seed']}", file=sys.stderr)
