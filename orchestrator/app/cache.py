@@ -4,14 +4,14 @@ A buildkitd is asked through BuildKit's API, a Docker Engine through its own, wh
 form: what is kept is the same thing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
 import msgspec
 
-from orchestrator.app import builder
+from orchestrator.app import builder, hosts
 from orchestrator.app.everywhere import Failed, everywhere
 from orchestrator.buildkit import Keep, UsageRecord
 from orchestrator.cache import local, mounts
@@ -97,7 +97,11 @@ async def usage(config: Config) -> tuple[Usage | Failed, ...]:
         BuilderUnreachableError: nothing answers at the only one.
         FleetpacksError: the only builder's refusal.
     """
-    return await everywhere(builder.addresses(config), _usage)
+    return await everywhere(await _addresses(config), _usage)
+
+
+async def _addresses(config: Config) -> Sequence[Address]:
+    return [each.address for each in await hosts.resolved(hosts.named(config))]
 
 
 async def _usage(at: Address) -> Usage:
@@ -147,7 +151,7 @@ async def prune(
     async def prune_it(at: Address) -> Pruned:
         return await _prune(at, older_than=older_than, keep=keep, unused_images=unused_images)
 
-    gone = await everywhere(builder.addresses(config), prune_it)
+    gone = await everywhere(await _addresses(config), prune_it)
     said = config.cache
     return gone, Directories(
         directory=await _directory(said.local.directory, partial(local.prune, older_than=older_than, budget=keep)),

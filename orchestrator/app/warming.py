@@ -88,7 +88,7 @@ class Everywhere(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Hear = Callable[[str, Pulling | Warmed], None]
-"""The builder, and what there is of it."""
+"""The builder where there are several, else nothing; and what there is of it."""
 _Tell = Callable[[Pulling | Warmed], None]
 
 
@@ -112,19 +112,19 @@ async def warm(config: Config, request: Request, *, hear: Hear) -> Everywhere:
         BuilderUnreachableError: nothing answers at any builder.
     """
     plan = await make_plan(config, request)
-    named = [hosts.Named(address=at, slots=1) for at in builder.addresses(config)]
+    named = hosts.in_use(await hosts.resolved(hosts.named(config)))
     credentials = Credentials(config.docker_config / "config.json", given(config))
     async with RegistryClient(credentials, config.registries) as registry, hosts.opened(named) as builders:
         tokens = RegistryTokens(registry, credentials)
         wanted = {of.address: bases(_built_on(plan, of, builders), own=of.can.platform) for of in builders.all}
         of_address = {of.address: of for of in builders.all}
+        several = len(named) > 1
 
         async def one(at: Address) -> Outcome:
             of = of_address[at]
             async with _puller(of, tokens, credentials) as pull:
-                return Outcome(
-                    builder=str(at), images=await _all(wanted[at].images, pull, lambda news: hear(str(at), news))
-                )
+                images = await _all(wanted[at].images, pull, lambda news: hear(str(at) if several else "", news))
+                return Outcome(builder=str(at), images=images)
 
         done = await everywhere(tuple(of_address), one)
         silent = tuple(failed(str(at), error) for at, error in builders.missing)

@@ -188,8 +188,7 @@ def warm(
     variables = environment.read()
     config = load(environment.source(source, variables), variables, Flags(hosts=hosts))
     request = Request(named=paths, filters=filters, since=since, push=False)
-    hear = partial(_tell, named=len(config.hosts) > 1, progress_only=as_json)
-    outcome = anyio.run(partial(warming.warm, config, request, hear=hear))
+    outcome = anyio.run(partial(warming.warm, config, request, hear=partial(_tell, progress_only=as_json)))
     for warning in outcome.warnings:
         errors.warn(warning)
     if as_json:
@@ -207,12 +206,12 @@ def warm(
     return EXIT_FAILED if lost else exit_code(outcome.builders)
 
 
-def _tell(at: str, news: "Pulling | Warmed", *, named: bool, progress_only: bool) -> None:
+def _tell(at: str, news: "Pulling | Warmed", *, progress_only: bool) -> None:
     """A line; those about an image's end are the result, unless that is a document."""
     from orchestrator.app.warming import Pulling  # noqa: PLC0415 -- as above
     from orchestrator.text import duration, inline, size  # noqa: PLC0415 -- as above
 
-    where = f"{at}: " if named else ""
+    where = f"{at}: " if at else ""
     name = where + inline(news.name, _LONGEST_NAME)
     if isinstance(news, Pulling):
         of = f" of {size(news.total)}" if news.total else ""
