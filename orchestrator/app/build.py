@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from orchestrator.app.keeping import Keeping
 
 _BUFFERED_EVENTS = 1024
+_OTHERS_SECONDS = 10.0
+"""For which hosts are waited for that have not answered when one has; they may join later."""
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +102,7 @@ async def run_build(
             signals.watched(),
             record.during(plan, signals),
             _registry(config) as (registry, credentials),
-            hosts.opened(hosts.in_use(named)) as builders,
+            hosts.opened(hosts.in_use(named), patience=_OTHERS_SECONDS) as builders,
             remembering(config) as memory,
             skipping(
                 config,
@@ -169,7 +171,7 @@ async def run_build(
                 needed=learning.needed,
                 platform=builders.first.platform,
                 built_on=learning.hosts,
-                bases=base_names(plan.apps),
+                bases=base_names(plan.apps) if len(named) > 1 else {},
                 joiner=_joiner(plan, options, builders, registry),
                 absent={str(at): error for at, error in builders.missing},
                 # Two that write the same files here would be in each other's way.

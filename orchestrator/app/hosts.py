@@ -1,5 +1,6 @@
 """The builders of a run: one, whose absence is the end, or several, of which those that answer are used first."""
 
+import math
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
 from orchestrator.engine.host import BuilderHost
 from orchestrator.engine.hosts import Member
-from orchestrator.errors import FleetpacksError, TransientError, UsageError
+from orchestrator.errors import BuilderUnreachableError, FleetpacksError, TransientError, UsageError
 from orchestrator.schedule.placement import Host
 from remote import resolve
 from remote.address import Address, SshAddress
@@ -130,11 +131,12 @@ class Builders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def opened(named: Sequence[Named]) -> AsyncGenerator[Builders]:
+async def opened(named: Sequence[Named], *, patience: float = math.inf) -> AsyncGenerator[Builders]:
     """Speak to builders, to all at once.
 
     Args:
         named: they, at least one.
+        patience: seconds for which the others are waited for when one has answered.
 
     Raises:
         UsageError: what answers can be no builder.
@@ -144,30 +146,20 @@ async def opened(named: Sequence[Named]) -> AsyncGenerator[Builders]:
         async with builder.opened(named[0].address) as (client, can):
             yield Builders(all=(Opened(named=named[0], client=client, can=can),))
         return
-    found: dict[int, Opened] = {}
-    failed: dict[int, FleetpacksError] = {}
-
-    async def hold(index: int, told: anyio.Event) -> None:
-        try:
-            async with builder.opened(named[index].address) as (client, can):
-                found[index] = Opened(named=named[index], client=client, can=can)
-                told.set()
-                await anyio.sleep_forever()
-        except FleetpacksError as error:
-            failed[index] = error
-        finally:
-            told.set()
-
+    greetings, answered = [_Greeting(each) for each in named], anyio.Event()
     failure: FleetpacksError | None = None
     async with anyio.create_task_group() as tasks:
-        all_told = [anyio.Event() for _ in named]
-        for index, told in enumerate(all_told):
-            tasks.start_soon(hold, index, told)
-        for told in all_told:
-            await told.wait()
+        for greeting in greetings:
+            tasks.start_soon(greeting.hold, answered)
+        tasks.start_soon(_all_told, greetings, answered)
+        await answered.wait()
+        with anyio.move_on_after(patience):
+            await _all_told(greetings, answered)
+        for greeting in greetings:
+            greeting.give_up(patience)
         # A group would wrap it.
         try:
-            yield _usable(named, found, failed)
+            yield _usable(greetings)
         except FleetpacksError as error:
             failure = error
         tasks.cancel_scope.cancel()
@@ -175,19 +167,59 @@ async def opened(named: Sequence[Named]) -> AsyncGenerator[Builders]:
         raise failure
 
 
-def _usable(named: Sequence[Named], found: dict[int, Opened], failed: dict[int, FleetpacksError]) -> Builders:
-    fatal = next((error for error in failed.values() if not found or not isinstance(error, TransientError)), None)
+class _Greeting:
+    """One of several builders: spoken to as long as `hold` goes on."""
+
+    def __init__(self, named: Named) -> None:
+        self.named = named
+        self.opened: Opened | None = None
+        self.failure: FleetpacksError | None = None
+        self.told = anyio.Event()
+        self._scope = anyio.CancelScope()
+
+    async def hold(self, answered: anyio.Event) -> None:
+        with self._scope:
+            try:
+                async with builder.opened(self.named.address) as (client, can):
+                    self.opened = Opened(named=self.named, client=client, can=can)
+                    answered.set()
+                    self.told.set()
+                    await anyio.sleep_forever()
+            except FleetpacksError as error:
+                self.failure = error
+            finally:
+                self.told.set()
+
+    def give_up(self, seconds: float) -> None:
+        """Wait no longer, unless it has said something."""
+        if not self.told.is_set():
+            self._scope.cancel()
+            message = f"{self.named.name}: no answer within {seconds:.0f} s of the first host's"
+            self.failure = BuilderUnreachableError(message, hint="Is it well, and its network?")
+
+
+async def _all_told(greetings: Sequence[_Greeting], answered: anyio.Event) -> None:
+    for greeting in greetings:
+        await greeting.told.wait()
+    # Or nobody will.
+    answered.set()
+
+
+def _usable(greetings: Sequence[_Greeting]) -> Builders:
+    failed = [(each.named, each.failure) for each in greetings if each.opened is None and each.failure is not None]
+    found = [each.opened for each in greetings if each.opened is not None]
+    fatal = next((error for _, error in failed if not found or not isinstance(error, TransientError)), None)
     if fatal is not None:
         raise fatal
     once: dict[tuple[str, str | int], Opened] = {}
-    for index in sorted(found):
+    for index, each in enumerate(found):
         # A name may have several addresses of one daemon.
-        among, worker = named[index].among, found[index].can.worker
-        once.setdefault((among, worker) if among and worker else ("", index), found[index])
+        among, worker = each.named.among, each.can.worker
+        once.setdefault((among, worker) if among and worker else ("", index), each)
     return Builders(
         all=tuple(once.values()),
-        missing=tuple((named[index].address, failed[index]) for index in sorted(failed)),
-        warnings=tuple(f"set aside until it answers: {error.message}" for error in failed.values()),
+        missing=tuple((named.address, error) for named, error in failed),
+        warnings=tuple(f"set aside until it answers: {error.message}" for _, error in failed),
     )
 
 

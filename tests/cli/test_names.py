@@ -13,8 +13,8 @@ import pytest
 from orchestrator.app import hostcheck, hosts
 from orchestrator.app.hosts import Named
 from orchestrator.config import Flags, load
-from orchestrator.errors import UsageError
-from remote.address import TcpAddress, parse
+from orchestrator.errors import BuilderUnreachableError, UsageError
+from remote.address import TcpAddress, UnixAddress, parse
 from tests.lab import Lab
 
 
@@ -60,6 +60,24 @@ async def test_a_daemon_that_has_several_addresses_is_one_host_and_checked_at_ea
     assert len(named) == 2
     assert found == [named[0].name]
     assert [(host.address, host.state) for host in checked.hosts] == [(each.name, "well") for each in named]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_host_that_says_nothing_is_waited_for_a_short_time_when_another_has_answered(
+    lab: Lab, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "silent"))
+        silent.listen()
+        named = [Named(address=UnixAddress(path=str(path)), slots=1) for path in (tmp_path / "silent", lab.buildkitd)]
+
+        async with hosts.opened(named, patience=0.1) as builders:
+            found = [each.named for each in builders.all]
+
+    assert found == [named[1]]
+    assert [(at, error.kind) for at, error in builders.missing] == [(named[0].address, BuilderUnreachableError.kind)]
+    assert builders.warnings[0].startswith(f"set aside until it answers: {named[0].name}: no answer within")
 
 
 @asynccontextmanager
