@@ -1,8 +1,8 @@
 """What every test shares: both event loops, the lab, and the count of what really happened.
 
 A test marked `real` needs the lab's daemons. Without them it is skipped with the reason in words; under
-`FLEETPACKS_REQUIRE_REAL=1` it fails, and so does a session of such tests on the lab's daemons in which nothing was really
-built, started or answered.
+`FLEETPACKS_REQUIRE_REAL=1` it fails, and so does a session of such tests on the lab's daemons in which nothing was
+really built, started or answered.
 """
 
 import os
