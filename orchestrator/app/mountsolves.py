@@ -5,7 +5,7 @@ stays until the builder needs its room, so that what is unchanged is not made ag
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 import msgspec
@@ -45,19 +45,19 @@ class MountSolves:
 
         self._runs = Runs(client, ready)
 
-    async def state(self, mounts: Sequence[Mount]) -> tuple[frozenset[str], frozenset[str]]:
-        """Which of these mounts the builder has, and which of them a running build uses: by id."""
-        there: set[str] = set()
+    async def state(self, mounts: Sequence[Mount]) -> tuple[Mapping[str, int], frozenset[str]]:
+        """Which of these mounts the builder has, with their bytes, and which of them a running build uses: by id."""
+        there: dict[str, int] = {}
         busy: set[str] = set()
         for look_again in (*(True for _ in range(_LOOKS)), False):
             records = await self._client.disk_usage(filters=mountusage.filters(mounts))
             found = mountusage.kept(records, mounts)
-            there |= found.keys()
+            there |= {mount: its.size for mount, its in found.items()}
             busy |= {mount for mount, its in found.items() if its.in_use}
             if len(there) == len(mounts) or not look_again:
                 break
             await anyio.sleep(_PAUSE)
-        return frozenset(there), frozenset(busy)
+        return there, frozenset(busy)
 
     async def out(self, mount: Mount, exporter: Exporter, tell: Tell) -> tuple[str | None, Word]:
         """Copy a mount's content into an image.

@@ -8,14 +8,16 @@ Files keep their times: Go deletes from its build cache what looks old, and othe
 """
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import anyio
 import msgspec
 
-from orchestrator.app import builder, make_plan, packageindex
+from orchestrator.app import builder, hosts, make_plan, packageindex
 from orchestrator.app.caching import is_insecure
+from orchestrator.app.everywhere import Failed, everywhere, failed
 from orchestrator.app.logins import given
 from orchestrator.app.mountsolves import MountSolves
 from orchestrator.app.mountsteps import Mount, mounts_of
@@ -54,6 +56,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     error: str | None = None
     hint: str = ""
+    builder: str = ""
+    """Whose packages were pushed: of several builders, the one that has most of them."""
 
 
 class Moving(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +80,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[str, ...] = ()
     """The other tools whose packages are there."""
     warnings: tuple[str, ...] = ()
+    missing: tuple[Failed, ...] = ()
+    """The builders of several that did not answer."""
 
 
 Hear = Callable[[Moving | Tool], None]
+HearOf = Callable[[str, Moving | Tool], None]
+"""The builder where there are several, else nothing; and what there is of it."""
 _Move = Callable[[Mount], Awaitable[Tool]]
 
 
@@ -116,13 +124,18 @@ async def push(
     plan = await make_plan(config, request)
     mounts = _chosen(plan, tools)
     key = _cache_key(mounts)
-    at, credentials = builder.address(config), _credentials(config)
+    named, credentials = hosts.in_use(await hosts.resolved(hosts.named(config))), _credentials(config)
     async with RegistryClient(credentials, config.registries) as registry:
         before = await packageindex.find_own(registry, reference, key)
-        async with builder.opened(at) as (client, can):
-            exporter = _exporter(config, can, at, reference, compression or config.cache.compression)
-            solves = MountSolves(client, RegistryTokens(registry, credentials, writable=(reference,)), reference.host)
-            there, busy = await solves.state(mounts)
+        async with hosts.opened(named) as builders:
+            at = ", ".join(of.named.name for of in builders.all)
+            tokens = RegistryTokens(registry, credentials, writable=(reference,))
+            exporters = {
+                of.named.name: _exporter(config, of.can, of.address, reference, compression or config.cache.compression)
+                for of in builders.all
+            }
+            solves = {of.named.name: MountSolves(of.client, tokens, reference.host) for of in builders.all}
+            there, busy = await _fullest(mounts, solves)
             if not there:
                 raise UsageError(
                     f"{at}: there is nothing to push: no package cache of {_names(mounts)} for $CACHE_KEY {key!r}",
@@ -131,10 +144,11 @@ async def push(
             pushed: list[Packages] = []
 
             async def move(mount: Mount) -> Tool:
-                tell = _seldom(mount.name, hear)
-                digest, word = await solves.out(mount, exporter, tell)
+                tell, its = _seldom(mount.name, hear), there[mount.id]
+                digest, word = await solves[its].out(mount, exporters[its], tell)
+                whose = its if len(solves) > 1 else ""
                 if digest is None:
-                    return Tool(tool=mount.name, result="empty" if word == "empty" else "busy")
+                    return Tool(tool=mount.name, result="empty" if word == "empty" else "busy", builder=whose)
                 manifest = await registry.get_manifest(reference.with_digest(digest))
                 packages = Packages(
                     tool=mount.name, digest=digest, size=len(manifest.body), media_type=manifest.media_type
@@ -143,12 +157,13 @@ async def push(
                 # What is no image of packages is told of, and not named by the index.
                 size = size_of(manifest, reference)
                 pushed.append(packages)
-                return Tool(tool=mount.name, result="unchanged" if same else "pushed", size=size)
+                return Tool(tool=mount.name, result="unchanged" if same else "pushed", size=size, builder=whose)
 
-            moved = await _all(mounts, move, hear, busy=busy, missing={each.id for each in mounts} - there)
+            moved = await _all(mounts, move, hear, busy=busy, missing={each.id for each in mounts} - there.keys())
         published = await packageindex.publish(registry, reference, key, pushed)
     return Outcome(
-        builder=str(at),
+        builder=at,
+        missing=tuple(failed(str(each), error) for each, error in builders.missing),
         reference=str(reference.with_digest(published.digest) if published.digest else reference),
         tools=moved,
         others=tuple(tool for tool in published.others if all(each.tool != tool for each in moved)),
@@ -159,8 +174,10 @@ async def push(
     )
 
 
-async def pull(config: Config, request: Request, text: str, *, tools: Sequence[str] = (), hear: Hear) -> Outcome:
-    """Fill the builder's empty package caches that the selected apps use from a reference.
+async def pull(
+    config: Config, request: Request, text: str, *, tools: Sequence[str] = (), hear: HearOf
+) -> tuple[Outcome | Failed, ...]:
+    """Fill the builders' empty package caches that the selected apps use from a reference, of all at once.
 
     Args:
         config: what was said.
@@ -176,7 +193,8 @@ async def pull(config: Config, request: Request, text: str, *, tools: Sequence[s
     reference = parse(text)
     plan = await make_plan(config, request)
     mounts = _chosen(plan, tools)
-    at, credentials = builder.address(config), _credentials(config)
+    credentials = _credentials(config)
+    addresses = [each.address for each in hosts.in_use(await hosts.resolved(hosts.named(config)))]
     warnings = list(plan.warnings)
     async with RegistryClient(credentials, config.registries) as registry:
         found = await packageindex.find(registry, reference)
@@ -191,31 +209,48 @@ async def pull(config: Config, request: Request, text: str, *, tools: Sequence[s
                 f"{_cache_key(mounts)!r}"
             )
 
-        async with builder.opened(at) as (client, _):
-            solves = MountSolves(client, RegistryTokens(registry, credentials), reference.host)
-            _, busy = await solves.state(mounts)
+        async def one(at: Address) -> Outcome:
+            hear_it = partial(hear, str(at) if len(addresses) > 1 else "")
+            async with builder.opened(at) as (client, _):
+                solves = MountSolves(client, RegistryTokens(registry, credentials), reference.host)
+                _, busy = await solves.state(mounts)
 
-            async def move(mount: Mount) -> Tool:
-                tell = _seldom(mount.name, hear)
-                packages = says.of(mount.name)
-                if packages is None:
-                    return Tool(tool=mount.name, result="missing")
-                if not await solves.is_empty(mount, tell):
-                    return Tool(tool=mount.name, result="full")
-                source = reference.with_digest(packages.digest)
-                # A manifest that is not there, or none, is told of in better words than a builder's.
-                size = size_of(await registry.get_manifest(source), source)
-                filled = await solves.fill(mount, str(source), tell)
-                return Tool(tool=mount.name, result="pulled" if filled else "full", size=size if filled else 0)
+                async def move(mount: Mount) -> Tool:
+                    tell = _seldom(mount.name, hear_it)
+                    packages = says.of(mount.name)
+                    if packages is None:
+                        return Tool(tool=mount.name, result="missing")
+                    if not await solves.is_empty(mount, tell):
+                        return Tool(tool=mount.name, result="full")
+                    source = reference.with_digest(packages.digest)
+                    # A manifest that is not there, or none, is told of in better words than a builder's.
+                    size = size_of(await registry.get_manifest(source), source)
+                    filled = await solves.fill(mount, str(source), tell)
+                    return Tool(tool=mount.name, result="pulled" if filled else "full", size=size if filled else 0)
 
-            moved = await _all(mounts, move, hear, busy=busy)
-    return Outcome(
-        builder=str(at),
-        reference=str(reference.with_digest(found.digest)),
-        tools=moved,
-        others=tuple(each.tool for each in says.packages if all(each.tool != tool.tool for tool in moved)),
-        warnings=tuple(warnings),
-    )
+                moved = await _all(mounts, move, hear_it, busy=busy)
+            return Outcome(
+                builder=str(at),
+                reference=str(reference.with_digest(found.digest)),
+                tools=moved,
+                others=tuple(each.tool for each in says.packages if all(each.tool != tool.tool for tool in moved)),
+                warnings=tuple(warnings),
+            )
+
+        return await everywhere(addresses, one)
+
+
+async def _fullest(
+    mounts: Sequence[Mount], solves: Mapping[str, MountSolves]
+) -> tuple[Mapping[str, str], Collection[str]]:
+    """Which builder has the most of each mount, by the mount's id, and the mounts that are in use there."""
+    found = {name: await of.state(mounts) for name, of in solves.items()}
+    fullest: dict[str, str] = {}
+    for mount in mounts:
+        sizes = {name: found[name][0][mount.id] for name in solves if mount.id in found[name][0]}
+        if sizes:
+            fullest[mount.id] = max(sizes, key=sizes.__getitem__)
+    return fullest, {mount for mount, name in fullest.items() if mount in found[name][1]}
 
 
 async def _all(

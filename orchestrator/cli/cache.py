@@ -2,15 +2,14 @@
 
 import sys
 import time
-from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import click
 import msgspec
 
-from orchestrator.cli import errors, output, packages, selecting
+from orchestrator.cli import builders, errors, output, packages, selecting
 from orchestrator.cli.lines import fit
 from orchestrator.config import Config, Flags, environment, load
 from orchestrator.errors import EXIT_FAILED, FleetpacksError
@@ -19,7 +18,6 @@ from orchestrator.text import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from orchestrator.app.cache import Usage
-    from orchestrator.app.everywhere import Failed
     from orchestrator.app.warming import Pulling, Warmed
 
 _DEFAULT_AGE = "168h"
@@ -76,11 +74,11 @@ def ls(*, hosts: tuple[str, ...], as_json: bool) -> int:
     found = [each for each in told if not isinstance(each, Failed)]
     total = sum(each.size for each in found)
     if as_json:
-        output.write_json(msgspec.to_builtins(_document(told, size=total)))
+        output.write_json(msgspec.to_builtins(builders.document(told, size=total)))
         return exit_code(told)
     for each in told:
         if isinstance(each, Failed):
-            _complain(each)
+            builders.complain(each)
         else:
             _list(each)
     if len(told) > 1:
@@ -140,11 +138,13 @@ def prune(*, hosts: tuple[str, ...], older_than: float | None, keep: int | None,
     gone = [each for each in told if not isinstance(each, Failed)]
     total = sum(each.reclaimed for each in gone)
     if as_json:
-        output.write_json(msgspec.to_builtins(_document(told, reclaimed=total) | msgspec.structs.asdict(directories)))
+        output.write_json(
+            msgspec.to_builtins(builders.document(told, reclaimed=total) | msgspec.structs.asdict(directories))
+        )
         return exit_code(told)
     for each in told:
         if isinstance(each, Failed):
-            _complain(each)
+            builders.complain(each)
             continue
         images = f" and {len(each.images)} images" if each.images else ""
         parts = f"{len(each.records)} parts of the cache{images}"
@@ -192,11 +192,11 @@ def warm(
     for warning in outcome.warnings:
         errors.warn(warning)
     if as_json:
-        output.write_json(msgspec.to_builtins(_document(outcome.builders) | {"warnings": outcome.warnings}))
+        output.write_json(msgspec.to_builtins(builders.document(outcome.builders) | {"warnings": outcome.warnings}))
     lost = 0
     for each in outcome.builders:
         if isinstance(each, Failed):
-            _complain(each)
+            builders.complain(each)
             continue
         wrong, every = sum(image.error is not None for image in each.images), len(each.images)
         lost += wrong
@@ -221,17 +221,6 @@ def _tell(at: str, news: "Pulling | Warmed", *, progress_only: bool) -> None:
     elif not progress_only:
         what = f"{size(news.size)} in {duration(news.seconds)}" if news.size else "was there"
         click.echo(fit(f"{name}: {what}"))
-
-
-def _document(told: Sequence[msgspec.Struct], **sums: int) -> dict[str, Any]:
-    """What a command prints of its builders: of one what is known of it, of several the same of each."""
-    return msgspec.structs.asdict(told[0]) if len(told) == 1 else {**sums, "hosts": told}
-
-
-def _complain(of: "Failed") -> None:
-    """Tell of a builder; its own error begins with its address already."""
-    said = of.error if of.error.startswith(of.builder) else f"{of.builder}: {of.error}"
-    errors.show(FleetpacksError(said, hint=of.hint))
 
 
 def _config(hosts: tuple[str, ...]) -> Config:

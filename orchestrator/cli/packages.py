@@ -8,13 +8,14 @@ import anyio
 import click
 import msgspec
 
-from orchestrator.cli import errors, output, selecting
+from orchestrator.cli import builders, errors, output, selecting
 from orchestrator.cli.lines import fit
 from orchestrator.config import Config, Flags, environment, load
-from orchestrator.errors import EXIT_FAILED, EXIT_OK, FleetpacksError
+from orchestrator.errors import EXIT_FAILED, FleetpacksError
 from orchestrator.plan.planner import Request
 
 if TYPE_CHECKING:
+    from orchestrator.app.everywhere import Failed
     from orchestrator.app.packages import Moving, Outcome, Tool
 
 _LONGEST_NAME = 500
@@ -59,9 +60,9 @@ def push(
     from orchestrator.app import packages  # noqa: PLC0415 -- h2, protobuf, httpcore: only now
 
     config, request = _said(source, hosts, paths, filters, since)
-    hear = partial(_tell, progress_only=as_json)
+    hear = partial(_tell, "", progress_only=as_json)
     ask = partial(packages.push, config, request, reference, tools=tools, compression=compression, hear=hear)
-    return _end(anyio.run(ask), as_json=as_json)
+    return _end((anyio.run(ask),), as_json=as_json)
 
 
 @click.command()
@@ -83,9 +84,10 @@ def pull(
     reference: str,
     paths: tuple[str, ...],
 ) -> int:
-    """Fill the builder's empty package caches that the apps at PATHs use from REF; without PATHs, those of all apps.
+    """Fill the builders' empty package caches that the apps at PATHs use from REF; without PATHs, those of all apps.
 
-    A cache that has something already stays as it is. Ends with 1 when one could not be filled; the others were.
+    A cache that has something already stays as it is. Ends with 1 when one could not be filled, and with 75 when one of
+    several builders does not answer; the others were.
     """
     from orchestrator.app import packages  # noqa: PLC0415 -- as above
 
@@ -102,20 +104,22 @@ def _said(
     return config, Request(named=paths, filters=filters, since=since, push=False)
 
 
-def _tell(news: "Moving | Tool", *, progress_only: bool) -> None:
+def _tell(at: str, news: "Moving | Tool", *, progress_only: bool) -> None:
     """A line; those about a tool's end are the result, unless that is a document."""
     from orchestrator.app.packages import Moving  # noqa: PLC0415 -- as above
     from orchestrator.text import duration, size  # noqa: PLC0415 -- as above
 
+    tool = f"{at}: {news.tool}" if at else news.tool
     if isinstance(news, Moving):
         of = f" of {size(news.total)}" if news.total else ""
         far = f", {size(news.current)}{of}" if news.current else ""
-        sys.stderr.write(fit(f"{news.tool}: {news.activity}{far}") + "\n")
+        sys.stderr.write(fit(f"{tool}: {news.activity}{far}") + "\n")
     elif news.error is not None:
-        errors.show(FleetpacksError(f"{news.tool}: {news.error}", hint=news.hint))
+        errors.show(FleetpacksError(f"{tool}: {news.error}", hint=news.hint))
     elif not progress_only:
         took = f"{size(news.size)} in {duration(news.seconds)}"
-        click.echo(fit(f"{news.tool}: {_WORDS[news.result].format(took=took, size=size(news.size))}"))
+        whose = f" ({news.builder})" if news.builder else ""
+        click.echo(fit(f"{tool}{whose}: {_WORDS[news.result].format(took=took, size=size(news.size))}"))
 
 
 _WORDS = {
@@ -131,15 +135,21 @@ _WORDS = {
 """What became of a tool's packages."""
 
 
-def _end(outcome: "Outcome", *, as_json: bool) -> int:
+def _end(outcomes: "tuple[Outcome | Failed, ...]", *, as_json: bool) -> int:
+    from orchestrator.app.everywhere import Failed, exit_code  # noqa: PLC0415 -- as above
     from orchestrator.text import inline, size  # noqa: PLC0415 -- as above
 
-    for warning in outcome.warnings:
+    done = [each for each in outcomes if not isinstance(each, Failed)]
+    for warning in dict.fromkeys(warning for each in done for warning in each.warnings):
         errors.warn(warning)
+    silent = [each for each in outcomes if isinstance(each, Failed)] + [away for each in done for away in each.missing]
+    for each in silent:
+        builders.complain(each)
     if as_json:
-        output.write_json(msgspec.to_builtins(outcome))
-    else:
+        output.write_json(msgspec.to_builtins(builders.document(outcomes)))
+    for outcome in () if as_json else done:
         moved = [each for each in outcome.tools if each.result in {"pushed", "pulled"}]
         what = f"{len(moved)} of {len(outcome.tools)} package caches, {size(sum(each.size for each in moved))}"
         click.echo(fit(f"{outcome.builder}: {inline(outcome.reference, _LONGEST_NAME)}: {what}"))
-    return EXIT_FAILED if any(each.result == "failed" for each in outcome.tools) else EXIT_OK
+    lost = any(each.result == "failed" for outcome in done for each in outcome.tools)
+    return EXIT_FAILED if lost else exit_code(silent)

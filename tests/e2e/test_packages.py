@@ -242,6 +242,33 @@ async def test_what_is_pushed_is_pulled_by_another_builder_as_it_was(lab: Lab, s
     assert again.out.splitlines()[-1] == f"{host}: {pulled.document['reference']}: 0 of 2 package caches, 0 B"
 
 
+async def test_of_a_pool_the_fullest_cache_is_pushed_and_every_host_pulls(lab: Lab, site: Site, tmp_path: Path) -> None:
+    await fill(lab.buildkitd, f"{site.key}-npm", {"a": "1"})
+    await fill(lab.buildkitd, f"{site.key}-pip", {"c": "3"})
+    async with another_builder(lab, tmp_path / "second") as second:
+        hosts = [lab.buildkit_host, f"unix://{second}"]
+        away = f"unix://{tmp_path}/away"
+        more = ("--host", hosts[1], "--host", away)
+        await fill(second, f"{site.key}-npm", {"a": "2"}, large=1_000_000)
+        pushed = await site.cache("push", site.reference, *more, "--json")
+        # By a name that no host has a cache of.
+        other = secrets.token_hex(6)
+        pulled = await site.cache("pull", site.reference, *more, "--json", key=other)
+        found = [await held(socket, f"{other}-pip") for socket in (lab.buildkitd, second)]
+
+    assert (pushed.code, pulled.code) == (75, 75), pushed.err + pulled.err
+    assert {each["tool"]: (each["result"], each["builder"]) for each in pushed.document["tools"]} == {
+        "npm": ("pushed", hosts[1]),
+        "pip": ("pushed", hosts[0]),
+    }
+    assert [each["builder"] for each in pushed.document["missing"]] == [away]
+    told = {each["builder"]: each for each in pulled.document["hosts"]}
+    assert told.keys() == {*hosts, away}
+    assert [[tool["result"] for tool in told[host]["tools"]] for host in hosts] == [["pulled", "pulled"]] * 2
+    assert told[away]["transient"]
+    assert found == [{"c": "3"}] * 2
+
+
 async def test_what_is_unchanged_is_not_sent_again_and_what_is_not_pushed_stays(lab: Lab, site: Site) -> None:
     asked: list[tuple[str, str]] = []
 
