@@ -12,7 +12,7 @@ import anyio
 import msgspec
 
 from benchmarks import documents
-from benchmarks.fleet import concurrent, context, placement, scale, speedup
+from benchmarks.fleet import concurrent, context, placement, scale, second, speedup
 from benchmarks.result import Report, table
 
 _BENCHMARKS: dict[str, Callable[..., Awaitable[Report]]] = {
@@ -20,6 +20,7 @@ _BENCHMARKS: dict[str, Callable[..., Awaitable[Report]]] = {
     "context": context.run_context,
     "placement": placement.run_placement,
     "scale": scale.run_scale,
+    "second": second.run_second,
     "speedup": speedup.run_speedup,
 }
 
@@ -43,6 +44,8 @@ def main() -> int:
     named = names.add_parser("context", help="210 MB that a host has never seen, over SSH")
     named.add_argument("--rounds", type=int, default=3)
     named.add_argument("--megabytes", type=int, default=210)
+    named = names.add_parser("second", help="everything again after a fresh clone")
+    named.add_argument("--hosts", type=int, default=4)
     words = vars(parser.parse_args())
     name, as_json, write = words.pop("name"), words.pop("json"), words.pop("write")
     print(f"seed {words['seed']}", file=sys.stderr)

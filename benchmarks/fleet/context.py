@@ -40,7 +40,7 @@ async def run_context(*, seed: int, rounds: int, megabytes: int) -> Report:
     if lab is None:
         raise SystemExit("benchmarks: the lab is not up\nhint: python -m tests.lab up")
     began = load()
-    took: dict[str, list[float]] = {"ours": [], "peer": [], "unix": [], "line": []}
+    took: dict[str, list[float]] = {"ours": [], "peer": [], "unix": [], "line": [], "forward": []}
     with tempfile.TemporaryDirectory(prefix="fleetpacks-bench-") as name:
         root = Path(name)
         async with fleet(1, root / "fleet") as pool, _forward(pool) as forward:
@@ -50,10 +50,11 @@ async def run_context(*, seed: int, rounds: int, megabytes: int) -> Report:
                 took["ours"].append(await _ours(pool, f"ssh://{host.name}", megabytes))
                 took["peer"].append(await _theirs(lab, pool, forward, megabytes))
                 took["unix"].append(await _ours(pool, f"unix://{host.buildkitd}", megabytes))
+                took["forward"].append(await _ours(pool, f"unix://{forward}", megabytes))
                 async with faults.slow_line(host, bits=_LINE):
                     took["line"].append(await _transfer(pool, host, megabytes))
     loads = began, load()
-    ours, peer, unix, line = (statistics.median(each) for each in took.values())
+    ours, peer, unix, line, forwarded = (statistics.median(each) for each in took.values())
     title = f"{megabytes} MB over SSH"
     return await report(
         "context",
@@ -86,6 +87,14 @@ async def run_context(*, seed: int, rounds: int, megabytes: int) -> Report:
                 runs=rounds,
                 load=loads,
                 note=f"{line:.1f} s, of the transfer alone",
+            ),
+            Figure(
+                name=f"{title} by ours through OpenSSH's forward, instead of asyncssh: times asyncssh's time",
+                unit="",
+                value=forwarded / ours,
+                runs=rounds,
+                load=loads,
+                note=f"{forwarded:.1f} s",
             ),
         ],
     )
