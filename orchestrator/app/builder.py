@@ -51,7 +51,7 @@ def addresses(config: Config) -> tuple[Address, ...]:
         UsageError: one is wrong or named twice, or nothing was said and no well-known socket is there.
     """
     if not config.hosts:
-        return (address(config),)
+        return (_well_known(config),)
     found = tuple(_said(config, host) for host in config.hosts)
     for host, (index, one) in zip(config.hosts, enumerate(found), strict=True):
         if one in found[:index]:
@@ -61,19 +61,7 @@ def addresses(config: Config) -> tuple[Address, ...]:
     return found
 
 
-def address(config: Config) -> Address:
-    """The address of the one builder.
-
-    Raises:
-        UsageError: what was said is none, several were named, or nothing was said and no well-known socket is there.
-    """
-    if len(config.hosts) > 1:
-        raise UsageError(
-            f"{config.hosts[0].source}: expected one builder, got {len(config.hosts)}",
-            hint="This command asks one of them: name it with --host.",
-        )
-    if config.hosts:
-        return _said(config, config.hosts[0])
+def _well_known(config: Config) -> Address:
     runtime = config.environment.variables.get("XDG_RUNTIME_DIR")
     looked: list[str] = []
     for known in SOCKETS:

@@ -13,12 +13,18 @@ from orchestrator.app.builder import WellKnown
 from orchestrator.config import Config, Flags, load
 from orchestrator.config.settings import Host
 from orchestrator.errors import UsageError
-from remote.address import EngineAddress, TcpAddress, Tls, UnixAddress
+from remote.address import Address, EngineAddress, TcpAddress, Tls, UnixAddress
 
 
 def config(home: Path, variables: Mapping[str, str] | None = None, host: str | None = None) -> Config:
     flags = Flags(hosts=(host,) if host else ())
     return load(None, {"HOME": str(home), **(variables or {})}, flags)
+
+
+def one_of(said: Config) -> Address:
+    """The only builder."""
+    [found] = builder.addresses(said)
+    return found
 
 
 @pytest.fixture
@@ -41,7 +47,7 @@ def test_a_builder_that_is_said_is_taken_whatever_sockets_there_are(sockets: Pat
     with ExitStack() as stack:
         listen(stack, sockets / "run/buildkit/buildkitd.sock")
 
-        found = builder.address(config(sockets, {"DOCKER_HOST": "unix:///d"}, host="unix:///said"))
+        found = one_of(config(sockets, {"DOCKER_HOST": "unix:///d"}, host="unix:///said"))
 
     assert found == UnixAddress(path="/said")
 
@@ -63,7 +69,7 @@ def test_the_first_well_known_socket_is_taken_also_a_rootless_daemons(sockets: P
         if there != "user/docker.sock":
             listen(stack, sockets / "user/docker.sock")
 
-        found = builder.address(config(sockets, {"XDG_RUNTIME_DIR": str(sockets / "user")}))
+        found = one_of(config(sockets, {"XDG_RUNTIME_DIR": str(sockets / "user")}))
 
     assert type(found) is kind
     assert str(found).endswith(f"://{sockets / there}")
@@ -71,7 +77,7 @@ def test_the_first_well_known_socket_is_taken_also_a_rootless_daemons(sockets: P
 
 def test_without_any_builder_the_places_are_named_that_were_looked_at(sockets: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        builder.address(config(sockets))
+        one_of(config(sockets))
 
     assert f"{sockets}/run/buildkit/buildkitd.sock" in caught.value.message
     assert f"{sockets}/var/run/docker.sock" in caught.value.message
@@ -90,17 +96,15 @@ def test_without_any_builder_the_places_are_named_that_were_looked_at(sockets: P
 def test_docker_host_names_an_engine_where_nobody_names_a_builder(sockets: Path, said: str, url: str) -> None:
     found = config(sockets, {"DOCKER_HOST": said})
 
-    assert str(builder.address(found)) == url
+    assert str(one_of(found)) == url
     assert str(builder.engine_address(found)) == url
-    assert builder.address(config(sockets, {"DOCKER_HOST": said, "BUILDKIT_HOST": "unix:///b"})) == UnixAddress(
-        path="/b"
-    )
+    assert one_of(config(sockets, {"DOCKER_HOST": said, "BUILDKIT_HOST": "unix:///b"})) == UnixAddress(path="/b")
 
 
 @pytest.mark.parametrize("said", ["ssh://user@host", "npipe:////./pipe/docker_engine", "fd://", "host:2375", "/d.sock"])
 def test_a_docker_host_that_we_cannot_speak_to_is_named(sockets: Path, said: str) -> None:
     with pytest.raises(UsageError, match=r"^\$DOCKER_HOST: ") as caught:
-        builder.address(config(sockets, {"DOCKER_HOST": said}))
+        one_of(config(sockets, {"DOCKER_HOST": said}))
 
     assert caught.value.hint
 
@@ -109,8 +113,8 @@ def test_an_engine_elsewhere_gets_dockers_certificates_when_docker_would_use_the
     variables = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/certs"}
     expected = Tls(cacert=Path("/certs/ca.pem"), cert=Path("/certs/cert.pem"), key=Path("/certs/key.pem"))
 
-    by_variable = builder.address(config(sockets, {**variables, "DOCKER_HOST": "tcp://host:2376"}))
-    by_flag = builder.address(config(sockets, variables, host="docker://host:2376"))
+    by_variable = one_of(config(sockets, {**variables, "DOCKER_HOST": "tcp://host:2376"}))
+    by_flag = one_of(config(sockets, variables, host="docker://host:2376"))
 
     assert by_variable == by_flag == EngineAddress(at=TcpAddress(host="host", port=2376, tls=expected))
 
@@ -125,13 +129,13 @@ def test_an_engine_elsewhere_gets_dockers_certificates_when_docker_would_use_the
     ],
 )
 def test_nobody_else_gets_them(sockets: Path, variables: Mapping[str, str], host: str) -> None:
-    assert str(builder.address(config(sockets, variables, host=host))) == host
+    assert str(one_of(config(sockets, variables, host=host))) == host
 
 
 def test_the_certificates_lie_in_dockers_directory_unless_somebody_says_otherwise(sockets: Path) -> None:
     variables = {"DOCKER_TLS_VERIFY": "yes", "DOCKER_HOST": "tcp://host:2376"}
 
-    found = builder.address(config(sockets, variables))
+    found = one_of(config(sockets, variables))
 
     assert f"cacert={sockets}/.docker/ca.pem" in str(found)
 
@@ -151,14 +155,14 @@ def test_the_slots_of_a_builder_are_said_by_its_address_or_beside_it(
 ) -> None:
     found = hosted(sockets, url, slots)
 
-    assert builder.slots(found.hosts[0], builder.address(found)) == expected
+    assert builder.slots(found.hosts[0], one_of(found)) == expected
 
 
 def test_slots_that_are_said_twice_and_differ_are_refused(sockets: Path) -> None:
     found = hosted(sockets, "ssh://host?slots=4", 3)
 
     with pytest.raises(UsageError, match="slots is 3 besides"):
-        builder.slots(found.hosts[0], builder.address(found))
+        builder.slots(found.hosts[0], one_of(found))
 
 
 def hosted(sockets: Path, url: str, slots: int | None) -> Config:
@@ -171,7 +175,5 @@ def test_all_builders_of_a_pool_are_known_and_one_that_is_named_twice_is_refused
     pool = msgspec.structs.replace(config(sockets), hosts=(one, two))
 
     assert [str(address) for address in builder.addresses(pool)] == ["ssh://one", "unix:///two"]
-    with pytest.raises(UsageError, match="expected one builder, got 2"):
-        builder.address(pool)
     with pytest.raises(UsageError, match="unix:///two is named twice"):
         builder.addresses(msgspec.structs.replace(pool, hosts=(one, two, two)))
