@@ -71,6 +71,11 @@ _PULL = (
     r"|^failed to authorize: |^pulling from host \S+ failed with status code )"
 )
 
+_SCANNER = "docker/buildkit-syft-scanner"
+"""The default of `--sbom`, whose name nobody wrote (frontend/attestations, BuildKit v0.30.0)."""
+_NOT_PULLED = (ImageNotFoundError, RegistryError, RegistryUnavailableError)
+_SCANNER_HINT = "this image finds out what images are made of: name one that the builder can have with --sbom-scanner"
+
 _ROWS = (
     _row(
         rf"^{STEP_FAILED}(exit code: 137|cannot allocate memory|.*signal: killed)$",
@@ -132,6 +137,12 @@ _ROWS = (
         r"^unsupported request frontend\.",
         ProtocolError,
         "the daemon's Dockerfile frontend does not know this question; that of a newer one does",
+    ),
+    # What the daemon read from our session when a connection broke (grpc-go, internal/transport: the reader's error).
+    _row(
+        r"code = Unavailable desc = error reading from server: ",
+        DaemonLostError,
+        "the daemon lost our session, or is being stopped; the same build can be started again",
     ),
     _row(
         r"^failed to read dockerfile: ",
@@ -257,8 +268,11 @@ def solve_error(error: GrpcError, *, at: FailedStep | None = None) -> Fleetpacks
     for row in _ROWS:
         if re.search(row.pattern, judged, re.DOTALL):
             full = row.error is BuildFailedError and any(_FULL in line for line in at.log)
+            hint = _FULL_HINT if full else row.hint
+            if _SCANNER in judged and row.error in _NOT_PULLED:
+                hint = f"{hint}; {_SCANNER_HINT}"
             where = f"{row.file}: " if row.file else where
-            return row.error(where + text, hint=_FULL_HINT if full else row.hint, at=at)
+            return row.error(where + text, hint=hint, at=at)
     if error.status in (Status.UNAVAILABLE, Status.CANCELLED):
         return DaemonLostError(f"the daemon gave the build up: {text}", hint=_LOST)
     if error.status is Status.UNIMPLEMENTED:

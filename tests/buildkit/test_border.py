@@ -120,6 +120,23 @@ RECORDED: tuple[tuple[type[FleetpacksError], str, str], ...] = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "failed to resolve source metadata for docker.io/docker/buildkit-syft-scanner:stable-1: not found",
+        (
+            "failed to resolve source metadata for docker.io/docker/buildkit-syft-scanner:stable-1: failed to do "
+            'request: Head "https://registry-1.docker.io/v2/docker/buildkit-syft-scanner/manifests/stable-1": dial '
+            "tcp: lookup registry-1.docker.io on 10.255.255.53:53: no such host"
+        ),
+    ],
+)
+def test_where_the_scanner_that_nobody_named_cannot_be_had_the_option_that_names_one_is_named(said: str) -> None:
+    error = solve_error(GrpcError(Status.UNKNOWN, said))
+
+    assert "--sbom-scanner" in error.hint
+
+
 FULL = (
     "write /root/runc-native/snapshots/snapshots/3/big: no space left on device",
     "failed to read dockerfile: write /root/runc-native/snapshots/snapshots/4/Dockerfile: no space left on device",
@@ -199,8 +216,16 @@ def test_a_file_with_the_name_of_such_an_error_is_a_missing_file() -> None:
     assert type(error) is BuildFailedError
 
 
-def test_a_build_whose_session_the_daemon_lost_is_not_tried_there_again() -> None:
-    error = solve_error(GrpcError(Status.UNKNOWN, "no active session for x: context deadline exceeded"))
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no active session for x: context deadline exceeded",
+        "failed to read dockerfile: rpc error: code = Unavailable desc = error reading from server: unexpected EOF",
+        "x: rpc error: code = Unavailable desc = error reading from server: rpc error: code = Canceled desc = x",
+    ],
+)
+def test_a_build_whose_session_the_daemon_lost_is_not_tried_there_again(said: str) -> None:
+    error = solve_error(GrpcError(Status.UNKNOWN, said))
 
     assert type(error) is DaemonLostError
 
