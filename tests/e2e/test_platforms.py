@@ -26,7 +26,7 @@ from tests.e2e.conftest import Start
 from tests.lab import Lab
 from tests.lab.hosts import Host, started
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.apart]
 
 _PLATFORMS = ["linux/amd64", "linux/arm64"]
 _BASE = """\

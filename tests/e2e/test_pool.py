@@ -18,9 +18,8 @@ from tests.e2e.conftest import Ran, Start
 from tests.lab import Lab
 from tests.lab.hosts import Host, faults, machine, started
 from tests.lab.state import layout
-from tests.tiers import FULL
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.apart]
 
 _APPS = tuple(f"app{number}" for number in range(6))
 _DOCKERFILE = """\
@@ -142,7 +141,7 @@ async def test_hosts_come_and_go_while_a_run_goes_on(
         real_count.record("build", times=len(_APPS))
 
 
-@pytest.mark.skipif(not FULL, reason="takes as long as builds that are known to take seconds")
+@pytest.mark.full
 async def test_a_build_on_a_host_that_stands_still_is_begun_on_another_and_published_from_there(
     lab: Lab, build: Start, real_count: RealCount, tmp_path: Path
 ) -> None:
