@@ -10,7 +10,7 @@ framework: an app for .NET 8 is not started by a runtime of .NET 9, unless someb
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -143,7 +143,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     runtime = base.image(settings, IMAGES[2] if console else IMAGES[1], lines.runtime, runs=True)
     cache = base.cache(settings, "nuget", "/var/cache/nuget")
     locked = project and root.exists(posixpath.join(posixpath.dirname(project.file), "packages.lock.json"))
-    warnings = lines.warnings
+    warnings = (*lines.warnings, *_unseen(projects))
     if project and project.alone:
         warnings += (f"{project.file} asks for a native or single file: it is published for the runtime of the image",)
     command = start.command if settings.hardened else _listening(start.command, lines.runtime)
@@ -394,6 +394,15 @@ def _sources(files: AppFiles) -> tuple[str, ...]:
         if "://" not in path and ":/" not in path and not path.startswith(("/", "..")) and files.has_directory(path):
             found.append(path)
     return tuple(found)
+
+
+def _unseen(projects: Iterable[Project]) -> Iterator[str]:
+    """Warnings of files that projects name, and that are not sent."""
+    for project in projects:
+        for said in project.unread:
+            yield f"{said} leads out of the project's directory and is computed: the build does not see those files"
+        for path in project.astray:
+            yield f"{project.file}: {path[:80]!r} lies outside of what the build sees"
 
 
 def _manifests(

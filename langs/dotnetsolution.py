@@ -2,7 +2,7 @@
 
 MSBuild and NuGet look for `Directory.*.props`, `global.json` and `nuget.config` in all directories above a project. So
 where some lie around the app, or its references lead out of it, the build begins in the outermost directory that has
-one, and sees the projects that the app refers to, and no others.
+one, and sees the projects that the app refers to, and no others; of other directories the files that these name.
 """
 
 import posixpath
@@ -40,6 +40,11 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         directories = {posixpath.dirname(project.file) or "." for project in self.projects}
         return tuple(sorted(each for each in directories if not _is_below(each, self.path)))
 
+    @property
+    def astray(self) -> bool:
+        """Whether a project is made of files that lie outside of the root."""
+        return any(project.astray for project in self.projects)
+
     def place(self, files: tuple[str, ...]) -> workspace.Place:
         """Where the app stands.
 
@@ -50,10 +55,11 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
             LangError: a directory's name cannot stand in a Dockerfile.
         """
         read = (file for pattern in _READ for file in self.root.glob(pattern) if is_plain_name(file))
+        sources = (path for project in self.projects for path in project.sources if path not in project.astray)
         mine = {posixpath.dirname(project.file) for project in self.projects}
         others = {posixpath.dirname(file) for file in msbuild.files_of(self.root)} - mine - {"", self.path}
         members = (each for each in sorted(others) if not any(_is_below(own, each) for own in mine))
-        return workspace.place(self.path, self.needed, files=(*files, *read), members=members)
+        return workspace.place(self.path, self.needed, files=(*files, *read, *sources), members=members)
 
 
 def member_of(files: AppFiles, project: Project) -> Member | None:
@@ -67,22 +73,22 @@ def member_of(files: AppFiles, project: Project) -> Member | None:
     for around in files.enclosing:
         path = files.root.relative_to(around.root).as_posix()
         governs = around.first(GLOBAL, *msbuild.PROPS, *NUGET) or any(around.glob(each) for each in SOLUTIONS)
-        if not governs and (found is not None or not _leads_out(files, project)):
+        if not governs and not (found.astray if found else _leads_out(files, project)):
             continue
         # What cannot be built from here either may be so from further up.
         with suppress(LangError):
             own = msbuild.read(around, posixpath.join(path, project.file))
             if own is not None:
-                found = Member(root=around, path=path, project=own, projects=msbuild.closure(around, own))
+                member = Member(root=around, path=path, project=own, projects=msbuild.closure(around, own))
+                found = member if governs or found is None or not member.astray else found
     return found
 
 
 def _leads_out(files: AppFiles, project: Project) -> bool:
     try:
-        msbuild.closure(files, project)
+        return any(each.astray for each in msbuild.closure(files, project))
     except LangError:
         return True
-    return False
 
 
 def _is_below(path: str, directory: str) -> bool:

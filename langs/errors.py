@@ -9,6 +9,8 @@ class LangError(Exception):
         file: the file it was found in, relative to the app's directory, or None.
         line: the line in that file, counted from 1, or None.
         hint: what to do next.
+        directory: what `file` is relative to where that is not the app's directory but one around or beside it: a POSIX
+            path from the monorepo's root.
     """
 
     def __init__(self, message: str, *, file: str | None = None, line: int | None = None, hint: str) -> None:
@@ -17,3 +19,4 @@ class LangError(Exception):
         self.file = file
         self.line = line
         self.hint = hint
+        self.directory: str | None = None

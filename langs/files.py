@@ -72,6 +72,7 @@ class AppFiles:
             one of them itself: what is seen of it for its own sake does not concern others.
         listings: of directories that were listed before, by their paths; they were at rest then.
         real: has resolved directories before.
+        around: whether these are no app's own, but of a directory that apps ask about.
 
     Raises:
         LangError: `root` is not a directory that can be read.
@@ -85,6 +86,7 @@ class AppFiles:
         known: "dict[str, AppFiles] | None" = None,
         listings: Mapping[str, Listing] = {},
         real: Real | None = None,
+        around: bool = False,
     ) -> None:
         self._real = real or Real()
         self._listings = listings
@@ -98,6 +100,7 @@ class AppFiles:
         self._entries = {"": self._top}
         self._texts: dict[str, str | None] = {}
         self._made: dict[object, Any] = {}
+        self._around = around
         if self._top is None and not self.root.is_dir():
             raise LangError(f"{root} is not a directory", hint="Name the directory that holds the app's files.")
 
@@ -126,7 +129,12 @@ class AppFiles:
         self.seen.beside[directory] = None
         if directory not in self._known:
             self._known[directory] = AppFiles(
-                Path(directory), Path(self._within), known=self._known, listings=self._listings, real=self._real
+                Path(directory),
+                Path(self._within),
+                known=self._known,
+                listings=self._listings,
+                real=self._real,
+                around=True,
             )
         return self._known[directory]
 
@@ -165,10 +173,15 @@ class AppFiles:
         """What `make` makes of these files, made at the first call: several languages ask for the same manifests.
 
         Raises:
-            LangError: as `make`, every time.
+            LangError: as `make`, every time; it knows whose files these are.
         """
         if make not in self._made:
-            self._made[make] = make(self)
+            try:
+                self._made[make] = make(self)
+            except LangError as error:
+                if self._around and error.directory is None:
+                    error.directory = self.path
+                raise
         made: T = self._made[make]
         return made
 

@@ -51,6 +51,8 @@ _VERSION_NAMES: Final = ("kotlin_version", "kotlinVersion", "kotlin.version", "k
 class Project(msgspec.Struct, frozen=True, kw_only=True):
     """One project of the build."""
 
+    path: str
+    """As the settings include it, with slashes; empty for the root's."""
     directory: str
     """Relative to the app's; empty for the app's own."""
     name: str
@@ -88,13 +90,13 @@ def read(files: AppFiles, limit: int = _MAX_PROJECTS) -> Build | None:
         return None
     values = gradlescript.values(files)
     settings = None if file is None else gradlescript.parse(files.read_text(file) or "", file, values)
-    root = _project(files, "", (settings.project if settings else None) or "app", values, frozenset())
+    root = _project(files, ("", ""), (settings.project if settings else None) or "app", values, frozenset())
     below = root.script.below if root.script else frozenset[str]()
     found = {"": root}
-    for path in (settings.includes if settings else ())[:limit]:
-        directory = _inside(path, file or "")
+    for said, place in _places(settings)[:limit]:
+        path, directory = _inside(said, file or ""), _inside(place, file or "")
         if directory not in found:
-            found[directory] = _project(files, directory, posixpath.basename(directory), values, below)
+            found[directory] = _project(files, (path, directory), posixpath.basename(path), values, below)
     wrapped = all(files.exists(name) for name in ("gradlew", WRAPPER, "gradle/wrapper/gradle-wrapper.jar"))
     return Build(projects=tuple(found.values()), values=values, settings=settings, wrapped=wrapped)
 
@@ -161,13 +163,35 @@ def holder(files: AppFiles) -> AppFiles | None:
 @once
 def _included(files: AppFiles) -> frozenset[str]:
     """What the settings of the directory include."""
+    return frozenset(posixpath.normpath(place) for _, place in _places(_settings(files)))
+
+
+@once
+def _settings(files: AppFiles) -> Script | None:
     file = files.first(*SETTINGS)
-    return frozenset(gradlescript.parse(files.read_text(file) or "", file, Values()).includes if file else ())
+    return gradlescript.parse(files.read_text(file) or "", file, Values()) if file else None
+
+
+def _places(settings: Script | None) -> list[tuple[str, str]]:
+    """The paths of the included projects, and where they lie."""
+    return [(path, settings.places.get(path, path)) for path in settings.includes] if settings else []
+
+
+def doubts(files: AppFiles) -> Iterator[str]:
+    """What the settings of the directory, or else those around it, say in words that are not understood."""
+    for depth, each in enumerate((files, *files.enclosing)):
+        if settings := _settings(each):
+            if settings.unread:
+                where = f"{'../' * depth}{settings.file}:{settings.unread[0]}"
+                more = f" (+{len(settings.unread) - 1} more lines)" if len(settings.unread) > 1 else ""
+                said = 'write it as project(":api").projectDir = file("services/api"), below the settings\' directory'
+                yield f"{where}: projectDir is not read{more}: {said}"
+            return
 
 
 def needed(build: Build, project: Project) -> tuple[str, ...]:
     """The directories of the projects that one of them depends on, directly or not."""
-    by_name = {accessor(each.directory): each for each in build.projects if each.directory}
+    by_name = {accessor(each.path): each for each in build.projects if each.path}
     # What the root's script says to all projects may be said of this one.
     shared = build.root.script.neighbours if build.root.script else frozenset[str]()
     found: dict[str, None] = {project.directory: None}
@@ -187,9 +211,9 @@ def accessor(path: str) -> str:
     return re.sub(r"[-_.]", "", path).lower()
 
 
-def task(launched: Launch) -> str:
-    """The path of the task that makes what is launched."""
-    path = launched.directory.replace("/", ":")
+def task(project: Project, launched: Launch) -> str:
+    """The path of the task that makes what is launched of a project."""
+    path = project.path.replace("/", ":")
     name = "bootWar" if launched.war and launched.kind is Kind.BOOT else _TASKS[launched.kind]
     return f"{':' if path else ''}{path}:{name}"
 
@@ -255,12 +279,13 @@ def outputs(build: Build) -> tuple[str, ...]:
     return (".gradle", "buildSrc/build", "buildSrc/.gradle", *found)
 
 
-def _project(files: AppFiles, directory: str, name: str, values: Values, below: frozenset[str]) -> Project:
+def _project(files: AppFiles, where: tuple[str, str], name: str, values: Values, below: frozenset[str]) -> Project:
+    path, directory = where
     candidates = [posixpath.join(directory, each) for each in (*BUILDS, f"{name}.gradle.kts", f"{name}.gradle")]
     file = files.first(*candidates)
     script = None if file is None else gradlescript.parse(files.read_text(file) or "", file, values)
     plugins = frozenset(script.plugins) if script else frozenset[str]()
-    return Project(directory=directory, name=name, plugins=plugins | below, script=script)
+    return Project(path=path, directory=directory, name=name, plugins=plugins | below, script=script)
 
 
 def _kind(plugins: frozenset[str]) -> Kind | None:

@@ -1,12 +1,13 @@
 """One Gradle script, in Groovy or Kotlin, read and never run: the plugins it applies and the constants it states."""
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 
-from langs import documents, phrases, properties, syntaxes, tokens
+from langs import documents, phrases, properties, syntaxes, tokens, workspace
 from langs.files import AppFiles, once
 from langs.phrases import Statement, Tokens
 from langs.tokens import Kind, Token
@@ -23,6 +24,12 @@ _RELEASE_KEYS: Final = ("languageVersion", "jvmToolchain", "release", "targetCom
 _TARGET: Final = "jvmTarget"
 _MAIN_KEYS: Final = ("mainClass", "mainClassName")
 _MANIFEST: Final = "Main-Class"
+_PLACE: Final = "projectDir"
+_PLACES: Final = re.compile(
+    r"file\( \)|File\((?:settingsDir|rootDir|rootProject\.projectDir), \)"
+    r"|(?:settingsDir|rootDir|rootProject\.projectDir)\.resolve\( \)"
+)
+"""How a directory is stated, with a space for the constant string in it."""
 
 
 class _Catalog(msgspec.Struct):
@@ -58,6 +65,10 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """rootProject.name"""
     includes: tuple[str, ...] = ()
     """Projects of the build, as paths with slashes."""
+    places: Mapping[str, str] = {}
+    """Of projects that do not lie where their paths say: path with slashes -> directory, as stated."""
+    unread: tuple[int, ...] = ()
+    """Lines that say where a project lies, and are not understood."""
     neighbours: frozenset[str] = frozenset()
     """Projects that it names, as paths with slashes: those that its own depends on."""
     builds: tuple[str, ...] = ()
@@ -112,6 +123,8 @@ class _Reader:
         self._application: str | None = None
         self._project: str | None = None
         self._includes: list[str] = []
+        self._places: dict[str, str] = {}
+        self._unread: list[int] = []
         self._builds: list[str] = []
         self._constants: dict[str, str] = {}
 
@@ -127,6 +140,8 @@ class _Reader:
             application=self._application,
             project=self._project,
             includes=tuple(dict.fromkeys(self._includes)),
+            places=self._places,
+            unread=tuple(dict.fromkeys(self._unread)),
             neighbours=_neighbours(self._tokens),
             builds=tuple(dict.fromkeys(self._builds)),
             constants=self._constants,
@@ -206,6 +221,7 @@ class _Reader:
         words = [token.text for token in tokens[:4]]
         if words[:3] == ["rootProject", ".", "name"]:
             self._project = self._value(next(phrases.assigned(tokens, "name"), ()))
+        self._take_place(tokens)
         if statement.head in {"include", "includeBuild"}:
             call = phrases.call(statement)
             said = [text for each in call.arguments for text in phrases.strings(each)] if call else []
@@ -213,6 +229,23 @@ class _Reader:
                 self._includes += [text.strip(":").replace(":", "/") for text in said]
             else:
                 self._builds += said[:1]
+
+    def _take_place(self, tokens: Tokens) -> None:
+        """`project(":api").projectDir = file("services/api")`."""
+        at = next((index for index, token in enumerate(tokens) if token.text == _PLACE), None)
+        if at is None or [token.text for token in tokens[at + 1 : at + 2]] != ["="]:
+            self._unread += [token.line for token in tokens if token.text == "setProjectDir"]
+            return
+        before, value = tokens[:at], [token for token in tokens[at + 2 :] if token.kind is not Kind.END]
+        named = [token.text for token in before if token.kind is Kind.STRING]
+        stated = [token.text for token in value if token.kind is Kind.STRING]
+        shape = "".join(" " if token.kind is Kind.STRING else token.text for token in value)
+        whose = "".join(" " if token.kind is Kind.STRING else token.text for token in before)
+        plain = whose == "project( )." and named[0].startswith(":") and _PLACES.fullmatch(shape.replace("newF", "F"))
+        if plain and _is_inside(stated[0]):
+            self._places[named[0].strip(":").replace(":", "/")] = stated[0]
+        else:
+            self._unread.append(tokens[at].line)
 
     def _take_constant(self, statement: Statement) -> None:
         tokens = statement.tokens
@@ -273,6 +306,10 @@ def _neighbours(tokens: Tokens) -> frozenset[str]:
                 parts.append(name.text)
             found.add("/".join(parts))
     return frozenset(found)
+
+
+def _is_inside(path: str) -> bool:
+    return workspace.is_inside(posixpath.normpath(path))
 
 
 def _dotted(piece: Tokens) -> str:

@@ -185,9 +185,10 @@ def _with_gradle(
     project = next((each for each in build_.projects if each.directory == directory), build_.root)
     java, warnings = jvm.java_version(_told(files, member), settings, gradle.java_release(root, build_, project))
     mount = base.cache(settings, "gradle", "/var/cache/gradle")
+    path = project.path.replace("/", ":")
     return _Plan(
         java=java,
-        warnings=warnings,
+        warnings=(*warnings, *gradle.doubts(files)),
         builder=base.image(settings, "gradle", f"jdk{java.value}"),
         # Gradle asks the owner of a lock for it through a port of localhost, which is another one in each step.
         mounts=(msgspec.structs.replace(mount, sharing="locked"),),
@@ -196,10 +197,8 @@ def _with_gradle(
         title=project.name,
         values={
             "gradle": "sh ./gradlew" if build_.wrapped else "gradle",
-            "task": gradle.task(launched)
-            if launched
-            else (f":{directory.replace('/', ':')}:assemble" if directory else "assemble"),
-            "project": f":{project.directory.replace('/', ':')}" if project.directory else "",
+            "task": gradle.task(project, launched) if launched else f":{path}:assemble" if path else "assemble",
+            "project": f":{path}" if path else "",
             "output": f"{project.directory}/build" if project.directory else "build",
         },
     )

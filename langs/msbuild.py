@@ -8,6 +8,7 @@ and functions (`$([MSBuild]::...)`) are not evaluated: what they would say is no
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -22,6 +23,9 @@ PROPS: Final = ("Directory.Build.props", "Directory.Build.targets", "Directory.P
 _PROPERTY: Final = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 _HERE: Final = "$(MSBuildThisFileDirectory)"
 _FRAMEWORK: Final = re.compile(r"net(?:coreapp)?([0-9]{1,3})\.([0-9]{1,3})(-[a-z]+[0-9.]*)?", re.ASCII | re.IGNORECASE)
+_PATTERN: Final = re.compile(r"[A-Za-z0-9._@+*? /-]+", re.ASCII)
+"""Paths and patterns that mean the same to MSBuild and to a builder."""
+_NO_FILES: Final = frozenset({"ProjectReference", "PackageReference", "PackageVersion", "FrameworkReference", "Using"})
 _MAX_ROUNDS: Final = 5
 _MAX_VALUE: Final = 1000
 _WEB: Final = "Microsoft.NET.Sdk.Web"
@@ -58,8 +62,17 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     """Project files that it depends on; None when not all of them are known."""
     imports: tuple[str, ...] = ()
     """Files of the app that are read with it."""
+    sources: tuple[str, ...] = ()
+    """Files outside of its directory that it is made of, and patterns of them."""
+    unread: tuple[str, ...] = ()
+    """What of these is not known, each with the file that says it."""
     broken: LangError | None = None
     """Why it cannot be built here: it leads out of the app."""
+
+    @property
+    def astray(self) -> tuple[str, ...]:
+        """Those of `sources` that lie outside of the app."""
+        return tuple(path for path in self.sources if path.startswith("../"))
 
 
 class _Properties:
@@ -105,6 +118,33 @@ class _Properties:
     def _replacement(self, match: re.Match[str]) -> str:
         said = self._values.get(match[1].lower()) or self._doubtful.get(match[1].lower())
         return match[0] if said is None else said[0]
+
+
+class _Sources:
+    """The files outside of its directory that a project names."""
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self.found: dict[str, None] = {}
+        self.unread: dict[str, None] = {}
+
+    def add(self, root: xml.Element, file: str) -> None:
+        """Take what a file says: paths begin at the project, wherever they stand."""
+        items = (each for group in root.all("ItemGroup") for each in group.children if each.name not in _NO_FILES)
+        for each in items:
+            for word in f"{_attribute(each, 'Include')};{each.text_of('HintPath') or ''}".split(";"):
+                path = word.strip().replace("\\", "/")
+                if path.startswith(_HERE) or ".." in path.split("/"):
+                    self._take(path, file)
+
+    def _take(self, path: str, file: str) -> None:
+        here = path.startswith(_HERE)
+        joined = _joined(path.removeprefix(_HERE), file if here else self._project)
+        directory = posixpath.dirname(self._project)
+        if not _PATTERN.fullmatch(joined):
+            self.unread[f"{file}: {path[:80]!r}"] = None
+        elif joined.startswith("../") or (directory and not joined.startswith(f"{directory}/")):
+            self.found[joined] = None
 
 
 @once
@@ -162,6 +202,12 @@ def _read(files: AppFiles, file: str) -> Project:
         imports |= dict.fromkeys(_imports(files, parsed, props))
     properties.add(root, file)
     imports |= dict.fromkeys(_imports(files, root, file))
+    sources = _Sources(file)
+    sources.add(root, file)
+    for each in imports:
+        # One that cannot be read is the build's business.
+        with suppress(LangError):
+            sources.add(files.once(_Document(each)), each)
     sdk = _sdk(root)
     output = properties.get("OutputType")
     kind = output[0].lower() if output else "exe" if sdk in {_WEB, _WORKER} else "library"
@@ -187,6 +233,8 @@ def _read(files: AppFiles, file: str) -> Project:
         alone=properties.flag("PublishAot", "PublishSingleFile", "SelfContained", "PublishTrimmed"),
         references=references,
         imports=tuple(imports),
+        sources=tuple(sources.found),
+        unread=tuple(sources.unread),
         broken=None if outside is None else _outside(outside, file),
     )
 

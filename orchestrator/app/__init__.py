@@ -124,7 +124,11 @@ async def discover_apps(
     apps, chosen = await anyio.to_thread.run_sync(find)
     if request.since is not None:
         changed = await changes.changes(config.root, config.environment.for_git(), request.since)
-        reached = affected(config.root, apps, changed)
+        from orchestrator.app import sources  # noqa: PLC0415 -- start-up counts: few commands ask for changes
+
+        build = known.build if known else langs.build
+        told = sources.told(config.root, build)
+        reached = await anyio.to_thread.run_sync(affected, config.root, apps, changed, told)
         chosen = {path: reached[path] for path in chosen if path in reached}
     reasons = selection.needed(apps, chosen)
     return Discovered(apps=apps, reasons=reasons, files=listed, warnings=tuple(warnings))

@@ -11,10 +11,10 @@ from typing import Self
 
 from orchestrator.buildkit.session.directory import DirectoryTree
 from orchestrator.buildkit.session.gopath import clean
-from orchestrator.buildkit.session.patterns import Filter
+from orchestrator.buildkit.session.patterns import TOP, Filter
 from orchestrator.buildkit.session.tree import MODE_TYPE, Entry, File, walk
 
-__all__ = ["Context", "Entry", "patterns"]
+__all__ = ["Chosen", "Context", "Entry", "patterns"]
 
 
 def patterns(ignore: str) -> tuple[str, ...]:
@@ -33,6 +33,38 @@ def patterns(ignore: str) -> tuple[str, ...]:
         if text or inverted:
             found.append(f"!{text}" if inverted else text)
     return tuple(found)
+
+
+class Chosen:
+    """Which paths are sent of a context, also of one that is not there any more.
+
+    Args:
+        ignore: the text of the `.dockerignore` that counts.
+
+    Raises:
+        ContextError: a pattern is malformed.
+    """
+
+    def __init__(self, ignore: str) -> None:
+        self._filter = Filter(exclude=patterns(ignore))
+
+    def holds(self, path: str, *, directory: bool = False) -> bool:
+        """Whether a path is sent.
+
+        Args:
+            path: relative to the context.
+            directory: whether it is one, of which something below may be sent.
+
+        Raises:
+            ContextError: a pattern is malformed.
+        """
+        verdict = self._filter.decide(path[: path.find("/")] if "/" in path else path, TOP)
+        for at in (index for index, character in enumerate(path) if character == "/"):
+            if not verdict.descend:
+                return False
+            end = path.find("/", at + 1)
+            verdict = self._filter.decide(path if end < 0 else path[:end], verdict.inherited)
+        return verdict.send or (directory and verdict.descend)
 
 
 class Context:

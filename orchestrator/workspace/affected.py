@@ -1,12 +1,13 @@
 """Which apps a change reaches, each with the file that shows it: pure.
 
 A change reaches an app when it is in the app's directory, in a package or in an app that it uses, directly or not, in
-the root's configuration or its lock file, or in a manifest, lockfile or setting of a directory around it. What a
-.dockerignore leaves out counts as well: too many apps are built at worst, never too few.
+the root's configuration or its lock file, in a manifest, lockfile or setting of a directory around it, or in whatever
+else of the source its build is sent. What a .dockerignore of the app leaves out of its directory counts as well: too
+many apps are built at worst, never too few.
 """
 
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,9 @@ from orchestrator.workspace.files import printable
 from orchestrator.workspace.graph import reachable
 from orchestrator.workspace.links import place_of
 from orchestrator.workspace.selection import Reasons, needs_of
+
+Sent = Callable[[App, Sequence[str]], Sequence[str]]
+"""Those of some files, as paths from the source's root, that an app's build is sent from outside of its directory."""
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,13 +65,14 @@ class _Changed:
         return [file for file in files if file in self.files]
 
 
-def affected(root: Path, apps: Sequence[App], changes: Changes) -> Reasons:
+def affected(root: Path, apps: Sequence[App], changes: Changes, sent: Sent) -> Reasons:
     """The apps that a change reaches, and why.
 
     Args:
         root: the source.
         apps: all of them, with what they need.
         changes: what differs.
+        sent: knows the builds; asked of apps that nothing else shows to be reached.
     """
     changed = _Changed(changes.files)
     since = f"changed since {printable(changes.since)}"
@@ -76,6 +81,10 @@ def affected(root: Path, apps: Sequence[App], changes: Changes) -> Reasons:
     paths = {app.path: app for app in apps}
     own = {path: found for path, app in paths.items() if (found := _own(root, app, changed))}
     needs = needs_of(apps)
+    for path in paths.keys() - own.keys():
+        rest = _untold(root, paths, reachable(needs, [path]), changed)
+        if rest and (found := sent(paths[path], rest)):
+            own[path] = found
     reasons: Reasons = {}
     for path in paths:
         if path in own:
@@ -96,6 +105,14 @@ def _own(root: Path, app: App, changed: _Changed) -> Sequence[str]:
     """What changed of an app itself."""
     context = app.directory.relative_to(root).as_posix()
     return changed.below(context) or changed.among(_elsewhere(app, context)) or changed.governing(context)
+
+
+def _untold(root: Path, paths: Mapping[str, App], needs: Iterable[str], changed: _Changed) -> Sequence[str]:
+    """What changed besides what an app needs, of which is told by its name."""
+    told: set[str] = set()
+    for need in needs:
+        told.update(changed.below(paths[need].directory.relative_to(root).as_posix() if need in paths else need))
+    return [file for file in changed.files if file not in told]
 
 
 def _elsewhere(app: App, context: str) -> Iterator[str]:

@@ -383,6 +383,56 @@ def test_a_project_of_a_solution_is_built_with_those_that_it_refers_to_and_what_
     assert "dotnet publish src/Api/Api.csproj -c Release --no-restore -o /out" in api.dockerfile
 
 
+@pytest.mark.parametrize(
+    ("item", "allowed"),
+    [
+        (r'<Compile Include="..\..\shared\**\*.cs" />', {"shared/**/*.cs"}),
+        (r'<Compile Include="../../shared/A.cs;../Common/B?.cs" Link="A.cs" />', {"shared/A.cs", "src/Common/B?.cs"}),
+        (r'<Reference Include="Old"><HintPath>..\..\libs\Old.dll</HintPath></Reference>', {"libs/Old.dll"}),
+        ('<None Include="$(MSBuildThisFileDirectory)../../notes.txt" />', {"notes.txt"}),
+    ],
+)
+def test_files_elsewhere_that_a_project_names_are_sent(write: Write, item: str, allowed: set[str]) -> None:
+    root = write({"src/Api/Api.csproj": project(f"<ItemGroup>{item}</ItemGroup>")})
+
+    built = langs.build(root / "src/Api", Settings(), within=root)
+
+    lines = (built.dockerignore or "").splitlines()
+    assert {line[1:] for line in lines if line.startswith("!")} - {"src/Api", "src/Api/Api.csproj"} == allowed
+    assert built.warnings == ()
+
+
+def test_items_of_what_a_project_imports_are_sent_too(write: Write) -> None:
+    root = write(
+        {
+            "src/Api/Api.csproj": project('<Import Project="../Shared/Shared.projitems" />'),
+            "src/Shared/Shared.projitems": "<Project><ItemGroup>"
+            '<Compile Include="$(MSBuildThisFileDirectory)Money.cs" /></ItemGroup></Project>',
+        }
+    )
+
+    built = langs.build(root / "src/Api", Settings(), within=root)
+
+    assert "!Shared/Money.cs" in (built.dockerignore or "").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("path", "warning"),
+    [
+        ("../$(Where)/x.cs", "src/Api/Api.csproj: '../$(Where)/x.cs' leads out of the project's directory"),
+        ("../[a]/x.cs", "src/Api/Api.csproj: '../[a]/x.cs' leads out of the project's directory"),
+        ("../../../x.cs", "src/Api/Api.csproj: '../x.cs' lies outside of what the build sees"),
+    ],
+)
+def test_files_elsewhere_that_are_not_sent_are_warned_of(write: Write, path: str, warning: str) -> None:
+    root = write({"src/Api/Api.csproj": project(f'<ItemGroup><Compile Include="{path}" /></ItemGroup>'), "All.sln": ""})
+
+    built = langs.build(root / "src/Api", Settings(), within=root)
+
+    assert len(built.warnings) == 1
+    assert built.warnings[0].startswith(warning)
+
+
 def test_a_project_without_anything_around_it_is_built_alone(write: Write) -> None:
     root = write({"src/Api/Api.csproj": '<Project Sdk="Microsoft.NET.Sdk.Web"/>', "README.md": ""})
 

@@ -450,6 +450,62 @@ def test_a_project_is_built_with_those_that_it_names(write: Write) -> None:
     assert api.dockerfile.partition("FROM install")[0] == web.dockerfile.partition("FROM install")[0]
 
 
+_MOVED = {
+    "build.gradle": "",
+    "services/svc/build.gradle": "plugins { id 'application' }\nmainClassName = 'a.Main'\n"
+    "dependencies { implementation project(':libs:one') }",
+    "services/web/build.gradle": "plugins { id 'application' }\nmainClassName = 'a.Main'",
+    "shared/one/build.gradle": "plugins { id 'java-library' }",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [
+        ("settings.gradle", "file('{}')"),
+        ("settings.gradle", 'file("{}")'),
+        ("settings.gradle", "new File(settingsDir, '{}')"),
+        ("settings.gradle", "new File(rootDir, './{}')"),
+        ("settings.gradle.kts", 'file("{}")'),
+        ("settings.gradle.kts", 'File(settingsDir, "{}")'),
+        ("settings.gradle.kts", 'rootDir.resolve("{}")'),
+    ],
+)
+def test_a_project_lies_where_the_settings_say(write: Write, file: str, place: str) -> None:
+    places = {":svc": "services/svc", ":web": "services/web", ":libs:one": "shared/one"}
+    said = [f'include("{path}")\nproject("{path}").projectDir = {place.format(at)}\n' for path, at in places.items()]
+    root = write({**_MOVED, file: "".join(said)})
+
+    detection = langs.detect(root / "services/svc", Settings(), within=root)
+    built = langs.build(root / "services/svc", Settings(), within=root)
+
+    assert detection is not None
+    assert (detection.is_app, detection.packages) == (True, ("shared/one",))
+    assert built.context == "../.."
+    assert built.warnings == ()
+    assert " :svc:installDist" in built.dockerfile
+    assert "!shared/one" in (built.dockerignore or "").splitlines()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'project(":svc").projectDir = file("$where/svc")',
+        'project(":svc").projectDir = file("../svc")',
+        'project(":svc").projectDir = file(where)',
+        "rootProject.children.each { it.projectDir = file(it.name) }",
+        "project(':svc').setProjectDir(file('services/svc'))",
+    ],
+)
+def test_a_place_that_cannot_be_read_is_a_warning(write: Write, statement: str) -> None:
+    root = write({**_MOVED, "settings.gradle": f"include ':svc', ':web'\n{statement}\n"})
+
+    built = langs.build(root / "services/svc", Settings(), within=root)
+
+    assert len(built.warnings) == 1
+    assert built.warnings[0].startswith("../../settings.gradle:2: projectDir is not read")
+
+
 @pytest.mark.parametrize(
     ("script", "properties", "version", "warned"),
     [

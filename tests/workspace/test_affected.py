@@ -13,14 +13,36 @@ from langs import compose, dockerfile
 from langs.governing import NAMES, governing
 from langs.model import Detection, Service, Settings
 from langs.registry import LANGUAGES, MANIFESTS
+from orchestrator.app import sources
+from orchestrator.buildkit.context import Context, is_file
 from orchestrator.config import load
 from orchestrator.model import App
 from orchestrator.workspace.affected import Changes, affected
 from orchestrator.workspace.discover import discover
 from orchestrator.workspace.files import walk
 from orchestrator.workspace.links import link
+from tests.workspace.conftest import Plant
 
 _ROOT = Path("/shop")
+_EXAMPLES = Path(__file__).parents[1] / "apps"
+_WEB = """<Project Sdk="Microsoft.NET.Sdk.Web">
+  <Import Project="..\\..\\eng\\common.props" />
+  <ItemGroup>
+    <ProjectReference Include="..\\Core\\Core.csproj" />
+    <Compile Include="..\\..\\shared\\**\\*.cs" />
+  </ItemGroup>
+</Project>"""
+_NET = {
+    "net/src/Web/Web.csproj": _WEB,
+    "net/src/Core/Core.csproj": '<Project Sdk="Microsoft.NET.Sdk" />',
+    "net/src/Core/Core.cs": "",
+    "net/src/Other/Other.csproj": '<Project Sdk="Microsoft.NET.Sdk" />',
+    "net/eng/common.props": "<Project />",
+    "net/eng/README.md": "",
+    "net/shared/deep/Shared.cs": "",
+    "net/shared/notes.txt": "",
+    "net/nuget.config": "<configuration />",
+}
 
 
 def app(path: str, *, depends_on: tuple[str, ...] = (), packages: tuple[str, ...] = ()) -> App:
@@ -44,7 +66,12 @@ _APPS = (
 
 
 def reached(*files: str, apps: Sequence[App] = _APPS) -> Mapping[str, str]:
-    return affected(_ROOT, apps, Changes(since="main", files=files))
+    return affected(_ROOT, apps, Changes(since="main", files=files), lambda _app, _files: ())
+
+
+def found_in(root: Path) -> Sequence[App]:
+    config = load(root, {})
+    return link(config, discover(walk(root), config, partial(langs.detect, within=root)))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +135,8 @@ def test_what_a_change_reaches_and_why(files: tuple[str, ...], reasons: dict[str
     ("example", "file", "names"),
     [
         ("go-workspace-services", "libs/sizes/sizes.go", ["api", "web"]),
-        ("go-workspace-services", "libs/durations/go.mod", ["api"]),
+        # What modules require is resolved for all modules of a workspace together.
+        ("go-workspace-services", "libs/durations/go.mod", ["api", "web"]),
         ("go-workspace-services", "libs/unused/unused.go", []),
         ("go-workspace-services", "services/web/main.go", ["web"]),
         ("go-workspace-services", "go.work", ["api", "web"]),
@@ -119,13 +147,75 @@ def test_what_a_change_reaches_and_why(files: tuple[str, ...], reasons: dict[str
     ],
 )
 def test_a_real_workspaces_manifests_say_what_a_change_reaches(example: str, file: str, names: list[str]) -> None:
-    root = Path(__file__).parents[1] / f"apps/{example}/app"
-    config = load(root, {})
-    apps = link(config, discover(walk(root), config, partial(langs.detect, within=root)))
+    root = _EXAMPLES / f"{example}/app"
+    apps = found_in(root)
 
-    found = affected(root, apps, Changes(since="main", files=(file,)))
+    found = affected(root, apps, Changes(since="main", files=(file,)), sources.told(root, langs.build))
 
     assert [each.name for each in apps if each.path in found] == names
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("net/eng/common.props", "changed since main: net/eng/common.props"),
+        ("net/shared/deep/Shared.cs", "changed since main: net/shared/deep/Shared.cs"),
+        ("net/nuget.config", "changed since main: net/nuget.config"),
+        ("net/src/Core/Core.cs", "its package net/src/Core changed since main: net/src/Core/Core.cs"),
+        # It is not there any more, and was sent.
+        ("net/shared/Gone.cs", "changed since main: net/shared/Gone.cs"),
+        ("net/eng/README.md", None),
+        ("net/shared/notes.txt", None),
+        ("net/src/Other/Other.csproj", None),
+    ],
+)
+def test_whatever_a_build_is_sent_from_elsewhere_reaches_its_app(plant: Plant, file: str, reason: str | None) -> None:
+    root = plant(_NET)
+    apps = found_in(root)
+
+    found = affected(root, apps, Changes(since="main", files=(file,)), sources.told(root, langs.build))
+
+    assert found == ({} if reason is None else {"net/src/Web": reason})
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in _EXAMPLES.glob("*workspace*")))
+def test_no_file_that_an_images_inputs_are_told_by_is_missed(example: str) -> None:
+    root = _EXAMPLES / f"{example}/app"
+    missed: list[tuple[str, str]] = []
+    apps = found_in(root)
+    told = sources.told(root, langs.build)
+
+    for each in apps:
+        built = langs.build(each.directory, each.settings, within=root, detection=each.detection)
+        context = (each.directory / built.context).resolve()
+        with Context(context, built.dockerignore or "") as sent:
+            files = [(context / path).relative_to(root).as_posix() for path, entry in sent.entries() if is_file(entry)]
+        missed += [
+            (each.path, file)
+            for file in files
+            if each.path not in affected(root, apps, Changes(since="main", files=(file,)), told)
+        ]
+
+    assert apps
+    assert not missed
+
+
+def test_the_change_that_makes_a_build_impossible_reaches_the_app_and_no_other_change_does(plant: Plant) -> None:
+    root = plant(_NET | {"net/src/Core/Core.csproj": "<Project"})
+    web = App(
+        name="web",
+        path="net/src/Web",
+        directory=root / "net/src/Web",
+        detection=Detection(language="dotnet", evidence=()),
+        settings=Settings(language="dotnet"),
+    )
+    told = sources.told(root, langs.build)
+
+    broken = affected(root, [web], Changes(since="main", files=("net/src/Web/Web.csproj",)), told)
+    other = affected(root, [web], Changes(since="main", files=("net/eng/README.md",)), told)
+
+    assert broken.keys() == {"net/src/Web"}
+    assert other == {}
 
 
 def test_an_app_at_the_root_holds_everything() -> None:

@@ -185,6 +185,35 @@ def test_broken_apps_are_told_at_once_with_their_files(plant: Plant) -> None:
     assert '`ignore = ["/a/", "/b/"]`' in caught.value.hint
 
 
+def test_a_broken_module_is_one_problem_of_the_project_that_has_it(plant: Plant) -> None:
+    pom = "<project><groupId>g</groupId><artifactId>{}</artifactId>{}</project>"
+    parent = "<parent><groupId>g</groupId><artifactId>all</artifactId><version>1</version></parent>"
+    modules = (
+        "<packaging>pom</packaging><modules><module>svc</module><module>lib</module><module>bad</module></modules>"
+    )
+    root = plant(
+        {
+            "mvn/pom.xml": pom.format("all", modules),
+            "mvn/svc/pom.xml": pom.format("svc", parent),
+            "mvn/svc/src/main/java/Main.java": "class Main { public static void main(String[] a) {} }",
+            "mvn/lib/pom.xml": pom.format("lib", parent),
+            "mvn/bad/pom.xml": f"{pom.format('bad', parent)}// c",
+            "c/Dockerfile": "FROM x\n",
+        }
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        _discover(root)
+    line = caught.value.hint.partition("write `")[2].partition("` at the top")[0]
+    (root / "fleetpacks.toml").write_text(line)
+
+    assert caught.value.message.startswith("mvn/bad/pom.xml:1: is not valid XML")
+    assert "\n" not in caught.value.message
+    # Maven reads all modules of a project, whichever is built.
+    assert line == 'ignore = ["/mvn/"]'
+    assert _paths(_discover(root)) == ["c"]
+
+
 def test_a_broken_file_of_ours_is_told_with_the_other_problems_each_with_its_hint(plant: Plant) -> None:
     root = plant(
         {
