@@ -17,6 +17,10 @@ _MINUTE = 60
 _HOUR = 3600
 _SECONDS = {"s": 1, "m": _MINUTE, "h": _HOUR, "d": 24 * _HOUR}
 _LONGEST_AMOUNT = 9
+_REVISION = 12
+
+DIRTY = "-dirty"
+"""Behind a revision: of files that differ from it (as buildx marks them, and `git describe --dirty`)."""
 
 
 def printable(text: str) -> str:
@@ -66,12 +70,24 @@ def size(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
+def short(revision: str) -> str:
+    """The beginning of a revision, as people call it; marked where the files were others."""
+    commit = revision.removesuffix(DIRTY)
+    return commit[:_REVISION] + revision[len(commit) :]
+
+
 def parse_duration(text: str) -> float | None:
     """`90m`, `168h`, `7d`, `0s` in seconds; None when it is nothing of the kind."""
     amount, unit = text[:-1], text[-1:]
     if unit not in _SECONDS or not (amount.isascii() and amount.isdigit()) or len(amount) > _LONGEST_AMOUNT:
         return None
     return float(int(amount) * _SECONDS[unit])
+
+
+def is_too_long(text: str) -> bool:
+    """Whether it would be a duration, of more digits than are read."""
+    amount = text[:-1]
+    return len(amount) > _LONGEST_AMOUNT and amount.isascii() and amount.isdigit() and text[-1] in _SECONDS
 
 
 def parse_size(text: str) -> int | None:

@@ -42,7 +42,9 @@ from orchestrator.plan.outputs import Placed
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
+from orchestrator.text import DIRTY
 from orchestrator.workspace import git
+from orchestrator.workspace.changes import differs
 
 if TYPE_CHECKING:
     from orchestrator.app.keeping import Keeping
@@ -172,7 +174,7 @@ async def run_build(
                 platform=builders.first.platform,
                 built_on=learning.hosts,
                 bases=base_names(plan.apps) if len(named) > 1 else {},
-                joiner=_joiner(plan, options, builders, registry),
+                joiner=_joiner(plan, options, builders, registry, config.revision),
                 absent={str(at): error for at, error in builders.missing},
                 # Two that write the same files here would be in each other's way.
                 hedge=None if config.cache.local.directory or _files(options) else config.hedge,
@@ -257,14 +259,20 @@ async def _attestations(config: Config) -> Attestations:
 
 
 async def _checked_out(config: Config) -> Config:
-    """The same, with the branch and the revision that git knows where no platform says them."""
-    if config.revision is not None:
-        return config
-    # Whoever needs the revision has been told by now why there is none.
-    with suppress(ContextError):
-        branch, revision = await git.head(config.root, config.environment.for_git())
-        return msgspec.structs.replace(config, branch=config.branch or branch, revision=revision)
-    return config
+    """The same, with the branch and the revision that git knows where no platform says them.
+
+    The revision of files that differ from it is marked: no image may claim a commit that its content was not in.
+    """
+    branch, revision = config.branch, config.revision
+    said = config.environment.for_git()
+    if revision is None:
+        # Whoever needs the revision has been told by now why there is none.
+        with suppress(ContextError):
+            checked_out, revision = await git.head(config.root, said)
+            branch = branch or checked_out
+    if revision is not None and await differs(config.root, said, revision):
+        revision += DIRTY
+    return msgspec.structs.replace(config, branch=branch, revision=revision)
 
 
 def _packages(config: Config, plan: Plan) -> "Keeping | None":
@@ -276,10 +284,12 @@ def _packages(config: Config, plan: Plan) -> "Keeping | None":
     return keeping(config, root, plan)
 
 
-def _joiner(plan: Plan, options: BuildOptions, builders: hosts.Builders, registry: RegistryClient) -> Joiner | None:
+def _joiner(
+    plan: Plan, options: BuildOptions, builders: hosts.Builders, registry: RegistryClient, revision: str | None
+) -> Joiner | None:
     """Who publishes images whose platforms several hosts have pushed; nobody where a host has to have all of one."""
     splits = plan.push and not _files(options) and all(each.can.pushes for each in builders.all)
-    return RegistryPublisher(registry) if splits else None
+    return RegistryPublisher(registry, revision=revision) if splits else None
 
 
 def _files(options: BuildOptions) -> bool:

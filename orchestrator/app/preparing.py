@@ -95,7 +95,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
 
     @asynccontextmanager
     async def _publisher(self, of: Opened) -> AsyncGenerator[RegistryPublisher | EnginePublisher]:
-        tagger = RegistryPublisher(self.registry)
+        tagger = RegistryPublisher(self.registry, revision=self.attestations.revision)
         if of.can.pushes or not self.plan.push:
             yield tagger
             return

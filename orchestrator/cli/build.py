@@ -18,7 +18,7 @@ from orchestrator.model import Attestations, Plan
 from orchestrator.plan.outputs import parse, place
 from orchestrator.plan.planner import Request
 from orchestrator.report import place as documents
-from orchestrator.text import parse_duration
+from orchestrator.text import is_too_long, parse_duration
 
 if TYPE_CHECKING:
     from orchestrator.app.ending import Ending
@@ -29,7 +29,8 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
         return None
     seconds = parse_duration(value)
     if not seconds:
-        raise click.BadParameter(f"{value!r}: expected a number and one of s, m, h, d, such as 30m")
+        wrong = "this is too long: " if is_too_long(value) else ""
+        raise click.BadParameter(f"{value!r}: {wrong}expected a number and one of s, m, h, d, such as 30m")
     return seconds
 
 

@@ -22,7 +22,7 @@ from orchestrator.events import (
     StepLog,
     StepStarted,
 )
-from orchestrator.text import indented, printable, size
+from orchestrator.text import indented, printable, short, size
 
 _IN_MEMORY = 256 * 1024
 """Bytes of one app's log kept in memory; beyond it an unnamed temporary file holds them."""
@@ -158,7 +158,7 @@ def _step_text(event: _StepEvent) -> str:
 def _completed_text(event: AppCompleted) -> str:
     where = " ".join((*event.tags, *event.outputs)) or event.image
     if event.skipped:
-        since = f" since {event.revision[:12]}" if event.revision else ""
+        since = f" since {short(event.revision)}" if event.revision else ""
         return f"skipped, unchanged{since}: {where} {event.digest}"
     steps = f"{event.cached} of {event.steps} steps cached"
     return f"done in {event.seconds:.1f}s ({steps}): {where}" + (f" {event.digest}" if event.digest else "")

@@ -15,6 +15,7 @@ import msgspec
 
 from orchestrator.buildkit import OnStatus, StatusUpdate, Vertex, VertexStatus
 from orchestrator.engine.joining import joined
+from orchestrator.engine.revision import with_revision
 from orchestrator.errors import FleetpacksError
 from orchestrator.registry.manifest import Manifest
 from orchestrator.registry.reference import Reference, parse
@@ -76,10 +77,16 @@ async def put_all(store: ManifestStore, repository: str, manifest: Manifest, tag
 
 
 class RegistryPublisher:
-    """Puts manifests under tags in a registry."""
+    """Puts manifests under tags in a registry.
 
-    def __init__(self, store: ManifestStore) -> None:
+    Args:
+        store: the registry.
+        revision: what images are built from, which their records say; None: nobody knows.
+    """
+
+    def __init__(self, store: ManifestStore, *, revision: str | None = None) -> None:
         self._store = store
+        self._revision = revision
 
     async def publish(
         self,
@@ -122,7 +129,7 @@ class RegistryPublisher:
         with anyio.move_on_after(_RECORD_SECONDS, shield=True):
             try:
                 known = manifest or await self._store.get_manifest(parse(f"{repository}@{digest}"))
-                await self._store.put_manifest(parse(f"{repository}:{tag}"), known)
+                await self._store.put_manifest(parse(f"{repository}:{tag}"), with_revision(known, self._revision))
             except FleetpacksError as error:
                 return error.message
             return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.report.analysis import Report
 from orchestrator.report.timeline import Step, TimedApp, Timeline
+from orchestrator.text import DIRTY
 
 _AT_ONCE = 2000
 """Spans of one request."""
@@ -48,7 +49,8 @@ def _spans(timed: Timeline, report: Report, parent: str) -> Iterator[dict[str, A
         "fleetpacks.status": report.status,
         "fleetpacks.jobs": report.jobs,
         "fleetpacks.client_idle": report.client_idle,
-        "vcs.ref.head.revision": report.revision,
+        # The commit that is checked out, whatever was changed after (OpenTelemetry's VCS attributes).
+        "vcs.ref.head.revision": report.revision and report.revision.removesuffix(DIRTY),
         "vcs.ref.head.name": report.branch,
         "process.exit.code": report.exit_code,
     }

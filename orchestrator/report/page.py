@@ -23,7 +23,7 @@ from orchestrator.report.kinds import MEANINGS
 from orchestrator.report.text import label, longest_parts, moment, paid
 from orchestrator.report.timeline import TimedApp, Timeline
 from orchestrator.report.trace import lanes_of
-from orchestrator.text import inline, size
+from orchestrator.text import inline, short, size
 
 _LONGEST = 4000
 """Characters of one text."""
@@ -128,7 +128,7 @@ def _template() -> jinja2.Template:
     )
     # jinja2 does not say what a filter is: its own table's inferred type fits only its own filters.
     filters: Any = environment.filters
-    filters.update(seen=_seen, seconds=_seconds, size=size, moment=moment, paid=paid)
+    filters.update(seen=_seen, seconds=_seconds, short=short, size=size, moment=moment, paid=paid)
     return environment.get_template("page.html.j2")
 
 

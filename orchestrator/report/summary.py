@@ -9,9 +9,9 @@ from pathlib import Path
 
 from orchestrator.events import AppCancelled, AppCompleted, AppFailed
 from orchestrator.model import Plan
+from orchestrator.text import short
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_REVISION = 12
 _LONGEST = 300
 """Characters of an error's text."""
 _LIMIT = 512 * 1024
@@ -78,7 +78,7 @@ def _cells(outcome: Outcome | None, repository: str) -> tuple[str, str, str, str
 def _done(outcome: AppCompleted) -> str:
     if not outcome.skipped:
         return "done"
-    return f"skipped, unchanged since {outcome.revision[:_REVISION]}" if outcome.revision else "skipped, unchanged"
+    return f"skipped, unchanged since {short(outcome.revision)}" if outcome.revision else "skipped, unchanged"
 
 
 def _plain(text: str) -> str:

@@ -9,7 +9,7 @@ from orchestrator.report.analysis import AppReport, Comparison, Report
 from orchestrator.report.criticalpath import Part
 from orchestrator.report.kinds import KINDS, MEANINGS
 from orchestrator.report.payoff import Payoff
-from orchestrator.text import inline, size
+from orchestrator.text import inline, short, size
 
 _LONGEST = 90
 """Characters of a step's name."""
@@ -19,7 +19,6 @@ _PARTS = 12
 """Parts of the critical path that are shown: the longest ones, in their order."""
 _CHANGED = 10
 """Apps whose change is shown."""
-_REVISION = 12
 _PLACED = {"cached": "where it was cached", "drawn": "drawn", "home is busy": "away from a busy host"}
 _DIGEST = len("sha256:") + 12
 
@@ -70,7 +69,7 @@ def longest_parts(report: Report, most: int) -> list[Part]:
 
 
 def _head(report: Report) -> Iterator[str]:
-    revision = f" at {report.revision[:_REVISION]}" if report.revision else ""
+    revision = f" at {short(report.revision)}" if report.revision else ""
     branch = f" ({report.branch})" if report.branch else ""
     yield f"run {report.run}, {moment(report.began)}"
     yield f"{report.source}{revision}{branch}, by fleetpacks {report.version}"
@@ -178,7 +177,7 @@ def _row(app: AppReport) -> tuple[str, ...]:
     return (
         app.name,
         app.language,
-        f"{app.status}, as {app.revision[:_REVISION]}" if app.status == "skipped" and app.revision else app.status,
+        f"{app.status}, as {short(app.revision)}" if app.status == "skipped" and app.revision else app.status,
         f"{app.waited:.1f}s" if built else "",
         f"{app.seconds:.1f}s" if app.seconds is not None else "",
         f"{app.cached}/{app.steps}" if built else "",

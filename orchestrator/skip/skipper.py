@@ -1,9 +1,10 @@
 """Skipping: the record of an app's inputs is a tag on its image, `<repository>:fp-<digest>`.
 
-Found, the same manifest is put under the app's tags: two requests, no build, and nothing added to the image. A tag that
-was put there before is only looked at, which costs a registry much less, and needs no more than reading. A record
-vouches within one trust scope only: a pull request's builds can never satisfy those of the main branch, which reads no
-scope but its own. Whatever cannot be told means a build, and is said.
+Found, the image's manifest is put under the app's tags: two requests, no build, and nothing added to the image. A tag
+that was put there before is only looked at, which costs a registry much less, and needs no more than reading. What the
+image was built from is in its record, for other machines. A record vouches within one trust scope only: a pull
+request's builds can never satisfy those of the main branch, which reads no scope but its own. Whatever cannot be told
+means a build, and is said.
 """
 
 import time
@@ -17,6 +18,7 @@ import anyio.to_thread
 import msgspec
 
 from orchestrator.engine.publish import ManifestStore, Published
+from orchestrator.engine.revision import without_revision
 from orchestrator.engine.skipping import Changed, Unchanged
 from orchestrator.errors import ContextError, FleetpacksError, ImageNotFoundError, RegistryError
 from orchestrator.model import AppPlan
@@ -139,9 +141,10 @@ class RegistrySkipper:
             return False
 
     async def _unchanged(
-        self, plan: AppPlan, manifest: Manifest, looked: _Looked, before: Remembered | None
+        self, plan: AppPlan, record: Manifest, looked: _Looked, before: Remembered | None
     ) -> Unchanged:
-        """The app's tags are on a manifest when this returns."""
+        """The app's tags are on what a record vouches for when this returns."""
+        manifest, revision = without_revision(record)
         known = before if before is not None and before.digest == manifest.digest else None
         put_before = known.references if known else ()
         references = [parse(f"{plan.repository}:{tag}") for tag in plan.tags]
@@ -152,7 +155,7 @@ class RegistrySkipper:
             parts=looked.inputs.parts,
             digest=manifest.digest,
             references=tuple(map(str, references)),
-            revision=known.revision if known else None,
+            revision=revision or (known.revision if known else None),
         )
         if now != before:
             self._memory.remember(plan.app.path, now)

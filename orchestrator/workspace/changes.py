@@ -16,7 +16,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from orchestrator.errors import ContextError, UsageError
+from orchestrator.errors import ContextError, FleetpacksError, UsageError
 from orchestrator.workspace import git
 from orchestrator.workspace.affected import Changes
 from orchestrator.workspace.files import printable
@@ -53,6 +53,26 @@ async def changes(root: Path, environment: Mapping[str, str], since: str) -> Cha
     base = await _merge_base(root, environment, since)
     files = await _differing(root, environment, base, depth=0)
     return Changes(since=since, files=tuple(sorted(set(files))))
+
+
+async def differs(root: Path, environment: Mapping[str, str], revision: str) -> bool:
+    """Whether the files of a source are others than those of the revision that it is said to be.
+
+    Where git cannot tell they may be. Only where there is no commit at all, the word of whoever said it stands.
+
+    Args:
+        root: the source; it may be a subdirectory of a work tree.
+        environment: of the git processes (`Environment.for_git`).
+        revision: a full one.
+    """
+    named = ("rev-parse", "--verify", "--quiet", "--end-of-options")
+    try:
+        commit = await _line(root, (*named, f"{revision}^{{commit}}"), environment)
+        if commit is not None:
+            return bool(await _differing(root, environment, commit, depth=0))
+        return await _line(root, (*named, "HEAD^{commit}"), environment) is not None
+    except FleetpacksError:
+        return True
 
 
 async def _merge_base(root: Path, environment: Mapping[str, str], since: str) -> str:

@@ -45,6 +45,7 @@ _SUSPICIOUS = 2.0
 _SILENCE = 60.0
 """Seconds of silence after which git is ended: it lists untracked files at the end of its search, not while it goes."""
 
+_BEHIND_PATH = re.compile(r"[?#]")
 _MAX_PROBLEMS = 1 << 16
 _UNREADABLE = re.compile(r"^warning: could not open directory '(.*)': (.*)$", re.MULTILINE)
 
@@ -136,17 +137,31 @@ async def head(root: Path, environment: Mapping[str, str]) -> tuple[str | None, 
 
 
 async def origin(root: Path, environment: Mapping[str, str]) -> str | None:
-    """Where the repository comes from, without user and password; None when it says nothing of the kind.
+    """Where the repository comes from, fit to be published; None when it says nothing of the kind.
 
     Raises:
         ContextError: git waits for something that does not come.
     """
     said = await ask(root, ("config", "--get", "remote.origin.url"), environment)
-    url = said.line if said else None
-    if url is None or not url.isprintable():
-        return None
+    return published(said.line) if said and said.line else None
+
+
+def published(url: str) -> str | None:
+    """An address without user, password, query and fragment, any of which may be a credential.
+
+    None where that cannot be told: of what no reader of URLs would take for a password, a part would be left.
+    """
     scheme, there, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if there else url
+    if not url.isprintable():
+        return None
+    if not there:
+        # A path, or `user@host:path`, where a password has no place.
+        return _BEHIND_PATH.split(url, maxsplit=1)[0]
+    # RFC 3986, 3.2: the authority ends at the first of these.
+    authority, *path = re.split(r"(?=[/?#])", rest, maxsplit=1)
+    if any("@" in part for part in path):
+        return None
+    return f"{scheme}://{authority.rpartition('@')[2]}{_BEHIND_PATH.split(''.join(path), maxsplit=1)[0]}"
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -20,6 +20,8 @@ Run = Callable[..., Any]
         (["build", "--progress", "fancy"], "Invalid value for '--progress'"),
         (["build", "--progress", "tty"], "--progress tty: standard error is no terminal"),
         (["build", "--jobs", "0"], "Invalid value for '--jobs'"),
+        (["build", "--timeout", "99999999999h"], "Invalid value for '--timeout': '99999999999h': this is too long"),
+        (["build", "--timeout", "1h30m"], "Invalid value for '--timeout': '1h30m': expected a number"),
         (["build", "--env", "1=2"], "--env: expected NAME[=VALUE], got '1=2'"),
         (["build", "--host", "unix:///a", "--host", "unix:///a"], "--host: unix:///a is named twice"),
         (["build", "--push"], "--push: no image name was given"),

@@ -57,12 +57,14 @@ async def test_an_image_says_how_and_of_what_it_was_made_and_so_does_the_skipped
     (app / "content").write_text("x")
     for words in (
         ("init", "--quiet", "."),
-        ("remote", "add", "origin", "https://user:secret@git.example/shop.git"),
+        ("remote", "add", "origin", "https://user:secret@git.example/shop.git?token=secret#secret"),
         ("add", "."),
         ("-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "-m", "first"),
     ):
         await anyio.run_process(["git", *words], cwd=app.parent)
     revision = (await anyio.run_process(["git", "rev-parse", "HEAD"], cwd=app.parent)).stdout.decode().strip()
+    # What is built was not committed before it was.
+    (app / "content").write_text("y")
     image = f"{lab.registry}/{name}/{{app}}"
     asked = ("--provenance", "max", "--sbom-scanner", f"{lab.registry}/{name}/scanner:latest")
 
@@ -70,7 +72,10 @@ async def test_an_image_says_how_and_of_what_it_was_made_and_so_does_the_skipped
         assert (await running.end()).code == 0
     async with build(app.parent, *asked, image=image) as running:
         first = await running.end()
-    async with build(app.parent, *asked, image=image) as running:
+    commit = ("-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "-a", "-m", "second")
+    await anyio.run_process(["git", *commit], cwd=app.parent)
+    # Another machine, which has nothing but the registry.
+    async with build(app.parent, *asked, image=image, variables={"HOME": str(tmp_path / "elsewhere")}) as running:
         again = await running.end()
     async with build(app.parent, image=image) as running:
         plain = await running.end()
@@ -78,14 +83,14 @@ async def test_an_image_says_how_and_of_what_it_was_made_and_so_does_the_skipped
 
     assert first.code == again.code == plain.code == 0, first.err
     built, skipped = first.completed()["app"], again.completed()["app"]
-    assert (skipped.skipped, skipped.digest, skipped.revision) == (True, built.digest, revision)
+    assert (skipped.skipped, skipped.digest, skipped.revision) == (True, built.digest, f"{revision}-dirty")
     # What is attested is a part of what was asked for.
     assert not plain.completed()["app"].skipped
     found = await predicates(lab, f"{name}/app", built.digest or "")
     assert found["https://spdx.dev/Document"]["name"] == "content "
     (provenance,) = (text for kind, text in found.items() if kind.startswith("https://slsa.dev/provenance/"))
     told = json.dumps(provenance)
-    assert revision in told
+    assert f'"{revision}-dirty"' in told
     assert "https://git.example/shop.git" in told
     assert "secret" not in told
 

@@ -47,6 +47,25 @@ def test_each_app_has_a_row_with_its_result_digest_and_time() -> None:
     assert rows[1][5] == "2.5 s"
 
 
+@pytest.mark.parametrize(
+    ("revision", "shown"),
+    [
+        (None, "skipped, unchanged"),
+        ("6e193e554ca6" + "0" * 28, "skipped, unchanged since 6e193e554ca6"),
+        ("6e193e554ca6" + "0" * 28 + "-dirty", "skipped, unchanged since 6e193e554ca6-dirty"),
+        ("6e193e5", "skipped, unchanged since 6e193e5"),
+        ("6e193e5-dirty", "skipped, unchanged since 6e193e5-dirty"),
+    ],
+)
+def test_a_skipped_app_has_the_revision_and_whether_its_files_were_others(revision: str | None, shown: str) -> None:
+    done = AppCompleted(
+        time=1, app="a", image="r/a", tags=(), digest=None, seconds=4, steps=0, cached=0, sent_bytes=0, skipped=True,
+        revision=revision,
+    )  # fmt: skip
+
+    assert table(markdown(plan_of("a"), {"a": done}, error=None))[0][1] == shown
+
+
 def test_a_run_that_never_began_says_why() -> None:
     text = markdown(plan_of("a"), {}, error="unix:///b: nothing answers\n| there")
 

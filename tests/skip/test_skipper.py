@@ -9,11 +9,11 @@ import anyio.from_thread
 import msgspec
 import pytest
 
-from orchestrator.engine.publish import Published
+from orchestrator.engine.publish import Published, RegistryPublisher
 from orchestrator.engine.skipping import Changed, Unchanged
 from orchestrator.errors import ImageNotFoundError, RegistryError, RegistryUnavailableError
 from orchestrator.model import AppPlan
-from orchestrator.registry.manifest import Descriptor, Manifest
+from orchestrator.registry.manifest import OCI_INDEX, Descriptor, Manifest, digest_of
 from orchestrator.registry.reference import Reference
 from orchestrator.skip.bases import BaseImages, UnknownBaseError
 from orchestrator.skip.contents import Contents, Read
@@ -195,6 +195,33 @@ async def test_a_revision_is_remembered(registry: Registry, tmp_path: Path, app:
 
     assert isinstance(again, Unchanged)
     assert again.revision == "r1"
+
+
+async def test_what_was_built_elsewhere_has_the_revision_of_its_record_and_the_images_own_manifest(
+    registry: Registry, tmp_path: Path, app: AppPlan
+) -> None:
+    body = b'{"schemaVersion": 2}'
+    image = Manifest(media_type=OCI_INDEX, body=body, digest=digest_of(body, "sha256:"))
+    registry.tags[f"r.example/api@{image.digest}"] = image
+    first = await skipper(registry, tmp_path / "there").look(app)
+    assert isinstance(first, Changed)
+    publisher = RegistryPublisher(registry, revision="c1-dirty")
+    await publisher.publish("r.example/api", image.digest, ("1",), record=first.record)
+    registry.asked.clear()
+    looking = skipper(registry, tmp_path / "here", revision="c2")
+
+    look = await looking.look(app)
+    again = await looking.look(app)
+
+    expected = Published(digest=image.digest, references=("r.example/api:latest",))
+    assert look == again == Unchanged(published=expected, revision="c1-dirty")
+    assert registry.tags["r.example/api:latest"] == registry.tags["r.example/api:1"] == image
+    assert registry.tags[f"r.example/api:{first.record}"] != image
+    assert registry.asked == [
+        "HEAD docker.io/library/a",
+        *("GET r.example/api:fp-", "PUT r.example/api:latest"),
+        *("GET r.example/api:fp-", "HEAD r.example/api:latest"),
+    ]
 
 
 async def test_another_scopes_record_counts_only_where_it_is_trusted(

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.errors import ContextError, UsageError
-from orchestrator.workspace.changes import changes
+from orchestrator.workspace.changes import changes, differs
 from orchestrator.workspace.files import list_files
+from orchestrator.workspace.git import published
 
 Plant = Callable[[Mapping[str, str]], Path]
 Git = Callable[..., Awaitable[None]]
+Change = Callable[[Path], object]
 
 
 @pytest.fixture
@@ -336,3 +340,71 @@ async def test_a_clone_without_old_files_is_enough(
 
     assert before == ["api/main.go"]
     assert await differing(clone, git_environment, "origin/main") == ["api/main.go"]
+
+
+_CHANGED: Mapping[str, Change] = {
+    "nothing": lambda root: root,
+    "ignored": lambda root: (root / "api/x.log").write_text("ignored"),
+    "touched": lambda root: (root / "README.md").write_text("1\n"),
+    "written": lambda root: (root / "README.md").write_text("2\n"),
+    "mode": lambda root: (root / "README.md").chmod(0o755),
+    "removed": lambda root: (root / "README.md").unlink(),
+    "new": lambda root: (root / "new").write_text(""),
+    "unknown": lambda root: (root / ".git/index").write_text("broken"),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "revision", "others"),
+    [
+        *((change, "HEAD", change not in {"nothing", "ignored", "touched"}) for change in _CHANGED),
+        *(("nothing", revision, True) for revision in ("main", "HEAD^{tree}", "0" * 40)),
+    ],
+)
+async def test_files_that_differ_from_the_revision_that_they_are_said_to_be_are_noticed(
+    repository: Path, git_environment: Mapping[str, str], change: str, revision: str, *, others: bool
+) -> None:
+    _CHANGED[change](repository)
+
+    assert await differs(repository, git_environment, revision) == others
+
+
+async def test_where_there_is_no_commit_the_word_of_whoever_said_the_revision_stands(
+    plant: Plant, git: Git, git_environment: Mapping[str, str]
+) -> None:
+    root = plant({"a": ""})
+    alone = await differs(root, git_environment, "0" * 40)
+    await git("init", "--quiet")
+
+    assert (alone, await differs(root, git_environment, "0" * 40)) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://git.example/x/y.git", "https://git.example/x/y.git"),
+        ("https://bob:ghp_1@git.example/x/y.git?token=qqq#frag", "https://git.example/x/y.git"),
+        ("https://git.example:8443/x#t@k", None),
+        ("https://git.example?token=1", "https://git.example"),
+        ("https://a@b:c@git.example/x", "https://git.example/x"),
+        ("https://user:pass/word@git.example/x", None),
+        ("https://user:pass#word@git.example/x", None),
+        ("https://git.example/x?token=a@b", None),
+        ("ssh://git@git.example:22/x/y.git", "ssh://git.example:22/x/y.git"),
+        ("git@git.example:x/y.git", "git@git.example:x/y.git"),
+        ("git@git.example:x/y.git?token=1", "git@git.example:x/y.git"),
+        ("/srv/git/x.git", "/srv/git/x.git"),
+        ("https://git.example/\x1b[2J", None),
+    ],
+)
+def test_of_a_remote_nothing_is_published_that_may_be_a_credential(url: str, expected: str | None) -> None:
+    assert published(url) == expected
+
+
+@given(st.text(), st.text())
+def test_no_userinfo_query_or_fragment_is_published(before: str, after: str) -> None:
+    said = published(f"https://{before}@git.example/x{after}") or ""
+
+    assert "@" not in said
+    assert "?" not in said
+    assert "#" not in said
