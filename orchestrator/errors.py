@@ -12,8 +12,6 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_TRANSIENT = 75
-EXIT_SIGINT = 130
-EXIT_SIGTERM = 143
 
 
 def _whole(text: str) -> str:

@@ -24,7 +24,7 @@ from orchestrator.app.logins import given
 from orchestrator.app.preparing import Preparing, shared_keys
 from orchestrator.app.recording import Recording
 from orchestrator.app.secretvalues import mirror_readers, secret_readers
-from orchestrator.app.secretversions import versioned
+from orchestrator.app.secretversions import Versioned, versioned
 from orchestrator.app.signals import Signals
 from orchestrator.app.skipping import contents_of, remembering, skipping
 from orchestrator.buildkit import SecretReader
@@ -90,25 +90,23 @@ async def run_build(
     """
     began = time.monotonic()
     signals = Signals()
-    config = await _checked_out(config)
+    async with Signals().watched():
+        config = await _checked_out(config)
     record = Recording(config)
     outcomes: Mapping[str, Outcome] = {}
     begun = False
     failure: FleetpacksError | None = None
     try:
-        named = await hosts.resolved(hosts.named(config))
-        attestations = await _attestations(config)
-        secrets_known = await versioned(config, plan, _learned(secret_readers(config), record))
-        plan = secrets_known.plan
         async with (
             signals.watched(),
-            record.during(plan, signals),
+            _known(config, plan, record) as (named, attestations, secrets_known),
+            record.during(secrets_known.plan, signals),
             _registry(config) as (registry, credentials),
             hosts.opened(hosts.in_use(named), patience=_OTHERS_SECONDS) as builders,
             remembering(config) as memory,
             skipping(
                 config,
-                plan,
+                secrets_known.plan,
                 builders.first.can,
                 registry,
                 credentials,
@@ -118,6 +116,7 @@ async def run_build(
             ) as skip,
             AsyncExitStack() as within,
         ):
+            plan = secrets_known.plan
             send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
             preparing = Preparing(
                 config=config,
@@ -196,7 +195,9 @@ async def run_build(
                     outcomes = await execute(run, partial(display, receive), signals)
     except FleetpacksError as error:
         failure = error
-    code = signals.exit_code or (failure.exit_code if failure else exit_code(outcomes.values()))
+    # A signal that comes while the end is told changes it no more.
+    interrupted = signals.exit_code
+    code = interrupted or (failure.exit_code if failure else exit_code(outcomes.values()))
     ending = Ending(
         began=began,
         result_file=config.result_file,
@@ -206,7 +207,7 @@ async def run_build(
     await ending.tell(plan, outcomes, exit_code=code, failure=failure)
     summarise(config.environment.ci, plan, outcomes, failure, progress)
     await record.send_trace()
-    if failure is not None and not signals.exit_code:
+    if failure is not None and not interrupted:
         raise failure
     return code
 
@@ -302,6 +303,16 @@ def _written(config: Config, options: BuildOptions) -> tuple[Path, ...]:
     caches = [config.cache.local.directory] if config.cache.local.directory is not None else []
     records = [config.runs.directory] if config.runs.keep else []
     return (*outputs, *caches, *records)
+
+
+@asynccontextmanager
+async def _known(
+    config: Config, plan: Plan, record: Recording
+) -> AsyncGenerator[tuple[tuple[hosts.Named, ...], Attestations, Versioned]]:
+    """What must be known before anything is opened. A context among the others, for a signal to cancel it like them."""
+    named = await hosts.resolved(hosts.named(config))
+    attestations = await _attestations(config)
+    yield named, attestations, await versioned(config, plan, _learned(secret_readers(config), record))
 
 
 def _learned(readers: Mapping[str, SecretReader], record: Recording) -> Mapping[str, SecretReader]:

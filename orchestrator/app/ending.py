@@ -16,7 +16,7 @@ import msgspec
 from orchestrator.display import jsonlines
 from orchestrator.display.output import Output
 from orchestrator.errors import FleetpacksError
-from orchestrator.events import RunCompleted
+from orchestrator.events import INTERRUPTED, RunCompleted
 from orchestrator.model import Plan
 from orchestrator.report import result
 
@@ -78,7 +78,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
                     succeeded=0,
                     failed=0,
                     cancelled=0,
-                    error=error,
+                    error=error or (INTERRUPTED if exit_code else None),
                 )
                 with Output.on(self.events) as output:
                     await output.write(jsonlines.render(last))

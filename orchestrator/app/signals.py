@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first one is a cancellation, the second one ends the process.
+"""SIGINT and SIGTERM in an event loop: the first one is a cancellation, the second one ends the process.
 
 A cancelled run may still wait: for a daemon that cleans up, for a display that nobody reads. Whoever presses Ctrl-C
 again does not want to. SIGUSR1 asks for the operator's file to be read again.
@@ -6,64 +6,54 @@ again does not want to. SIGUSR1 asks for the operator's file to be read again.
 
 import os
 import signal
-import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 
-from orchestrator.errors import EXIT_SIGINT, EXIT_SIGTERM, FleetpacksError
-
-_SAME_SECONDS = 1.0
-"""A signal that comes so soon after the first is the same: a terminal sends it to all, and a wrapper passes it on."""
+from orchestrator.interrupts import interrupts
 
 
 class Signals:
-    """The signals of one run.
-
-    Attributes:
-        exit_code: what the process ends with because of the first signal; 0 without one.
-    """
+    """The signals of one run."""
 
     def __init__(self) -> None:
-        self.exit_code = 0
         self._handler: Callable[[], None] | None = None
         self._scope = anyio.CancelScope()
         self._again = anyio.Event()
 
+    @property
+    def exit_code(self) -> int:
+        """What the process ends with because of the first signal; 0 without one."""
+        return interrupts.exit_code
+
     @asynccontextmanager
     async def watched(self) -> AsyncGenerator[None]:
-        """Cancel the block on a signal; leaving it cancelled is no error."""
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1) as received:
+        """Cancel the block on a signal, also on one that came before; leaving it cancelled is no error."""
+        failure: Exception | None = None
+        with _heard() as heard, anyio.open_signal_receiver(signal.SIGUSR1) as asked:
 
             async def watch() -> None:
-                began = 0.0
-                async for number in received:
-                    if number == signal.SIGUSR1:
-                        self._again.set()
-                        continue
-                    if self.exit_code and time.monotonic() - began < _SAME_SECONDS:
-                        continue
-                    if self.exit_code:
-                        # A shield, or a thread that is stuck in a write, cannot be cancelled.
-                        signal.signal(number, signal.SIG_DFL)
-                        os.kill(os.getpid(), number)
-                    began = time.monotonic()
-                    self.exit_code = EXIT_SIGINT if number == signal.SIGINT else EXIT_SIGTERM
-                    (self._handler or self._scope.cancel)()
+                await anyio.wait_readable(heard)
+                (self._handler or self._scope.cancel)()
 
-            failure: FleetpacksError | None = None
+            async def reread() -> None:
+                async for _ in asked:
+                    self._again.set()
+
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(watch)
+                tasks.start_soon(reread)
+                if self.exit_code:
+                    self._scope.cancel()
                 try:
                     with self._scope:
                         yield
-                except FleetpacksError as error:
-                    # Raised below: a task group would wrap it.
+                except Exception as error:  # noqa: BLE001 -- raised below: a task group would wrap it
                     failure = error
                 tasks.cancel_scope.cancel()
-            if failure is not None:
-                raise failure
+        if failure is not None:
+            raise failure
 
     async def again(self) -> None:
         """Wait until somebody asks for the operator's file to be read again."""
@@ -78,3 +68,19 @@ class Signals:
             yield
         finally:
             self._handler = outer
+
+
+@contextmanager
+def _heard() -> Generator[int]:
+    """A descriptor that can be read when there was a signal.
+
+    Both event loops have handlers of their own, which they take away before they are done: then Python answers again.
+    """
+    reading, writing = os.pipe()
+    end = interrupts.listen(lambda: os.write(writing, b"\0"))
+    try:
+        yield reading
+    finally:
+        end()
+        os.close(reading)
+        os.close(writing)

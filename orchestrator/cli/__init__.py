@@ -4,19 +4,22 @@ Importing it imports nothing of a weight, so that the program is ready for Ctrl-
 """
 
 import gc
+import os
 import sys
+
+from orchestrator.interrupts import interrupts
 
 _GC_THRESHOLD = 200_000
 """Objects in memory between two collections, a few dozen megabytes; Python's 700 cost a twentieth of a run."""
-_EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
     """The `fleetpacks` program."""
+    interrupts.install()
     # A command is short, and nearly all that it makes lives as long or is freed by its reference count.
     gc.set_threshold(_GC_THRESHOLD)
     try:
-        from orchestrator.cli import streams  # noqa: PLC0415 -- an interrupt while importing ends quietly, too
+        from orchestrator.cli import streams  # noqa: PLC0415 -- only when signals are answered
 
         code = streams.prepare()
         if not code:
@@ -24,7 +27,13 @@ def main() -> None:
 
             code = program.run(sys.argv[1:])
     except KeyboardInterrupt:
-        code = _EXIT_INTERRUPTED
+        code = interrupts.exit_code
+    interrupts.hold()
+    if interrupts.exit_code:
+        # All is told and cleaned up. Python would wait for threads, one of which may be stuck in what a signal was to
+        # end, and takes its handlers away before it is gone: a signal that comes again would be another exit code.
+        sys.stderr.flush()
+        os._exit(code)
     # Python's last collection would look at everything once more, for a tenth of a second, and to no end.
     gc.freeze()
     sys.exit(code)

@@ -2,26 +2,37 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
 import anyio
 import click
+import msgspec
 
 from orchestrator import app as application
+from orchestrator.app.signals import Signals
 from orchestrator.cli import errors, selecting
 from orchestrator.config import Config, Flags, environment
 from orchestrator.config import load as load_config
 from orchestrator.config.operator import MAX_JOBS
 from orchestrator.errors import EXIT_OK, FleetpacksError, UsageError
 from orchestrator.model import Attestations, Plan
-from orchestrator.plan.outputs import parse, place
+from orchestrator.plan.outputs import Placed, parse, place
 from orchestrator.plan.planner import Request
 from orchestrator.report import place as documents
 from orchestrator.text import is_too_long, parse_duration
 
 if TYPE_CHECKING:
     from orchestrator.app.ending import Ending
+
+
+class _Planned(msgspec.Struct, frozen=True, kw_only=True):
+    config: Config
+    plan: Plan
+    shown: Literal["tty", "plain", "json"]
+    placed: Mapping[str, tuple[Placed, ...]]
+    loaded: bool
 
 
 def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
@@ -118,25 +129,42 @@ def build(
         events = (sys.stderr if as_json else sys.stdout) if progress == "json" else None
         return Ending(began=began, result_file=result, document=document, events=events)
 
+    async def planned(config: Config) -> _Planned:
+        if config.result_file is not None:
+            documents.check(config.result_file)
+        shown = _progress(progress, config.environment)
+        asked = parse(outputs, load=load)
+        # Files or a loaded image are asked for instead of a push, unless that is asked for, too.
+        pushed = False if asked and push is None else push
+        request = Request(named=paths, filters=filters, since=since, push=pushed, tags=tags, secrets_needed=True)
+        plan = await application.make_plan(config, request)
+        placed = place(asked, [app.app.name for app in plan.apps], root=plan.root)
+        return _Planned(
+            config=config, plan=plan, shown=shown, placed=placed, loaded=any(each.place is None for each in asked)
+        )
+
     async def run() -> int:
+        signals = Signals()
         config: Config | None = None
+        made: _Planned | None = None
+        failure: FleetpacksError | None = None
         try:
-            config = load_config(root, variables, flags)
-            if config.result_file is not None:
-                documents.check(config.result_file)
-            shown = _progress(progress, config.environment)
-            asked = parse(outputs, load=load)
-            # Files or a loaded image are asked for instead of a push, unless that is asked for, too.
-            pushed = False if asked and push is None else push
-            request = Request(named=paths, filters=filters, since=since, push=pushed, tags=tags, secrets_needed=True)
-            plan = await application.make_plan(config, request)
-            placed = place(asked, [app.app.name for app in plan.apps], root=plan.root)
+            async with signals.watched():
+                config = load_config(root, variables, flags)
+                made = await planned(config)
         except FleetpacksError as error:
+            failure = error
+        if made is None:
             unplanned = Plan(root=root, apps=(), push=False)
             said = environment.result_file(variables)
             ended = ending(config.result_file if config else result_file or said)
-            await ended.tell(unplanned, {}, exit_code=error.exit_code, failure=error)
-            raise
+            # Ctrl-C at a terminal ends the git that is asked, too: its failure is none.
+            if failure is None or signals.exit_code:
+                await ended.tell(unplanned, {}, exit_code=signals.exit_code, failure=None)
+                return signals.exit_code
+            await ended.tell(unplanned, {}, exit_code=failure.exit_code, failure=failure)
+            raise failure
+        config, plan, shown = made.config, made.plan, made.shown
         stream = sys.stderr if as_json or shown == "tty" else sys.stdout
         if not plan.apps:
             await ending(config.result_file).tell(plan, {}, exit_code=EXIT_OK, failure=None)
@@ -148,8 +176,8 @@ def build(
             progress=shown,
             colour=not (no_color or config.environment.no_color),
             keep_going=keep_going,
-            placed=placed,
-            load=any(output.place is None for output in asked),
+            placed=made.placed,
+            load=made.loaded,
         )
         return await run_build(config, plan, options, progress=stream, document=document)
 

@@ -5,11 +5,10 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 import click
 import msgspec
 
-from orchestrator.cli import builders, errors, output, packages, selecting
+from orchestrator.cli import builders, errors, loop, output, packages, selecting
 from orchestrator.cli.lines import fit
 from orchestrator.config import Config, Flags, environment, load
 from orchestrator.errors import EXIT_FAILED, FleetpacksError
@@ -70,7 +69,7 @@ def ls(*, hosts: tuple[str, ...], as_json: bool) -> int:
     from orchestrator.app.everywhere import Failed, exit_code  # noqa: PLC0415 -- as above
     from orchestrator.text import size  # noqa: PLC0415 -- as above
 
-    told = anyio.run(application.usage, _config(hosts))
+    told = loop.run(partial(application.usage, _config(hosts)))
     found = [each for each in told if not isinstance(each, Failed)]
     total = sum(each.size for each in found)
     if as_json:
@@ -134,7 +133,7 @@ def prune(*, hosts: tuple[str, ...], older_than: float | None, keep: int | None,
     if older_than is None and (keep is None or every):
         older_than = parse_duration(_DEFAULT_AGE)
     ask = partial(application.prune, _config(hosts), older_than=older_than, keep=keep, unused_images=every)
-    told, directories = anyio.run(ask)
+    told, directories = loop.run(ask)
     gone = [each for each in told if not isinstance(each, Failed)]
     total = sum(each.reclaimed for each in gone)
     if as_json:
@@ -188,7 +187,7 @@ def warm(
     variables = environment.read()
     config = load(environment.source(source, variables), variables, Flags(hosts=hosts))
     request = Request(named=paths, filters=filters, since=since, push=False)
-    outcome = anyio.run(partial(warming.warm, config, request, hear=partial(_tell, progress_only=as_json)))
+    outcome = loop.run(partial(warming.warm, config, request, hear=partial(_tell, progress_only=as_json)))
     for warning in outcome.warnings:
         errors.warn(warning)
     if as_json:

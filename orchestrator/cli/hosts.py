@@ -1,12 +1,12 @@
 """`fleetpacks hosts`: the builders, what they are and what is wrong with them."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 import click
 import msgspec
 
-from orchestrator.cli import errors, output
+from orchestrator.cli import errors, loop, output
 from orchestrator.config import Flags, environment, load
 from orchestrator.errors import FleetpacksError
 from orchestrator.text import inline, size
@@ -35,7 +35,7 @@ def check(*, addresses: tuple[str, ...], as_json: bool) -> int:
     """
     from orchestrator.app import hostcheck  # noqa: PLC0415 -- h2, protobuf: only now
 
-    found = anyio.run(hostcheck.check, load(None, environment.read(), Flags(hosts=addresses)))
+    found = loop.run(partial(hostcheck.check, load(None, environment.read(), Flags(hosts=addresses))))
     if as_json:
         output.write_json(msgspec.to_builtins(found))
         return found.exit_code

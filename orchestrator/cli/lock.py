@@ -3,10 +3,9 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 import click
 
-from orchestrator.cli import errors, output
+from orchestrator.cli import errors, loop, output
 from orchestrator.config import environment, load
 from orchestrator.config.lock import FILE
 
@@ -27,7 +26,7 @@ def lock(*, source: str | None, check: bool, as_json: bool) -> int:
 
     variables = environment.read()
     config = load(environment.source(source, variables), variables)
-    outcome = anyio.run(partial(application.pin, config, check=check))
+    outcome = loop.run(partial(application.pin, config, check=check))
     for warning in outcome.warnings:
         errors.warn(warning)
     if as_json:

@@ -3,11 +3,10 @@
 import sys
 from pathlib import Path
 
-import anyio
 import click
 
 from orchestrator import app as application
-from orchestrator.cli import errors, output, selecting
+from orchestrator.cli import errors, loop, output, selecting
 from orchestrator.config import environment, load, parse_environment
 from orchestrator.config.repository import FILE
 from orchestrator.errors import EXIT_USAGE, ConfigError, FleetpacksError
@@ -72,7 +71,6 @@ def apps(*, as_json: bool, filters: tuple[str, ...], since: str | None, root: st
     config = load(environment.source(root, variables), variables)
 
     async def run() -> None:
-        # Nothing is returned, for the reason that `plan` gives.
         found = await application.discover_apps(config, Request(filters=filters, since=since))
         for warning in found.warnings:
             errors.warn(warning)
@@ -86,7 +84,7 @@ def apps(*, as_json: bool, filters: tuple[str, ...], since: str | None, root: st
         else:
             output.write_table((each.path, each.name, each.detection.language) for each in chosen)
 
-    anyio.run(run)
+    loop.run(run)
     return 0
 
 

@@ -4,11 +4,10 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-import anyio
 import click
 import msgspec
 
-from orchestrator.cli import builders, errors, output, selecting
+from orchestrator.cli import builders, errors, loop, output, selecting
 from orchestrator.cli.lines import fit
 from orchestrator.config import Config, Flags, environment, load
 from orchestrator.errors import EXIT_FAILED, FleetpacksError
@@ -62,7 +61,7 @@ def push(
     config, request = _said(source, hosts, paths, filters, since)
     hear = partial(_tell, "", progress_only=as_json)
     ask = partial(packages.push, config, request, reference, tools=tools, compression=compression, hear=hear)
-    return _end((anyio.run(ask),), as_json=as_json)
+    return _end((loop.run(ask),), as_json=as_json)
 
 
 @click.command()
@@ -93,7 +92,7 @@ def pull(
 
     config, request = _said(source, hosts, paths, filters, since)
     hear = partial(_tell, progress_only=as_json)
-    return _end(anyio.run(partial(packages.pull, config, request, reference, tools=tools, hear=hear)), as_json=as_json)
+    return _end(loop.run(partial(packages.pull, config, request, reference, tools=tools, hear=hear)), as_json=as_json)
 
 
 def _said(

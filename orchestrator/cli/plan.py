@@ -4,12 +4,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import anyio
 import anyio.to_thread
 import click
 
 from orchestrator import app as application
-from orchestrator.cli import errors, output, selecting
+from orchestrator.cli import errors, loop, output, selecting
 from orchestrator.config import Config, Flags, environment, load
 from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan, Plan
@@ -46,7 +45,6 @@ def plan(
     request = Request(named=paths, filters=filters, since=since, tags=tags)
 
     async def run() -> None:
-        # Nothing is returned: asyncio, when it takes its signal handler back, formats all that its task returned.
         made = await application.make_plan(config, request)
         for warning in made.warnings:
             errors.warn(warning)
@@ -56,7 +54,7 @@ def plan(
             _write_dockerfiles(made, Path(directory))
         _show(made, config, await _places(made, config), as_json=as_json)
 
-    anyio.run(run)
+    loop.run(run)
     return 0
 
 

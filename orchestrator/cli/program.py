@@ -11,6 +11,7 @@ import click
 
 from orchestrator import __version__
 from orchestrator.cli import streams
+from orchestrator.interrupts import interrupts
 
 _COMMANDS = {
     "build": ("orchestrator.cli.build:build", "Build the apps, all at once, and publish their images."),
@@ -26,6 +27,8 @@ _COMMANDS = {
 }
 """Name -> the command, and its line in `--help`, which must not import it."""
 
+_WAITED_FOR = "build"
+"""Somebody may wait for its result, also when a signal came before it began: its event loop hears of it."""
 _EXIT_INTERRUPTED = 130
 
 
@@ -37,7 +40,10 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _, name = _COMMANDS[cmd_name][0].partition(":")
-        return cast("click.Command", getattr(importlib.import_module(module), name))
+        command = cast("click.Command", getattr(importlib.import_module(module), name))
+        if cmd_name != _WAITED_FOR:
+            interrupts.settle()
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- as above
         with formatter.section("Commands"):
@@ -65,7 +71,7 @@ def _run(words: Sequence[str]) -> int:
         unread.tell(words, error)
         return errors.show_usage(error)
     except (click.Abort, KeyboardInterrupt):
-        return _EXIT_INTERRUPTED
+        return interrupts.exit_code or _EXIT_INTERRUPTED
     except streams.OutputLostError as error:
         return streams.lost(error)
     except (BrokenPipeError, SystemExit):

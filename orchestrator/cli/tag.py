@@ -3,10 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-import anyio
 import click
 
-from orchestrator.cli import output
+from orchestrator.cli import loop, output
 from orchestrator.config import environment, load
 from orchestrator.errors import UsageError
 from orchestrator.report.result import read_published
@@ -35,5 +34,5 @@ def tag(*, result: Path | None, as_json: bool, words: tuple[str, ...]) -> int:
             click.echo(tagged.reference)
 
     config = load(None, environment.read())
-    anyio.run(partial(run_tag, config, sources, tags, tagged=show))
+    loop.run(partial(run_tag, config, sources, tags, tagged=show))
     return 0

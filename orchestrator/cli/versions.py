@@ -3,10 +3,9 @@
 import datetime as dt
 from functools import partial
 
-import anyio
 import click
 
-from orchestrator.cli import errors, output
+from orchestrator.cli import errors, loop, output
 from orchestrator.config import environment, load
 
 
@@ -30,7 +29,7 @@ def refresh(*, registry: str | None, as_json: bool) -> int:
 
     today = dt.datetime.now(tz=dt.UTC).date()
     config = load(None, environment.read())
-    outcome = anyio.run(partial(application.refresh, config, registry=registry, today=today))
+    outcome = loop.run(partial(application.refresh, config, registry=registry, today=today))
     codes = [errors.show(error) for error in outcome.errors]
     if as_json:
         output.write_json(

@@ -1,8 +1,10 @@
 """What a signal does to a run, in a process of its own."""
 
+import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import anyio
 import pytest
@@ -13,10 +15,10 @@ from orchestrator.config import environment
 _PROGRAM = """
 import sys
 import anyio
-from orchestrator.app import signals
+from orchestrator import interrupts
 from orchestrator.app.signals import Signals
 
-signals._SAME_SECONDS = float(sys.argv[2])
+interrupts.SAME_SECONDS = float(sys.argv[2])
 
 async def main():
     signals = Signals()
@@ -30,6 +32,37 @@ async def main():
 
 anyio.run(main, backend=sys.argv[1])
 """
+_STRUCK = """
+import asyncio, os, signal, sys, threading
+from orchestrator import interrupts
+
+interrupts.SAME_SECONDS = 600
+
+def strike(moment):
+    if moment in {moments!r}:
+        for _ in range(3):
+            os.kill(os.getpid(), {number})
+
+class Importing:
+    def find_spec(self, name, path, target=None):
+        strike(name)
+
+def struck(function):
+    def call(*words):
+        strike(function.__name__)
+        return function(*words)
+    return call
+
+loop = asyncio.BaseEventLoop
+loop.run_forever, loop.shutdown_asyncgens = struck(loop.run_forever), struck(loop.shutdown_asyncgens)
+os._exit = struck(os._exit)
+sys.meta_path.insert(0, Importing())
+# Nobody ends it: it must not keep the process.
+threading.Thread(target=threading.Event().wait).start()
+from orchestrator.cli import main
+main()
+"""
+_AT_THE_END = ("shutdown_asyncgens", "_exit")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -69,3 +102,58 @@ async def test_signals_that_come_together_are_one(anyio_backend_name: str) -> No
             code = await process.wait()
 
     assert code == 130
+
+
+async def _struck(folder: Path, *words: str, moments: tuple[str, ...], number: int) -> tuple[int, str, str]:
+    """The program in a folder with one app, with three signals at each of some moments: its code and its output."""
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    code = _STRUCK.format(moments=moments, number=int(number))
+    variables = {"PATH": environment.read()["PATH"], "HOME": str(folder / "home")}
+    with anyio.fail_after(30):
+        command = [sys.executable, "-c", code, *words]
+        ran = await anyio.run_process(command, check=False, env=variables, cwd=Path(__file__).parents[2])
+    return ran.returncode, ran.stdout.decode(), ran.stderr.decode()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("orchestrator.cli.streams", signal.SIGINT),
+        ("click", signal.SIGTERM),
+        ("orchestrator.cli.build", signal.SIGINT),
+        ("run_forever", signal.SIGTERM),
+        ("orchestrator.app.build", signal.SIGINT),
+    ],
+)
+async def test_signals_from_the_first_moment_to_the_last_are_one_and_told_in_the_result(
+    tmp_path: Path, moment: str, number: signal.Signals
+) -> None:
+    file = tmp_path / "result.json"
+    words = ["build", "-C", str(tmp_path), "--result-file", str(file), "--host", "unix:///nonexistent/absent.sock"]
+
+    ran = await _struck(tmp_path, *words, moments=(moment, *_AT_THE_END), number=number)
+
+    told = json.loads(file.read_text())
+    assert ran == (128 + number, "", "")
+    assert (told["status"], told["exit_code"], told["error"]) == ("failed", 128 + number, "the run was interrupted")
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_signal_when_all_is_told_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    words = ["build", "-C", str(tmp_path), "--result-file", str(file), "nope"]
+
+    code, _, said = await _struck(tmp_path, *words, moments=_AT_THE_END, number=signal.SIGINT)
+
+    assert (code, json.loads(file.read_text())["exit_code"]) == (2, 2)
+    assert said.startswith("error: 'nope': no such directory")
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("moment", ["orchestrator.cli.look", "run_forever", "shutdown_asyncgens"])
+async def test_a_command_for_which_nobody_waits_ends_quietly(tmp_path: Path, moment: str) -> None:
+    code, _, said = await _struck(tmp_path, "apps", str(tmp_path), moments=(moment, "_exit"), number=signal.SIGTERM)
+
+    # click ends the line on which a terminal shows ^C.
+    assert (code, said.strip()) == (143, "")
