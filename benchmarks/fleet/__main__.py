@@ -12,12 +12,13 @@ import anyio
 import msgspec
 
 from benchmarks import documents
-from benchmarks.fleet import concurrent, context, placement, scale, second, speedup
+from benchmarks.fleet import concurrent, context, faults, placement, scale, second, speedup
 from benchmarks.result import Report, table
 
 _BENCHMARKS: dict[str, Callable[..., Awaitable[Report]]] = {
     "concurrent": concurrent.run_concurrent,
     "context": context.run_context,
+    "faults": faults.run_faults,
     "placement": placement.run_placement,
     "scale": scale.run_scale,
     "second": second.run_second,
@@ -46,6 +47,12 @@ def main() -> int:
     named.add_argument("--megabytes", type=int, default=210)
     named = names.add_parser("second", help="everything again after a fresh clone")
     named.add_argument("--hosts", type=int, default=4)
+    named = names.add_parser("faults", help="runs in which something breaks")
+    named.add_argument("--hosts", type=int, default=6)
+    named.add_argument("--builds", type=int, default=24, help="of each run (in full: 200)")
+    named.add_argument("--times", type=int, default=1, help="runs of each class of faults (in full: 25)")
+    named.add_argument("--only", choices=("", *faults.CLASSES), default="")
+    named.add_argument("--first", type=int, default=0, help="the seed of one run that is made again")
     words = vars(parser.parse_args())
     name, as_json, write = words.pop("name"), words.pop("json"), words.pop("write")
     print(f"seed {words['seed']}", file=sys.stderr)

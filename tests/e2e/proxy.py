@@ -23,13 +23,14 @@ Refuse = Callable[[str, str], int | None]
 
 
 @asynccontextmanager
-async def refusing(lab: Lab, refuse: Refuse, *, delay: float = 0) -> AsyncGenerator[str]:
-    """Serve plain HTTP on the loopback; yields `127.0.0.1:PORT`.
+async def refusing(lab: Lab, refuse: Refuse, *, delay: float = 0, address: str = "127.0.0.1") -> AsyncGenerator[str]:
+    """Serve plain HTTP; yields `ADDRESS:PORT`.
 
     Args:
         lab: whose registry answers what is not refused.
         refuse: which requests are.
         delay: seconds until any answer.
+        address: of this machine, at which it listens.
     """
 
     async def serve(stream: SocketStream) -> None:
@@ -41,12 +42,12 @@ async def refusing(lab: Lab, refuse: Refuse, *, delay: float = 0) -> AsyncGenera
 
     async with (
         httpx.AsyncClient(base_url=f"http://{lab.registry}", trust_env=False, timeout=60) as real,
-        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        await anyio.create_tcp_listener(local_host=address) as listener,
         anyio.create_task_group() as tasks,
     ):
         tasks.start_soon(listener.serve, serve)
         port: int = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's, not Django's
-        yield f"127.0.0.1:{port}"
+        yield f"{address}:{port}"
         tasks.cancel_scope.cancel()
 
 
