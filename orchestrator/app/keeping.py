@@ -130,7 +130,7 @@ class Keeping:
         """The builders that have used a mount since it was read, the one with the most of it first."""
         found: dict[Side, Kept] = {}
         several = len(sides) > 1
-        current = await anyio.to_thread.run_sync(_current, self._stores(mount.name)[0])
+        store = self._stores(mount.name)[0]
 
         async def look(side: Side) -> None:
             async def ask(_mount: Mount) -> None:
@@ -138,6 +138,8 @@ class Keeping:
                 # What was only filled from the directory is there.
                 if kept is None or (several and kept.untouched):
                     return
+                # Read here, where a directory that is none is told and stops nobody.
+                current = await anyio.to_thread.run_sync(_current, store)
                 if current is None or not mountusage.is_unchanged(kept, current.seen):
                     found[side] = kept
 
