@@ -186,7 +186,7 @@ class Building:
             for event in progress.close():
                 await self._emit(event)
         if built is None:
-            return _failed(name, failure, seconds=time.monotonic() - began)
+            return failed_app(name, failure, seconds=time.monotonic() - began)
         if not plan.part:
             self._refs[name] = built.ref
         return AppCompleted(
@@ -219,7 +219,7 @@ class Building:
         try:
             published = await self._joined(plan, digests, joiner)
         except FleetpacksError as error:
-            return _failed(plan.app.name, error, seconds=seconds + time.monotonic() - began)
+            return failed_app(plan.app.name, error, seconds=seconds + time.monotonic() - began)
         return AppCompleted(
             time=time.time(),
             app=plan.app.name,
@@ -454,14 +454,22 @@ class Building:
             self._skipper.built(plan, published)
 
 
-def _failed(app: str, error: FleetpacksError, *, seconds: float) -> AppFailed:
+def failed_app(app: str, error: FleetpacksError, *, seconds: float = 0.0, transient: bool | None = None) -> AppFailed:
+    """The outcome of an app.
+
+    Args:
+        app: its name.
+        error: why.
+        seconds: how long it was tried.
+        transient: whether the same build can end well later, where the error's type does not say it.
+    """
     return AppFailed(
         time=time.time(),
         app=app,
         kind=error.kind,
         message=error.message,
         hint=error.hint,
-        transient=isinstance(error, TransientError),
+        transient=isinstance(error, TransientError) if transient is None else transient,
         seconds=seconds,
         **msgspec.structs.asdict(error.at or FailedStep()),
     )

@@ -22,7 +22,7 @@ import msgspec
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
-from orchestrator.engine.building import Building
+from orchestrator.engine.building import Building, failed_app
 from orchestrator.engine.hedging import Hedge
 from orchestrator.engine.host import Joiner, Lease
 from orchestrator.engine.hosts import LOST, Hosts, Member
@@ -336,7 +336,7 @@ class Run:
                             continue
                     await end(outcome, (hedge and hedge.won) or lease)
             except BuilderUnreachableError as error:
-                await end(_failed(plan.app.name, error, transient=True), None)
+                await end(failed_app(plan.app.name, error, transient=True), None)
             return
 
     def _hedge(self, plan: AppPlan, lease: Lease, places: AsyncExitStack) -> Hedge | None:
@@ -393,7 +393,7 @@ class Run:
             f"not built: it needs {told.because}, which {'failed' if failed else 'was not built'}",
             hint=f"See why {told.because} has no image.",
         )
-        return _failed(told.app, error, transient=isinstance(because, AppFailed) and because.transient)
+        return failed_app(told.app, error, transient=isinstance(because, AppFailed) and because.transient)
 
     def _with_images(self, plan: AppPlan) -> AppPlan:
         """The plan with the images that it needs, by their digests."""
@@ -459,19 +459,6 @@ def _images(plan: Plan) -> Mapping[str, Mapping[str, str]]:
         for app in plan.apps
         if app.app.contexts
     }
-
-
-def _failed(app: str, error: FleetpacksError, *, transient: bool) -> AppFailed:
-    """The outcome of an app that no host has tried to build."""
-    return AppFailed(
-        time=time.time(),
-        app=app,
-        kind=error.kind,
-        message=error.message,
-        hint=error.hint,
-        transient=transient,
-        seconds=0.0,
-    )
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:
