@@ -126,6 +126,7 @@ async def test_of_a_buildkitds_cache_no_more_is_kept_than_was_said(
 
 
 @pytest.mark.real
+@pytest.mark.apart
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_of_an_engines_cache_no_more_is_kept_than_was_said_and_all_means_images_with_names_too(
     start: Start, lab: Lab, tmp_path_factory: pytest.TempPathFactory, real_count: RealCount
@@ -201,6 +202,7 @@ async def test_a_buildkitds_cache_is_listed_and_pruned(
 
 
 @pytest.mark.real
+@pytest.mark.apart
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_an_engines_cache_is_listed_and_pruned(
     start: Start, lab: Lab, tmp_path_factory: pytest.TempPathFactory, real_count: RealCount

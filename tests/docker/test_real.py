@@ -39,7 +39,7 @@ from tests.lab import Lab, tools
 from tests.lab.state import Engine as LabEngine
 from tests.lab.state import layout
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.apart]
 
 SECRET = "s3cret"
 HTPASSWD = "robot:$2b$04$NRGYpUX0gROA0fE1QUMadehJJdBdkIgiFhtC5.TyS9pVBgJAeeNMG\n"

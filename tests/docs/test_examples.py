@@ -51,7 +51,7 @@ ELSEWHERE = {
     "poe protos": ("tests/buildkit/test_protos.py", "compile_protos("),
     "poe schemas": ("tests/config/test_settings.py", "schema.text("),
     "poe languages": ("tests/docs/test_languages.py", "documents("),
-    "python -m tests.lab up --languages": ("check", "up --peers --engines --languages"),
+    "python -m tests.lab up --languages": ("check", "python -m tests.lab up --languages"),
     "python -m tests.lab up --bases NAME": ("tests/lab_tests/test_bases.py", "repositories("),
     "pytest tests/e2e/test_languages.py": ("pyproject.toml", 'testpaths = ["tests"]'),
     "pytest tests/langs --rewrite-goldens": ("tests/langs/conftest.py", '"--rewrite-goldens"'),

@@ -19,7 +19,7 @@ from tests.e2e.conftest import Start, exit_code_of
 from tests.lab import Engine, Lab
 from tests.lab.container import started
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.apart]
 
 _SERVER = "require('node:http').createServer((_, answer) => answer.end('TOKEN')).listen(process.env.PORT)\n"
 
