@@ -16,17 +16,18 @@ import msgspec
 
 from orchestrator.app import hosts
 from orchestrator.app.coming import coming
+from orchestrator.app.copies import copies_of
 from orchestrator.app.disk import low
 from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
 from orchestrator.app.learning import Learning
 from orchestrator.app.logins import given
-from orchestrator.app.preparing import Preparing, shared_keys
+from orchestrator.app.preparing import Preparing
 from orchestrator.app.recording import Recording
 from orchestrator.app.secretvalues import mirror_readers, secret_readers
 from orchestrator.app.secretversions import Versioned, versioned
 from orchestrator.app.signals import Signals
-from orchestrator.app.skipping import contents_of, remembering, skipping
+from orchestrator.app.skipping import remembering, skipping
 from orchestrator.buildkit import SecretReader
 from orchestrator.config import Config
 from orchestrator.engine.host import Joiner
@@ -128,9 +129,8 @@ async def run_build(
                 readers=secrets_known.readers,
                 mirrors=_learned(mirror_readers(config), record),
                 attestations=attestations,
-                keys=shared_keys(plan),
+                copies=await copies_of(config),
                 run=secrets.token_hex(8),
-                contents=contents_of(config),
                 packages=_packages(config, plan),
                 several=len(named) > 1,
             )

@@ -1,6 +1,5 @@
 """All that a run needs of one builder: its solves, its registry, its caches, and where files go."""
 
-import os
 import secrets
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -12,6 +11,7 @@ import msgspec
 from langs.indexes import INDEXES
 from orchestrator.app import builder
 from orchestrator.app.caching import caches, is_insecure
+from orchestrator.app.copies import Copies
 from orchestrator.app.hosts import Opened
 from orchestrator.app.localcache import local_caches
 from orchestrator.app.outputs import Outputs, outputs
@@ -20,7 +20,7 @@ from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
 from orchestrator.engine.host import BuilderHost, Prepare, PrepareExport
 from orchestrator.engine.publish import EnginePublisher, RegistryPublisher
-from orchestrator.engine.request import export_request, filters, solve_request
+from orchestrator.engine.request import export_request, solve_request
 from orchestrator.engine.shortfalls import asked_for, message, shortfalls
 from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan, Attestations, Plan
@@ -29,9 +29,6 @@ from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
 from orchestrator.registry.tokens import RegistryTokens
-from orchestrator.schedule.slots import SharedKeys
-from orchestrator.skip.contents import Contents
-from orchestrator.skip.skipper import ignored
 from remote.address import EngineAddress
 
 if TYPE_CHECKING:
@@ -55,10 +52,9 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
     mirrors: Mapping[str, SecretReader]
     """Of the package indexes' addresses."""
     attestations: Attestations
-    keys: SharedKeys
+    copies: Copies
     run: str
     """Tells this run's solves from all others."""
-    contents: Contents
     packages: "Keeping | None" = None
     """The package caches that are filled and kept; None: builders have what they have."""
     several: bool = False
@@ -139,13 +135,13 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
         @contextmanager
         def prepare(app: AppPlan) -> Generator[SolveRequest]:
             repository, cached = parse(app.repository), cache(app)
-            salt = self.contents.salt(app.app.directory / app.build.context, ignored(app))
-            with self.keys.slot(app.app.path, f"{filters(app)}\n{salt}" if salt else filters(app)) as shared_key:
+            with self.copies.of(app) as copy:
                 yield solve_request(
                     app,
                     can=can,
                     ref=ref(),
-                    shared_key=shared_key,
+                    shared_key=copy.key,
+                    clock=copy.clock,
                     push=plan.push,
                     insecure=is_insecure(config, repository.host),
                     no_cache=config.no_cache,
@@ -182,8 +178,3 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
 
         name = of.named.name if self.several else ""
         return PackageCarrier(of.client, self.packages, no_cache=self.config.no_cache, ready=ready, name=name)
-
-
-def shared_keys(plan: Plan) -> SharedKeys:
-    """The keys of a checkout's build contexts."""
-    return SharedKeys(f"{os.uname().nodename}:{plan.root}")

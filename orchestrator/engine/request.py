@@ -1,6 +1,6 @@
 """From an app's plan to the solve that builds it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from orchestrator.buildkit import (
     TokenProvider,
 )
 from orchestrator.buildkit.capabilities import Capabilities
+from orchestrator.buildkit.session.sources import Clock
 from orchestrator.model import AppPlan, Attestations
 from orchestrator.registry.reference import DEFAULT_TAG, parse
 
@@ -39,10 +40,14 @@ NO_ATTESTATIONS = Attestations()
 
 
 def filters(plan: AppPlan) -> str:
-    """What decides which files are sent, and from where: one half of an app's shared key."""
-    where = f"{plan.build.dockerfile_path or ''}\n{plan.build.context}\n{plan.build.dockerignore or ''}"
+    """What decides which files are sent, and from where."""
+    return f"{plan.build.dockerfile_path or ''}\n{plan.build.context}\n{plan.build.dockerignore or ''}"
+
+
+def copies(plan: AppPlan) -> str:
+    """What decides which of a daemon's copies of an app's context is used: one half of its shared key."""
     # Parts are built at once, on hosts of their own: each keeps its key, and so its host the copy that it has.
-    return f"{where}\n{plan.part}" if plan.part else where
+    return f"{filters(plan)}\n{plan.part}" if plan.part else filters(plan)
 
 
 def solve_request(
@@ -61,6 +66,7 @@ def solve_request(
     outputs: tuple[Exporter, ...] = (),
     caches: Caches = NO_CACHES,
     attestations: Attestations = NO_ATTESTATIONS,
+    clock: Callable[[], Clock] | None = None,
 ) -> SolveRequest:
     """The solve for one app.
 
@@ -83,9 +89,10 @@ def solve_request(
         outputs: what else is made of the result.
         caches: layer caches in registries.
         attestations: what is attested of the image.
+        clock: knows with which times the context's files are sent; see `DirectorySource`.
     """
     build = plan.build
-    context = DirectorySource(name="context", root=plan.app.directory / build.context)
+    context = DirectorySource(name="context", root=plan.app.directory / build.context, clock=clock)
     if build.dockerfile_path is None:
         # `<name>.dockerignore` beside the Dockerfile wins over the context's own file, for every daemon since 18.09.
         files = {_DOCKERFILE: build.dockerfile.encode()}

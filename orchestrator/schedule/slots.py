@@ -24,6 +24,18 @@ class SharedKeys:
         self._repository = repository
         self._taken: defaultdict[str, set[int]] = defaultdict(set)
 
+    def name(self, app_path: str, filters: str) -> str:
+        """What the keys of an app have in common: 32 hexadecimal digits.
+
+        Args:
+            app_path: see `slot`.
+            filters: see `slot`.
+        """
+        # Lengths keep ("ab", "c") and ("a", "bc") apart.
+        parts = (self._repository, app_path, filters)
+        key = hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode(errors="surrogateescape"))
+        return key.hexdigest()[:32]
+
     @contextmanager
     def slot(self, app_path: str, filters: str) -> Generator[str]:
         """Hold a key that no other running build has.
@@ -32,10 +44,7 @@ class SharedKeys:
             app_path: the app's path in the monorepo.
             filters: whatever decides which of the app's files are sent: the ignore rules, the Dockerfile's path.
         """
-        # Lengths keep ("ab", "c") and ("a", "bc") apart.
-        parts = (self._repository, app_path, filters)
-        key = hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode(errors="surrogateescape"))
-        base = key.hexdigest()[:32]
+        base = self.name(app_path, filters)
         taken = self._taken[base]
         number = next(n for n in range(len(taken) + 1) if n not in taken)
         taken.add(number)

@@ -16,7 +16,7 @@ owners are not; a context's files belong to root for the daemon.
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -30,10 +30,14 @@ _FORMAT = 2
 _PIECE = 1 << 20
 _REST_NS = 2_000_000_000
 """Longer than a tick of any file system's clock: FAT's is 2 s."""
+_FINE_REST_NS = 100_000_000
+"""The same for those that know parts of a second: exFAT's is 10 ms, as Linux' own is at most."""
 _KEPT_SECONDS = 30 * 86_400
 
 Stamp = tuple[int, int, int, int, int]
 """Device, inode, size, modification and change time (both in nanoseconds)."""
+KeptFile = tuple[int, int, int, int, int, bytes]
+"""A stamp, and what was read then: SHA-256 of the content. A stamp without an inode number vouches for nothing."""
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +59,7 @@ class _Head(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Kept(_Head, frozen=True, array_like=True):
-    files: dict[bytes, tuple[int, int, int, int, int, bytes]]
+    files: dict[bytes, KeptFile]
 
 
 _Part = TypeVar("_Part", bound=_Head)
@@ -84,17 +88,28 @@ class Contents:
         Raises:
             ContextError: something that is sent cannot be read.
         """
+        return self._read(root, ignore, check)[0]
+
+    def files(self, root: Path, ignore: str) -> Mapping[bytes, KeptFile]:
+        """What is known of the regular files that are sent, by their paths, when they have been read as by `read`.
+
+        Raises:
+            ContextError: something that is sent cannot be read.
+        """
+        return self._read(root, ignore, lambda: None)[1]
+
+    def _read(self, root: Path, ignore: str, check: Callable[[], None]) -> tuple[Read, Mapping[bytes, KeptFile]]:
         place = self._file(root, ignore)
         old = _load(place, root)
         kept, salt = old.files, old.salt
-        files: dict[bytes, tuple[int, int, int, int, int, bytes]] = {}
+        files: dict[bytes, KeptFile] = {}
         whole, state = hashlib.sha256(), hashlib.sha256()
         count = 0
         with Context(root, ignore) as context:
             for path, entry in context.entries():
                 check()
                 name = os.fsencode(path)
-                stamp = _stamp(entry)
+                stamp = stamp_of(entry)
                 content = b""
                 if is_file(entry):
                     count += 1
@@ -105,9 +120,9 @@ class Contents:
                     else:
                         began = time.time_ns()
                         content = _hash(context, path, entry, check)
-                        at_rest = max(entry.mtime, entry.identity[2]) + _REST_NS < began
                         device, inode, *rest = stamp
                         # No file has the number 0: what was not at rest is read again, but its content is known.
+                        at_rest = _is_at_rest(stamp, began)
                         files[name] = (device, inode if at_rest else 0, rest[0], rest[1], rest[2], content)
                         if before is not None and before[2:4] == stamp[2:4] and before[5] != content:
                             salt = old.salt + 1
@@ -118,7 +133,7 @@ class Contents:
         else:
             with suppress(OSError):
                 os.utime(place)
-        return Read(digest=whole.hexdigest(), state=state.digest(), files=count)
+        return Read(digest=whole.hexdigest(), state=state.digest(), files=count), files
 
     def salt(self, root: Path, ignore: str) -> int:
         """How often a file of a context was changed behind its size and time."""
@@ -134,7 +149,7 @@ class Contents:
         state = hashlib.sha256()
         with Context(root, ignore) as context:
             for path, entry in context.entries():
-                state.update(_touch(os.fsencode(path), entry, _stamp(entry)))
+                state.update(_touch(os.fsencode(path), entry, stamp_of(entry)))
         return state.digest()
 
     def sweep(self) -> None:
@@ -170,9 +185,16 @@ def _name(root: Path) -> str:
     return os.fsencode(root).decode("utf-8", "backslashreplace")
 
 
-def _stamp(entry: Entry) -> Stamp:
+def stamp_of(entry: Entry) -> Stamp:
+    """The stamp of an entry of this machine."""
     device, inode, changed = entry.identity
     return device, inode, entry.size, entry.mtime, changed
+
+
+def _is_at_rest(stamp: Stamp, now: int) -> bool:
+    """Whether a change from now on (ns) would give it another stamp. A change's time cannot be set by anybody."""
+    whole_seconds = stamp[4] % 1_000_000_000 == 0
+    return max(stamp[3:]) + (_REST_NS if whole_seconds else _FINE_REST_NS) < now
 
 
 def _hash(context: Context, path: str, entry: Entry, check: Callable[[], None]) -> bytes:

@@ -93,8 +93,16 @@ async def list_files(
 
 def may_tell(root: Path) -> bool:
     """Whether git would find a repository, which it looks for by this name alone (`safe.bareRepository`)."""
+    return within(root) is not None
+
+
+def within(root: Path) -> str | None:
+    """Where a directory lies in the repository that git would find; None when there is none."""
     place = Path(os.path.realpath(root))
-    return any(os.path.lexists(f"{directory}/.git") for directory in (place, *place.parents))
+    for top in (place, *place.parents):
+        if os.path.lexists(f"{top}/.git"):
+            return place.relative_to(top).as_posix()
+    return None
 
 
 def parse_listing(output: bytes) -> Listing:

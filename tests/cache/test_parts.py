@@ -6,7 +6,7 @@ import pytest
 from orchestrator.app.caching import caches
 from orchestrator.buildkit.capabilities import TABLE
 from orchestrator.config import Flags, load
-from orchestrator.engine.request import filters, solve_request
+from orchestrator.engine.request import copies, solve_request
 from orchestrator.model import AppPlan, Plan
 from orchestrator.schedule.platforms import parts_of
 from tests.engine.test_run import plan_of
@@ -61,4 +61,4 @@ def test_a_part_is_one_platform_of_an_index_with_a_context_of_its_own_on_its_hos
         (None, None),
         *((platform, "true") for platform in _BOTH),
     ]
-    assert len({filters(plan) for plan in (whole, *parts)}) == len(_BOTH) + 1
+    assert len({copies(plan) for plan in (whole, *parts)}) == len(_BOTH) + 1

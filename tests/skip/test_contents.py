@@ -37,7 +37,8 @@ def contents(tmp_path: Path) -> Contents:
 @pytest.fixture
 def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was just written counts as old."""
-    monkeypatch.setattr("orchestrator.skip.contents._REST_NS", -60_000_000_000)
+    for name in ("_REST_NS", "_FINE_REST_NS"):
+        monkeypatch.setattr(f"orchestrator.skip.contents.{name}", -60_000_000_000)
 
 
 def _rest(root: Path) -> None:

@@ -18,6 +18,7 @@ from orchestrator.buildkit.session.directory import DirectoryTree
 from orchestrator.buildkit.session.followpaths import follow, without_nested
 from orchestrator.buildkit.session.memory import MemoryTree
 from orchestrator.buildkit.session.patterns import Filter
+from orchestrator.buildkit.session.retimed import RetimedTree
 from orchestrator.buildkit.session.sources import DirectorySource, Source
 from orchestrator.buildkit.session.transfer import FileSyncState, Transfer, encode, send_packets
 from orchestrator.buildkit.session.tree import Tree, shown
@@ -115,7 +116,12 @@ def _values(metadata: Metadata, key: str) -> tuple[str, ...]:
 
 
 def _open(source: Source) -> Tree:
-    return DirectoryTree(source.root) if isinstance(source, DirectorySource) else MemoryTree(source.files)
+    if not isinstance(source, DirectorySource):
+        return MemoryTree(source.files)
+    if source.clock is None:
+        return DirectoryTree(source.root)
+    clock = source.clock()
+    return RetimedTree(DirectoryTree(source.root), clock)
 
 
 def _check_root(source: Source) -> None:

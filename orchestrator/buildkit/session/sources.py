@@ -1,9 +1,15 @@
 """What a session offers the daemon to read: directories of this machine, and files that exist in memory only."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
+
+from orchestrator.buildkit.session.tree import Entry
+
+Clock: TypeAlias = Callable[[str, Entry], int]
+"""Says which modification time the daemon is told of a regular file, in nanoseconds since the epoch."""
 
 
 class DirectorySource(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,6 +18,8 @@ class DirectorySource(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """`context`, `dockerfile`, or the name of a named context."""
     root: Path
+    clock: Callable[[], Clock] | None = None
+    """Asked once for each of the daemon's requests, in a worker thread; without it files have the times they have."""
 
 
 class MemorySource(msgspec.Struct, frozen=True, kw_only=True):
