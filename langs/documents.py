@@ -1,6 +1,5 @@
 """JSON and TOML of the app into typed values, with errors that name the file, the line and the key."""
 
-import tomllib
 from typing import Final, TypeVar
 
 import msgspec
@@ -34,6 +33,8 @@ def toml_as(text: str, expected: type[_T], file: str) -> _T:
     Raises:
         LangError: it is no TOML, nested too deeply, or of another shape.
     """
+    import tomllib  # noqa: PLC0415 -- start-up counts: configuration is read by whoever reads no TOML
+
     line = tomlkeys.too_deep(text)
     if line is not None:
         raise LangError(f"a key {_DEEP}", file=file, line=line, hint=tomlkeys.HINT)

@@ -7,7 +7,6 @@ Tools that read a variable get the file's content in it, the others read the fil
 Dockerfile, so that another mirror makes no other layer, and nothing of it is in an image or in its history.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -85,7 +84,7 @@ def _plain(address: str) -> str:
 def _cargo(address: str) -> str:
     # A sparse index must end in a slash (doc.rust-lang.org/cargo/reference/registry-index.html).
     sparse = f"sparse+{address.rstrip('/')}/"
-    return '[source.crates-io]\nreplace-with = "mirror"\n\n[source.mirror]\n' + f"registry = {json.dumps(sparse)}\n"
+    return '[source.crates-io]\nreplace-with = "mirror"\n\n[source.mirror]\n' + f"registry = {_json(sparse)}\n"
 
 
 def _maven(address: str) -> str:
@@ -133,8 +132,8 @@ def _sbt(address: str) -> str:
 def _leiningen(address: str) -> str:
     # Strings of EDN are JSON's. The name is that of the repository which Leiningen knows by itself.
     plain, user, password = _login(address)
-    login = f" :username {json.dumps(user)} :password {json.dumps(password)}" if user else ""
-    return f'{{:user {{:mirrors {{"central" {{:name "mirror" :url {json.dumps(plain)}{login}}}}}}}}}\n'
+    login = f" :username {_json(user)} :password {_json(password)}" if user else ""
+    return f'{{:user {{:mirrors {{"central" {{:name "mirror" :url {_json(plain)}{login}}}}}}}}}\n'
 
 
 def _apt(address: str) -> str:
@@ -161,7 +160,13 @@ def _nuget(address: str) -> str:
 
 def _composer(address: str) -> str:
     mirror = {"type": "composer", "url": address}
-    return json.dumps({"repositories": [mirror, {"packagist.org": False}]}) + "\n"
+    return _json({"repositories": [mirror, {"packagist.org": False}]}) + "\n"
+
+
+def _json(value: object) -> str:
+    import json  # noqa: PLC0415 -- start-up counts: configuration knows the names, and most operators have no mirrors
+
+    return json.dumps(value)
 
 
 def _xml(text: str) -> str:
@@ -170,7 +175,7 @@ def _xml(text: str) -> str:
 
 def _groovy(text: str) -> str:
     """A string of Groovy in which nothing is evaluated: between single quotes, else as in JSON."""
-    return "'" + json.dumps(text)[1:-1].replace("'", "\\'") + "'"
+    return "'" + _json(text)[1:-1].replace("'", "\\'") + "'"
 
 
 _ALL: Final = (

@@ -108,13 +108,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_key: str = "fleetpacks"
     """The namespace of cache mount ids."""
     images: Mapping[str, str] = {}
-    """Replaced base images: by the well-known name (one of `langs.registry.IMAGES`) -> full reference."""
+    """Replaced base images: by the well-known name (one of `langs.facts.IMAGES`) -> full reference."""
     pinned: Mapping[str, str] = {}
     """Digests of base images, by their full references: from `fleetpacks.lock`."""
     env: Mapping[str, str] = {}
     """Variables of the build steps and the image, from `[env]`."""
     variables: Mapping[str, str] = {}
-    """What the builder's environment says to tools of languages, by names of `langs.registry.TOOL_VARIABLES`: each
+    """What the builder's environment says to tools of languages, by names of `langs.facts.TOOL_VARIABLES`: each
     language takes its own, and `env` comes before."""
     secrets: tuple[str, ...] = ()
     """Names of the secrets that install and build steps read: files at /run/secrets/<name>, mounted and exported as

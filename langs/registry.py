@@ -7,13 +7,15 @@ everything that has a front end. Deno and Bun, which ask for files of their own,
 and a Dockerfile are what to fall back on, in this order: the first says more than the second, which it names. A page
 that a server could send shows the least, and stands last.
 
-What others must know of all languages is collected here, so that nothing outside of `langs` names one. Importing this
-is cheap: whoever reads configuration does. jinja2 and packaging are imported by the first call that needs them.
+What others must know of all languages is collected here, so that nothing outside of `langs` names one. They read it in
+`langs.facts`, which imports no language: `poe facts` writes it down, and a test compares. jinja2 and packaging are
+imported by the first call that needs them.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from langs import (
     bun,
@@ -28,6 +30,7 @@ from langs import (
     kotlin,
     nodejs,
     php,
+    procfile,
     python,
     ruby,
     rust,
@@ -58,38 +61,30 @@ LANGUAGES: Final[tuple[Language, ...]] = (
 
 NAMES: Final = tuple(language.NAME for language in LANGUAGES)
 
-VERSION_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        **{variable: language.NAME for language in LANGUAGES for variable in language.VERSION_VARIABLES},
-        **elixir.RUNTIME_VARIABLES,
-    }
-)
-"""Environment variable -> the language whose version it forces, or what a language runs on."""
-
-GENERATED: Final = frozenset(language.NAME for language in LANGUAGES if language.IMAGES)
-"""Languages whose Dockerfiles are ours."""
-
-TOOL_VARIABLES: Final = (
-    *golang.VARIABLES,
-    *scala.VARIABLES,
-    *clojure.VARIABLES,
-    *elixir.VARIABLES,
-    *ruby.VARIABLES,
-)
-"""Environment variables that speak to the tools of one language."""
-
-MANIFESTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {language.NAME: language.MANIFESTS for language in LANGUAGES}
-)
-"""Language -> the files that make a directory worth a look, and that govern its sources below."""
-
-ENTRY_POINTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {language.NAME: language.ENTRY_POINTS for language in LANGUAGES}
-)
-"""Language -> the names of sources that may be an app by themselves."""
-
 ASSETS: Final = (deno.NAME, bun.NAME, nodejs.NAME)
 """Languages that can make a part of an app in another one; the first that sees something of its own does."""
 
-IMAGES: Final = tuple(dict.fromkeys(name for language in LANGUAGES for name in language.IMAGES))
-"""The well-known names of all base images."""
+
+def facts() -> bytes:
+    """What others must know of all languages, as `langs.facts` reads it."""
+    variables = {variable: language.NAME for language in LANGUAGES for variable in language.VERSION_VARIABLES}
+    tools = (golang, scala, clojure, elixir, ruby)
+    said = {
+        "names": NAMES,
+        "version_variables": {**variables, **elixir.RUNTIME_VARIABLES},
+        "tool_variables": [name for language in tools for name in language.VARIABLES],
+        "generated": [language.NAME for language in LANGUAGES if language.IMAGES],
+        "images": list(dict.fromkeys(name for language in LANGUAGES for name in language.IMAGES)),
+        "manifests": {language.NAME: language.MANIFESTS for language in LANGUAGES},
+        "entry_points": {language.NAME: language.ENTRY_POINTS for language in LANGUAGES},
+        "procfile": procfile.FILE,
+        "dockerfile": dockerfile.NAME,
+        "dockerfiles": dockerfile.FILES,
+        "compose_files": compose.FILES,
+        "pages": static.NAME,
+    }
+    return msgspec.json.format(msgspec.json.encode(said), indent=2) + b"\n"
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("facts.json").write_bytes(facts())

@@ -17,8 +17,7 @@ from orchestrator.config import Config
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App, Plan
 from orchestrator.plan import naming, planner
-from orchestrator.workspace import changes, discover, files, git, lfs, selection
-from orchestrator.workspace.affected import affected
+from orchestrator.workspace import discover, files, git, lfs, selection
 from orchestrator.workspace.border import errors_of
 from orchestrator.workspace.graph import ordered
 from orchestrator.workspace.known import Known
@@ -123,9 +122,12 @@ async def discover_apps(
 
     apps, chosen = await anyio.to_thread.run_sync(find)
     if request.since is not None:
-        changed = await changes.changes(config.root, config.environment.for_git(), request.since)
-        from orchestrator.app import sources  # noqa: PLC0415 -- start-up counts: few commands ask for changes
+        # Start-up counts: few commands ask for changes.
+        from orchestrator.app import sources  # noqa: PLC0415
+        from orchestrator.workspace.affected import affected  # noqa: PLC0415
+        from orchestrator.workspace.changes import changes  # noqa: PLC0415
 
+        changed = await changes(config.root, config.environment.for_git(), request.since)
         build = known.build if known else langs.build
         told = sources.told(config.root, build)
         reached = await anyio.to_thread.run_sync(affected, config.root, apps, changed, told)

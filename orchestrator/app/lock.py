@@ -7,7 +7,7 @@ Dockerfiles name are theirs to pin.
 import anyio
 import msgspec
 
-from langs.registry import GENERATED
+from langs.facts import GENERATED
 from orchestrator.app import make_plan
 from orchestrator.app.logins import given
 from orchestrator.app.written import write

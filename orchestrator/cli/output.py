@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -10,9 +10,11 @@ from langs.model import AppBuild, Detection
 from orchestrator.cli.lines import fit
 from orchestrator.model import App, AppPlan
 from orchestrator.report.release import release
-from orchestrator.schedule.placement import Placed
 from orchestrator.text import inert
 from orchestrator.workspace.files import printable, text
+
+if TYPE_CHECKING:
+    from orchestrator.schedule.placement import Placed
 
 FORMAT = 1
 """Raised when a field vanishes or changes its meaning; new fields may appear at any time."""
@@ -60,7 +62,7 @@ def found(app: App) -> dict[str, Any]:
     }
 
 
-def planned(plan: AppPlan, *, host: str | None, placed: Sequence[Placed] = ()) -> dict[str, Any]:
+def planned(plan: AppPlan, *, host: str | None, placed: "Sequence[Placed]" = ()) -> dict[str, Any]:
     """An app's plan, as `plan --json` shows it.
 
     Args:

@@ -1,8 +1,8 @@
 """`fleetpacks plan`: what would be built, and why."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import click
@@ -13,7 +13,11 @@ from orchestrator.config import Config, Flags, environment, load
 from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan, Plan
 from orchestrator.plan.planner import Request
-from orchestrator.schedule.placement import Placed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.schedule.placement import Placed
 
 
 @click.command()
@@ -58,7 +62,7 @@ def plan(
     return 0
 
 
-async def _places(made: Plan, config: Config) -> Mapping[str, tuple[Placed, ...]]:
+async def _places(made: Plan, config: Config) -> "Mapping[str, tuple[Placed, ...]]":
     """Where apps would be built, and why; of a pool only."""
     if len(config.hosts) <= 1:
         return {}
@@ -68,7 +72,7 @@ async def _places(made: Plan, config: Config) -> Mapping[str, tuple[Placed, ...]
     return await anyio.to_thread.run_sync(places, config, made)
 
 
-def _show(made: Plan, config: Config, places: Mapping[str, tuple[Placed, ...]], *, as_json: bool) -> None:
+def _show(made: Plan, config: Config, places: "Mapping[str, tuple[Placed, ...]]", *, as_json: bool) -> None:
     if as_json:
         host = config.hosts[0].url if len(config.hosts) == 1 else None
         for each in made.apps:
@@ -80,7 +84,7 @@ def _show(made: Plan, config: Config, places: Mapping[str, tuple[Placed, ...]], 
             errors.warn(f"{each.app.path}: {warning}")
 
 
-def _placed(placed: tuple[Placed, ...]) -> str:
+def _placed(placed: "tuple[Placed, ...]") -> str:
     if len(placed) == 1:
         return f"on {placed[0].host} ({placed[0].why})"
     return ", ".join(f"{each.job.platform} on {each.host} ({each.why})" for each in placed)

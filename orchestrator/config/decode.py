@@ -7,7 +7,6 @@ the first line whose prefix of the file parses and holds the key.
 
 import os
 import stat
-import tomllib
 import types
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -107,6 +106,8 @@ def decode(document: Document, cls: type[S], *, foreign: Foreign) -> S:
     Raises:
         ConfigError: with file, line, key, and what was expected.
     """
+    import tomllib  # noqa: PLC0415 -- start-up counts: many runs have no such file
+
     deep = tomlkeys.too_deep(document.text)
     if deep is not None:
         raise ConfigError(f"{document.name}:{deep}: a key is nested too deeply", hint=tomlkeys.HINT)
@@ -172,6 +173,8 @@ def line_of(text: str, key: Key) -> int | None:
 
 def _prefix_holds(lines: list[str], key: Key) -> bool | None:
     """Whether the first lines of a file hold `key`; None when they are no whole TOML."""
+    import tomllib  # noqa: PLC0415 -- as in `decode`
+
     try:
         return _holds(tomllib.loads("".join(lines)), key)
     except (ValueError, RecursionError):

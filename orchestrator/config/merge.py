@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from langs.registry import TOOL_VARIABLES, VERSION_VARIABLES
+from langs.facts import TOOL_VARIABLES, VERSION_VARIABLES
 from orchestrator.config import credentials, extraargs, lock, operator, releases, repository
 from orchestrator.config import environment as environments
 from orchestrator.config.environment import Environment

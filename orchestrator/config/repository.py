@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from langs.registry import IMAGES, NAMES
+from langs.facts import IMAGES, NAMES
 from orchestrator.config import credentials, decode
 from orchestrator.config.decode import WORDS, Document, Key, did_you_mean
 from orchestrator.errors import ConfigError

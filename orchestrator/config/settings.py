@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from langs.facts import VERSION_VARIABLES
 from langs.model import Releases, Settings, Version
-from langs.registry import VERSION_VARIABLES
 from orchestrator.config import repository
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import AppTable, Stated
@@ -118,7 +118,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             ConfigError: the app's file is wrong.
         """
         own = None if path == "." else self.own.read(path)
-        return tuple(stated for stated in (self.shared, self.tables.get(path), own) if stated is not None)
+        return tuple(filter(None, (self.shared, self.tables.get(path), own)))
 
     def name_for(self, path: str) -> str | None:
         """The name that configuration gives to the app at `path`."""

@@ -6,12 +6,11 @@ from typing import Protocol
 
 import msgspec
 
+from langs.facts import GENERATED
 from langs.model import AppBuild, Detection, Settings
-from langs.registry import GENERATED
 from orchestrator.config import Config, lock
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App, AppPlan, Plan
-from orchestrator.plan.images import images
 from orchestrator.plan.naming import Facts, name_all
 from orchestrator.workspace.border import Problems, errors_of
 
@@ -101,6 +100,8 @@ def _with_unlocked(built: AppBuild, config: Config) -> AppBuild:
     """The same with a warning of each base image that the lock file does not have."""
     if config.lock is None or built.language not in GENERATED:
         return built
+    from orchestrator.plan.images import images  # noqa: PLC0415 -- start-up counts: only a lock file needs it
+
     missing = [name for name in images(built.dockerfile).names if "@" not in name]
     warnings = tuple(f"{lock.FILE} does not have {name}: run `fleetpacks lock`" for name in missing)
     return msgspec.structs.replace(built, warnings=(*built.warnings, *warnings))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from langs import dockerfile
+from langs.facts import DOCKERFILES
 from langs.governing import governing
 from orchestrator.config import lock
 from orchestrator.config.repository import FILE
@@ -120,7 +120,7 @@ def _elsewhere(app: App, context: str) -> Iterator[str]:
     service = app.settings.service
     if service is not None:
         file = app.path.removesuffix(f"#{service.name}")
-        recipe = posixpath.normpath(posixpath.join(context, service.dockerfile or dockerfile.FILE))
+        recipe = posixpath.normpath(posixpath.join(context, service.dockerfile or DOCKERFILES[0]))
         yield from (file, posixpath.normpath(posixpath.join(posixpath.dirname(file), ".env")))
         yield from (recipe, f"{recipe}.dockerignore", posixpath.normpath(posixpath.join(place_of(app), FILE)))
 

@@ -24,10 +24,9 @@ from pathlib import Path
 
 import msgspec
 
-from langs import compose, dockerfile, procfile, static
+from langs.facts import COMPOSE_FILES, DOCKERFILE, DOCKERFILES, ENTRY_POINTS, MANIFESTS, PAGES, PROCFILE
 from langs.model import Detection, Service, Settings
 from langs.real import Real
-from langs.registry import ENTRY_POINTS, MANIFESTS
 from orchestrator.config import Config, EachSettings, credentials
 from orchestrator.config.repository import FILE
 from orchestrator.errors import ConfigError, UsageError
@@ -40,15 +39,15 @@ from orchestrator.workspace.names import assign
 
 Detect = Callable[[Path, Settings], Detection | None]
 
-MARKERS = frozenset({*(name for names in MANIFESTS.values() for name in names), procfile.FILE, FILE})
+MARKERS = frozenset({*(name for names in MANIFESTS.values() for name in names), PROCFILE, FILE})
 SOURCES = frozenset(name for names in ENTRY_POINTS.values() for name in names)
 _SPOKEN_FOR = {name: tuple(said for said, names in ENTRY_POINTS.items() if name in names) for name in SOURCES}
 """Bare source file -> the languages that it is one of."""
 MARKED_ENDINGS = tuple(name[1:] for name in MARKERS if name.startswith("*."))
 """Of manifests that are named after what they build."""
 
-RECIPE = frozenset({*dockerfile.FILES, *compose.FILES})
-SURE = frozenset({procfile.FILE, FILE, *RECIPE})
+RECIPE = frozenset({*DOCKERFILES, *COMPOSE_FILES})
+SURE = frozenset({PROCFILE, FILE, *RECIPE})
 """Markers of an app in whatever language."""
 RECIPES = frozenset({"docker", "dockerfiles", "build", "ci", "deploy", "deployment", "infra"})
 
@@ -91,7 +90,7 @@ def candidates(files: Iterable[str], config: Config, named: tuple[str, ...] = ()
         looked_at = looked_at and _below(path, project) and not _hidden(path)
         if looked_at and not (ignored and ignored.match_file(f"{path}/")):
             languages = frozenset(language for name in names for language in _SPOKEN_FOR.get(name, ()))
-            if markers or languages - {static.NAME} or places.holds_pages(_parts(path, project)):
+            if markers or languages - {PAGES} or places.holds_pages(_parts(path, project)):
                 sure = not markers.isdisjoint(SURE)
                 kept[path] = Candidate(path=path, marked=bool(markers), sure=sure, languages=languages)
     declared = [path for path in (*config.tables, ".") if config.is_declared(path) and _below(path, project)]
@@ -180,7 +179,7 @@ def _governed(files: Iterable[str]) -> Mapping[str, set[str]]:
             for language in _languages_of(name):
                 governed[language].add(directory or ".")
     # A page may belong to anything.
-    governed[static.NAME].update(*governed.values())
+    governed[PAGES].update(*governed.values())
     return governed
 
 
@@ -193,7 +192,7 @@ def _recipes(services: Iterable[App]) -> Iterator[Path]:
     """Directories whose Dockerfiles services are built by, from contexts of their own."""
     for app in services:
         service = app.settings.service
-        if service is not None and service.dockerfile and posixpath.basename(service.dockerfile) in dockerfile.FILES:
+        if service is not None and service.dockerfile and posixpath.basename(service.dockerfile) in DOCKERFILES:
             yield Path(posixpath.normpath(app.directory / service.dockerfile)).parent
 
 
@@ -223,7 +222,7 @@ def _services(
     for service in detection.services:
         file = _joined(path, service.file)
         context = _joined(path, service.context)
-        recipe = posixpath.dirname(_joined(context, service.dockerfile or dockerfile.FILE)) or "."
+        recipe = posixpath.dirname(_joined(context, service.dockerfile or DOCKERFILES[0])) or "."
         better = next((each for each in (context, recipe) if each in apps and _is_better(apps[each].detection)), None)
         if better is None:
             built.append((service, file, context))
@@ -258,7 +257,7 @@ def _services(
 
 
 def _is_better(detection: Detection) -> bool:
-    return detection.language != dockerfile.NAME
+    return detection.language != DOCKERFILE
 
 
 def told(config: Config, path: str, detect: Detect) -> tuple[App, ...]:
@@ -344,6 +343,7 @@ def tells(name: str) -> bool:
     return name in SOURCES or _is_marker(name)
 
 
+@functools.cache
 def _is_marker(name: str) -> bool:
     return name in MARKERS or name.endswith(MARKED_ENDINGS)
 

@@ -1,6 +1,7 @@
 """What starting costs, counted in imported modules."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +52,21 @@ async def test_the_composition_root_and_the_plan_import_no_transport(start: Call
     )
 
     assert ran.out == "[]\n"
+
+
+async def test_a_plan_of_apps_that_are_known_imports_no_language(
+    start: Callable[..., Awaitable[Any]], monorepo: Path
+) -> None:
+    languages = ["langs.registry", "langs.choice", "langs.base", "langs.files", "packaging", "jinja2", "json"]
+    # What was just checked out counts as old.
+    rested = f"import langs.stamps\nlangs.stamps.REST_NS = -{10**12}\n"
+    words = ("plan", "--json", "-C", str(monorepo))
+
+    first = await start(*words, code=rested + _CODE.format(heavy=languages))
+    again = await start(*words, code=rested + _CODE.format(heavy=languages))
+
+    assert (first.code, "langs.registry" in first.err) == (0, True)
+    assert (again.out, again.err) == (first.out, "[]")
 
 
 async def test_a_plan_imports_nothing_of_records_and_a_report_no_template_engine(

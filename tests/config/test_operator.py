@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from langs.registry import VERSION_VARIABLES
+from langs.facts import VERSION_VARIABLES
 from orchestrator.config import Config, environment, load, operator
 from orchestrator.errors import ConfigError
 

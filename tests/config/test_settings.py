@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from langs.facts import VERSION_VARIABLES
 from langs.model import Version
-from langs.registry import LANGUAGES, VERSION_VARIABLES
+from langs.registry import LANGUAGES
 from orchestrator.config import EachSettings, Flags, environment, load, schema
 from orchestrator.errors import ConfigError, FleetpacksError, UsageError
 

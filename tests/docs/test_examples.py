@@ -50,6 +50,7 @@ ELSEWHERE = {
     "poe format": ("pyproject.toml", '{ cmd = "ruff format --check ." }'),
     "poe protos": ("tests/buildkit/test_protos.py", "compile_protos("),
     "poe schemas": ("tests/config/test_settings.py", "schema.text("),
+    "poe facts": ("tests/langs/test_registry.py", "registry.facts("),
     "poe languages": ("tests/docs/test_languages.py", "documents("),
     "python -m tests.lab up --languages": ("check", "python -m tests.lab up --languages"),
     "python -m tests.lab up --bases NAME": ("tests/lab_tests/test_bases.py", "repositories("),

@@ -10,7 +10,7 @@ import click
 import msgspec
 import pytest
 
-from langs.registry import IMAGES, TOOL_VARIABLES, VERSION_VARIABLES
+from langs.facts import IMAGES, TOOL_VARIABLES, VERSION_VARIABLES
 from orchestrator.app import hostfacts
 from orchestrator.cli.program import fleetpacks
 from orchestrator.config import environment

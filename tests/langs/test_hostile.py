@@ -20,7 +20,7 @@ import msgspec
 import pytest
 
 import langs
-from langs import registry
+from langs import facts
 from langs.errors import LangError
 from langs.model import AppBuild
 from tests.langs import splitter
@@ -120,7 +120,7 @@ def assert_same_form(built: AppBuild) -> None:
         assert keyword in {"FROM", "WORKDIR", "ENV", "COPY", "RUN", "EXPOSE", "LABEL", "USER", "CMD"}, (keyword, rest)
         if keyword == "FROM":
             source, _, name = rest.partition(" AS ")
-            known = source in stages or source.rpartition(":")[0] in registry.IMAGES
+            known = source in stages or source.rpartition(":")[0] in facts.IMAGES
             assert known, rest
             assert MARK not in rest
             stages.add(name)

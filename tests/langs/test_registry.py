@@ -10,7 +10,7 @@ import anyio
 import msgspec
 import pytest
 
-from langs import registry
+from langs import facts, registry
 from tests.langs import splitter
 from tests.langs.test_apps import build, settings_of
 
@@ -70,7 +70,7 @@ def test_every_base_image_has_a_name_that_settings_may_replace(app: Path) -> Non
     case = app.parent.name
     said = settings_of(case)
     plain = build(case, said)
-    replaced = msgspec.structs.replace(said, images={name: f"mirror.example/{name}" for name in registry.IMAGES})
+    replaced = msgspec.structs.replace(said, images={name: f"mirror.example/{name}" for name in facts.IMAGES})
 
     text = build(case, replaced).dockerfile
 
@@ -82,6 +82,10 @@ def test_every_base_image_has_a_name_that_settings_may_replace(app: Path) -> Non
     # A front end in it is another language's work.
     works = [language, *(each for each in GENERATED if "assets" in aliases and each.NAME in registry.ASSETS)]
     assert bases <= {f"mirror.example/{name}" for each in works for name in each.IMAGES}
+
+
+def test_what_is_written_down_of_languages_is_what_they_say() -> None:
+    assert (ROOT / "langs/facts.json").read_bytes() == registry.facts(), "poe facts"
 
 
 async def test_the_registry_is_cheap_to_import() -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import langs
 from langs.errors import LangError
+from langs.facts import TOOL_VARIABLES
 from langs.model import Settings
-from langs.registry import TOOL_VARIABLES
 from tests.langs import splitter
 from tests.langs.conftest import Write
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import langs
 from langs import compose, dockerfile
+from langs.facts import MANIFESTS
 from langs.governing import NAMES, governing
 from langs.model import Detection, Service, Settings
-from langs.registry import LANGUAGES, MANIFESTS
+from langs.registry import LANGUAGES
 from orchestrator.app import sources
 from orchestrator.buildkit.context import Context, is_file
 from orchestrator.config import load

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import langs
 from langs.errors import LangError
+from langs.facts import TOOL_VARIABLES
 from langs.model import AppBuild, Detection, Settings
 from langs.real import Real
-from langs.registry import TOOL_VARIABLES
 from orchestrator import app as application
 from orchestrator.cli import output
 from orchestrator.config import load
