@@ -19,10 +19,6 @@ Look: TypeAlias = Callable[[str], Stamp | tuple[()] | None]
 """Gives the stamp of what is at a path; None where there is nothing, an empty one where that cannot be told."""
 
 
-def _stamp(found: os.stat_result) -> Stamp:
-    return found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
 def is_at_rest(stamp: Stamp) -> bool:
     """Whether what had this stamp a moment ago has another one when it changes now."""
     return max(stamp[4:]) + REST_NS < time.time_ns()
@@ -31,11 +27,12 @@ def is_at_rest(stamp: Stamp) -> bool:
 def stamp_of(path: str) -> Stamp | tuple[()] | None:
     """The stamp of what is at `path`, through no link there; see `Look`."""
     try:
-        return _stamp(os.lstat(path))
+        found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError):
         return ()
+    return found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class Stamps(dict[str, Stamp | tuple[()] | None]):

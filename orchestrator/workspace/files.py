@@ -156,13 +156,16 @@ def _walk(root: str, warn: Callable[[str], None] | None, wanted: Wanted, listing
             ) from error
         if ".gitignore" in listed.files:
             ignoring = (*ignoring, (len(prefix), _patterns(f"{root}/{prefix}.gitignore")))
-        files = [name for name in filter(wanted, listed.files + listed.links + listed.others) if name != _OF_GIT]
-        directories = [name for name in listed.directories if name != _OF_GIT]
-        if ignoring:
-            files = [name for name in files if not _is_ignored(prefix, name, ignoring)]
-            directories = [name for name in directories if not _is_ignored(prefix, f"{name}/", ignoring)]
-        found += [prefix + name for name in files]
-        waiting += [(f"{prefix}{name}/", ignoring) for name in directories]
+        found += [
+            prefix + name
+            for name in filter(wanted, listed.files + listed.links + listed.others)
+            if name != _OF_GIT and not _is_ignored(prefix, name, ignoring)
+        ]
+        waiting += [
+            (f"{prefix}{name}/", ignoring)
+            for name in listed.directories
+            if name != _OF_GIT and not _is_ignored(prefix, f"{name}/", ignoring)
+        ]
     return found
 
 
