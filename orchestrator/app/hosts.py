@@ -241,5 +241,12 @@ def member(
         platforms: what it builds for; empty: whatever is asked for.
     """
     name = of.named.name
-    facts = Host(name=name, slots=of.named.slots, memory=memory(name), speed=speeds.get(name, 1.0), platforms=platforms)
+    facts = Host(
+        name=name,
+        slots=of.named.slots,
+        memory=memory(name),
+        speed=speeds.get(name, 1.0),
+        platforms=platforms,
+        by_digest=of.can.pushes,
+    )
     return Member(facts=facts, host=host, probe=of.client.capabilities)

@@ -4,6 +4,9 @@ Whoever builds holds a `lease`, and waits for it until the pool has a place. A h
 disk is full, is set aside: builds that ran there fail by themselves, for their connections were its own, and wait for
 another host. It is asked ever more rarely whether it is well, and takes builds again when it is. Hosts that have not
 answered yet are set aside, too, until they join; and so are those that are drained, whose builds end as they would.
+
+Of a full disk a step's program may be the first to tell, in words that whoever wrote the build could write, too: such
+a build goes elsewhere, and its host is set aside only when the daemon itself finds no room.
 """
 
 import bisect
@@ -24,6 +27,8 @@ from orchestrator.events import AppFailed
 from orchestrator.schedule.placement import Host, Job, Part, Placed, Pool, suits
 from orchestrator.text import duration
 
+_NO_ROOM = "No space left on device"
+"""How a step's program says it."""
 _ILL = frozenset({CacheLostError.kind, DiskFullError.kind})
 LOST = frozenset({BuilderUnreachableError.kind, DaemonLostError.kind, *_ILL})
 """Failures of which a host, and not what is built on it, is the cause."""
@@ -178,6 +183,14 @@ class Hosts:
             else:
                 self._pool.ended(waiter.placed)
             self._dispatch()
+
+    def elsewhere(self, lease: Lease, failure: AppFailed) -> Job | None:
+        """What failed at a place for want of room, to be built on any other host; None: it failed by itself."""
+        if failure.exit_code is None or not any(_NO_ROOM in line for line in failure.log):
+            return None
+        job = lease.placed.job
+        job = msgspec.structs.replace(job, besides=job.besides | {lease.placed.host})
+        return job if self._pool.suits(job) or any(self._may_suit(name, job) for name in self._aside) else None
 
     def left(self, lease: Lease) -> None:
         """What a build needs lies on its host from now on."""

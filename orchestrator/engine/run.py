@@ -324,7 +324,7 @@ class Run:
         """Build an app or a part of it where the pool has room for it, and elsewhere when its host is lost."""
         place, rank = self._places[plan.app.name], self._rank[plan.app.name]
         if plan.part:
-            place = msgspec.structs.replace(place, platform=plan.part)
+            place = msgspec.structs.replace(place, platform=plan.part, by_digest=True)
         for moves in itertools.count():
             try:
                 async with self._hosts.lease(place, rank=rank) as lease, AsyncExitStack() as places:
@@ -333,6 +333,12 @@ class Run:
                     if isinstance(outcome, AppFailed) and outcome.kind in LOST and self._hosts.many:
                         await self._hosts.lost(lease, outcome)
                         if moves < _MOVES:
+                            continue
+                    elif isinstance(outcome, AppFailed) and moves < _MOVES:
+                        other = self._hosts.elsewhere(lease, outcome)
+                        if other is not None:
+                            place, said = other, f"a step found no room on {lease.host.name}: built elsewhere"
+                            await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=said))
                             continue
                     await end(outcome, (hedge and hedge.won) or lease)
             except BuilderUnreachableError as error:

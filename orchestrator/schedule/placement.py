@@ -49,6 +49,12 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     """Times as fast as others are, from earlier builds; above 0."""
     memory: int = 0
     """Bytes that it has for builds; 0: not known, and no build waits for them."""
+    by_digest: bool = True
+    """Whether it can push an image by digest, without a tag."""
+
+
+_Demands = tuple[str, bool, frozenset[str]]
+_NOTHING: Final[_Demands] = ("", False, frozenset())
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -67,6 +73,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...] = ()
     memory: int = 0
     """Bytes that it is expected to need; 0: not known, which counts nothing."""
+    by_digest: bool = False
+    """Whether what is built must be pushed by digest: a part of an image, which has no tag of its own."""
+    besides: frozenset[str] = frozenset()
+    """The hosts on which it has failed for a reason that may be the host's."""
+
+    @property
+    def demands(self) -> _Demands:
+        """What decides which hosts suit it."""
+        return self.platform, self.by_digest, self.besides
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,7 +173,7 @@ class Pool:
         return self._held
 
     def suits(self, job: Job) -> bool:
-        """Whether any host builds for its platform."""
+        """Whether any host builds what it is."""
         return any(suits(host, job) for host in self._hosts.values())
 
     def home(self, job: Job) -> str | None:
@@ -180,11 +195,11 @@ class Pool:
         """
         if sum(self._running.values()) >= self.limit:
             return None
-        rooms, most = dict[str, _Room](), ahead(len(self._hosts))
+        rooms, most = dict[_Demands, _Room](), ahead(len(self._hosts))
         first: Job | None = None
         passed: list[str] = []
         for job in waiting:
-            room = rooms.get(job.platform)
+            room = rooms.get(job.demands)
             if room is not None and not room.hosts:
                 continue
             home = self.home(job)
@@ -193,8 +208,8 @@ class Pool:
                 for app in passed:
                     self._passed[app] = self._passed.get(app, 0) + 1
                 return self._placed(job, home)
-            # With a thousand hosts, looking at all is what a decision costs: once for a platform, and only if it must.
-            room = rooms[job.platform] = room or self._room(job)
+            # With a thousand hosts, looking at all is what a decision costs: once for alike jobs, and only if it must.
+            room = rooms[job.demands] = room or self._room(job)
             if job.memory > room.memory:
                 self._held.update([job.app] if room.hosts else ())
                 continue
@@ -205,7 +220,7 @@ class Pool:
                 break
             if len(passed) > most:
                 break
-        return None if first is None else self._elsewhere(first, rooms[first.platform])
+        return None if first is None else self._elsewhere(first, rooms[first.demands])
 
     def spare(self, job: Job, *, besides: str) -> Placed | None:
         """Where a build that runs already may run once more, as long as nobody waits; None: nowhere now.
@@ -229,7 +244,7 @@ class Pool:
         return None if best is None else self._placed(job, best)
 
     def _room(self, job: Job) -> "_Room":
-        """Where a job of this one's platform may run now."""
+        """Where a job of this one's demands may run now."""
         hosts = [host for host in self._open.values() if suits(host, job)]
         return _Room(hosts=hosts, memory=max(map(self._left, hosts), default=-1.0))
 
@@ -271,7 +286,8 @@ class Pool:
         if saved:
             quickest = [name for name, time in takes.items() if time == least]
         else:
-            quickest = [host.name for host in among.values() if suits(host, job)] if job.platform else list(among)
+            anywhere = job.demands == _NOTHING
+            quickest = list(among) if anywhere else [host.name for host in among.values() if suits(host, job)]
         return self._draw(job, quickest) if len(quickest) > 1 else next(iter(quickest), None)
 
     def _draw(self, job: Job, among: Collection[str]) -> str:
@@ -310,7 +326,7 @@ class _Drawing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Room(msgspec.Struct, frozen=True, kw_only=True):
-    """The hosts that have a slot free for a platform."""
+    """The hosts that have a slot free for jobs that are alike."""
 
     hosts: Sequence[Host]
     memory: float
@@ -323,5 +339,7 @@ def ahead(hosts: int) -> int:
 
 
 def suits(host: Host, job: Job) -> bool:
-    """Whether a host builds for an app's platform."""
+    """Whether a host builds for an app's platform, and pushes it as it must be, and has not failed it."""
+    if host.name in job.besides or (job.by_digest and not host.by_digest):
+        return False
     return not job.platform or not host.platforms or job.platform in host.platforms

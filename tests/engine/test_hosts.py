@@ -13,6 +13,7 @@ from orchestrator.errors import (
     BuildFailedError,
     DaemonLostError,
     DiskFullError,
+    FailedStep,
     FleetpacksError,
 )
 from orchestrator.events import AppCompleted, AppFailed, AppStarted, AppWarning, Event
@@ -130,6 +131,54 @@ async def test_a_host_that_is_lost_is_set_aside_and_its_builds_move(error: Fleet
     assert 1 <= len(lost.started) <= 4
     assert _warnings(events).count("bad is set aside") == 1
     assert sum(isinstance(event, AppFailed) for event in events) == 0
+
+
+def _full(*log: str, exit_code: int | None = 1) -> BuildFailedError:
+    return BuildFailedError("exit code: 1", hint="", at=FailedStep(exit_code=exit_code, log=log))
+
+
+_SAID = ("writing", "cat: /data: No space left on device", "make: *** 1")
+
+
+async def test_a_build_whose_step_finds_no_room_goes_to_other_hosts_and_its_own_stays() -> None:
+    full, bad = member("bad", failing_with(_full(*_SAID)), slots=4)
+    fuller, worse = member("worse", failing_with(_full(*_SAID)), slots=4)
+    well, good = member("good", slots=4)
+
+    outcomes, events = await execute(plan_of("app"), bad, worse, good, built_on={"app": ["bad"]})
+
+    assert isinstance(outcomes["app"], AppCompleted)
+    assert (full.started, well.started) == (["app"], ["app"])
+    assert len(fuller.started) <= 1, "nowhere twice"
+    assert "a step found no room on bad: built elsewhere" in _warnings(events)
+    assert "set aside" not in _warnings(events)
+
+
+@pytest.mark.parametrize(
+    ("error", "hosts"),
+    [(_full(*_SAID), "a"), (_full("echo", "no"), "ab"), (_full(*_SAID, exit_code=None), "ab")],
+    ids=["no other host", "other words", "no step"],
+)
+async def test_what_finds_no_room_fails_where_no_other_host_is_or_nobody_says_so(
+    error: BuildFailedError, hosts: str
+) -> None:
+    members = [member(name, failing_with(error)) for name in hosts]
+
+    outcomes, _ = await execute(plan_of("app"), *(each for _, each in members))
+
+    assert isinstance(outcomes["app"], AppFailed)
+    assert sum(len(solver.started) for solver, _ in members) == 1
+
+
+async def test_what_finds_no_room_anywhere_has_failed_after_each_host() -> None:
+    members = [member(name, failing_with(_full(*_SAID))) for name in "abc"]
+
+    outcomes, _ = await execute(plan_of("app"), *(each for _, each in members))
+
+    outcome = outcomes["app"]
+    assert isinstance(outcome, AppFailed)
+    assert (outcome.kind, outcome.exit_code) == (BuildFailedError.kind, 1)
+    assert [len(solver.started) for solver, _ in members] == [1, 1, 1]
 
 
 async def test_a_failure_that_is_the_apps_own_moves_nothing() -> None:

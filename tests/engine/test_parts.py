@@ -49,7 +49,7 @@ def _plan(*names: str) -> Plan:
 
 
 async def _run(
-    plan: Plan, scripts: Mapping[str, Script], joiner: _Joiner, *, fail_fast: bool = False
+    plan: Plan, scripts: Mapping[str, Script], joiner: _Joiner, *, fail_fast: bool = False, engines: Sequence[str] = ()
 ) -> tuple[Mapping[str, Outcome], list[Event], RecordingPublisher, dict[str, ScriptedSolver]]:
     publisher = RecordingPublisher()
     solvers: dict[str, ScriptedSolver] = {}
@@ -61,10 +61,16 @@ async def _run(
         facts = msgspec.structs.replace(member.facts, name=solver.address, platforms=frozenset({platform}))
         return msgspec.structs.replace(member, facts=facts)
 
+    def engine_of(platform: str) -> Member:
+        engine = member_of(platform, nothing)
+        solvers[f"engine for {platform}"] = solvers.pop(platform)
+        facts = msgspec.structs.replace(engine.facts, name="engine", by_digest=False, slots=8)
+        return msgspec.structs.replace(engine, facts=facts)
+
     send, receive = anyio.create_memory_object_stream[Event](1000)
     run = Run(
         plan,
-        hosts=[member_of(*each) for each in scripts.items()],
+        hosts=[*map(engine_of, engines), *(member_of(*each) for each in scripts.items())],
         events=send,
         jobs=4,
         fail_fast=fail_fast,
@@ -100,6 +106,19 @@ async def test_each_platform_is_built_on_its_host_at_once_and_the_image_is_publi
     assert publisher.published == []
     began = [(event.platform, event.host) for event in events if isinstance(event, AppStarted)]
     assert sorted(began) == [(each, f"unix:///{each}") for each in (_AMD, _ARM)]
+
+
+async def test_no_part_is_built_by_who_cannot_push_it_by_digest() -> None:
+    joiner = _Joiner()
+
+    outcomes, _, _, solvers = await _run(_plan("a", "b"), {_AMD: nothing, _ARM: nothing}, joiner, engines=[_ARM])
+
+    assert all(isinstance(outcome, AppCompleted) for outcome in outcomes.values())
+    assert {name: len(solver.started) for name, solver in solvers.items()} == {
+        f"engine for {_ARM}": 0,
+        _AMD: 2,
+        _ARM: 2,
+    }
 
 
 async def test_when_a_part_fails_the_other_is_cancelled_and_nothing_is_published() -> None:

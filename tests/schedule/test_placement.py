@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -246,3 +247,31 @@ def test_a_second_build_takes_a_free_slot_of_another_host_that_suits_and_passes_
     assert len(_fill(pool, [_job(f"again-{index}") for index in range(99)])) == min(
         limit, sum(host.slots for host in hosts)
     )
+
+
+def test_what_has_failed_on_hosts_goes_elsewhere_and_keeps_no_other_from_them() -> None:
+    pool = Pool(_hosts(3, slots=1), limit=3)
+    first = _job("first")
+    besides = frozenset({"host-0", "host-1"})
+    waiting = [msgspec.structs.replace(first, besides=besides), *(_job(f"app-{number}") for number in range(3))]
+
+    begun = _fill(pool, waiting)
+
+    places = {placed.job.app: placed.host for placed in begun}
+    assert places["first"] == "host-2"
+    assert sorted(places.values()) == ["host-0", "host-1", "host-2"]
+    assert not pool.suits(msgspec.structs.replace(first, besides=besides | {"host-2"}))
+
+
+def test_a_part_of_an_image_goes_to_no_host_that_cannot_push_it_by_digest() -> None:
+    arm = frozenset({"linux/arm64"})
+    engine = Host(name="engine", slots=4, platforms=arm, by_digest=False)
+    whole, part = (Job(app=name, platform="linux/arm64", by_digest=name == "part") for name in ("whole", "part"))
+
+    pool = Pool([engine], limit=4)
+
+    assert (pool.suits(whole), pool.suits(part)) == (True, False)
+    assert [placed.job.app for placed in _fill(pool, [part, whole])] == ["whole"]
+    assert pool.spare(part, besides="") is None
+    pool.add(Host(name="buildkitd", slots=1, platforms=arm))
+    assert [placed.host for placed in _fill(pool, [part])] == ["buildkitd"]
