@@ -170,6 +170,8 @@ class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     """The source's revision that a skipped image was built from, where that is known."""
     host: str = ""
     """The builder that was faster, of a build that was begun on two; empty where it ended where it began."""
+    host_seconds: float = 0.0
+    """Since it was begun there."""
     parts: tuple[ImagePart, ...] = ()
     """What each host has built of it; empty when one has built all."""
 

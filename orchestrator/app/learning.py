@@ -60,15 +60,16 @@ class Learning:
             path = self._paths[event.app]
             for part in event.parts:
                 self._memory.built_on(path, part.host)
+            # One host was late; the other one began late, and what it took says how long that takes.
+            seconds = event.host_seconds if event.host else event.seconds
             if event.host:
-                # How long it takes does not show: one host was late, and the other began late.
                 self._hosts[event.app] = event.host
-            elif event.cached < event.steps:
-                self._memory.took(path, event.seconds)
+            if event.cached < event.steps and seconds:
+                self._memory.took(path, seconds)
             if event.app in self._hosts and not event.parts:
                 self._memory.built_on(path, self._hosts[event.app])
-                if event.steps and not event.cached and not event.host:
-                    self._memory.took_whole(path, self._hosts[event.app], event.seconds)
+                if event.steps and not event.cached and seconds:
+                    self._memory.took_whole(path, self._hosts[event.app], seconds)
         elif isinstance(event, MemoryMeasured):
             self._memory.used(self._paths[event.app], event.needed, whole=event.whole)
             # What it had at best: the builds of this run take their part of what it has at other times.

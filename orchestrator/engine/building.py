@@ -189,6 +189,7 @@ class Building:
             return failed_app(name, failure, seconds=time.monotonic() - began)
         if not plan.part:
             self._refs[name] = built.ref
+        now, won = time.monotonic(), hedge.won if hedge is not None else None
         return AppCompleted(
             time=time.time(),
             app=name,
@@ -196,11 +197,12 @@ class Building:
             tags=built.tags,
             digest=built.digest,
             outputs=built.outputs,
-            seconds=time.monotonic() - began,
+            seconds=now - began,
             steps=built.progress.steps,
             cached=built.progress.cached,
             sent_bytes=built.sent_bytes,
-            host=hedge.won.host.name if hedge is not None and hedge.won is not None else "",
+            host="" if won is None else won.host.name,
+            host_seconds=now - hedge.began if hedge is not None and won is not None else 0.0,
         )
 
     async def join(

@@ -3,6 +3,7 @@
 Only what a builder does is done twice. Both push by digest, and the engine tags what the winner has pushed.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Generic, TypeVar
@@ -27,6 +28,8 @@ class Hedge(msgspec.Struct, kw_only=True):
     """Has the place of a second build that was first, until all is done there."""
     won: Lease | None = None
     """That place."""
+    began: float = 0.0
+    """When it was begun there, by the monotonic clock."""
 
 
 class Race(Generic[_Done]):
@@ -82,7 +85,7 @@ class Race(Generic[_Done]):
         await anyio.sleep(hedge.after)
         async with AsyncExitStack() as place:
             lease = await place.enter_async_context(hedge.second())
-            self._running = True
+            self._running, hedge.began = True, time.monotonic()
             await self._begun(lease)
             try:
                 done = await self._second(lease)

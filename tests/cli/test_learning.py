@@ -18,9 +18,19 @@ def measured(app: str, needed: int, available: int) -> Event:
     return MemoryMeasured(time=1.0, app=app, needed=needed, available=available, whole=True)
 
 
-def completed(app: str, seconds: float, *, cached: int) -> Event:
+def completed(app: str, seconds: float, *, cached: int, host: str = "", host_seconds: float = 0.0) -> Event:
     return AppCompleted(
-        time=1.0, app=app, image=app, tags=(), digest=None, seconds=seconds, steps=3, cached=cached, sent_bytes=0
+        time=1.0,
+        app=app,
+        image=app,
+        tags=(),
+        digest=None,
+        seconds=seconds,
+        steps=3,
+        cached=cached,
+        sent_bytes=0,
+        host=host,
+        host_seconds=host_seconds,
     )
 
 
@@ -100,6 +110,24 @@ def test_hosts_are_compared_by_builds_of_which_nothing_was_cached(tmp_path: Path
 
     assert set(again) == {"slow", "fast"}
     assert again["fast"] > 2 * again["slow"]
+
+
+def test_of_a_build_that_was_begun_on_two_hosts_it_counts_what_the_faster_one_took(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, tmp_path)
+    learning = Learning(plan_of("a", "b"), memory)
+
+    for event in (
+        started("a", "late"),
+        completed("a", 90.0, cached=0, host="fast", host_seconds=10.0),
+        # A record of before it was told.
+        started("b", "late"),
+        completed("b", 90.0, cached=0, host="fast"),
+    ):
+        learning.note(event)
+
+    assert learning.seconds == {"a": 10.0}
+    assert learning.hosts == {"a": ("fast",), "b": ("fast",)}
+    assert memory.whole == {"a": {"fast": 10.0}}
 
 
 def test_of_an_app_the_latest_hosts_are_compared(tmp_path: Path) -> None:
