@@ -4,9 +4,11 @@ Every run prints its seed; the same seed draws the same again.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -49,10 +51,12 @@ def main() -> int:
     named.add_argument("--hosts", type=int, default=4)
     named = names.add_parser("faults", help="runs in which something breaks")
     named.add_argument("--hosts", type=int, default=6)
-    named.add_argument("--builds", type=int, default=24, help="of each run (in full: 200)")
-    named.add_argument("--times", type=int, default=1, help="runs of each class of faults (in full: 25)")
-    named.add_argument("--only", choices=("", *faults.CLASSES), default="")
+    named.add_argument("--builds", type=int, default=200, help="of each run (default: 200)")
+    named.add_argument("--times", type=int, default=25, help="runs of each class of faults (default: 25)")
+    named.add_argument("--only", choices=faults.CLASSES, action="append", default=[], help="a class; repeatable")
+    named.add_argument("--minutes", type=float, default=math.inf, help="after which no run is begun")
     named.add_argument("--first", type=int, default=0, help="the seed of one run that is made again")
+    named.add_argument("--rounds", dest="rounds_file", type=Path, default=faults.FILE, help="where runs are written")
     words = vars(parser.parse_args())
     name, as_json, write = words.pop("name"), words.pop("json"), words.pop("write")
     print(f"seed {words['seed']}", file=sys.stderr)

@@ -1,8 +1,6 @@
 """What the benchmarks of several hosts compute, in small."""
 
-from functools import partial
-
-from benchmarks.fleet import faults, second, speedup
+from benchmarks.fleet import second, speedup
 from benchmarks.fleet.placement import placement
 from benchmarks.fleet.pool import Ran
 from benchmarks.result import Report, table
@@ -44,23 +42,3 @@ def test_a_second_run_is_held_to_its_worst_host() -> None:
 def test_no_makespan_is_expected_below_the_longest_build_or_an_even_share() -> None:
     assert speedup.least([2.0] * 4, hosts=2) == 4
     assert speedup.least([2.0, 9.0], hosts=2) == 9
-
-
-def test_a_run_with_a_fault_is_right_when_every_image_is_that_of_the_calm_run_and_nothing_is_left() -> None:
-    calm = {"a": ("sha256:1",), "b": ("sha256:2",)}
-
-    judged = partial(faults.wrongs, calm, builds=2, code=0, left=[])
-
-    assert judged(dict(calm)) == []
-    assert judged({"a": ("sha256:1",)}) == ["no image of b"]
-    assert judged({**calm, "b": ("sha256:1",)}) == ["b is another image"]
-    assert judged(dict(calm), code=75, left=["host-1: process runc"]) == ["exit code 75", "host-1: process runc"]
-    assert judged({}, builds=3) == ["1 images are missing in the calm run", "no image of a", "no image of b"]
-
-
-def test_a_seed_draws_the_same_fault_again_and_within_the_run() -> None:
-    draws = [faults.drawn(seed, 24) for seed in range(200)]
-
-    assert draws == [faults.drawn(seed, 24) for seed in range(200)]
-    assert {each.nth for each in draws} == set(range(1, 13))
-    assert {each.status for each in draws} == {429, 500, 502, 503}

@@ -102,13 +102,17 @@ async def start_sshd(place: Layout, host: Host) -> None:
 async def start_buildkitd(place: Layout, host: Host) -> None:
     """Start its buildkitd, after the steps that a killed one left are ended, and wait until it listens.
 
+    It has mounts of its own, as with systemd's `PrivateMounts=yes`: those of a killed one's steps go with it, which
+    neither it could take back nor does the next one.
+
     Raises:
         LabError: it does not.
     """
     leftovers = 'for step in $("$0" list --quiet); do "$0" delete --force "$step"; done'
     await anyio.run_process(host.enter("sh", "-c", leftovers, settings.runc(place)), check=False, env=ENVIRONMENT)
     program = f"{HERE}/bin/{place.buildkit.name}/buildkitd"
-    await _service(place, host, "buildkitd", program, "--config", f"{HERE}/host/buildkitd.toml")
+    words = ("unshare", "--mount", program, "--config", f"{HERE}/host/buildkitd.toml")
+    await _service(place, host, "buildkitd", *words)
     await _answers(host, "buildkitd", lambda: _listens(host))
 
 
