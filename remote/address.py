@@ -28,7 +28,8 @@ _HOST = re.compile(r"[A-Za-z0-9.:_-]+")
 _SSH_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9._-]+)?")
 """A name, an alias of OpenSSH's configuration or an IP address: nothing that a shell or `ssh` reads otherwise."""
 _SSH_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]*")
-_SSH_KEYS: Final = ("socket", "slots", "platform", "at")
+_SSH_KEYS: Final = ("socket", "slots", "platform", "at", "transport")
+_TRANSPORTS: Final = ("asyncssh", "openssh")
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?")
 _MOST_SLOTS = 1024
 _TLS_KEYS: Final = ("cacert", "cert", "key", "servername")
@@ -96,6 +97,8 @@ class SshAddress(msgspec.Struct, frozen=True, kw_only=True):
     at: str | None = None
     """The IP address that is connected to, of several that the name has: whose key and whose configuration count, the
     name says. None: what OpenSSH's configuration and the name service say."""
+    transport: str | None = None
+    """What speaks SSH: `asyncssh`, or `openssh`, the `ssh` of this machine. None: the faster one that serves."""
 
     def __str__(self) -> str:
         user = "" if self.user is None else f"{quote(self.user)}@"
@@ -202,6 +205,11 @@ def _ssh(url: str, parts: SplitResult, port: int | None) -> SshAddress:
     at_ip = words.get("at")
     if at_ip is not None and not is_ip(at_ip):
         raise AddressError(f"builder address {url!r}: at: expected an IP address", hint="as in ?at=10.0.0.7")
+    transport = words.get("transport")
+    if transport is not None and transport not in _TRANSPORTS:
+        raise AddressError(
+            f"builder address {url!r}: transport: expected {' or '.join(_TRANSPORTS)}", hint="as in ?transport=openssh"
+        )
     return SshAddress(
         host=host,
         user=user,
@@ -210,6 +218,7 @@ def _ssh(url: str, parts: SplitResult, port: int | None) -> SshAddress:
         slots=None if slots is None else int(slots),
         platform=platform,
         at=at_ip,
+        transport=transport,
     )
 
 

@@ -25,7 +25,7 @@ async def reaching(address: Address) -> AsyncGenerator[Callable[[], Awaitable[Di
     if not isinstance(address, SshAddress):
         yield partial(dialer, address)
         return
-    # asyncssh takes long to import.
+    # Most builders are elsewhere.
     from remote.ssh.daemons import dialer as behind  # noqa: PLC0415
     from remote.ssh.host import Host  # noqa: PLC0415
 

@@ -18,7 +18,7 @@ import anyio.abc
 import anyio.lowlevel
 import h11
 
-from remote.errors import UnreachableError, UnsuitableError
+from remote.errors import RefusedError, UnreachableError, UnsuitableError
 from remote.tcp import REFUSED
 
 Open = Callable[[Sequence[str]], Awaitable[anyio.abc.ByteStream]]
@@ -117,13 +117,19 @@ async def _greet(connect: Open, name: str) -> None:
 
 
 async def takes_http2(connect: Open) -> bool:
-    """Whether the engine answers HTTP/2's preface in HTTP/2."""
+    """Whether the engine answers HTTP/2's preface in HTTP/2.
+
+    Raises:
+        RemoteError: there is nobody to answer.
+    """
     answer = b""
     async with await connect(_HTTP2) as stream:
         try:
             await stream.send(_PREFACE)
             while len(answer) < _FRAME_HEADER:
                 answer += await stream.receive()
+        except RefusedError as error:
+            raise error.reason from error
         except (anyio.EndOfStream, anyio.BrokenResourceError):
             return False
     # The first frame of an HTTP/2 server is SETTINGS; an answer in HTTP/1 has the last letter of its name there.

@@ -1,5 +1,7 @@
 """What can go wrong between an address and a byte stream. Exit codes are the orchestrator's business."""
 
+import anyio
+
 
 class RemoteError(Exception):
     """Base of this library's errors.
@@ -25,3 +27,15 @@ class UnreachableError(RemoteError):
 
 class UnsuitableError(RemoteError):
     """Somebody answers at the address, and will never be a builder for us: trying again does not help."""
+
+
+class RefusedError(anyio.BrokenResourceError):
+    """Of a stream that leads to nobody, which was known only after it was opened.
+
+    Attributes:
+        reason: why, as if that had been known before.
+    """
+
+    def __init__(self, reason: RemoteError) -> None:
+        super().__init__(reason.message)
+        self.reason = reason

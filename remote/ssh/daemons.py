@@ -12,7 +12,8 @@ from remote import engine
 from remote.address import SshAddress
 from remote.engine import Dial
 from remote.errors import UnreachableError
-from remote.ssh.host import SOCKET_HINT, Host
+from remote.ssh.failures import SOCKET_HINT
+from remote.ssh.host import Host
 
 SOCKETS = ("/run/buildkit/buildkitd.sock", "/var/run/docker.sock")
 """Of daemons of the system. Those of rootless ones have the user's number in their names, which a host only tells to

@@ -20,10 +20,16 @@ from tests.remote.sshd import Sshd
 pytestmark = pytest.mark.real
 
 
-async def test_builds_at_once_on_one_connection_are_pushed(
-    lab: Lab, ssh_host: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_count: RealCount
-) -> None:
+@pytest.fixture(params=["asyncssh", "openssh"])
+def at(ssh_host: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """The host's address, by each transport."""
     monkeypatch.setenv("HOME", str(ssh_host.home(tmp_path / "home")))
+    return f"ssh://Builder?transport={request.param}"
+
+
+async def test_builds_at_once_on_one_connection_are_pushed(
+    lab: Lab, ssh_host: Sshd, at: str, real_count: RealCount
+) -> None:
     log = ssh_host.folder / "log"
     logged = log.read_text().count("Accepted publickey")
     digests: list[str] = []
@@ -39,7 +45,10 @@ async def test_builds_at_once_on_one_connection_are_pushed(
         real_count.record("build")
 
     # sshd_config: MaxSessions 1.
-    async with builder.opened(parse("ssh://Builder")) as (client, can), anyio.create_task_group() as tasks:
+    async with (
+        builder.opened(parse(at)) as (client, can),
+        anyio.create_task_group() as tasks,
+    ):
         assert can.pushes
         for number in range(12):
             tasks.start_soon(build, number)
@@ -48,14 +57,16 @@ async def test_builds_at_once_on_one_connection_are_pushed(
     assert log.read_text().count("Accepted publickey") == logged + 1
 
 
+@pytest.mark.parametrize("transport", ["asyncssh", "openssh"])
 async def test_a_client_outlives_its_hosts_sshd(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_count: RealCount
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_count: RealCount, *, transport: str
 ) -> None:
     folder = tmp_path / "sshd"
     folder.mkdir()
     own = await sshd.make(folder, sockets={"buildkit/buildkitd.sock": lab.buildkitd})
     monkeypatch.setenv("HOME", str(own.home(tmp_path / "home")))
     made = request("FROM scratch\nCOPY . /\n", context={"file": secrets.token_bytes(1000)})
+    at = f"ssh://Builder?transport={transport}"
     daemon = await own.start()
 
     async def restart() -> None:
@@ -63,7 +74,7 @@ async def test_a_client_outlives_its_hosts_sshd(
         daemon = await own.start()
 
     try:
-        async with builder.opened(parse("ssh://Builder")) as (client, _), anyio.create_task_group() as tasks:
+        async with builder.opened(parse(at)) as (client, _), anyio.create_task_group() as tasks:
             await own.stop(daemon)
             with pytest.raises(DaemonLostError):
                 await client.capabilities()

@@ -17,7 +17,11 @@ from tests.remote.sshd import Sshd
 
 pytestmark = [pytest.mark.real, pytest.mark.apart]
 
-BUILDER = SshAddress(host="Builder")
+
+@pytest.fixture(params=["asyncssh", "openssh"])
+def builder(request: pytest.FixtureRequest) -> SshAddress:
+    """The host, by each transport."""
+    return SshAddress(host="Builder", transport=request.param)
 
 
 @asynccontextmanager
@@ -44,12 +48,12 @@ async def until_free(host: Host, script: bytes) -> bytes:
 
 
 async def test_a_script_tells_of_the_host_where_one_session_may_be_open(
-    ssh_host: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ssh_host: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: SshAddress
 ) -> None:
     monkeypatch.setenv("HOME", str(ssh_host.home(tmp_path / "home")))
 
     # sshd_config: MaxSessions 1.
-    async with Host(BUILDER) as host:
+    async with Host(builder) as host:
         told = probe.parse(await host.run(probe.script(), most=probe.MOST))
         again = await until_free(host, b"echo again\n")
 
@@ -59,12 +63,12 @@ async def test_a_script_tells_of_the_host_where_one_session_may_be_open(
 
 
 async def test_of_endless_output_a_part_is_taken_and_the_script_is_over(
-    ssh_host: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ssh_host: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: SshAddress
 ) -> None:
     monkeypatch.setenv("HOME", str(ssh_host.home(tmp_path / "home")))
 
     with anyio.fail_after(60):
-        async with Host(BUILDER) as host:
+        async with Host(builder) as host:
             taken = await host.run(b"yes\n", most=10_000)
             again = await until_free(host, b"echo again\n")
 
@@ -72,14 +76,16 @@ async def test_of_endless_output_a_part_is_taken_and_the_script_is_over(
     assert again == b"again\n"
 
 
-async def test_a_script_gets_nothing_of_ours_but_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_script_gets_nothing_of_ours_but_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: SshAddress
+) -> None:
     script = b'echo "${LC_SENT-none} ${LC_SET-none} ${SSH_AUTH_SOCK-none} $(tty)"\n'
     said = "Host *\n  SendEnv LC_SENT\n  SetEnv LC_SET=b\n  ForwardAgent yes\n  RequestTTY force\n"
     monkeypatch.setenv("LC_SENT", "a")
 
     async with own(tmp_path / "sshd", "AcceptEnv LC_*") as there:
         monkeypatch.setenv("HOME", str(there.home(tmp_path / "home", said)))
-        async with Host(BUILDER) as host:
+        async with Host(builder) as host:
             told = await host.run(script, most=1000)
 
     assert told == b"none none none not a tty\n"
@@ -87,19 +93,21 @@ async def test_a_script_gets_nothing_of_ours_but_itself(tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("more", ["ForceCommand echo hello", "ForceCommand /bin/false"])
 async def test_a_host_that_runs_something_else_tells_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, builder: SshAddress
 ) -> None:
     async with own(tmp_path / "sshd", more) as there:
         monkeypatch.setenv("HOME", str(there.home(tmp_path / "home")))
-        async with Host(BUILDER) as host:
+        async with Host(builder) as host:
             told = await host.run(probe.script(), most=probe.MOST)
 
     assert probe.parse(told) is None
 
 
-async def test_a_host_that_opens_no_session_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_host_that_opens_no_session_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: SshAddress
+) -> None:
     async with own(tmp_path / "sshd", "MaxSessions 0") as there:
         monkeypatch.setenv("HOME", str(there.home(tmp_path / "home")))
-        async with Host(BUILDER) as host:
+        async with Host(builder) as host:
             with pytest.raises(UnsuitableError, match="lets us run nothing"):
                 await host.run(probe.script(), most=probe.MOST)
