@@ -1,5 +1,7 @@
 """Windows: ours and the peer's. The peer is plain `h2`."""
 
+import struct
+
 import anyio
 import pytest
 from h2.errors import ErrorCodes
@@ -90,6 +92,32 @@ async def test_a_window_update_between_look_and_sleep_is_not_lost() -> None:
             await peer.flush()
 
         assert received == 1000
+
+
+@pytest.mark.parametrize(
+    ("increment", "code"),
+    [(0, ErrorCodes.PROTOCOL_ERROR), (2**31 - 1, ErrorCodes.FLOW_CONTROL_ERROR)],
+)
+async def test_a_grant_that_cannot_be_ends_the_connection(increment: int, code: ErrorCodes) -> None:
+    async with client_of_peer() as (_, peer):
+        await peer.flush()
+        await peer.stream.send(struct.pack(">HBBBLL", 0, 4, 8, 0, 0, increment))
+
+        ended = await peer.expect(ConnectionTerminated)
+
+        assert ended.error_code == code
+
+
+async def test_a_grant_to_a_stream_that_is_gone_is_passed_over() -> None:
+    async with client_of_peer() as (connection, peer), anyio.create_task_group() as tasks:
+        tasks.start_soon(connection.unary, "/x", b"")
+        stream_id = await peer.expect_request()
+        await peer.respond(stream_id, b"")
+        await anyio.wait_all_tasks_blocked()
+        await peer.stream.send(struct.pack(">HBBBLL", 0, 4, 8, 0, stream_id, 100))
+        tasks.start_soon(connection.unary, "/x", b"")
+
+        await peer.respond(await peer.expect_request(), b"")
 
 
 async def test_calls_share_a_small_connection_window_fairly() -> None:

@@ -43,7 +43,7 @@ from orchestrator.buildkit.grpc.metadata import (
 )
 from orchestrator.buildkit.grpc.status import ConnectionLostError, GrpcError, Status, code_name, error_of_reset
 from orchestrator.buildkit.grpc.stream import Signal, Stream
-from orchestrator.buildkit.grpc.wire import Data, Wire
+from orchestrator.buildkit.grpc.wire import Data, Granted, Wire
 
 TURN = 64 * 1024
 """Bytes of a call that go before another call has its turn."""
@@ -131,6 +131,8 @@ class Link:
                 for event in wire.receive(data):
                     if isinstance(event, Data):
                         self._take_data(event)
+                    elif isinstance(event, Granted):
+                        self._take_window(event)
                     else:
                         self._dispatch(event)
                 if wire.urgent or (wire.queued and not self._lingering):
@@ -305,6 +307,12 @@ class Link:
         if data.payload:
             stream.chunks.append(data.payload)
             stream.readable.fire()
+
+    def _take_window(self, granted: Granted) -> None:
+        if granted.stream_id == 0:
+            self._room.fire()
+        elif (stream := self._streams.get(granted.stream_id)) is not None:
+            stream.window.fire()
 
     def _dispatch(self, event: Event) -> None:
         match event:

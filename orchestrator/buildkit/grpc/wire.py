@@ -10,6 +10,9 @@ costs ten times more than moving its bytes (22 against 2 microseconds to send 16
   are therefore counted here, and granted again by `consumed`, when the application has taken the bytes. DATA that
   cannot be right (unknown stream, before the headers, after the end) is shown to `h2` whole, which raises or resets.
 
+So do the windows that the peer grants: nothing else comes while we send, and grpc-go grants by quarters of a window
+that begins with 64 KiB. What is not plainly right is shown to `h2` here, too.
+
 PINGs go around it as well, because their answers may wait: grpc-go measures a connection by sending one, with a window
 update, after what it receives, and the next as soon as that is answered (`internal/transport/bdp_estimator.go` of
 google.golang.org/grpc), so that an answer at once to each makes ten frames of one.
@@ -44,6 +47,7 @@ STREAMS_BEFORE_SETTINGS = 100
 """Streams to open before the peer has told its limit: RFC 9113 (6.5.2) asks every peer to allow as many."""
 
 _DEFAULT_WINDOW = 65_535
+_LARGEST_WINDOW = 2**31 - 1
 _PREFACE_SIZE = 24
 _FRAME = struct.Struct(">HBBBL")
 _FRAME_SIZE = _FRAME.size
@@ -67,6 +71,12 @@ class Data(msgspec.Struct, frozen=True, gc=False):
     stream_id: int
     payload: bytes
     overhead: int
+
+
+class Granted(msgspec.Struct, frozen=True, gc=False):
+    """The peer takes more on a stream, or, as that of stream 0, on all of them together."""
+
+    stream_id: int
 
 
 class _Inbound:
@@ -160,7 +170,7 @@ class Wire:
 
     # Input
 
-    def receive(self, data: bytes) -> Iterator[Event | Data]:
+    def receive(self, data: bytes) -> Iterator[Event | Data | Granted]:
         """Take bytes from the peer, and yield what they mean.
 
         Raises:
@@ -190,6 +200,8 @@ class Wire:
                 if kind == _DATA and not self._in_headers and self._expects_data(stream_id):
                     payload = view[offset + _FRAME_SIZE : stop].tobytes()
                     yield from self._receive_data(stream_id, flags, payload)
+                elif kind == _WINDOW_UPDATE_TYPE and not self._in_headers and self._widen(view[offset:stop], stream_id):
+                    yield Granted(stream_id)
                 elif kind == _PING and size == _PING_SIZE and not stream_id and self.settled and not self._in_headers:
                     if not flags & _ACK:
                         self._answer(view[offset + _FRAME_SIZE : stop].tobytes())
@@ -209,6 +221,17 @@ class Wire:
     def _was_open(self, stream_id: int) -> bool:
         newest = self._h2.highest_outbound_stream_id if self._client else self._h2.highest_inbound_stream_id
         return stream_id % 2 == 1 and stream_id <= newest
+
+    def _widen(self, frame: memoryview, stream_id: int) -> bool:
+        """Take a WINDOW_UPDATE; False: it is not plainly right."""
+        target = self._h2.streams.get(stream_id) if stream_id else self._h2
+        if target is None or not self.settled or len(frame) != _WINDOW_UPDATE.size:
+            return False
+        window = target.outbound_flow_control_window + (_WINDOW_UPDATE.unpack(frame)[-1] & 0x7FFFFFFF)
+        if not target.outbound_flow_control_window < window <= _LARGEST_WINDOW:
+            return False
+        target.outbound_flow_control_window = window
+        return True
 
     def _receive_data(self, stream_id: int, flags: int, payload: bytes) -> Iterator[Event | Data]:
         size = len(payload)
