@@ -11,6 +11,7 @@ a build goes elsewhere, and its host is set aside only when the daemon itself fi
 
 import bisect
 import itertools
+import math
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -102,6 +103,7 @@ class Hosts:
         self._spares: list[_Waiter] = []
         self._aside: dict[str, _Why] = dict(absent or {})
         self._turns = itertools.count()
+        self._alarm = math.inf
         self._tasks = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
@@ -283,12 +285,16 @@ class Hosts:
 
     def _dispatch(self) -> None:
         """Give places to those that wait."""
-        while (placed := self._pool.next([waiter.job for waiter in self._waiting])) is not None:
+        now = anyio.current_time()
+        while (placed := self._pool.next([waiter.job for waiter in self._waiting], now=now)) is not None:
             waiter = next(each for each in self._waiting if each.job is placed.job)
             self._waiting.remove(waiter)
             self._pool.began(placed)
             waiter.placed = placed
             waiter.woken.set()
+        if (until := self._pool.patient_until) is not None and until < self._alarm:
+            self._alarm = until
+            self._tasks.start_soon(self._at, until)
         for waiter in () if self._waiting else tuple(self._spares):
             waiter.placed = self._pool.spare(waiter.job, besides=waiter.besides)
             if waiter.placed is not None:
@@ -298,6 +304,13 @@ class Hosts:
         for waiter in self._waiting:
             if waiter.held is None and waiter.job.app in self._pool.held:
                 waiter.held = anyio.current_time()
+
+    async def _at(self, until: float) -> None:
+        """Look again when somebody stops waiting for its home."""
+        await anyio.sleep_until(until)
+        if self._alarm == until:
+            self._alarm = math.inf
+            self._dispatch()
 
     def _wake(self) -> None:
         for waiter in self._waiting:

@@ -143,6 +143,7 @@ class Run:
                 platform=platform,
                 bases=(bases or {}).get(app.app.name, ()),
                 memory=(needed or {}).get(app.app.name, 0),
+                seconds=(expected or {}).get(app.app.name, 0.0),
             )
             for app in plan.apps
         }

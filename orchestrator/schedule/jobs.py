@@ -7,7 +7,7 @@ from orchestrator.model import AppPlan
 from orchestrator.schedule.placement import Job, Part
 
 
-def job(plan: AppPlan, *, platform: str = "", bases: Iterable[str] = (), memory: int = 0) -> Job:
+def job(plan: AppPlan, *, platform: str = "", bases: Iterable[str] = (), memory: int = 0, seconds: float = 0.0) -> Job:
     """An app's build, with what a host may have of it.
 
     Args:
@@ -15,6 +15,7 @@ def job(plan: AppPlan, *, platform: str = "", bases: Iterable[str] = (), memory:
         platform: for which it is built if it names none; "": what its host is.
         bases: the images that it stands on.
         memory: bytes that it is expected to need; 0: not known.
+        seconds: how long it is expected to take; 0: not known.
     """
     workspace = plan.app.directory / plan.build.context
     return Job(
@@ -27,6 +28,7 @@ def job(plan: AppPlan, *, platform: str = "", bases: Iterable[str] = (), memory:
             *(Part("base", name) for name in bases),
         ),
         memory=memory,
+        seconds=seconds,
     )
 
 

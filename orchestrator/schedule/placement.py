@@ -1,13 +1,16 @@
-"""On which host a build runs: facts in, a host and the reason out. Pure: no clock, no I/O.
+"""On which host a build runs: facts in, a host and the reason out. Pure: no I/O, and the time is a fact.
 
 A build is quickest where its steps are cached, so every app has a home: the host that is expected to end its build
 first, by what is recorded to lie there (`Part`) and by how fast it is. Where nothing is known the home is drawn by
 weighted rendezvous hashing, so that orchestrators that know nothing of each other draw
 the same one, and a host that comes or goes moves no apps but its own.
 
-No slot stays free while an app that may run there waits. What a build needed of memory before is what it is expected to
-need: one that does not fit waits, unless nothing else runs on the host. When the first app's home is busy, an app close
-behind whose home is free goes first; one that has been passed over often enough goes next wherever there is room.
+A slot stays free while an app waits that may run there in two cases only. What a build needed of memory before is what
+it is expected to need: one that does not fit waits, unless nothing else runs on the host. And an app that was built at
+home waits for it as long as it is expected to end earlier there than anywhere else, and at most for the time that it
+saves: if that is in vain, it has lost no more than it could gain. Of all others, when the first app's home is busy, an
+app close behind whose home is free goes first; one that has been passed over often enough goes next wherever there is
+room.
 """
 
 import math
@@ -73,6 +76,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...] = ()
     memory: int = 0
     """Bytes that it is expected to need; 0: not known, which counts nothing."""
+    seconds: float = 0.0
+    """How long it is expected to take where nothing of it lies; 0: not known, and it waits for no host."""
     by_digest: bool = False
     """Whether what is built must be pushed by digest: a part of an image, which has no tag of its own."""
     besides: frozenset[str] = frozenset()
@@ -92,6 +97,8 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
     warm: tuple[Kind, ...] = ()
     """What of it is recorded to lie there."""
+    seconds: float = 0.0
+    """How long it is expected to take there; 0: not known."""
 
     @property
     def why(self) -> str:
@@ -109,6 +116,7 @@ class Pool:
 
     Attributes:
         limit: builds at once on all hosts together, at least 1.
+        patient_until: when somebody stops waiting for its home, as far as `next` has last seen; None: nobody waits.
     """
 
     def __init__(self, hosts: Iterable[Host], *, limit: int, lies: Mapping[Part, Iterable[str]] | None = None) -> None:
@@ -129,6 +137,9 @@ class Pool:
         self._held: set[str] = set()
         self._homes: dict[Job, str | None] = {}
         self._passed: dict[str, int] = {}
+        self._due: dict[str, float] = {}
+        self._since: dict[str, float] = {}
+        self.patient_until: float | None = None
         for host in hosts:
             self.add(host)
 
@@ -152,7 +163,9 @@ class Pool:
         if placed.host in self._hosts and self._running[placed.host] >= self._hosts[placed.host].slots:
             self._open.pop(placed.host, None)
         self._taken[placed.host] = self._taken.get(placed.host, 0) + placed.job.memory
+        self._due[placed.host] = self._due.get(placed.host, 0.0) + placed.seconds
         self._passed.pop(placed.job.app, None)
+        self._since.pop(placed.job.app, None)
         self._held.discard(placed.job.app)
         self._homes.pop(placed.job, None)
 
@@ -165,6 +178,7 @@ class Pool:
         """A build gives its slot back."""
         self._running[placed.host] -= 1
         self._taken[placed.host] -= placed.job.memory
+        self._due[placed.host] -= placed.seconds
         self._opened(placed.host)
 
     @property
@@ -187,17 +201,21 @@ class Pool:
         home = self.home(job)
         return None if home is None else self._placed(job, home)
 
-    def next(self, waiting: Sequence[Job]) -> Placed | None:
-        """What begins next, and where; None: nothing before a build has ended.
+    def next(self, waiting: Sequence[Job], *, now: float = 0.0) -> Placed | None:
+        """What begins next, and where; None: nothing before a build has ended, or it is `patient_until`.
 
         Args:
             waiting: what may begin, in the order of preference.
+            now: the time, in seconds of any clock that goes forward.
         """
+        self.patient_until = None
         if sum(self._running.values()) >= self.limit:
             return None
         rooms, most = dict[_Demands, _Room](), ahead(len(self._hosts))
         first: Job | None = None
         passed: list[str] = []
+        before: dict[str, float] = {}
+        patient = 0
         for job in waiting:
             room = rooms.get(job.demands)
             if room is not None and not room.hosts:
@@ -212,6 +230,10 @@ class Pool:
             room = rooms[job.demands] = room or self._room(job)
             if job.memory > room.memory:
                 self._held.update([job.app] if room.hosts else ())
+                continue
+            if home is not None and patient < _MOST_AHEAD and self._is_patient(job, home, before.get(home, 0.0), now):
+                before[home] = before.get(home, 0.0) + self._seconds(job, home)
+                patient += 1
                 continue
             first = first or job
             passed.append(job.app)
@@ -238,6 +260,33 @@ class Pool:
         }
         best = self._best(job, others)
         return None if best is None else self._placed(job, best)
+
+    def _is_patient(self, job: Job, home: str, before: float, now: float) -> bool:
+        """Whether a build waits for its home, though another host has room.
+
+        Args:
+            job: the build.
+            home: its own.
+            before: how long those take there together that wait for it already, in seconds.
+            now: the time.
+        """
+        there = [host for part in job.parts if part.kind == "app" for host in self._lies.get(part, ())]
+        if home not in there or not job.seconds:
+            return False
+        if any(host in self._open and suits(self._open[host], job) for host in there):
+            return False
+        takes = self._seconds(job, home)
+        if (self._due.get(home, 0.0) + before) / self._hosts[home].slots + takes >= job.seconds:
+            return False
+        until = self._since.setdefault(job.app, now) + job.seconds - takes
+        if until <= now:
+            return False
+        self.patient_until = until if self.patient_until is None else min(until, self.patient_until)
+        return True
+
+    def _seconds(self, job: Job, host: str) -> float:
+        saved = sum(_SAVES.get(part.kind, 0.0) for part in job.parts if host in self._lies.get(part, ()))
+        return job.seconds * (1.0 - saved) / self._hosts[host].speed
 
     def _elsewhere(self, job: Job, room: "_Room") -> Placed | None:
         best = self._best(job, {host.name: host for host in room.hosts if job.memory <= self._left(host)})
@@ -269,7 +318,7 @@ class Pool:
             reason = "home is busy"
         else:
             reason = "cached" if warm else "drawn"
-        return Placed(job=job, host=host, reason=reason, warm=warm)
+        return Placed(job=job, host=host, reason=reason, warm=warm, seconds=self._seconds(job, host))
 
     def _best(self, job: Job, among: Mapping[str, Host]) -> str | None:
         saved: dict[str, float] = {}

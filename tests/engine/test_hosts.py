@@ -69,10 +69,19 @@ async def execute(
     built_on: Mapping[str, Sequence[str]] | None = None,
     absent: Mapping[str, FleetpacksError] | None = None,
     meanwhile: Meanwhile | None = None,
+    expected: Mapping[str, float] | None = None,
 ) -> tuple[Mapping[str, Outcome], Sequence[Event]]:
     send, receive = anyio.create_memory_object_stream[Event](10_000)
     run = Run(
-        plan, hosts=members, events=send, jobs=jobs, fail_fast=False, built_on=built_on, absent=absent, platform="p"
+        plan,
+        hosts=members,
+        events=send,
+        jobs=jobs,
+        fail_fast=False,
+        built_on=built_on,
+        absent=absent,
+        expected=expected,
+        platform="p",
     )
     outcomes: Mapping[str, Outcome] = {}
     async with receive:
@@ -272,6 +281,27 @@ async def test_apps_go_back_to_where_they_were_built() -> None:
 
     places = {event.app: event.host for event in events if isinstance(event, AppStarted)}
     assert places == {app: hosts[0] for app, hosts in built_on.items()}
+
+
+async def test_an_app_that_has_waited_long_enough_for_its_home_goes_elsewhere_though_nothing_ends() -> None:
+    elsewhere = anyio.Event()
+
+    async def at_home(_ref: str) -> None:
+        await elsewhere.wait()
+
+    async def there(_ref: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        elsewhere.set()
+
+    apps = ("first", "second")
+    _, events = await execute(
+        plan_of(*apps),
+        *(member(name, script)[1] for name, script in (("a", at_home), ("b", there))),
+        built_on={app: ["a"] for app in apps},
+        expected=dict.fromkeys(apps, 0.05),
+    )
+
+    assert sorted(_on(events).values()) == ["a", "b"]
 
 
 def _on(events: Sequence[Event]) -> Mapping[str, str]:

@@ -23,10 +23,10 @@ def _hosts(number: int, *, slots: int = 2) -> list[Host]:
     return [Host(name=f"host-{index}", slots=slots) for index in range(number)]
 
 
-def _fill(pool: Pool, waiting: list[Job]) -> list[Placed]:
+def _fill(pool: Pool, waiting: list[Job], *, now: float = 0.0) -> list[Placed]:
     """Begin all that can begin."""
     begun: list[Placed] = []
-    while (placed := pool.next(waiting)) is not None:
+    while (placed := pool.next(waiting, now=now)) is not None:
         pool.began(placed)
         waiting.remove(placed.job)
         begun.append(placed)
@@ -198,6 +198,85 @@ def test_an_app_waits_for_no_home_when_nobody_gains_by_it() -> None:
     placed = _fill(pool, [_job("a"), _job("b")])
 
     assert [(each.host, each.reason) for each in placed] == [("host-0", "cached"), ("host-1", "home is busy")]
+
+
+def _built(*apps: str, on: str) -> dict[Part, list[str]]:
+    return {part: [on] for app in apps for part in _job(app, workspace="shop").parts}
+
+
+def _known(app: str, seconds: float) -> Job:
+    return msgspec.structs.replace(_job(app, workspace="shop"), seconds=seconds)
+
+
+def test_an_app_waits_for_its_home_at_most_for_the_time_that_it_saves_there() -> None:
+    pool = Pool(_hosts(2, slots=1), limit=2, lies=_built("a", "b", on="host-0"))
+    waiting = [_known("a", 10), _known("b", 10)]
+
+    (first,) = _fill(pool, waiting, now=100)
+    until = pool.patient_until
+    just_before = _fill(pool, waiting, now=107.9)
+    (second,) = _fill(pool, waiting, now=108.1)
+
+    assert (first.host, first.seconds) == ("host-0", pytest.approx(2))
+    assert until == pytest.approx(108)
+    assert just_before == []
+    assert (second.host, second.reason, pool.patient_until) == ("host-1", "home is busy", None)
+
+
+def test_a_home_that_gets_free_is_taken_by_who_waits_for_it() -> None:
+    pool = Pool(_hosts(2, slots=1), limit=2, lies=_built("a", "b", on="host-0"))
+    waiting = [_known("a", 10), _known("b", 10)]
+
+    (first,) = _fill(pool, waiting)
+    pool.ended(first)
+    (second,) = _fill(pool, waiting, now=3)
+
+    assert (second.job.app, second.host, second.reason) == ("b", "host-0", "cached")
+
+
+def test_nobody_waits_for_a_home_with_more_to_do_than_is_saved_there_nor_where_another_has_it_too() -> None:
+    apps = [f"app-{number}" for number in range(20)]
+    pool = Pool(_hosts(3, slots=2), limit=99, lies=_built(*apps, on="host-0"))
+    both = Pool(_hosts(3, slots=1), limit=99, lies={part: ["host-0", "host-1"] for part in _built(*apps, on="")})
+
+    begun = _fill(pool, waiting := [_known(app, 10 - number / 100) for number, app in enumerate(apps)])
+    shared = _fill(both, [_known(app, 10) for app in apps[:2]])
+
+    # Two run there, and six wait: each slot does nearly five of them while another host does one.
+    assert Counter(each.host for each in begun) == {"host-0": 2, "host-1": 2, "host-2": 2}
+    assert [job.app for job in waiting] == [*apps[2:8], *apps[12:]]
+    assert {each.host for each in shared} == {"host-0", "host-1"}
+
+
+@given(
+    hosts,
+    st.lists(st.builds(_known, st.uuids().map(str), st.floats(0, 100)), max_size=12),
+    st.lists(st.integers(0, 4), min_size=12, max_size=12),
+    st.randoms(use_true_random=False),
+)
+def test_whoever_waits_for_a_home_waits_no_longer_than_it_takes_elsewhere(
+    hosts: Sequence[Host], jobs: Sequence[Job], homes: Sequence[int], chance: random.Random
+) -> None:
+    lies = {part: [hosts[home % len(hosts)].name] for job, home in zip(jobs, homes, strict=False) for part in job.parts}
+    pool, waiting, running, now = Pool(hosts, limit=99, lies=lies), list(jobs), list[Placed](), 0.0
+    idle = dict[str, float]()
+
+    while True:
+        begun = _fill(pool, waiting, now=now)
+        running += begun
+        assert all(now - idle.get(each.job.app, now) <= each.job.seconds for each in begun if each.reason == "cached")
+        on = Counter(placed.host for placed in running)
+        if any(on[host.name] < host.slots for host in hosts):
+            assert not waiting or (running and pool.patient_until is not None and pool.patient_until > now)
+            idle = {job.app: idle.get(job.app, now) for job in waiting}
+        if not running:
+            break
+        if pool.patient_until is not None and chance.random() < 0.5:
+            now = pool.patient_until
+            continue
+        pool.ended(running.pop(chance.randrange(len(running))))
+
+    assert waiting == []
 
 
 def test_what_a_build_leaves_is_found_by_the_next_one_and_what_failed_left_nothing() -> None:
