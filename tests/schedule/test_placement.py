@@ -217,7 +217,8 @@ def test_an_app_waits_for_its_home_at_most_for_the_time_that_it_saves_there() ->
     just_before = _fill(pool, waiting, now=107.9)
     (second,) = _fill(pool, waiting, now=108.1)
 
-    assert (first.host, first.seconds) == ("host-0", pytest.approx(2))
+    assert first.host == "host-0"
+    assert first.seconds == pytest.approx(2)
     assert until == pytest.approx(108)
     assert just_before == []
     assert (second.host, second.reason, pool.patient_until) == ("host-1", "home is busy", None)
@@ -259,7 +260,7 @@ def test_whoever_waits_for_a_home_waits_no_longer_than_it_takes_elsewhere(
 ) -> None:
     lies = {part: [hosts[home % len(hosts)].name] for job, home in zip(jobs, homes, strict=False) for part in job.parts}
     pool, waiting, running, now = Pool(hosts, limit=99, lies=lies), list(jobs), list[Placed](), 0.0
-    idle = dict[str, float]()
+    idle: dict[str, float] = {}
 
     while True:
         begun = _fill(pool, waiting, now=now)
