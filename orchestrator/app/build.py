@@ -1,6 +1,6 @@
 """The wiring of `build` and `tag`: builder, registry, run, display, signals.
 
-Imports the heavy libraries (h2, protobuf, httpcore): imported itself only where a build begins.
+Imports the heavy libraries (h2, protobuf, h11): imported itself only where a build begins.
 """
 
 import secrets

@@ -170,7 +170,7 @@ def build(
             await ending(config.result_file).tell(plan, {}, exit_code=EXIT_OK, failure=None)
             _tell_nothing(config, plan, selecting.nothing(since), None if shown == "json" else stream)
             return EXIT_OK
-        from orchestrator.app.build import BuildOptions, run_build  # noqa: PLC0415 -- h2, protobuf, httpcore: only now
+        from orchestrator.app.build import BuildOptions, run_build  # noqa: PLC0415 -- h2, protobuf, h11: only now
 
         options = BuildOptions(
             progress=shown,

@@ -180,7 +180,7 @@ def warm(
     Ends with 1 when one of them could not be pulled, and with 75 when one of several builders does not answer; the
     others were.
     """
-    from orchestrator.app import warming  # noqa: PLC0415 -- h2, protobuf, httpcore: only now
+    from orchestrator.app import warming  # noqa: PLC0415 -- h2, protobuf, h11: only now
     from orchestrator.app.everywhere import Failed, exit_code  # noqa: PLC0415 -- as above
     from orchestrator.text import size  # noqa: PLC0415 -- as above
 

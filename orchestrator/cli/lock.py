@@ -22,7 +22,7 @@ def lock(*, source: str | None, check: bool, as_json: bool) -> int:
 
     From then on every build takes these images, until the file is written anew. Commit it.
     """
-    from orchestrator.app import lock as application  # noqa: PLC0415 -- httpcore: only now
+    from orchestrator.app import lock as application  # noqa: PLC0415 -- h11: only now
 
     variables = environment.read()
     config = load(environment.source(source, variables), variables)

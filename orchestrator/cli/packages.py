@@ -56,7 +56,7 @@ def push(
 
     Ends with 1 when one of them could not be pushed; the others were.
     """
-    from orchestrator.app import packages  # noqa: PLC0415 -- h2, protobuf, httpcore: only now
+    from orchestrator.app import packages  # noqa: PLC0415 -- h2, protobuf, h11: only now
 
     config, request = _said(source, hosts, paths, filters, since)
     hear = partial(_tell, "", progress_only=as_json)

@@ -25,7 +25,7 @@ def tag(*, result: Path | None, as_json: bool, words: tuple[str, ...]) -> int:
         sources, tags = words[:1], words[1:]
     if not tags:
         raise UsageError("tag: no TAG was given", hint="As in: fleetpacks tag registry.example/team/api:1.2 stable")
-    from orchestrator.app.build import Tagged, run_tag  # noqa: PLC0415 -- httpcore: only now
+    from orchestrator.app.build import Tagged, run_tag  # noqa: PLC0415 -- h11: only now
 
     def show(tagged: Tagged) -> None:
         if as_json:

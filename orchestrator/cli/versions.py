@@ -25,7 +25,7 @@ def refresh(*, registry: str | None, as_json: bool) -> int:
     Writes a table of your own, which counts from then on in place of the one that ships. Images that are not there
     keep what was known; ends with 0 when all registries answered and at least one had releases.
     """
-    from orchestrator.app import releases as application  # noqa: PLC0415 -- httpcore: only now
+    from orchestrator.app import releases as application  # noqa: PLC0415 -- h11: only now
 
     today = dt.datetime.now(tz=dt.UTC).date()
     config = load(None, environment.read())

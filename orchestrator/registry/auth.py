@@ -18,7 +18,7 @@ import msgspec
 from orchestrator.model import Registry
 from orchestrator.registry import failures, hosts
 from orchestrator.registry.challenge import Challenge
-from orchestrator.registry.connections import Response
+from orchestrator.registry.connection import Response
 from orchestrator.registry.credentials import Credential, Credentials
 from orchestrator.registry.hosts import Endpoint
 from orchestrator.registry.transport import Request, Transport, read

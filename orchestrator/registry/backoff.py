@@ -8,7 +8,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 import anyio
 import msgspec
@@ -58,6 +57,8 @@ def retry_after(value: str | None, *, now: float) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 -- start-up counts, and a date is hardly ever told
+
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

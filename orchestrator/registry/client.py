@@ -20,12 +20,12 @@ from orchestrator.registry import failures, hosts, tags
 from orchestrator.registry.auth import Authenticator, Scopes, Token
 from orchestrator.registry.backoff import Patience, Timing
 from orchestrator.registry.challenge import Challenge
-from orchestrator.registry.connections import LOST, Response
+from orchestrator.registry.connection import LostError, Response
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.hosts import Endpoint
 from orchestrator.registry.manifest import ACCEPTED, Descriptor, Manifest, checked, digest_of
 from orchestrator.registry.reference import Reference, is_digest
-from orchestrator.registry.transport import Consumer, NoAnswerError, Request, Transport, describe, read
+from orchestrator.registry.transport import Consumer, NoAnswerError, Request, Transport, read
 
 _T = TypeVar("_T")
 Sink = Callable[[bytes], Awaitable[object]]
@@ -225,17 +225,16 @@ class RegistryClient:
             hasher = hashlib.new(descriptor.digest.partition(":")[0])
             size = 0
             try:
-                async with response.chunks() as stream:
-                    async for chunk in stream:
-                        size += len(chunk)
-                        if size > descriptor.size:
-                            break
-                        hasher.update(chunk)
-                        await sink(chunk)
-            except LOST as error:
+                async for chunk in response:
+                    size += len(chunk)
+                    if size > descriptor.size:
+                        break
+                    hasher.update(chunk)
+                    await sink(chunk)
+            except LostError as error:
                 if size == 0:
                     raise
-                raise failures.unavailable(reference.host, call.action, describe(error)) from None
+                raise failures.unavailable(reference.host, call.action, str(error)) from None
             if size != descriptor.size or f"{hasher.name}:{hasher.hexdigest()}" != descriptor.digest:
                 raise failures.broken(
                     reference.host, f"the bytes of blob {descriptor.digest} are not those of its digest and size"

@@ -5,6 +5,7 @@ means itself and all below it, one that begins with a dot only those below it, a
 port, and `*` everything.
 """
 
+import base64
 import ipaddress
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
@@ -22,6 +23,13 @@ class Proxy(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     auth: tuple[str, str] | None = None
     """User and password."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What is said to it with every request that it reads."""
+        if self.auth is None:
+            return {}
+        return {"proxy-authorization": f"Basic {base64.b64encode(':'.join(self.auth).encode()).decode()}"}
 
     def __repr__(self) -> str:
         return f"Proxy({self.scheme}://{self.host}:{self.port})"

@@ -14,13 +14,14 @@ from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import urljoin
 
-import httpcore
 import msgspec
 
 from orchestrator import __version__
 from orchestrator.errors import FleetpacksError, RegistryError, RegistryUnavailableError
 from orchestrator.registry import backoff, failures, hosts
-from orchestrator.registry.connections import LOST, Connections, Place, Response, place, quoted
+from orchestrator.registry.connection import LostError, Response
+from orchestrator.registry.connections import Connections
+from orchestrator.registry.places import Place, place, quoted
 
 _T = TypeVar("_T")
 Consumer = Callable[[Response], Awaitable[_T]]
@@ -67,7 +68,7 @@ class Transport:
     def __init__(self, *, patience: backoff.Patience, timing: backoff.Timing) -> None:
         self._patience = patience
         self._timing = timing
-        self._connections: dict[tuple[bool, bool], Connections] = {}
+        self._connections: dict[bool, Connections] = {}
         self._local: dict[str, bool] = {}
         self._stack = AsyncExitStack()
 
@@ -107,10 +108,10 @@ class Transport:
                     said = failures.explanation(body)
                     reason = f"HTTP {response.status}" + (f", {said}" if said else "")
                     asked = backoff.retry_after(response.header("retry-after") or None, now=self._timing.now())
-            except LOST as error:
+            except LostError as error:
                 if is_untrusted(error):
                     raise _untrusted(request, error) from None
-                reason = describe(error)
+                reason = str(error)
                 if not repeat_lost:
                     lost = failures.unavailable(request.host, request.action, reason)
                     raise NoAnswerError(lost.message, hint=lost.hint) from None
@@ -149,12 +150,11 @@ class Transport:
     def _to(self, to: Place) -> Connections:
         if to.host not in self._local:
             self._local[to.host] = hosts.is_loopback(to.host)
-        kind = (self._local[to.host], to.scheme == "https")
-        if kind not in self._connections:
-            local, secure = kind
-            self._connections[kind] = Connections(local=local, secure=secure)
-            self._stack.push_async_callback(self._connections[kind].aclose)
-        return self._connections[kind]
+        local = self._local[to.host]
+        if local not in self._connections:
+            self._connections[local] = Connections(local=local)
+            self._stack.push_async_callback(self._connections[local].aclose)
+        return self._connections[local]
 
 
 def _place(request: Request, url: str) -> Place:
@@ -171,24 +171,13 @@ async def read(response: Response, limit: int, host: str, *, cut: bool = False) 
         ProtocolError: it is longer.
     """
     body = bytearray()
-    async with response.chunks() as stream:
-        async for chunk in stream:
-            body += chunk
-            if len(body) > limit:
-                if cut:
-                    return bytes(body[:limit])
-                raise failures.broken(host, f"an answer is longer than {limit} bytes")
+    async for chunk in response:
+        body += chunk
+        if len(body) > limit:
+            if cut:
+                return bytes(body[:limit])
+            raise failures.broken(host, f"an answer is longer than {limit} bytes")
     return bytes(body)
-
-
-def describe(error: Exception) -> str:
-    """What happened to a connection, in words; httpcore leaves some messages empty."""
-    names: dict[type[Exception], str] = {
-        httpcore.ConnectTimeout: "no connection in time",
-        httpcore.ReadTimeout: "no answer in time",
-        httpcore.WriteTimeout: "it does not take our data in time",
-    }
-    return names.get(type(error)) or str(error) or "the connection was lost"
 
 
 def is_untrusted(error: BaseException) -> bool:

@@ -7,7 +7,6 @@ orchestrators that have measured about the same draw the same hosts.
 
 import math
 from collections.abc import Mapping
-from statistics import median
 from typing import Final
 
 _DOUBT = 2.0
@@ -32,6 +31,10 @@ def speeds(took: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:
         middle = sum(logarithms.values()) / len(logarithms)
         for host, logarithm in logarithms.items():
             ahead.setdefault(host, []).append(middle - logarithm)
+    if not ahead:
+        return {}
+    from statistics import median  # noqa: PLC0415 -- brings decimal and fractions, for pools alone
+
     return {host: 2.0 ** _step(median(found) * len(found) / (len(found) + _DOUBT)) for host, found in ahead.items()}
 
 

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.errors import RegistryUnavailableError
-from orchestrator.registry.backoff import Patience
-from orchestrator.registry.client import RegistryClient
-from orchestrator.registry.connections import Connections, place
-from orchestrator.registry.credentials import Credentials
+from orchestrator.registry.connection import LostError
+from orchestrator.registry.connections import Connections
+from orchestrator.registry.places import place
 from tests.registry.server import Answer, Fault, Server, running
 
 
@@ -73,14 +71,65 @@ async def test_a_connection_that_was_closed_while_it_was_idle_is_not_used_again(
 async def test_a_connection_whose_body_was_left_is_not_used_again() -> None:
     async with running(Server()) as server, opened() as connections:
         server.faults.append(Fault(answer=Answer(body=b"x" * 1_000_000)))
-        async with (
-            connections.send("GET", place(f"{server.base}/v2/"), {}, None) as response,
-            response.chunks() as stream,
-        ):
-            assert await anext(aiter(stream))
+        async with connections.send("GET", place(f"{server.base}/v2/"), {}, None) as response:
+            assert await anext(response)
 
         assert await status(connections, server.base) == 200
         assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", b"abc"),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", b"abc"),
+        (b"HTTP/1.0 200 OK\r\n\r\nabc", b"abc"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", b""),
+    ],
+)
+async def test_a_body_ends_where_its_answer_says_so(answer: bytes, body: bytes) -> None:
+    async with saying(answer) as base, opened() as connections:
+        async with connections.send("GET", place(base), {}, None) as response:
+            parts = [part async for part in response]
+
+        assert b"".join(parts) == body
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"", "closed the connection without an answer"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", "without sending complete message body"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "illegal status line"),
+        (b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000, "too long"),
+    ],
+)
+async def test_what_is_no_whole_answer_is_a_lost_connection(answer: bytes, reason: str) -> None:
+    async with saying(answer) as base, opened() as connections:
+        with pytest.raises(LostError, match=reason):
+            await status(connections, base)
+
+
+async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.registry.connection._SECONDS", 0.01)
+
+    async def silent(stream: anyio.abc.ByteStream) -> None:
+        async with stream:
+            await anyio.sleep_forever()
+
+    async with listening(silent) as base, opened() as connections:
+        with pytest.raises(LostError, match="no answer in time"):
+            await status(connections, base)
+
+
+async def test_what_nobody_has_asked_for_is_no_answer_to_the_next_request() -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    foisted = b"HTTP/1.1 418 Foisted\r\ncontent-length: 0\r\n\r\n"
+
+    async with saying(answer + foisted) as base, opened() as connections:
+        answers = [await status(connections, base) for _ in range(2)]
+
+    assert answers == [200, 200]
 
 
 async def test_requests_that_are_given_up_make_room_for_others() -> None:
@@ -103,24 +152,9 @@ async def test_requests_that_are_given_up_make_room_for_others() -> None:
         assert await status(connections, server.base) == 200
 
 
-async def test_a_proxy_is_asked_for_a_tunnel_to_a_registry_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running(Server()) as proxy:
-        for name in ("NO_PROXY", "no_proxy", "https_proxy"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("HTTPS_PROXY", f"http://me:s3cret@{proxy.host}")
-        proxy.faults.append(Fault(method="CONNECT", answer=Answer(status=502)))
-        patience = Patience(attempts=1, total=1.0, first=0.1)
-        async with RegistryClient(Credentials(None), {}, patience=patience) as client:
-            with pytest.raises(RegistryUnavailableError, match="502"):
-                await client.challenges("registry.test")
-
-        assert proxy.seen[0].target == "registry.test:443"
-        assert proxy.seen[0].headers["proxy-authorization"] == "Basic bWU6czNjcmV0"
-
-
 @asynccontextmanager
 async def opened() -> AsyncGenerator[Connections, None]:
-    connections = Connections(local=True, secure=False)
+    connections = Connections(local=True)
     try:
         yield connections
     finally:
@@ -130,9 +164,8 @@ async def opened() -> AsyncGenerator[Connections, None]:
 async def status(connections: Connections, base: str) -> int:
     """Ask, and read the answer to its end."""
     async with connections.send("GET", place(f"{base}/v2/"), {}, None) as response:
-        async with response.chunks() as stream:
-            async for _ in stream:
-                pass
+        async for _ in response:
+            pass
         return response.status
 
 
@@ -144,6 +177,19 @@ async def listening(handler: Callable[[anyio.abc.ByteStream], Awaitable[None]]) 
         group.start_soon(listener.serve, handler)
         yield f"http://127.0.0.1:{port}"
         group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def saying(answer: bytes) -> AsyncGenerator[str, None]:
+    """A server that says the same to everybody, once a connection, and closes it."""
+
+    async def say(stream: anyio.abc.ByteStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(answer)
+
+    async with listening(say) as base:
+        yield base
 
 
 @asynccontextmanager

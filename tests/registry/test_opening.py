@@ -1,0 +1,99 @@
+"""How a connection comes to be where a proxy stands between: asked for whole URLs, or for a tunnel."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import pytest
+
+from orchestrator.errors import RegistryUnavailableError
+from orchestrator.registry.backoff import Patience
+from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.connection import LostError
+from orchestrator.registry.connections import Connections
+from orchestrator.registry.credentials import Credentials
+from tests.registry.server import Answer, Fault, Server, running
+from tests.registry.test_connections import listening, status
+from tests.registry.test_tls import server_side
+
+
+async def test_a_proxy_is_asked_for_a_tunnel_to_a_registry_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(Server()) as proxy:
+        named(monkeypatch, "HTTPS_PROXY", f"http://me:s3cret@{proxy.host}")
+        proxy.faults.append(Fault(method="CONNECT", answer=Answer(status=502)))
+        patience = Patience(attempts=1, total=1.0, first=0.1)
+        async with RegistryClient(Credentials(None), {}, patience=patience) as client:
+            with pytest.raises(RegistryUnavailableError, match="502"):
+                await client.challenges("registry.test")
+
+        assert proxy.seen[0].target == "registry.test:443"
+        assert proxy.seen[0].headers["proxy-authorization"] == "Basic bWU6czNjcmV0"
+
+
+async def test_a_proxy_with_tls_is_asked_for_the_whole_url(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(Server(), tls=server_side(certificate)) as proxy:
+        named(monkeypatch, "HTTP_PROXY", f"https://me:s3cret@{proxy.host}")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        connections = Connections(local=False)
+
+        answers = [await status(connections, "http://registry.test:5000") for _ in range(2)]
+        await connections.aclose()
+
+        assert answers == [200, 200]
+        assert [seen.target for seen in proxy.seen] == ["http://registry.test:5000/v2/"] * 2
+        assert {seen.headers["proxy-authorization"] for seen in proxy.seen} == {"Basic bWU6czNjcmV0"}
+        assert proxy.connections == 1
+
+
+async def test_what_comes_through_a_tunnel_is_verified_as_the_registrys(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(Server(), tls=server_side(certificate)) as server, tunnelling(server.host) as (proxy, asked):
+        named(monkeypatch, "HTTPS_PROXY", proxy)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        connections = Connections(local=False)
+
+        answers = [await status(connections, server.base) for _ in range(2)]
+        with pytest.raises(LostError, match="certificate verify failed"):
+            await status(connections, "https://registry.test")
+        await connections.aclose()
+
+        assert answers == [200, 200]
+        assert asked == [server.host, "registry.test:443"]
+        assert server.connections == 1
+        assert "proxy-authorization" not in server.seen[0].headers
+
+
+def named(monkeypatch: pytest.MonkeyPatch, variable: str, url: str) -> None:
+    """Let the environment name one proxy."""
+    for name in ("NO_PROXY", "ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv(variable, url)
+
+
+@asynccontextmanager
+async def tunnelling(to: str) -> AsyncGenerator[tuple[str, list[str]], None]:
+    """A proxy that connects everybody with one address; its URL, and what it was asked for."""
+    asked: list[str] = []
+    host, _, port = to.partition(":")
+
+    async def pour(source: anyio.abc.ByteStream, sink: anyio.abc.ByteStream) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async for data in source:
+                await sink.send(data)
+            await sink.send_eof()
+
+    async def connect(stream: anyio.abc.ByteStream) -> None:
+        async with stream, await anyio.connect_tcp(host, int(port)) as other:
+            head = await stream.receive()
+            asked.append(head.split()[1].decode())
+            await stream.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+            async with anyio.create_task_group() as group:
+                group.start_soon(pour, stream, other)
+                await pour(other, stream)
+
+    async with listening(connect) as url:
+        yield url, asked
