@@ -17,7 +17,7 @@ from orchestrator.errors import ContextError
 from orchestrator.model import AppPlan
 from orchestrator.schedule.slots import SharedKeys
 from orchestrator.skip.contents import Contents
-from orchestrator.skip.skipper import ignored
+from orchestrator.skip.reading import ignored
 from orchestrator.skip.times import Times
 from orchestrator.workspace import git
 

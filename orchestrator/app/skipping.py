@@ -18,6 +18,7 @@ from orchestrator.registry.credentials import Credentials
 from orchestrator.skip.bases import BaseImages
 from orchestrator.skip.contents import Contents
 from orchestrator.skip.memory import Memory
+from orchestrator.skip.reading import Reader
 from orchestrator.skip.skipper import Policy, RegistrySkipper
 
 _PATIENCE = Patience(attempts=2, total=5.0, first=0.2)
@@ -106,7 +107,8 @@ async def skipping(
         skipper = RegistrySkipper(
             registry,
             bases=BaseImages(bases, mirror=said.registry_mirror),
-            contents=contents,
+            # Those that stand on others may have to wait long, in which their files may change.
+            reader=Reader(contents, (app for app in plan.apps if not app.app.contexts)),
             memory=memory,
             policy=Policy(
                 scope=scopes[0],

@@ -9,28 +9,23 @@ means a build, and is said.
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol
 
-import anyio
-import anyio.from_thread
-import anyio.to_thread
 import msgspec
 
 from orchestrator.engine.publish import ManifestStore, Published
 from orchestrator.engine.revision import without_revision
 from orchestrator.engine.skipping import Changed, Unchanged
-from orchestrator.errors import ContextError, FleetpacksError, ImageNotFoundError, RegistryError
+from orchestrator.errors import FleetpacksError, ImageNotFoundError, RegistryError
 from orchestrator.model import AppPlan
 from orchestrator.plan.images import images
 from orchestrator.registry.manifest import Descriptor, Manifest
 from orchestrator.registry.reference import Reference, parse
 from orchestrator.skip.bases import BaseImages, UnknownBaseError
-from orchestrator.skip.contents import Contents, Read
 from orchestrator.skip.inputs import Inputs, inputs, window
 from orchestrator.skip.memory import Memory, Remembered
+from orchestrator.skip.reading import Reader, Seen
 
-_HASHED_AT_ONCE = 4
 _MOST_NAMED = 3
 _IMAGE = "docker-image://"
 
@@ -46,10 +41,8 @@ class Store(ManifestStore, Protocol):
 class _Looked(msgspec.Struct, frozen=True, kw_only=True):
     """What an app is made of, in one scope."""
 
-    read: Read
+    seen: Seen
     inputs: Inputs
-    dockerfile: bytes
-    """The state of a Dockerfile that the builder reads for itself."""
     bases: Mapping[str, str]
 
 
@@ -76,18 +69,17 @@ class RegistrySkipper:
     Args:
         store: the registry.
         bases: knows the digests of base images.
-        contents: hashes files.
+        reader: looks at files.
         memory: what was built last, for reasons.
         policy: whose records count.
     """
 
-    def __init__(self, store: Store, *, bases: BaseImages, contents: Contents, memory: Memory, policy: Policy) -> None:
+    def __init__(self, store: Store, *, bases: BaseImages, reader: Reader, memory: Memory, policy: Policy) -> None:
         self._store = store
         self._bases = bases
-        self._contents = contents
+        self._reader = reader
         self._memory = memory
         self._policy = policy
-        self._hashing = anyio.CapacityLimiter(_HASHED_AT_ONCE)
         self._looked: dict[str, _Looked] = {}
 
     async def look(self, plan: AppPlan) -> Unchanged | Changed:
@@ -129,16 +121,7 @@ class RegistrySkipper:
     async def is_as_it_was(self, plan: AppPlan) -> bool:
         """Whether the files are the ones that were looked at."""
         looked = self._looked.get(plan.app.path)
-        if looked is None:
-            return False
-        try:
-            state = await anyio.to_thread.run_sync(
-                lambda: self._contents.state(plan.app.directory / plan.build.context, ignored(plan)),
-                limiter=self._hashing,
-            )
-            return (state, _dockerfile(plan)) == (looked.read.state, looked.dockerfile)
-        except FleetpacksError:
-            return False
+        return looked is not None and await self._reader.is_as(plan, looked.seen)
 
     async def _unchanged(
         self, plan: AppPlan, record: Manifest, looked: _Looked, before: Remembered | None
@@ -177,76 +160,27 @@ class RegistrySkipper:
         stands_on = images(plan.build.dockerfile, plan.build.args, tuple(plan.build.contexts))
         if stands_on.unknown:
             raise UnknownBaseError(f"its Dockerfile's {stands_on.unknown[0]!r} is known to the builder alone")
-        dockerfile = _dockerfile(plan)
-        read = await anyio.to_thread.run_sync(
-            lambda: self._contents.read(
-                plan.app.directory / plan.build.context, ignored(plan), check=anyio.from_thread.check_cancelled
-            ),
-            limiter=self._hashing,
-        )
+        seen = await self._reader.see(plan)
         others = (place.removeprefix(_IMAGE) for place in plan.build.contexts.values())
         # The images of other apps are named by their digests.
         bases = await self._bases.digests((*stands_on.names, *(each for each in others if "@" not in each)))
         number = window(plan.app.path, now=time.time(), longest=self._policy.max_age)
         return tuple(
             _Looked(
-                read=read,
+                seen=seen,
                 inputs=inputs(
                     plan,
-                    files=read.digest,
+                    files=seen.read.digest,
                     bases=bases,
                     platform=self._policy.platform,
                     scope=scope,
                     window=number,
                     attestations=self._policy.attestations,
                 ),
-                dockerfile=dockerfile,
                 bases=bases,
             )
             for scope in (self._policy.scope, *self._policy.trusted)
         )
-
-
-def ignored(plan: AppPlan) -> str:
-    """The text of the `.dockerignore` that counts, in the order in which the daemon looks for it.
-
-    Raises:
-        ContextError: it cannot be read.
-    """
-    if plan.build.dockerignore is not None:
-        return plan.build.dockerignore
-    names = [f"{plan.build.dockerfile_path}.dockerignore"] if plan.build.dockerfile_path else []
-    for name in (*names, ".dockerignore"):
-        file = Path(plan.app.directory, name)
-        if file.is_file() and file.resolve().is_relative_to(plan.app.directory.resolve()):
-            try:
-                return file.read_bytes().decode(errors="surrogateescape")
-            except OSError as error:
-                raise _unread(name, error) from error
-    return ""
-
-
-def _dockerfile(plan: AppPlan) -> bytes:
-    """The state of a Dockerfile that the builder reads for itself: it may lie outside of what is hashed.
-
-    Raises:
-        ContextError: it cannot be read, or is not the one that was planned with.
-    """
-    name = plan.build.dockerfile_path
-    if name is None:
-        return b""
-    file = plan.app.directory / name
-    try:
-        status, text = file.stat(), file.read_bytes().decode(errors="surrogateescape")
-    except OSError as error:
-        raise _unread(name, error) from error
-    if text.removeprefix("\ufeff").replace("\r", "") != plan.build.dockerfile.replace("\r", ""):
-        raise ContextError(f"{name} was changed after it was read", hint="Build when nothing writes there.")
-    return repr((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)).encode()
-
-
-def _unread(name: str, error: OSError) -> ContextError:
-    return ContextError(f"{name} cannot be read: {error.strerror}", hint="Make it readable.")
 
 
 def _reason(now: Inputs, before: Remembered | None, repository: str) -> str:

@@ -18,6 +18,7 @@ from orchestrator.registry.reference import Reference
 from orchestrator.skip.bases import BaseImages, UnknownBaseError
 from orchestrator.skip.contents import Contents, Read
 from orchestrator.skip.memory import Memory
+from orchestrator.skip.reading import Reader
 from orchestrator.skip.skipper import Policy, RegistrySkipper
 from tests.skip.test_inputs import plan
 
@@ -80,7 +81,7 @@ def skipper(registry: Registry, tmp_path: Path, **policy: object) -> RegistrySki
     return RegistrySkipper(
         registry,
         bases=BaseImages(registry),
-        contents=Contents(tmp_path / "contents"),
+        reader=Reader(Contents(tmp_path / "contents")),
         memory=Memory(tmp_path / "memory", tmp_path / "source"),
         policy=msgspec.convert(said | policy, Policy),
     )
@@ -345,7 +346,7 @@ async def test_hashing_ends_with_the_run(registry: Registry, tmp_path: Path, app
     looking = RegistrySkipper(
         registry,
         bases=BaseImages(registry),
-        contents=Endless(tmp_path / "contents"),
+        reader=Reader(Endless(tmp_path / "contents")),
         memory=Memory(tmp_path / "memory", tmp_path / "source"),
         policy=Policy(scope="main", max_age=1.0, platform="linux/amd64"),
     )
@@ -362,7 +363,7 @@ async def test_a_memory_outlives_the_run(registry: Registry, tmp_path: Path, app
     built = RegistrySkipper(
         registry,
         bases=BaseImages(registry),
-        contents=Contents(tmp_path / "contents"),
+        reader=Reader(Contents(tmp_path / "contents")),
         memory=memory,
         policy=Policy(scope="main", max_age=1e6, platform="linux/amd64"),
     )
