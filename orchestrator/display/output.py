@@ -23,6 +23,8 @@ from orchestrator.events import Event
 
 _AT_ONCE = 256 * 1024
 """Characters that are gathered for one write."""
+_GATHERED_SECONDS = 0.02
+"""For which events are gathered behind a write: each is a turn of two threads, which takes as long as a request."""
 SILENCE = 60.0
 """Seconds without an event after which a display that can say what goes on says it: CI ends jobs that are silent."""
 
@@ -141,3 +143,4 @@ async def show(
                 with anyio.move_on_after(SILENCE):
                     event = await events.receive()
                 await output.write(silent() if event is None else waiting(event))
+                await anyio.sleep(_GATHERED_SECONDS)

@@ -30,6 +30,8 @@ from orchestrator.report.redaction import Redactor
 
 _LARGEST = 64 * 1024 * 1024
 """Bytes after which steps and warnings are left out."""
+_GATHERED_SECONDS = 0.02
+"""For which events are gathered behind a write."""
 _FULL = "the record of this run is full: steps are left out from here on"
 
 
@@ -69,6 +71,7 @@ class Recorder:
             # Says to others that this run goes on; not every file system has locks.
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._closing = threading.Event()
         self._write(record.encode(redactor.line(header)))
         self._thread = threading.Thread(target=self._run, name="fleetpacks record", daemon=True)
         self._thread.start()
@@ -81,6 +84,7 @@ class Recorder:
     def close(self, seconds: float) -> None:
         """Wait until all is written, or for some seconds."""
         self._events.put(None)
+        self._closing.set()
         self._thread.join(seconds)
 
     def _run(self) -> None:
@@ -96,6 +100,7 @@ class Recorder:
                         self.failure = error
                 if None in batch:
                     break
+                self._closing.wait(_GATHERED_SECONDS)
         finally:
             os.close(self._handle)
         self._ended()

@@ -117,6 +117,26 @@ async def test_a_display_shows_all_events_and_ends_with_their_stream() -> None:
     assert len(out.getvalue().splitlines()) == len(_RUN)
 
 
+async def test_events_in_a_row_are_gathered_for_each_write() -> None:
+    class Counted(io.StringIO):
+        writes = 0
+
+        def write(self, text: str) -> int:
+            self.writes += 1
+            return super().write(text)
+
+    out = Counted()
+    send, receive = anyio.create_memory_object_stream[Event](len(_RUN) * 20)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(show, receive, jsonlines.render, out)
+        async with send:
+            for event in _RUN * 20:
+                await send.send(event)
+
+    assert len(out.getvalue().splitlines()) == len(_RUN) * 20
+    assert out.writes < len(_RUN) * 10
+
+
 async def test_a_reader_that_has_gone_does_not_end_the_run() -> None:
     class Gone(io.StringIO):
         def write(self, _text: str) -> int:
