@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--json] [--rounds N] [--write]`."""
+"""`python -m benchmarks NAME [--json] [--rounds N] [--apps N] [--write]`."""
 
 import argparse
 import sys
@@ -15,22 +15,30 @@ _BENCHMARKS = {
     "detect": detect.run_detect,
     "peers": peers.run_peers,
     "plan": plan.run_plan,
-    "unchanged": unchanged.run_unchanged,
 }
-_FEWEST_ROUNDS = 2
+_UNCHANGED = "unchanged"
+_FEWEST_ROUNDS, _ROUNDS = 2, 15
 
 
 def main() -> int:
     """Run one benchmark; 0 when every bar is met."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=sorted(_BENCHMARKS))
+    parser.add_argument("name", choices=sorted((*_BENCHMARKS, _UNCHANGED)))
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of a table")
-    parser.add_argument("--rounds", type=int, default=15, help="interleaved pairs of timed comparisons (default: 15)")
+    parser.add_argument("--rounds", type=int, help="interleaved pairs (default: 15; 5 of 400 apps)")
+    parser.add_argument("--apps", type=int, choices=unchanged.SIZES, help="unchanged: this size alone")
     parser.add_argument("--write", action="store_true", help="commit to benchmarks/results and the documents")
     words = parser.parse_args()
-    if words.rounds < _FEWEST_ROUNDS:
+    if words.rounds is not None and words.rounds < _FEWEST_ROUNDS:
         parser.error(f"--rounds: expected at least {_FEWEST_ROUNDS}")
-    report = anyio.run(partial(_BENCHMARKS[words.name], rounds=words.rounds), backend="trio")
+    if words.apps is not None and (words.name != _UNCHANGED or words.write):
+        parser.error("--apps: expected `unchanged` without --write, whose table is of all sizes at one commit")
+    benchmark = (
+        partial(unchanged.run_unchanged, rounds=words.rounds, sizes=(words.apps,) if words.apps else unchanged.SIZES)
+        if words.name == _UNCHANGED
+        else partial(_BENCHMARKS[words.name], rounds=words.rounds or _ROUNDS)
+    )
+    report = anyio.run(benchmark, backend="trio")
     if words.write:
         documents.write(report)
     print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() if words.json else table(report))

@@ -7,6 +7,7 @@ that of all targets with each of them, which for 400 are minutes of its processo
 
 import datetime as dt
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -17,15 +18,20 @@ from benchmarks.commands import installed
 from benchmarks.result import Report, Result, machine
 from tests.lab import current
 
-_FEW, _FEW_BAR = 40, 0.4
-_MANY, _MANY_BAR = 400, 0.1
-_PAIRS_OF_MANY = 3
-"""One takes minutes."""
+SIZES = (40, 400)
+_BARS = {40: 0.4, 400: 0.1}
+_PAIRS = {40: 15, 400: 5}
+"""One of 400 apps takes a minute; fewer than five have no interval that holds their median at 90 %."""
 _UNTRACED = {"OTEL_TRACES_SAMPLER": "always_off"}
 
 
-async def run_unchanged(rounds: int) -> Report:
-    """The benchmark `unchanged`. The lab must be up, with its peers."""
+async def run_unchanged(rounds: int | None, sizes: Sequence[int] = SIZES) -> Report:
+    """The benchmark `unchanged`. The lab must be up, with its peers.
+
+    Args:
+        rounds: pairs of each size; None: as many as it needs.
+        sizes: numbers of apps.
+    """
     lab = current()
     if lab is None or not lab.buildx.exists():
         raise SystemExit("benchmarks: the lab is not up\nhint: python -m tests.lab up --peers")
@@ -33,14 +39,15 @@ async def run_unchanged(rounds: int) -> Report:
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="fleetpacks-bench-") as name:
         program = await installed(Path(name) / "venv")
-        for apps, bar, pairs in ((_FEW, _FEW_BAR, rounds), (_MANY, _MANY_BAR, min(rounds, _PAIRS_OF_MANY))):
+        for apps in sizes:
             root = Path(name) / str(apps)
             root.mkdir()
             case = bake(lab, root, program=program, apps=apps, forced=False)
             case = msgspec.structs.replace(case, env={**case.env, **_UNTRACED})
             ours, theirs = await count_cached(case)
             title = f"{apps} apps, nothing changed, with push, against buildx bake"
-            results.append(await timed(case, title, pairs, bar=bar, ours=ours, theirs=theirs))
+            pairs = rounds or _PAIRS[apps]
+            results.append(await timed(case, title, pairs, bar=_BARS[apps], ours=ours, theirs=theirs))
     return Report(
         benchmark="unchanged",
         date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
