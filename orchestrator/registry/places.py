@@ -1,5 +1,7 @@
 """What a URL is for a request: whom it goes to, and what it asks there."""
 
+import re
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -7,6 +9,8 @@ import msgspec
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _RESERVED = "%:/?#[]@!$&'()*+,;=~"
 """What has a meaning in URLs (RFC 3986, 2.2), or is quoted already."""
+_SIMPLE = re.compile(r"(https?://[a-z0-9.:-]+)(/[A-Za-z0-9/._:-]*)")
+"""A URL of which nothing has to be looked at twice."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +51,20 @@ def place(url: str) -> Place:
     Raises:
         ValueError: its host or port cannot be.
     """
+    simple = _SIMPLE.fullmatch(url)
+    if simple is None:
+        return _read(url)
+    # Reading a URL takes a twentieth of a small request, and most differ in what they ask for only.
+    scheme, host, port = _origin(simple[1])
+    return Place(scheme=scheme, host=host, port=port, target=simple[2])
+
+
+@lru_cache
+def _origin(url: str) -> tuple[str, str, int]:
+    return _read(url).origin
+
+
+def _read(url: str) -> Place:
     # A server's `Location` may hold whatever its bytes are.
     split = urlsplit(quoted(url))
     port = split.port

@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 
 import anyio
 import anyio.abc
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.registry.connection import LostError
 from orchestrator.registry.connections import Connections
-from orchestrator.registry.places import place
+from orchestrator.registry.places import Place, place
 from tests.registry.server import Answer, Fault, Server, running
 
 
@@ -24,6 +25,7 @@ from tests.registry.server import Answer, Fault, Server, running
         ("https://registry.example:443/a", "registry.example", "/a"),
         ("https://Registry.Example:5000/a?b=c&d#e", "registry.example:5000", "/a?b=c&d"),
         ("http://[::1]:5000/v2/", "[::1]:5000", "/v2/"),
+        ("http://registry.example:5000//other.example/", "registry.example:5000", "//other.example/"),
         ("http://registry.example/a b/ü?%41=\r\n", "registry.example", "/a%20b/%C3%BC?%41=%0D%0A"),
     ],
 )
@@ -37,6 +39,20 @@ def test_a_url_is_a_place_and_a_target(url: str, authority: str, target: str) ->
 def test_what_is_no_url_of_http_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         place(url)
+
+
+@given(st.from_regex(r"https?://[a-z0-9.:-]{1,12}/[A-Za-z0-9/._:-]{0,12}", fullmatch=True))
+def test_a_simple_url_is_read_as_any_other(url: str) -> None:
+    def read(text: str) -> Place | None:
+        try:
+            return place(text)
+        except ValueError:
+            return None
+
+    # One with a query is none of the simple ones.
+    asked, plain = read(f"{url}?x"), read(url)
+
+    assert plain == (asked and msgspec.structs.replace(asked, target=asked.target.removesuffix("?x")))
 
 
 @given(st.text())
