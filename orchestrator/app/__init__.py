@@ -102,6 +102,8 @@ async def discover_apps(
     listed = await files.list_files(
         config.root, config.environment.for_git(), warnings.append, wanted=_tells, listings=listings, absent=absent
     )
+    if known is not None:
+        config.own.know(known.listings.lasting)
     named = discover.named_paths(config.root, request.named, absent)
     detect = partial(known.detect if known else langs.detect, within=config.root)
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from langs.facts import IMAGES, NAMES
+from langs.listing import Listing
 from orchestrator.config import credentials, decode
 from orchestrator.config.decode import WORDS, Document, Key, did_you_mean
 from orchestrator.errors import ConfigError
@@ -183,6 +184,15 @@ class OwnFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._read: dict[str, Stated | None] = {}
+        self._listings: Mapping[str, Listing] = {}
+
+    def know(self, listings: Mapping[str, Listing]) -> None:
+        """Look for no file where there is none: most apps have none.
+
+        Args:
+            listings: what directories hold, by their absolute paths. They may become more.
+        """
+        self._listings = listings
 
     def read(self, path: str) -> Stated | None:
         """See `read_app`.
@@ -191,7 +201,9 @@ class OwnFiles:
             ConfigError: as there.
         """
         if path not in self._read:
-            self._read[path] = read_app(self._root, path)
+            listing = self._listings.get(f"{self._root}/{path}")
+            is_there = listing is None or FILE in listing.names
+            self._read[path] = read_app(self._root, path) if is_there else None
         return self._read[path]
 
 

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langs.listing import Listing
+from langs.stamps import NO_STAMP
 from orchestrator.config import decode, load, repository
 from orchestrator.config.decode import Document
 from orchestrator.errors import ConfigError
@@ -239,3 +241,24 @@ def test_a_line_is_found_soon_in_a_long_file() -> None:
     text = "".join(f'[apps."{number}"]\nrun = "{"x" * 100}"\n' for number in range(3000))
 
     assert decode.line_of(text, ("apps", "2500", "run")) == 5002
+
+
+def test_a_file_is_read_where_a_listing_has_it_or_there_is_none(tmp_path: Path) -> None:
+    for name in ("without", "with", "unlisted"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / repository.FILE).write_text("port = 81\n")
+    own = repository.OwnFiles(tmp_path)
+    own.know(
+        {
+            f"{tmp_path}/without": Listing(NO_STAMP, files=("main.go",)),
+            f"{tmp_path}/with": Listing(NO_STAMP, files=("main.go",), links=(repository.FILE,)),
+        }
+    )
+
+    read = {name: own.read(name) for name in ("without", "with", "unlisted")}
+
+    assert [name for name, stated in read.items() if stated is not None and stated.table.port == 81] == [
+        "with",
+        "unlisted",
+    ]
+    assert read["without"] is None
