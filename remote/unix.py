@@ -8,6 +8,7 @@ callback meets a cancelled future, and asyncio reports an InvalidStateError to n
 
 import socket
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
@@ -17,6 +18,8 @@ from anyio.abc import ByteStream
 
 _FULL_QUEUE_PAUSE = 0.05
 """Seconds between two attempts to connect."""
+_MOST_PIECES = 512
+"""That the kernel is handed at once; it takes 1024 (sendmsg(2), IOV_MAX)."""
 _CREDENTIALS = "3i"
 """A process, a user, a group: struct ucred."""
 
@@ -89,6 +92,26 @@ class UnixStream(ByteStream):
                     await anyio.wait_writable(self._raw)
                 except OSError as error:
                     raise self._failure(error) from error
+        await anyio.lowlevel.cancel_shielded_checkpoint()
+
+    async def send_pieces(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Send all of several pieces, without putting them together first."""
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        with self._sending:
+            number = sent = 0
+            while number < len(pieces):
+                batch = list(pieces[number : number + _MOST_PIECES])
+                batch[0] = memoryview(batch[0])[sent:]
+                try:
+                    sent += self._raw.sendmsg(batch)
+                except BlockingIOError:
+                    await anyio.wait_writable(self._raw)
+                    continue
+                except OSError as error:
+                    raise self._failure(error) from error
+                while number < len(pieces) and sent >= len(pieces[number]):
+                    sent -= len(pieces[number])
+                    number += 1
         await anyio.lowlevel.cancel_shielded_checkpoint()
 
     async def send_eof(self) -> None:

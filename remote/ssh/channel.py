@@ -5,6 +5,7 @@ either loop: bytes cross as through any socket, in large pieces and with its bac
 appears in a file system.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -184,10 +185,14 @@ class SshStream(ByteStream):
 
     async def send(self, item: bytes) -> None:
         """Send all of it."""
+        await self.send_pieces((item,))
+
+    async def send_pieces(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Send all of several pieces, without putting them together first."""
         if self._carrier.failure is not None:
             raise anyio.BrokenResourceError(self._carrier.failure)
         try:
-            await self._near.send(item)
+            await self._near.send_pieces(pieces)
         except anyio.BrokenResourceError as error:
             raise self._failure(error) from error
 

@@ -5,6 +5,7 @@ tell is why it ends. That nobody took the connection on the host's side, and tha
 looks like the end that a daemon makes; `ssh` knows better.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import anyio
@@ -64,8 +65,12 @@ class ForwardedStream(ByteStream):
 
     async def send(self, item: bytes) -> None:
         """Send all of it."""
+        await self.send_pieces((item,))
+
+    async def send_pieces(self, pieces: Sequence[bytes | memoryview]) -> None:
+        """Send all of several pieces, without putting them together first."""
         try:
-            await self._raw.send(item)
+            await self._raw.send_pieces(pieces)
         except anyio.BrokenResourceError as error:
             raise self._reason(error) from error
 

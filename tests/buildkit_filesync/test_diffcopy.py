@@ -16,6 +16,7 @@ from orchestrator.buildkit.grpc import GrpcError, Metadata, Status
 from orchestrator.buildkit.protos.fsutil_pb2 import Packet, Stat
 from orchestrator.buildkit.session.filesync import FileSyncState, file_sync_handlers
 from orchestrator.buildkit.session.sources import DirectorySource, MemorySource
+from orchestrator.buildkit.session.transfer import data
 from orchestrator.errors import ContextError
 from tests.buildkit_filesync.receiver import receive, receiving
 
@@ -67,6 +68,13 @@ def write_bytes(path: bytes, content: bytes) -> None:
 
 def is_file(stat: Stat) -> bool:
     return not stat.mode >> 20
+
+
+@given(st.integers(0, 2**32 - 1), st.binary(max_size=40_000))
+def test_a_piece_of_a_file_is_the_packet_that_protobuf_reads(number: int, chunk: bytes) -> None:
+    packet = Packet.FromString(b"".join(data(number, chunk)))
+
+    assert packet == Packet(type=Packet.PACKET_DATA, id=number, data=chunk)
 
 
 async def test_a_directory_is_followed_by_what_is_in_it(root: Path, state: FileSyncState) -> None:

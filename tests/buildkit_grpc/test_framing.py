@@ -42,6 +42,19 @@ def test_outgoing_slices_join_to_the_framed_messages(messages: list[bytes], data
     assert b"".join(parts) == b"".join(map(framed, messages))
 
 
+@given(messages=st.lists(st.lists(st.binary(max_size=1500), max_size=4).map(tuple), max_size=6), data=st.data())
+def test_messages_in_pieces_are_framed_as_whole_ones_are(
+    messages: list[tuple[bytes, ...]], data: st.DataObject
+) -> None:
+    outgoing = Outgoing(messages)
+    parts: list[bytes | memoryview] = []
+
+    while outgoing.remaining:
+        outgoing.take(data.draw(st.integers(1, outgoing.remaining)), parts)
+
+    assert b"".join(parts) == b"".join(framed(b"".join(pieces)) for pieces in messages)
+
+
 @given(message=st.binary(max_size=100), data=st.data())
 def test_a_cut_off_message_is_pending(message: bytes, data: st.DataObject) -> None:
     wire = framed(message)

@@ -7,14 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.buildkit.grpc import Call, GrpcError, Status, Tunnel, open_client, serve
-from orchestrator.buildkit.grpc.tunnel import CHUNK, decode_bytes_message, encode_bytes_message
+from orchestrator.buildkit.grpc.tunnel import CHUNK, bytes_messages, decode_bytes_message
 from tests.buildkit_grpc.peers import connected
 
 
-@given(st.binary(max_size=40_000))
-def test_protobuf_reads_what_we_write_and_we_read_what_it_writes(data: bytes) -> None:
+@given(st.lists(st.one_of(st.binary(max_size=300), st.integers(0, 3 * CHUNK).map(bytes)), max_size=6))
+def test_protobuf_reads_what_we_write_and_we_read_what_it_writes(pieces: list[bytes]) -> None:
     """`google.protobuf.BytesValue` has the fields of BuildKit's `BytesMessage`."""
-    assert BytesValue.FromString(encode_bytes_message(data)).value == data
+    data = b"".join(pieces)
+    values = [BytesValue.FromString(b"".join(message)).value for message in bytes_messages(pieces)]
+
+    assert b"".join(values) == data
+    assert all(0 < len(value) <= CHUNK for value in values)
     assert decode_bytes_message(BytesValue(value=data).SerializeToString()) == data
 
 

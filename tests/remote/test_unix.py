@@ -34,6 +34,24 @@ async def test_more_than_a_sockets_buffer_arrives_unchanged_and_then_the_end() -
     assert received == data
 
 
+@pytest.mark.parametrize("sizes", [[], [0], [0, 1, 0], [1] * 2000, [300_000, 0, 7] * 5, [5_000_000]])
+async def test_pieces_arrive_one_behind_the_other(sizes: list[int]) -> None:
+    here, there = pair()
+    pieces = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
+    received = bytearray()
+
+    async def send() -> None:
+        await here.send_pieces([memoryview(piece) if number % 2 else piece for number, piece in enumerate(pieces)])
+        await here.send_eof()
+
+    async with here, there, anyio.create_task_group() as tasks:
+        tasks.start_soon(send)
+        async for chunk in there:
+            received += chunk
+
+    assert received == b"".join(pieces)
+
+
 async def test_receiving_that_is_cancelled_as_data_arrives_leaves_no_error_behind() -> None:
     raw, there = socket.socketpair(socket.AF_UNIX)
     raw.setblocking(False)

@@ -7,7 +7,7 @@ from typing import Self
 import anyio
 from anyio.lowlevel import checkpoint
 
-from orchestrator.buildkit.grpc.framing import DEFAULT_MESSAGE_LIMIT, MessageDecoder, Outgoing
+from orchestrator.buildkit.grpc.framing import DEFAULT_MESSAGE_LIMIT, Message, MessageDecoder, Outgoing
 from orchestrator.buildkit.grpc.link import Link
 from orchestrator.buildkit.grpc.metadata import Metadata
 from orchestrator.buildkit.grpc.status import GrpcError, Status
@@ -40,7 +40,7 @@ class Call:
         """Send one message; see `send_many`."""
         await self.send_many((message,))
 
-    async def send_many(self, messages: Sequence[bytes]) -> None:
+    async def send_many(self, messages: Sequence[Message]) -> None:
         """Send messages in as few writes as the peer's windows allow; return when all are queued for writing.
 
         When this is cancelled in the middle of a message the call cannot go on, and is reset.

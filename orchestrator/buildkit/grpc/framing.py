@@ -2,17 +2,24 @@
 
 A message on the wire is one byte of flags (1: compressed), four bytes of length (big endian), then its bytes; it may
 be cut anywhere into DATA frames, and one DATA frame may hold many. `MessageDecoder` puts messages together again.
-`Outgoing` is the other direction: it hands out slices of the messages to be sent, so that a large message is copied
-once, when its frames are joined for the transport.
+`Outgoing` is the other direction: it hands out slices of the messages to be sent. A message may come in pieces, and
+what goes to the transport are pieces, too, so that contents are not copied on their way: large copies are made in
+memory that the system has just cleared for them, page by page, which takes longer than copying.
 """
 
 import struct
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from orchestrator.buildkit.grpc.status import GrpcError, Status
 
 DEFAULT_MESSAGE_LIMIT = 32 * 1024 * 1024
 """Bytes. BuildKit's own limit is 16 MiB in both directions (`util/defaults`, `DefaultMaxRecvMsgSize`)."""
+
+Piece: TypeAlias = bytes | memoryview
+"""A view has single bytes as its items."""
+Message: TypeAlias = bytes | tuple[Piece, ...]
+"""Whole, or in pieces."""
 
 _PREFIX = struct.Struct(">BL")
 _PREFIX_SIZE = _PREFIX.size
@@ -80,7 +87,7 @@ class Outgoing:
     """The bytes of messages with their prefixes, handed out in slices of any size.
 
     Args:
-        messages: what to send; must not change while this is in use.
+        messages: what to send; they must not change while this is in use.
 
     Attributes:
         remaining: how many bytes were not handed out yet.
@@ -88,16 +95,18 @@ class Outgoing:
 
     __slots__ = ("_index", "_offset", "_parts", "remaining", "started")
 
-    def __init__(self, messages: Sequence[bytes]) -> None:
-        parts: list[bytes | memoryview] = []
+    def __init__(self, messages: Sequence[Message]) -> None:
+        parts: list[Piece] = []
         total = 0
         for message in messages:
-            size = len(message)
+            pieces = (message,) if isinstance(message, bytes) else message
+            size = sum(map(len, pieces))
             prefix = _PREFIX.pack(0, size)
             if size < _JOIN_BELOW:
-                parts.append(prefix + message)
+                parts.append(b"".join((prefix, *pieces)))
             else:
-                parts += (prefix, memoryview(message))
+                parts.append(prefix)
+                parts += map(memoryview, pieces)
             total += size + _PREFIX_SIZE
         self._parts = parts
         self._index = 0
@@ -105,7 +114,7 @@ class Outgoing:
         self.remaining = total
         self.started = False
 
-    def take(self, size: int, into: list[bytes | memoryview]) -> None:
+    def take(self, size: int, into: list[Piece]) -> None:
         """Append slices of exactly `size` bytes to `into`; `size` is at most `remaining`."""
         self.started = True
         self.remaining -= size

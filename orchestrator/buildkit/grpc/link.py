@@ -13,8 +13,9 @@ windows open by odd amounts: by visits, some calls would always meet a full wind
 Waiting for a stream's own window is done outside of the line.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol, runtime_checkable
 
 import anyio
 from anyio.abc import ByteStream
@@ -32,7 +33,7 @@ from h2.events import (
 )
 from h2.exceptions import H2Error
 
-from orchestrator.buildkit.grpc.framing import Outgoing
+from orchestrator.buildkit.grpc.framing import Outgoing, Piece
 from orchestrator.buildkit.grpc.metadata import (
     Headers,
     check_response,
@@ -45,7 +46,7 @@ from orchestrator.buildkit.grpc.status import ConnectionLostError, GrpcError, St
 from orchestrator.buildkit.grpc.stream import Signal, Stream
 from orchestrator.buildkit.grpc.wire import Data, Granted, Wire
 
-TURN = 64 * 1024
+TURN = 256 * 1024
 """Bytes of a call that go before another call has its turn."""
 QUEUE_LIMIT = 256 * 1024
 """Bytes; what is queued goes out in one write, so this is about the size of a write too: sixteen frames of 16 KiB."""
@@ -57,6 +58,15 @@ CLOSE_SECONDS = 1.0
 """Bound of every step of closing: writing the last frames, hearing the peer's last words, closing the transport."""
 
 OnRequest = Callable[[Stream, Headers], None]
+
+
+@runtime_checkable
+class Gathering(Protocol):
+    """A byte stream that takes what it sends in pieces."""
+
+    def send_pieces(self, pieces: Sequence[Piece], /) -> Awaitable[None]:
+        """Send all of them, one behind the other."""
+        ...
 
 
 class Link:
@@ -156,10 +166,13 @@ class Link:
                 if wire.queued:
                     if not wire.urgent:
                         await self._linger()
-                    data = wire.take_output()
+                    size, pieces = wire.queued, wire.take_output()
                     self._room.fire()
-                    await self._transport.send(data)
-                    self.sent_bytes += len(data)
+                    if isinstance(self._transport, Gathering):
+                        await self._transport.send_pieces(pieces)
+                    else:
+                        await self._transport.send(b"".join(pieces))
+                    self.sent_bytes += size
                 elif self.lost is not None:
                     return
                 else:

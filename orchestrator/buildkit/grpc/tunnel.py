@@ -4,30 +4,50 @@ BuildKit's `Control.Session` is such an RPC: in both directions its messages are
 (`api/services/control/control.proto`), and what they carry is an HTTP/2 connection in which we are the server.
 """
 
+from collections.abc import Iterator, Sequence
+
 import anyio
 from anyio.abc import ByteStream
 
 from orchestrator.buildkit.grpc.call import Call
+from orchestrator.buildkit.grpc.framing import Piece
 from orchestrator.buildkit.grpc.status import ConnectionLostError, GrpcError
 
-CHUNK = 64 * 1024
+CHUNK = 256 * 1024
 """Largest number of bytes put into one message."""
 
 _DATA_TAG = 0x0A
+_TAG = bytes((_DATA_TAG,))
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MORE = 0x80
 _MAX_VARINT_SIZE = 10
 
 
-def encode_bytes_message(data: bytes | memoryview) -> bytes:
-    """Write `BytesMessage { bytes data = 1; }`."""
-    prefix = bytearray((_DATA_TAG,))
-    size = len(data)
-    while size >= _MORE:
-        prefix.append(size & 0x7F | _MORE)
-        size >>= 7
-    prefix.append(size)
-    return b"".join((prefix, data))
+def bytes_messages(pieces: Sequence[Piece]) -> Iterator[tuple[Piece, ...]]:
+    """Write as many `BytesMessage { bytes data = 1; }` as it takes."""
+    message: list[Piece] = []
+    size = 0
+    for each in pieces:
+        piece = each
+        while size + len(piece) > CHUNK:
+            view = memoryview(piece)
+            message.append(view[: CHUNK - size])
+            yield (_TAG + varint(CHUNK), *message)
+            piece, message, size = view[CHUNK - size :], [], 0
+        message.append(piece)
+        size += len(piece)
+    if size:
+        yield (_TAG + varint(size), *message)
+
+
+def varint(number: int) -> bytes:
+    """A number as protobuf writes it."""
+    written = bytearray()
+    while number >= _MORE:
+        written.append(number & 0x7F | _MORE)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
 
 
 def decode_bytes_message(message: bytes) -> bytes:
@@ -81,12 +101,14 @@ class Tunnel(ByteStream):
 
     async def send(self, item: bytes) -> None:
         """Send bytes, in messages of at most `CHUNK` bytes."""
+        await self.send_pieces((item,))
+
+    async def send_pieces(self, pieces: Sequence[Piece]) -> None:
+        """Send bytes that are in pieces, in messages of at most `CHUNK` bytes."""
         if self._closed:
             raise anyio.ClosedResourceError
-        with memoryview(item) as view:
-            messages = [encode_bytes_message(view[start : start + CHUNK]) for start in range(0, len(view), CHUNK)]
         try:
-            await self._call.send_many(messages)
+            await self._call.send_many(tuple(bytes_messages(pieces)))
         except (GrpcError, ConnectionLostError) as error:
             raise anyio.BrokenResourceError(str(error)) from error
 

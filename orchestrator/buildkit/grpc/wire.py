@@ -32,7 +32,7 @@ from h2.exceptions import FlowControlError, FrameTooLargeError, ProtocolError
 from h2.settings import SettingCodes, Settings
 from hpack import Encoder, HeaderTuple
 
-from orchestrator.buildkit.grpc.framing import Outgoing
+from orchestrator.buildkit.grpc.framing import Outgoing, Piece
 from orchestrator.buildkit.grpc.metadata import Headers
 
 STREAM_WINDOW = 4 * 1024 * 1024
@@ -160,7 +160,7 @@ class Wire:
         self._inbound: dict[int, _Inbound] = {}
         self._window = CONNECTION_WINDOW
         self._taken = 0
-        self._output: list[bytes | memoryview] = []
+        self._output: list[Piece] = []
         self.queued = 0
         self.urgent = False
         self.settled = False
@@ -360,10 +360,9 @@ class Wire:
         self._h2.close_connection(code, text.encode() or None)
         self._flush()
 
-    def take_output(self) -> bytes:
+    def take_output(self) -> list[Piece]:
         """Everything that is to be written to the peer now."""
-        output = b"".join(self._output)
-        self._output.clear()
+        output, self._output = self._output, []
         self.queued = 0
         self.urgent = False
         return output

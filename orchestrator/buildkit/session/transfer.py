@@ -23,6 +23,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from google.protobuf.message import DecodeError
 
 from orchestrator.buildkit.grpc import Call, ConnectionLostError, GrpcError, Status
+from orchestrator.buildkit.grpc.framing import Message
+from orchestrator.buildkit.grpc.tunnel import varint
 from orchestrator.buildkit.protos.fsutil_pb2 import Packet, Stat
 from orchestrator.buildkit.session.patterns import Filter
 from orchestrator.buildkit.session.tree import MODE_TYPE, Entry, File, Tree, changed, unreadable, walk
@@ -34,6 +36,7 @@ _CHUNK = 256 * 1024
 _READERS = 2
 """One reads while the other writes."""
 _MESSAGE_PREFIX = 5
+_DATA_TAG = bytes((Packet.DATA_FIELD_NUMBER << 3 | 2,))
 
 _Wanted = tuple[int, bytes]
 _Lost = GrpcError | ConnectionLostError
@@ -61,7 +64,13 @@ def encode(kind: Packet.PacketType, *, number: int = 0, data: bytes = b"", stat:
     return Packet(type=kind, id=number, data=data, stat=stat).SerializeToString()
 
 
-async def send_packets(call: Call, state: FileSyncState, packets: Sequence[bytes]) -> None:
+def data(number: int, chunk: bytes) -> tuple[bytes, ...]:
+    """One packet with a piece of a file's content, which is not copied."""
+    # A field of bytes may stand alone behind the others.
+    return encode(Packet.PACKET_DATA, number=number), _DATA_TAG + varint(len(chunk)), chunk
+
+
+async def send_packets(call: Call, state: FileSyncState, packets: Sequence[Message]) -> None:
     """Writes encoded packets as messages, in one batch, and counts them.
 
     Raises:
@@ -69,7 +78,8 @@ async def send_packets(call: Call, state: FileSyncState, packets: Sequence[bytes
         ConnectionLostError: the connection is gone.
     """
     await call.send_many(packets)
-    state.sent_bytes += sum(map(len, packets)) + _MESSAGE_PREFIX * len(packets)
+    sizes = (len(each) if isinstance(each, bytes) else sum(map(len, each)) for each in packets)
+    state.sent_bytes += sum(sizes) + _MESSAGE_PREFIX * len(packets)
 
 
 class Transfer:
@@ -227,13 +237,13 @@ class Transfer:
                         return
                     await self._send(packets)
 
-    def _contents(self, batch: Sequence[_Wanted]) -> Generator[tuple[list[bytes], bool]]:
+    def _contents(self, batch: Sequence[_Wanted]) -> Generator[tuple[list[Message], bool]]:
         """Packets, and whether they are the last."""
-        packets: list[bytes] = []
+        packets: list[Message] = []
         size = 0
         for number, path in batch:
             for chunk in self._chunks(os.fsdecode(path), self._sizes[number]):
-                packets.append(encode(Packet.PACKET_DATA, number=number, data=chunk))
+                packets.append(data(number, chunk))
                 size += len(chunk)
                 if size >= _BYTES_AT_ONCE:
                     yield packets, False
@@ -258,7 +268,7 @@ class Transfer:
         except OSError as error:
             raise unreadable(self._tree.describe(path), error) from error
 
-    async def _send(self, packets: Sequence[bytes]) -> None:
+    async def _send(self, packets: Sequence[Message]) -> None:
         await send_packets(self._call, self._state, packets)
 
 
