@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import msgspec
 
 from benchmarks.fleet import rounds
 from benchmarks.fleet.report import report
@@ -71,10 +72,11 @@ async def _restarted(host: Host) -> AsyncGenerator[None]:
     yield
 
 
+_AT_ONCE = "sshd restarted"
 _OF_HOSTS: Mapping[str, Break] = {
     "host lost": _lost,
     "daemon killed": _killed,
-    "sshd restarted": _restarted,
+    _AT_ONCE: _restarted,
     "network cut and healed": faults.cut,
     "disk full": faults.full_disk,
     "stopped (SIGSTOP)": faults.frozen,
@@ -107,7 +109,7 @@ async def run_faults(
         times: runs of each class, those that were made before among them.
         only: some classes; none: all.
         first: the own seed of a run of the one class that is made again, and not written down; 0: what is due.
-        minutes: after which no run is begun.
+        minutes: after which no run is begun; 0: what was written down is told.
         rounds_file: where they are written down.
     """
     lab = current()
@@ -119,7 +121,7 @@ async def run_faults(
     commit = (await report("faults", ())).commit
     made = [] if first else rounds.read(rounds_file, hosts=hosts, builds=builds)
     due = (classes[0], first) if first else rounds.due(made, classes, times=times, seed=seed)
-    if due is not None:
+    if due is not None and minutes > 0:
         async with standing(lab, hosts) as pool:
             bench = _Bench(lab, pool, builds=builds, commit=commit)
             await bench.begin()
@@ -130,7 +132,8 @@ async def run_faults(
                     break
                 rounds.append(rounds_file, this)
                 due = rounds.due(made, classes, times=times, seed=seed)
-    return await report("faults", rounds.figures(made, CLASSES, times=times))
+    told = await report("faults", rounds.figures(made, CLASSES, times=times))
+    return msgspec.structs.replace(told, commit=made[-1].commit, date=made[-1].date[:10]) if made else told
 
 
 class _Bench:
@@ -198,20 +201,28 @@ class _Bench:
         )
         said = f"{'; '.join(wrong)}: see {log}" if wrong else "void" if this.void else "right"
         how = ", ".join(f"{app} {way}" for app, way in felt.items())
-        sys.stderr.write(f"{name}: seed {seed}: {this.seconds:.0f} s: {said}; {how}\n")
+        sys.stderr.write(f"{name}: {what.transport}: seed {seed}: {this.seconds:.0f} s: {said}; {how}\n")
         return this
 
     async def _of_host(self, name: str, what: Drawn, log: Path) -> _Ran:
-        watch = Watch(what, usual=self._usual)
-        breaks = _OF_HOSTS[name]
-        published = await self._pool.build(self._source, watch, registry=self._pool.registry, breaks=breaks, log=log)
+        watch = Watch(what, usual=self._usual, lasts=name != _AT_ONCE)
+        published = await self._pool.build(
+            self._source,
+            watch,
+            registry=self._pool.registry,
+            transport=what.transport,
+            breaks=_OF_HOSTS[name],
+            log=log,
+        )
         return watch, watch.felt, published
 
     async def _of_registry(self, name: str, what: Drawn, log: Path) -> _Ran:
         watch, cut = Watch(), name == _CUT_SHORT
         refusal = Refusal(CUT if cut else what.status, what, bodies=cut)
         async with refusing(self._lab, refusal, address=self._pool.registry.rpartition(":")[0]) as registry:
-            published = await self._pool.build(self._source, watch, registry=registry, log=log)
+            published = await self._pool.build(
+                self._source, watch, registry=registry, transport=what.transport, log=log
+            )
         return watch, {app: f"was refused {refusal.refused.count(app)} times" for app in refusal.refused}, published
 
 

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from benchmarks.commands import environment, fleetpacks
-from benchmarks.fleet.watching import Watch
+from benchmarks.fleet.watching import Transport, Watch
 from orchestrator.errors import FleetpacksError
 from orchestrator.events import Event
 from tests.buildkit.real import client as daemon_of
@@ -117,7 +117,14 @@ class Standing:
         client.write(self.root / "home" / ".ssh", self.hosts)
 
     async def build(
-        self, source: Path, watch: Watch, *, registry: str, breaks: Break | None = None, log: Path | None = None
+        self,
+        source: Path,
+        watch: Watch,
+        *,
+        registry: str,
+        transport: Transport = "openssh",
+        breaks: Break | None = None,
+        log: Path | None = None,
     ) -> Mapping[str, str]:
         """Build all apps of a monorepo, whatever is cached, and break and heal a host when it is time to.
 
@@ -125,13 +132,15 @@ class Standing:
             source: the monorepo.
             watch: hears of all, and says when.
             registry: where images are pushed to; a way to the lab's.
+            transport: what speaks SSH.
             breaks: what is done to a host.
             log: where the run's events are kept.
 
         Returns:
             The digests that the tags point to afterwards, by app.
         """
-        text = "".join(f'[[hosts]]\nurl = "ssh://{host.name}"\nslots = {SLOTS}\n' for host in self.hosts)
+        urls = {f"ssh://{host.name}?transport={transport}": host for host in self.hosts}
+        text = "".join(f'[[hosts]]\nurl = "{url}"\nslots = {SLOTS}\n' for url in urls)
         operator = self.root / "operator.toml"
         operator.write_text(f'{text}[registries."{registry}"]\ninsecure = true\n')
         repository = f"fleet-faults/{secrets.token_hex(6)}"
@@ -149,8 +158,7 @@ class Standing:
                     for line in whole:
                         deed = watch.hear(msgspec.json.decode(line, type=Event))
                         if deed == "break" and breaks is not None:
-                            at = next(host for host in self.hosts if f"ssh://{host.name}" == watch.host)
-                            await broken.enter_async_context(breaks(at))
+                            await broken.enter_async_context(breaks(urls[watch.host]))
                         elif deed == "heal":
                             await broken.aclose()
         if log is not None:

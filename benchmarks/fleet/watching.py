@@ -9,6 +9,7 @@ it was on the host during the fault, went on there afterwards, and the fault alo
 takes when nothing is broken.
 """
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
@@ -29,6 +30,7 @@ from orchestrator.events import (
 When = Literal["sent", "working", "pushing"]
 """An app's build was sent to its host; its step is at work; its image is pushed."""
 Deed = Literal["break", "heal"]
+Transport = Literal["asyncssh", "openssh"]
 AT_WORK: Final = "at work"
 """What a step says when it begins."""
 _PUSHING = "pushing "
@@ -60,12 +62,15 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True):
     """How many of them are refused."""
     one: bool
     """Whether all of these are of one app."""
+    transport: Transport = "asyncssh"
+    """What speaks SSH."""
 
 
 def drawn(seed: int, builds: int) -> Drawn:
     """What breaks when, in a run of so many builds."""
     chance = random.Random(seed)  # noqa: S311 -- reproducible faults
     whens: tuple[When, ...] = ("sent", "working", "working", "pushing")
+    transports: tuple[Transport, ...] = ("asyncssh", "openssh")
     return Drawn(
         when=chance.choice(whens),
         nth=chance.randint(1, max(1, builds // 2)),
@@ -74,6 +79,7 @@ def drawn(seed: int, builds: int) -> Drawn:
         status=chance.choice(_STATUSES),
         requests=chance.randint(1, _MOST_REQUESTS),
         one=chance.random() < 0.5,  # noqa: PLR2004 -- a coin
+        transport=chance.choice(transports),
     )
 
 
@@ -83,9 +89,10 @@ class Watch:
     Args:
         what: is broken; None: nothing.
         usual: seconds that a build takes when nothing is.
+        lasts: whether it stays broken until it is healed; else only builds that were there can feel it.
     """
 
-    def __init__(self, what: Drawn | None = None, *, usual: float = 0.0) -> None:
+    def __init__(self, what: Drawn | None = None, *, usual: float = 0.0, lasts: bool = True) -> None:
         self.code = -1
         """The run's exit code; -1: it has not ended."""
         self.digests: dict[str, str | None] = {}
@@ -100,7 +107,8 @@ class Watch:
         self.again = 0
         """Builds that were begun again."""
         self._what = what
-        self._usual = usual
+        self._usual = usual if lasts else math.inf
+        self._lasts = lasts
         self._places: dict[str, str] = {}
         self._there: dict[str, float] = {}
         """Since when builds were on the broken host."""
@@ -139,7 +147,7 @@ class Watch:
         if event.app in self._there:
             self.felt.setdefault(event.app, "began again")
         self._places[event.app] = event.host
-        if self._on and event.host == self.host:
+        if self._on and self._lasts and event.host == self.host:
             self._there.setdefault(event.app, event.time)
 
     def _reached(self, when: When, event: AppStarted | StepLog | StepStarted) -> Deed | None:

@@ -124,6 +124,24 @@ def test_a_fault_is_felt_by_builds_that_were_there(after: list[Event], felt: Map
     assert watch.felt == felt
 
 
+def test_what_is_over_at_once_is_felt_only_by_what_began_again() -> None:
+    watch = Watch(what(images=2), usual=1, lasts=False)
+
+    for event in (
+        *(started(1, app, _ONE) for app in "ab"),
+        *(started(1, app, _TWO) for app in "cd"),
+        at_work(2, "a"),
+        started(2.1, "a", _ONE),
+        started(2.2, "e", _ONE),
+        completed(4, "c"),
+        completed(5, "d"),
+        *(completed(6, app) for app in "abe"),
+    ):
+        watch.hear(event)
+
+    assert watch.felt == {"a": "began again"}
+
+
 def test_where_nothing_is_to_break_nothing_does() -> None:
     watch, deeds = watched(
         None, started(1, "a", _ONE), at_work(2, "a"), completed(3, "a"), started(4, "b", _ONE), started(5, "b", _TWO)
@@ -191,6 +209,7 @@ def test_a_seed_draws_the_same_fault_again_and_within_the_run() -> None:
     assert {each.images for each in draws} == set(range(1, 7))
     assert {each.status for each in draws} == {429, 500, 502, 503}
     assert {each.when for each in draws} == {"sent", "working", "pushing"}
+    assert {each.transport for each in draws} == {"asyncssh", "openssh"}
 
 
 def made(fault: str, seed: int = 1, *, felt: int = 1, wrong: tuple[str, ...] = (), builds: int = 4) -> Round:
@@ -228,8 +247,9 @@ def test_rounds_go_on_where_they_were_left_until_there_are_enough_that_count(tmp
 
 
 def test_a_class_that_nobody_ever_feels_is_given_up() -> None:
-    void = [made("x", felt=0)] * 3
+    void = [made("x", felt=0)] * 8
 
+    assert rounds.due(void[1:], ("x",), times=2, seed=7) is not None
     assert rounds.due(void, ("x",), times=2, seed=7) is None
 
 
@@ -256,7 +276,7 @@ async def test_real_faults_of_every_class_cost_no_image(lab: Lab, tmp_path: Path
     report = await faults.run_faults(
         seed=int.from_bytes(os.urandom(4)),
         hosts=3,
-        builds=24,
+        builds=36,
         times=1,
         only=(),
         first=0,
@@ -264,7 +284,7 @@ async def test_real_faults_of_every_class_cost_no_image(lab: Lab, tmp_path: Path
         rounds_file=file,
     )
 
-    found = rounds.read(file, hosts=3, builds=24)
+    found = rounds.read(file, hosts=3, builds=36)
     assert [each for each in found if each.wrong] == []
     assert len(report.figures) == len(faults.CLASSES)
-    real_count.record("build", times=24 * (len(found) + 1))
+    real_count.record("build", times=36 * (len(found) + 1))
