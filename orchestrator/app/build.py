@@ -169,6 +169,7 @@ async def run_build(
                 skipper=skip.skipper,
                 retries=RETRIES if config.retries is None else config.retries,
                 expected=learning.seconds,
+                cold=learning.cold,
                 needed=learning.needed,
                 platform=builders.first.platform,
                 built_on=learning.hosts,

@@ -1,11 +1,13 @@
 """The daemons' copies of build contexts: what each is called, and with which times its files are sent."""
 
 import os
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import anyio.from_thread
 import anyio.to_thread
 import msgspec
 
@@ -49,12 +51,13 @@ class Copies(msgspec.Struct, frozen=True, kw_only=True):
         root, ignore = app.app.directory / app.build.context, ignored(app)
         if self.times is not None and app.build.dockerfile_path is None:
             name = self.keys.name(app.app.path, filters(app))
-            clock = partial(self.times.clock, name, root, ignore)
+            look = partial(self.times.clock, name, root, ignore, check=anyio.from_thread.check_cancelled)
             with self.keys.slot(app.app.path, copies(app)) as key:
-                yield Copy(key=key, clock=clock)
+                yield Copy(key=key, clock=_once(look))
             return
-        salt = self.contents.salt(root, ignore)
-        with self.keys.slot(app.app.path, f"{copies(app)}\n{salt}" if salt else copies(app)) as key:
+        # A file's own time tells it from others of one checkout at most.
+        seen = f"{copies(app)}\n{os.uname().nodename}:{root}\n{self.contents.salt(root, ignore)}"
+        with self.keys.slot(app.app.path, seen) as key:
             yield Copy(key=key, clock=None)
 
 
@@ -67,6 +70,19 @@ async def copies_of(config: Config) -> Copies:
         times = None
     owner = times.identity if times else os.uname().nodename
     return Copies(keys=SharedKeys(f"{owner}:{await _source(config)}"), contents=contents, times=times)
+
+
+def _once(look: Callable[[], Clock]) -> Callable[[], Clock]:
+    """Asks once, whoever asks how often: a daemon asks for `.dockerignore` alone before it asks for all."""
+    lock, found = threading.Lock(), list[Clock]()
+
+    def clock() -> Clock:
+        with lock:
+            if not found:
+                found.append(look())
+        return found[0]
+
+    return clock
 
 
 def _times(directory: Path, contents: Contents) -> Times:

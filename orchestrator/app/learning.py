@@ -32,6 +32,12 @@ class Learning:
         return {name: seconds for name, seconds in took.items() if seconds is not None}
 
     @property
+    def cold(self) -> Mapping[str, float]:
+        """How long apps took of which nothing was cached, by name, as far as that is known."""
+        took = {name: self._memory.cold(path) for name, path in self._paths.items()}
+        return {name: seconds for name, seconds in took.items() if seconds is not None}
+
+    @property
     def needed(self) -> Mapping[str, int]:
         """The bytes of memory that apps needed, by name, as far as that is known."""
         needed = {name: self._memory.needed(path) for name, path in self._paths.items()}

@@ -206,6 +206,7 @@ class Hosts:
         self._aside[name] = failure
         self._pool.remove(name)
         self._tasks.start_soon(self._probe, name, _FULL_SECONDS if failure.kind in _ILL else _FIRST_SECONDS)
+        self._dispatch()
         self._wake()
         await self.say(f"{name} is set aside, and what was built there is built elsewhere: {failure.message}")
 
@@ -228,6 +229,7 @@ class Hosts:
         if name in self._members and name not in self._aside:
             self._pool.remove(name)
         self._aside[name] = why
+        self._dispatch()
         self._wake()
         await self.say(why.message)
 

@@ -52,7 +52,7 @@ from orchestrator.model import AppPlan, Plan
 from orchestrator.schedule.hedging import late_after
 from orchestrator.schedule.jobs import job, lying
 from orchestrator.schedule.order import GiveUp, Start, decide
-from orchestrator.schedule.placement import AHEAD, ahead
+from orchestrator.schedule.placement import AHEAD, PATIENT, ahead
 from orchestrator.schedule.platforms import parts_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Run:
         skipper: Skipper | None = None,
         retries: int = RETRIES,
         expected: Mapping[str, float] | None = None,
+        cold: Mapping[str, float] | None = None,
         needed: Mapping[str, int] | None = None,
         platform: str = "",
         built_on: Mapping[str, Sequence[str]] | None = None,
@@ -105,6 +106,7 @@ class Run:
             retries: attempts after a first one that failed in a way that trying again can mend.
             expected: how long apps took when they were built last, in seconds: the longest begin first, and those
                 that are not known before them.
+            cold: how long they took when nothing of them was cached, in seconds, as far as that is known.
             needed: bytes of memory that apps needed when they were built before; one without an entry is not known.
             platform: for which apps are built that name none; "": what their host is.
             built_on: the names of the hosts that apps were built on before.
@@ -143,7 +145,7 @@ class Run:
                 platform=platform,
                 bases=(bases or {}).get(app.app.name, ()),
                 memory=(needed or {}).get(app.app.name, 0),
-                seconds=(expected or {}).get(app.app.name, 0.0),
+                seconds=(cold or {}).get(app.app.name) or (expected or {}).get(app.app.name, 0.0),
             )
             for app in plan.apps
         }
@@ -213,6 +215,7 @@ class Run:
                         tasks.start_soon(self._look, looked_at)
                     # More than there are places for: some wait for a host of theirs, or for memory, and others pass.
                     more = ahead(len(self._hosts.names)) if self._hosts.many or self._hosts.memory else 0
+                    more += PATIENT if self._hosts.many else 0
                     for _ in range(min(self._jobs + more, len(names))):
                         tasks.start_soon(self._work, tasks)
             self._workers = None

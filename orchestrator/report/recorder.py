@@ -71,7 +71,8 @@ class Recorder:
             # Says to others that this run goes on; not every file system has locks.
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._events: SimpleQueue[Event | None] = SimpleQueue()
-        self._closing = threading.Event()
+        self._soon = threading.Event()
+        """What is not to wait is in the queue."""
         self._write(record.encode(redactor.line(header)))
         self._thread = threading.Thread(target=self._run, name="fleetpacks record", daemon=True)
         self._thread.start()
@@ -80,11 +81,13 @@ class Recorder:
         """Note an event; waits for nothing."""
         if record.is_recorded(event):
             self._events.put(event)
+            if _is_worth_a_sync(event):
+                self._soon.set()
 
     def close(self, seconds: float) -> None:
         """Wait until all is written, or for some seconds."""
         self._events.put(None)
-        self._closing.set()
+        self._soon.set()
         self._thread.join(seconds)
 
     def _run(self) -> None:
@@ -100,7 +103,8 @@ class Recorder:
                         self.failure = error
                 if None in batch:
                     break
-                self._closing.wait(_GATHERED_SECONDS)
+                self._soon.wait(_GATHERED_SECONDS)
+                self._soon.clear()
         finally:
             os.close(self._handle)
         self._ended()

@@ -36,6 +36,8 @@ _FAVOURS: Final[Mapping[Kind, float]] = {"mounts": 2.0, "base": 2.0}
 AHEAD = 8
 """How many apps behind the first may go before it, at least."""
 _MOST_AHEAD = 256
+PATIENT = 256
+"""How many apps may wait for homes of theirs while other hosts have room, at most."""
 _PATIENCE = 2
 """How often an app is passed over at most, for each that may go before it."""
 
@@ -231,7 +233,8 @@ class Pool:
             if job.memory > room.memory:
                 self._held.update([job.app] if room.hosts else ())
                 continue
-            if home is not None and patient < _MOST_AHEAD and self._is_patient(job, home, before.get(home, 0.0), now):
+            seen = before.get(home, 0.0) if home is not None else 0.0
+            if home is not None and patient < PATIENT and self._is_patient(job, home, room, seen, now):
                 before[home] = before.get(home, 0.0) + self._seconds(job, home)
                 patient += 1
                 continue
@@ -261,28 +264,34 @@ class Pool:
         best = self._best(job, others)
         return None if best is None else self._placed(job, best)
 
-    def _is_patient(self, job: Job, home: str, before: float, now: float) -> bool:
+    def _is_patient(self, job: Job, home: str, room: "_Room", before: float, now: float) -> bool:
         """Whether a build waits for its home, though another host has room.
 
         Args:
             job: the build.
             home: its own.
+            room: where it may run now.
             before: how long those take there together that wait for it already, in seconds.
             now: the time.
         """
         there = [host for part in job.parts if part.kind == "app" for host in self._lies.get(part, ())]
         if home not in there or not job.seconds:
             return False
-        if any(host in self._open and suits(self._open[host], job) for host in there):
+        takes, elsewhere = self._seconds(job, home), self._least(job, room)
+        if (self._due.get(home, 0.0) + before) / self._hosts[home].slots + takes >= elsewhere:
             return False
-        takes = self._seconds(job, home)
-        if (self._due.get(home, 0.0) + before) / self._hosts[home].slots + takes >= job.seconds:
-            return False
-        until = self._since.setdefault(job.app, now) + job.seconds - takes
+        until = self._since.setdefault(job.app, now) + elsewhere - takes
         if until <= now:
             return False
         self.patient_until = until if self.patient_until is None else min(until, self.patient_until)
         return True
+
+    def _least(self, job: Job, room: "_Room") -> float:
+        """How long a build takes at least where there is room, in seconds."""
+        has = {name for part in job.parts if part.kind in _SAVES for name in self._lies.get(part, ())}
+        free = [self._open[name] for name in has if name in self._open]
+        warm = [self._seconds(job, host.name) for host in free if suits(host, job) and job.memory <= self._left(host)]
+        return min([job.seconds / room.speed, *warm])
 
     def _seconds(self, job: Job, host: str) -> float:
         saved = sum(_SAVES.get(part.kind, 0.0) for part in job.parts if host in self._lies.get(part, ()))
@@ -295,7 +304,11 @@ class Pool:
     def _room(self, job: Job) -> "_Room":
         """Where a job of this one's demands may run now."""
         hosts = [host for host in self._open.values() if suits(host, job)]
-        return _Room(hosts=hosts, memory=max(map(self._left, hosts), default=-1.0))
+        return _Room(
+            hosts=hosts,
+            memory=max(map(self._left, hosts), default=-1.0),
+            speed=max((host.speed for host in hosts), default=1.0),
+        )
 
     def _opened(self, name: str) -> None:
         """A host may have a slot free that it had not."""
@@ -380,6 +393,8 @@ class _Room(msgspec.Struct, frozen=True, kw_only=True):
     hosts: Sequence[Host]
     memory: float
     """Bytes that the one with the most has left; infinite: no limit is known; below 0: there are no hosts."""
+    speed: float
+    """Of the fastest."""
 
 
 def ahead(hosts: int) -> int:

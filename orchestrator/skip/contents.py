@@ -25,6 +25,8 @@ import msgspec
 
 from orchestrator import atomic, temporary
 from orchestrator.buildkit.context import Context, Entry, is_file
+from orchestrator.buildkit.session.tree import shown, unreadable
+from orchestrator.errors import ContextError
 
 _FORMAT = 2
 _PIECE = 1 << 20
@@ -90,15 +92,24 @@ class Contents:
         """
         return self._read(root, ignore, check)[0]
 
-    def files(self, root: Path, ignore: str) -> Mapping[bytes, KeptFile]:
+    def files(self, root: Path, ignore: str, *, check: Callable[[], None] = lambda: None) -> Mapping[bytes, KeptFile]:
         """What is known of the regular files that are sent, by their paths, when they have been read as by `read`.
 
-        Raises:
-            ContextError: something that is sent cannot be read.
-        """
-        return self._read(root, ignore, lambda: None)[1]
+        What cannot be read is left out: the daemon may never ask for it.
 
-    def _read(self, root: Path, ignore: str, check: Callable[[], None]) -> tuple[Read, Mapping[bytes, KeptFile]]:
+        Args:
+            root: see `read`.
+            ignore: see `read`.
+            check: see `read`.
+
+        Raises:
+            ContextError: a directory that is sent cannot be listed.
+        """
+        return self._read(root, ignore, check, needed=False)[1]
+
+    def _read(
+        self, root: Path, ignore: str, check: Callable[[], None], *, needed: bool = True
+    ) -> tuple[Read, Mapping[bytes, KeptFile]]:
         place = self._file(root, ignore)
         old = _load(place, root)
         kept, salt = old.files, old.salt
@@ -119,7 +130,12 @@ class Contents:
                         files[name] = before
                     else:
                         began = time.time_ns()
-                        content = _hash(context, path, entry, check)
+                        try:
+                            content = _hash(context, path, entry, check)
+                        except ContextError:
+                            if needed:
+                                raise
+                            continue
                         device, inode, *rest = stamp
                         # No file has the number 0: what was not at rest is read again, but its content is known.
                         at_rest = _is_at_rest(stamp, began)
@@ -176,7 +192,7 @@ def _decoded(place: Path, root: Path, kind: type[_Part]) -> _Part | None:
 
 def _save(place: Path, kept: _Kept) -> None:
     # Where nothing can be kept, nothing is.
-    with suppress(OSError):
+    with suppress(OSError, OverflowError):
         place.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(place, msgspec.msgpack.encode(kept))
 
@@ -204,6 +220,8 @@ def _hash(context: Context, path: str, entry: Entry, check: Callable[[], None]) 
         while piece := file.read(_PIECE):
             digest.update(piece)
             check()
+    except OSError as error:
+        raise unreadable(shown(path), error) from error
     finally:
         file.close()
     return digest.digest()

@@ -113,6 +113,11 @@ class Memory:
         """Seconds that builds took of which nothing was cached, by the app and by the host."""
         return self._known().whole
 
+    def cold(self, app: str) -> float | None:
+        """Seconds that builds of an app took of which nothing was cached, by its path; their mean over hosts."""
+        took = self.whole.get(_name(app))
+        return sum(took.values()) / len(took) if took else None
+
     def took_whole(self, app: str, host: str, seconds: float) -> None:
         """Take note of how long an app took on a host, of which nothing was cached; by its path."""
         others = {each: known for each, known in self.whole.get(_name(app), {}).items() if each != host}

@@ -96,7 +96,10 @@ class Reader:
                 plan = self._coming.popleft()
                 if plan.app.path not in self._begun:
                     self._ahead[plan.app.path] = self._look(plan, check)
-        except (IndexError, _LateError, FleetpacksError):
+                if plan.app.path in self._begun:
+                    # Somebody has begun to look meanwhile, and sees what is newer.
+                    self._ahead.pop(plan.app.path, None)
+        except (IndexError, _LateError, FleetpacksError, OSError, RuntimeError):
             return
 
     def _look(self, plan: AppPlan, check: Callable[[], None]) -> Seen:

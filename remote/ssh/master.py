@@ -5,6 +5,7 @@ it. That it is connected is told by the control socket, which it makes then; wha
 standard error, and before it does anything else about it: who finds a socket closed finds the reason there.
 """
 
+import itertools
 import os
 import re
 import socket
@@ -72,6 +73,7 @@ class Master:
         self._ended = anyio.Event()
         self._forwarding = anyio.Lock()
         self._forwards: dict[str, Path] = {}
+        self._names = itertools.count()
         self._said = -1
         self._rest = b""
         self._lines: deque[str] = deque(maxlen=_LINES)
@@ -128,7 +130,12 @@ class Master:
     def gone(self) -> bool:
         """Whether it has ended: known here when its sockets are closed, which is before anybody is told."""
         if not self.lost:
-            with socket.socket(socket.AF_UNIX) as tried:
+            try:
+                tried = socket.socket(socket.AF_UNIX)
+            except OSError:
+                # Too many are open here: nothing is said of it.
+                return False
+            with tried:
                 tried.setblocking(False)
                 try:
                     tried.connect(str(self._control))
@@ -246,7 +253,8 @@ class Master:
             )
         async with self._forwarding:
             if path not in self._forwards:
-                local = self._folder / str(len(self._forwards))
+                # Never a name again: a request that nobody waited for may have been granted.
+                local = self._folder / str(next(self._names))
                 try:
                     with anyio.fail_after(_REQUEST_SECONDS):
                         done = await self._asked("-O", "forward", "-L", f"{local}:{path}", "--", NOBODY)

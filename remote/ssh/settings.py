@@ -92,7 +92,13 @@ async def read(address: SshAddress, ssh: str) -> Settings:
     if address.port is not None:
         words += ["-p", str(address.port)]
     with anyio.move_on_after(_ASKING_SECONDS):
-        done = await anyio.run_process([ssh, "-G", "-T", *words, "--", address.host], input=b"", check=False)
+        try:
+            done = await anyio.run_process([ssh, "-G", "-T", *words, "--", address.host], input=b"", check=False)
+        except OSError as error:
+            raise AddressError(
+                f"{address.host}: {ssh} cannot be run: {error.strerror or error}",
+                hint="without `ssh`, transport=asyncssh serves",
+            ) from error
         said = done.stderr.decode(errors="replace").splitlines()
         if done.returncode:
             raise AddressError(

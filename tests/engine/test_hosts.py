@@ -304,6 +304,29 @@ async def test_an_app_that_has_waited_long_enough_for_its_home_goes_elsewhere_th
     assert sorted(_on(events).values()) == ["a", "b"]
 
 
+async def test_however_many_wait_for_their_home_others_are_begun_where_there_is_room() -> None:
+    begun = anyio.Event()
+
+    async def at_home(_ref: str) -> None:
+        await begun.wait()
+
+    async def there(_ref: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        begun.set()
+
+    apps = [f"app-{number:02}" for number in range(20)]
+    _, events = await execute(
+        plan_of(*apps, "other"),
+        member("a", at_home, slots=3)[1],
+        *(member(name, there)[1] for name in "bc"),
+        jobs=5,
+        built_on={app: ["a"] for app in apps},
+        expected={**dict.fromkeys(apps, 1000.0), "other": 1.0},
+    )
+
+    assert _on(events)["other"] in {"b", "c"}
+
+
 def _on(events: Sequence[Event]) -> Mapping[str, str]:
     return {event.app: event.host for event in events if isinstance(event, AppStarted)}
 

@@ -2,18 +2,21 @@
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from orchestrator.buildkit.context import Context, is_file
-from orchestrator.buildkit.session.tree import Entry
+from orchestrator.errors import ContextError
 from orchestrator.skip.contents import Contents
-from orchestrator.skip.times import Times
+from orchestrator.skip.times import Announced, Times
 
 _NAME = "0" * 32
 _SECOND = 1_000_000_000
+_FAR = msgspec.msgpack.encode((1, {b"run.sh": (b"", 1 << 63)}))
+"""A ledger with a time that no message has room for."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,15 +41,18 @@ def app(tmp_path: Path) -> Path:
     return root
 
 
-def _clock(kept: Path, root: Path) -> Callable[[str, Entry], int]:
+def _clock(kept: Path, root: Path) -> Announced:
     return Times(kept, Contents(kept.parent / "contents")).clock(_NAME, root, "")
 
 
 def _told(kept: Path, root: Path) -> Mapping[str, int]:
     """What a daemon is told now."""
-    clock = _clock(kept, root)
+    return _announced(_clock(kept, root), root)
+
+
+def _announced(clock: Announced, root: Path) -> Mapping[str, int]:
     with Context(root, "") as context:
-        return {path: clock(path, entry) for path, entry in context.entries() if is_file(entry)}
+        return {path: clock.time(path, entry) for path, entry in context.entries() if is_file(entry)}
 
 
 def _rewrite(root: Path) -> None:
@@ -117,12 +123,56 @@ def test_a_file_that_changes_after_it_was_looked_at_is_told_with_a_time_of_its_o
 
     (app / "run.sh").write_text("trux")
     (app / "new").write_text("new")
-    with Context(app, "") as context:
-        told = {path: clock(path, entry) for path, entry in context.entries() if is_file(entry)}
+    told = _announced(clock, app)
 
     assert told["src/main.py"] == before["src/main.py"]
     assert told["run.sh"] not in before.values()
     assert told["new"] not in before.values()
+
+
+def test_what_was_told_of_a_changing_file_is_told_of_no_other_content(kept: Path, app: Path) -> None:
+    clock = _clock(kept, app)
+
+    # The daemon is sent this under a time, and the file gets back what was looked at.
+    _change(app / "run.sh", "trux")
+    between = _announced(clock, app)["run.sh"]
+    _change(app / "run.sh", "true")
+
+    assert _told(kept, app)["run.sh"] != between
+
+
+def test_what_changes_between_its_being_announced_and_read_is_sent_again(kept: Path, app: Path) -> None:
+    clock = _clock(kept, app)
+    announced = _announced(clock, app)
+
+    clock.read("src/main.py", (app / "src/main.py").stat())
+    _change(app / "run.sh", "trux")
+    clock.read("run.sh", (app / "run.sh").stat())
+    _change(app / "run.sh", "true")
+    after = _told(kept, app)
+
+    assert after["src/main.py"] == announced["src/main.py"]
+    assert after["run.sh"] != announced["run.sh"]
+
+
+def test_other_extended_attributes_have_another_time(kept: Path, app: Path) -> None:
+    told: list[int] = []
+    for value in (b"1", b"2", b"1"):
+        os.setxattr(app / "run.sh", "user.key", value)
+        told.append(_told(kept, app)["run.sh"])
+
+    assert told[0] == told[2] != told[1]
+
+
+def test_what_cannot_be_read_hinders_nobody_who_may_never_ask_for_it(
+    kept: Path, app: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> bytes:
+        raise ContextError("run.sh cannot be read", hint="make it readable")
+
+    monkeypatch.setattr("orchestrator.skip.contents._hash", refused)
+
+    assert set(_told(kept, app)) == {"src/main.py", "run.sh"}
 
 
 def test_what_was_not_at_rest_is_vouched_for_by_no_time(kept: Path, app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +184,7 @@ def test_what_was_not_at_rest_is_vouched_for_by_no_time(kept: Path, app: Path, m
     assert not {*before.values()} & {*after.values()}
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x00", b"\xc1" * 100])
+@pytest.mark.parametrize("damage", [b"", b"\x00", b"\xc1" * 100, _FAR])
 def test_a_damaged_ledger_counts_as_none(kept: Path, app: Path, damage: bytes) -> None:
     before = _told(kept, app)
 

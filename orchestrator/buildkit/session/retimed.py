@@ -1,5 +1,7 @@
 """A directory whose files are announced with other times than they have."""
 
+import io
+import os
 from collections.abc import Sequence
 
 from orchestrator.buildkit.session.directory import DirectoryTree
@@ -13,6 +15,7 @@ class RetimedTree:
     def __init__(self, tree: DirectoryTree, clock: Clock) -> None:
         self._tree = tree
         self._clock = clock
+        self._linked: dict[tuple[int, int], int] = {}
 
     def describe(self, path: str) -> str:
         """See `Tree`."""
@@ -27,7 +30,7 @@ class RetimedTree:
         return [
             entry
             if entry.mode & MODE_TYPE
-            else entry._replace(mtime=self._clock(f"{path}/{entry.name}" if path else entry.name, entry))
+            else entry._replace(mtime=self._time(f"{path}/{entry.name}" if path else entry.name, entry))
             for entry in self._tree.children(path)
         ]
 
@@ -41,4 +44,30 @@ class RetimedTree:
 
     def open(self, path: str, size: int) -> File:
         """See `Tree`."""
-        return self._tree.open(path, size)
+        file = self._tree.open(path, size)
+        return _Watched(file, path, self._clock) if isinstance(file, io.FileIO) else file
+
+    def _time(self, path: str, entry: Entry) -> int:
+        time = self._clock.time(path, entry)
+        # A file has one time, whatever its names.
+        return time if entry.inode is None else self._linked.setdefault(entry.inode, time)
+
+
+class _Watched:
+    """An open file, of which the clock hears what it is when all of it was read."""
+
+    def __init__(self, file: io.FileIO, path: str, clock: Clock) -> None:
+        self._file = file
+        self._path = path
+        self._clock = clock
+
+    def read(self, size: int, /) -> bytes | None:
+        """See `File`."""
+        return self._file.read(size)
+
+    def close(self) -> None:
+        """See `File`."""
+        try:
+            self._clock.read(self._path, os.fstat(self._file.fileno()))
+        finally:
+            self._file.close()

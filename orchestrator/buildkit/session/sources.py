@@ -1,15 +1,25 @@
 """What a session offers the daemon to read: directories of this machine, and files that exist in memory only."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol
 
 import msgspec
 
 from orchestrator.buildkit.session.tree import Entry
 
-Clock: TypeAlias = Callable[[str, Entry], int]
-"""Says which modification time the daemon is told of a regular file, in nanoseconds since the epoch."""
+
+class Clock(Protocol):
+    """Knows which modification times the daemon is told. For worker threads."""
+
+    def time(self, path: str, entry: Entry) -> int:
+        """Of a regular file, in nanoseconds since the epoch."""
+        ...
+
+    def read(self, path: str, status: os.stat_result) -> None:
+        """A file was read, as far as it was, and is this now."""
+        ...
 
 
 class DirectorySource(msgspec.Struct, frozen=True, kw_only=True):
