@@ -7,28 +7,26 @@ halves stays behind in the work directory. A builder unpacks tar files, not zip 
 """
 
 import hashlib
-import io
 import shutil
 import ssl
 import sys
-import tarfile
-import zipfile
-from collections.abc import Callable, Generator
-from pathlib import Path, PurePosixPath
-from typing import IO
+from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import httpx
 import msgspec
 
+from orchestrator.bases import archives as packing
 from orchestrator.bases.recipes import Archive
+from orchestrator.bases.sources import PUBLIC, maven_url, npm_url
+from orchestrator.errors import FleetpacksError
 from tests.lab import tools
 from tests.lab.errors import LabError
 from tests.lab.state import Layout, caller_environment
 
 _PLATFORM = "manylinux2014_x86_64"
-_NPM = "https://registry.npmjs.org"
-_CENTRAL = "https://repo.maven.apache.org/maven2"
+_NPM = PUBLIC["npm"]
 _AS_IT_IS = {"Accept-Encoding": "identity"}
 _SILENCE = 60.0
 """Seconds in which a registry must send something."""
@@ -83,62 +81,10 @@ def repack(source: Path, archive: Archive, target: Path) -> None:
     Raises:
         LabError: the package has no such directory.
     """
-    found = False
-    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as tar:
-        for name, executable, size, data in _members(source, archive):
-            found = True
-            member = tarfile.TarInfo(name)
-            member.size = size
-            member.mode = 0o755 if executable or _named(PurePosixPath(name), archive.executable) else 0o644
-            tar.addfile(member, data)
-    if not found:
-        raise LabError(f"{archive.name} has no directory {archive.directory}", hint="correct the recipe's `directory`")
-
-
-def npm_url(package: str, registry: str) -> str:
-    """Where a registry of npm's kind serves a package's tarball.
-
-    Args:
-        package: `@scope/name@version` or `name@version`.
-        registry: the registry's address.
-    """
-    name, _, version = package.rpartition("@")
-    return f"{registry.rstrip('/')}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
-
-
-def maven_url(artifact: str, repository: str = _CENTRAL) -> str:
-    """Where a repository of Maven's kind serves an artifact.
-
-    Args:
-        artifact: `group:artifact:version:packaging[:classifier]`.
-        repository: the repository's address.
-    """
-    group, name, version, packaging, *classifier = artifact.split(":")
-    file = "-".join([name, version, *classifier])
-    return f"{repository}/{group.replace('.', '/')}/{name}/{version}/{file}.{packaging}"
-
-
-def _members(source: Path, archive: Archive) -> Generator[tuple[str, bool, int, IO[bytes]]]:
-    """The files that go into the image: name, whether it is executable, size, content."""
-    if archive.file is not None:
-        with source.open("rb") as file:
-            yield archive.file, False, source.stat().st_size, file
-        return
-    prefix = f"{archive.directory}/"
-    if zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as package:
-            for entry in package.infolist():
-                if entry.filename.startswith(prefix) and not entry.is_dir():
-                    with package.open(entry) as data:
-                        # The upper half of the attributes is st_mode where the zip file was made on Unix, else 0.
-                        mode = entry.external_attr >> 16
-                        yield entry.filename.removeprefix(prefix), bool(mode & 0o111), entry.file_size, data
-        return
-    with tarfile.open(source, "r:*") as package:
-        for member in package:
-            if member.name.startswith(prefix) and member.isfile():
-                content = package.extractfile(member) or io.BytesIO()
-                yield member.name.removeprefix(prefix), bool(member.mode & 0o111), member.size, content
+    try:
+        packing.repack(source, archive, target)
+    except FleetpacksError as error:
+        raise LabError(error.message, hint=error.hint) from error
 
 
 async def _fetch(archive: Archive, folder: Path) -> Path:
@@ -205,8 +151,3 @@ async def _module(module: str, folder: Path) -> Path:
 def _sha256(path: Path) -> str:
     with path.open("rb") as data:
         return hashlib.file_digest(data, "sha256").hexdigest()
-
-
-def _named(path: PurePosixPath, patterns: tuple[str, ...]) -> bool:
-    # A relative pattern is matched from the right: `bin/*` would also be `src/bin/x`.
-    return any(path.match(pattern) and len(path.parts) == len(PurePosixPath(pattern).parts) for pattern in patterns)

@@ -21,6 +21,7 @@ import msgspec
 from tests.lab import tools
 from tests.lab.daemons import answers, end_containers, environment_of
 from tests.lab.errors import LabError
+from tests.lab.firewall import Verb, masquerade
 from tests.lab.mounts import delete, unmount
 from tests.lab.process import Daemon, end, spawn, strays
 from tests.lab.state import NEWER, Engine, EngineKind, Layout, Record
@@ -117,14 +118,10 @@ async def route(place: Layout, kind: EngineKind) -> None:
         raise LabError("no rule for the network of builds can be made", hint=hint)
 
 
-async def forwards(place: Layout, kind: EngineKind, verb: str) -> bool:
-    """Check, append or delete the rule, with iptables' word for it; whether that went well."""
+async def forwards(place: Layout, kind: EngineKind, verb: Verb) -> bool:
+    """Check, append or delete the rule; whether that went well."""
     name, network = _network(place, kind)
-    rule = ["POSTROUTING", "--source", network, "!", "--out-interface", name, "--jump", "MASQUERADE"]
-    try:
-        return (await anyio.run_process(["iptables", "-w", "-t", "nat", verb, *rule], check=False)).returncode == 0
-    except FileNotFoundError:
-        return False
+    return await masquerade(place, verb, network, name)
 
 
 async def clean(place: Layout, runc: str) -> None:

@@ -38,9 +38,15 @@ async def debian_program(place: Layout, package: str, program: str, *, installed
     Raises:
         LabError: it is neither installed nor to be had.
     """
-    if installed and (found := shutil.which(Path(program).name, path=_SYSTEM_PATH)):
-        return Path(found)
+    if installed and (own := installed_program(Path(program).name)) is not None:
+        return own
     return await debian_package(place, package) / program
+
+
+def installed_program(name: str) -> Path | None:
+    """A program of the machine's own, or None."""
+    found = shutil.which(name, path=_SYSTEM_PATH)
+    return None if found is None else Path(found)
 
 
 async def buildkit(place: Layout, say: Callable[[str], None]) -> None:

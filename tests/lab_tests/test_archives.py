@@ -11,6 +11,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from msgspec.structs import replace
 
+from orchestrator.bases import sources
 from orchestrator.bases.recipes import Archive
 from tests.lab import Lab, archives
 from tests.lab.errors import LabError
@@ -116,7 +117,7 @@ def test_a_package_that_is_one_file_stays_as_it_is(tmp_path: Path) -> None:
     ],
 )
 def test_npm_serves_a_package_below_its_name(package: str, url: str) -> None:
-    assert archives.npm_url(package, "https://registry.example/npm/") == url
+    assert sources.npm_url(package, "https://registry.example/npm/") == url
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_npm_serves_a_package_below_its_name(package: str, url: str) -> None:
     ],
 )
 def test_maven_serves_an_artifact_below_its_coordinates(artifact: str, path: str) -> None:
-    assert archives.maven_url(artifact, "https://repository.example") == f"https://repository.example/{path}"
+    assert sources.maven_url(artifact, "https://repository.example") == f"https://repository.example/{path}"
 
 
 async def test_a_package_of_npm_is_fetched_from_the_registry_that_npm_is_told(

@@ -18,6 +18,7 @@ import pytest
 from tests.conftest import RealCount
 from tests.lab import Lab
 from tests.lab.errors import LabError
+from tests.lab.firewall import iptables
 from tests.lab.hosts import BUILDKITD_SOCKET, Host, cgroups, faults, machine, running, started
 from tests.lab.hosts.network import known
 from tests.lab.mounts import mount_points
@@ -312,6 +313,6 @@ async def test_shared_hosts_come_up_once_are_mended_and_end_with_the_lab(lab: La
         assert traces(host, space) == [str(host.folder)]
     assert not links_like(second[0].link)
     assert len(linked) == 3
-    rules = await anyio.run_process(["iptables", "-t", "nat", "-S"])
+    rules = await anyio.run_process([str(await iptables(own.layout)), "-t", "nat", "-S"])
     assert f"{second[0].address.rpartition('.')[0]}.0/24".encode() not in rules.stdout
     assert mount_points(own.layout.root) == ()

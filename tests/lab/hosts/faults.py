@@ -16,9 +16,11 @@ import anyio.to_thread
 
 from tests.lab import tools
 from tests.lab.errors import LabError
+from tests.lab.firewall import iptables
 from tests.lab.hosts.host import Host
 from tests.lab.hosts.network import ENVIRONMENT, exists, ip
 from tests.lab.process import end
+from tests.lab.state import Layout
 
 _BURST_SECONDS = 0.01
 """Seconds: what a limited line lets through at once, at its rate. The kernel's clock has no finer steps."""
@@ -111,11 +113,14 @@ def _fill(ballast: Path) -> None:
 
 
 async def _filter(host: Host, verb: str, chain: str) -> None:
-    await _do(host, host.enter("iptables", "-w", verb, chain, "--jump", "DROP"), check=verb != "--delete")
+    # In its network alone: its files are not where the program may lie.
+    enter = ["nsenter", "--target", str(host.init.pid), "--net"]
+    program = await iptables(Layout(root=host.folder.parents[1]))
+    await _do(host, [*enter, str(program), "-w", verb, chain, "--jump", "DROP"], check=verb != "--delete")
 
 
 async def _do(host: Host, command: list[str], *, check: bool = True) -> None:
     if check:
-        await tools.run(command, doing=f"a fault of {host.name}", hint="install iptables and iproute2", env=ENVIRONMENT)
+        await tools.run(command, doing=f"a fault of {host.name}", hint="install iproute2", env=ENVIRONMENT)
     else:  # what is not there, or a host that is lost meanwhile
         await anyio.run_process(command, check=False, env=ENVIRONMENT)

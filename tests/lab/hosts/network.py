@@ -15,6 +15,7 @@ import msgspec
 from tests.lab import tools
 from tests.lab.daemons import answers, environment_of
 from tests.lab.errors import LabError
+from tests.lab.firewall import Verb, masquerade
 from tests.lab.process import Daemon, end, spawn, strays
 from tests.lab.state import Layout
 
@@ -133,7 +134,7 @@ async def ensure(place: Layout, *, say: Callable[[str], None]) -> Network:
             f"addr add {network.gateway}/24 dev {bridge}",
             f"link set {bridge} up",
         )
-    if not await _rule("--check", network) and await _rule("--append", network):
+    if not await _rule(place, "--check", network) and await _rule(place, "--append", network):
         forward = anyio.Path("/proc/sys/net/ipv4/ip_forward")
         if (await forward.read_text()).strip() == "0":
             await forward.write_text("1")
@@ -154,7 +155,7 @@ async def remove(place: Layout) -> None:
     for stray in strays(place.root, files=[_CONFIGURATION]):
         await end(stray)
     network = known(place)
-    while network is not None and await _rule("--delete", network):
+    while network is not None and await _rule(place, "--delete", network):
         pass
     await delete(bridge_of(place))
 
@@ -182,13 +183,8 @@ async def _free_prefix(place: Layout) -> str:
     raise LabError("all networks of 198.18.0.0/15 are taken", hint="remove bridges of labs that are gone")
 
 
-async def _rule(verb: str, network: Network) -> bool:
-    rule = ["POSTROUTING", "--source", f"{network.prefix}.0/24", "!", "--out-interface", network.bridge]
-    command = ["iptables", "-w", "-t", "nat", verb, *rule, "--jump", "MASQUERADE"]
-    try:
-        return (await anyio.run_process(command, check=False, env=ENVIRONMENT)).returncode == 0
-    except FileNotFoundError:
-        return False
+async def _rule(place: Layout, verb: Verb, network: Network) -> bool:
+    return await masquerade(place, verb, f"{network.prefix}.0/24", network.bridge)
 
 
 async def _registry(place: Layout, network: Network) -> None:
