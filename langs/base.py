@@ -288,13 +288,16 @@ def common(settings: Settings, asks: tuple[str, ...]) -> Mapping[str, object]:
     maximum = 65535
     if not 0 < settings.port <= maximum:
         raise LangError(f"port {settings.port} is not between 1 and {maximum}", hint="Set `port` to a TCP port.")
-    for kind, names in (("variable", settings.env), ("secret", settings.secrets)):
+    said = (*settings.env, *settings.passed, *settings.arguments)
+    for kind, names in (("variable", said), ("secret", settings.secrets)):
         for name in names:
             if not _NAME.fullmatch(name):
                 raise LangError(f"{name[:80]!r} is not the name of a {kind}", hint="Use letters, digits and `_`.")
     build = settings.build_command
     return {
         "env": dict(settings.env),
+        "passed": {name: value for name, value in settings.passed.items() if name not in settings.env},
+        "arguments": tuple(name for name in settings.arguments if name not in settings.env),
         "origin": settings.origin,
         "secrets": settings.secrets,
         "invalidating": settings.invalidating,
@@ -378,6 +381,7 @@ def generated(
         evidence=detection.evidence,
         considered=detection.considered,
         warnings=warnings,
+        args=settings.arguments,
     )
 
 

@@ -76,7 +76,8 @@ def of_text(
         dockerfile=text,
         dockerfile_path=None,
         dockerignore=ignore,
-        args=settings.env,
+        # Its author has declared which of them mean something.
+        args={**settings.passed, **settings.arguments, **settings.env},
         start_command=settings.run_command,
         processes=procfile.read(files),
         port=settings.port,

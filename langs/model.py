@@ -113,6 +113,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Digests of base images, by their full references: from `fleetpacks.lock`."""
     env: Mapping[str, str] = {}
     """Variables of the build steps and the image, from `[env]`."""
+    passed: Mapping[str, str] = {}
+    """Variables of which nobody knows what they are for: they stand behind the installation of dependencies, so that
+    another value, a revision's say, has nothing installed again; and in the image. `env` comes before."""
+    arguments: Mapping[str, str] = {}
+    """Variables of the build steps alone: build arguments, which are not in the image."""
     variables: Mapping[str, str] = {}
     """What the builder's environment says to tools of languages, by names of `langs.facts.TOOL_VARIABLES`: each
     language takes its own, and `env` comes before."""

@@ -18,8 +18,9 @@ class Steps:
     """The shared steps of one app.
 
     Args:
-        values: those of the template: `env`, `secrets`, `invalidating`, `indexes`, `port`, `user`, `cmd` and `origin`
-            are read, and `front_end`, `tools`, `manifests` and `builder` where there are such.
+        values: those of the template: `env`, `passed`, `arguments`, `secrets`, `invalidating`, `indexes`, `port`,
+            `user`, `cmd` and `origin` are read, and `front_end`, `tools`, `manifests` and `builder` where there are
+            such.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -43,7 +44,20 @@ class Steps:
 
     def variables(self) -> str:
         """The app's variables."""
-        return _variables(self._values["env"])
+        return _variables(self._values["env"]) + self._arguments()
+
+    def _arguments(self) -> str:
+        # A stage that stands on another has its variables, and of an older daemon not its arguments.
+        return "".join(f"ARG {name}\n" for name in self._values["arguments"])
+
+    def _late(self) -> str:
+        """What stands behind the installation of dependencies, and is changed by the copy of sources in no way."""
+        text = self._arguments() + _variables(self._values["passed"])
+        return f"\n{text.rstrip()}" if text else ""
+
+    def all_variables(self) -> str:
+        """The same, for a stage in which nothing is installed."""
+        return self.variables() + _variables(self._values["passed"])
 
     def tool_variables(self) -> str:
         """What only build tools read: it stands in the stages that have them."""
@@ -73,10 +87,11 @@ class Steps:
         """The app's sources, and what other languages made of them before."""
         front_end = self._values["front_end"]
         if not front_end:
-            return self.own()
+            return self.own() + self._late()
         made = f"/app/{front_end.origin}/" if front_end.origin else "/app/"
         words = (made, f"./{front_end.place}/" if front_end.place else "./")
-        return f"{self.own()}\nCOPY --from=assets {exec_form(words) if ' ' in ''.join(words) else ' '.join(words)}"
+        copied = exec_form(words) if " " in "".join(words) else " ".join(words)
+        return f"{self.own()}\nCOPY --from=assets {copied}{self._late()}"
 
     def own(self) -> str:
         """The app's sources: all that the build sees, or the app's directory in that."""
@@ -91,7 +106,8 @@ class Steps:
         lines += [f"{_LABEL}.title={quoted(title)}"] if title else []
         lines += [f"{_LABEL}.base.name={quoted(name)}"]
         lines += [f"{_LABEL}.base.digest={quoted(digest)}"] if digest else []
-        return self.variables() + "\n".join((*lines, f"USER {user}", f"CMD {exec_form(command)}", ""))
+        said = _variables(self._values["env"]) + _variables(self._values["passed"])
+        return said + "\n".join((*lines, f"USER {user}", f"CMD {exec_form(command)}", ""))
 
 
 def _variables(said: Mapping[str, str]) -> str:

@@ -72,6 +72,10 @@ class UsageError(FleetpacksError):
     exit_code = EXIT_USAGE
 
 
+class UnwrittenError(UsageError):
+    """The result file cannot be written: whoever waits for it learns of the run by its exit code alone."""
+
+
 class ConfigError(FleetpacksError):
     """A configuration file, an environment variable or an app's own file is wrong.
 

@@ -116,6 +116,8 @@ async def discover_apps(
             )
             apps = link(config, apps, absent)
             discover.select(apps, named)
+        if config.drop_in and not named and not filters:
+            apps = _alone(config, apps)
         if apps or not said.sole_app_variables:
             return _told(config, apps, _chosen(config, apps, named, filters), detect)
         # As in migetpacks: told what it is, the source itself is the app.
@@ -152,6 +154,20 @@ def _chosen(
         return selection.filtered(apps, filters, chosen)
     reason = "requested" if named or config.project_path else "discovered"
     return dict.fromkeys((app.path for app in discover.select(apps, named)), reason)
+
+
+def _alone(config: Config, apps: tuple[App, ...]) -> tuple[App, ...]:
+    """Of a source that is an app itself, this app with what it needs: migetpacks looks at nothing below."""
+    place = config.project_path or "."
+    own = {app.path: "" for app in apps if _place(app) == place}
+    return tuple(app for app in apps if app.path in selection.needed(apps, own)) if own else apps
+
+
+def _place(app: App) -> str:
+    """The directory that holds an app's files, and of a Compose file's service this file."""
+    if app.settings.service is None:
+        return app.path
+    return app.path.partition("#")[0].rpartition("/")[0] or "."
 
 
 def _told(
@@ -199,7 +215,7 @@ async def _planned(config: Config, request: planner.Request, known: Known) -> Pl
         made = planner.make(
             config, found.apps, selected, request, build=known.build, facts=facts, reasons=found.reasons
         )
-        warnings = (*found.warnings, *lfs.warnings(config.root, found.selected, unfetched))
+        warnings = (*config.warnings, *found.warnings, *lfs.warnings(config.root, found.selected, unfetched))
         return msgspec.structs.replace(made, warnings=warnings)
 
     return await anyio.to_thread.run_sync(make)

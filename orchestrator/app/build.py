@@ -86,7 +86,8 @@ async def run_build(
         The process's exit code.
 
     Raises:
-        UsageError: the builder's address is wrong, or the result file cannot be written.
+        UsageError: the builder's address is wrong.
+        UnwrittenError: the result file cannot be written.
         TransientError: nothing answers at the builder's address, or not within 30 seconds.
     """
     began = time.monotonic()
@@ -204,6 +205,7 @@ async def run_build(
         result_file=config.result_file,
         document=document,
         events=progress if options.progress == "json" and not begun else None,
+        custom=config.environment.custom_data,
     )
     await ending.tell(plan, outcomes, exit_code=code, failure=failure)
     summarise(config.environment.ci, plan, outcomes, failure, progress)

@@ -15,7 +15,7 @@ import msgspec
 
 from orchestrator.display import jsonlines
 from orchestrator.display.output import Output
-from orchestrator.errors import FleetpacksError
+from orchestrator.errors import FleetpacksError, UnwrittenError, UsageError
 from orchestrator.events import INTERRUPTED, RunCompleted
 from orchestrator.model import Plan
 from orchestrator.report import result
@@ -31,6 +31,8 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """Receives the result as JSON, too."""
     events: TextIO | None
     """Receives the last event; None where the run has sent it, or events are not shown."""
+    custom: object = None
+    """What `$CUSTOM_DATA` hands on to those who read the result."""
 
     async def tell(
         self,
@@ -49,7 +51,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
             failure: why the run ended, when it was no app's fault.
 
         Raises:
-            UsageError: the result file cannot be written.
+            UnwrittenError: the result file cannot be written.
         """
         seconds = time.monotonic() - self.began
         error = failure.message if failure else None
@@ -60,6 +62,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
             seconds=seconds,
             timestamp=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
             error=error,
+            custom=self.custom,
         )
         try:
             await self._tell(ended, exit_code=exit_code, seconds=seconds, error=error)
@@ -83,4 +86,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
                 with Output.on(self.events) as output:
                     await output.write(jsonlines.render(last))
             if self.result_file is not None:
-                await anyio.to_thread.run_sync(result.write, self.result_file, ended)
+                try:
+                    await anyio.to_thread.run_sync(result.write, self.result_file, ended)
+                except UsageError as error_of_file:
+                    raise UnwrittenError(error_of_file.message, hint=error_of_file.hint) from error_of_file

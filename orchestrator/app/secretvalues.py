@@ -8,6 +8,7 @@ from langs.errors import LangError
 from langs.indexes import INDEXES, content
 from orchestrator.buildkit import SecretReader
 from orchestrator.config import Config
+from orchestrator.config.environment import BUILD_VARIABLES
 from orchestrator.errors import ConfigError
 from orchestrator.model import Mirror, SecretSource
 
@@ -26,6 +27,25 @@ def mirror_readers(config: Config) -> Mapping[str, SecretReader]:
     }
 
 
+async def mirror_addresses(config: Config) -> Mapping[str, str]:
+    """The addresses of the operator's mirrors, by name.
+
+    Raises:
+        ConfigError: one cannot be read.
+    """
+    found: dict[str, str] = {}
+    for mirror in config.mirrors.values():
+        found[mirror.name] = await _address(config, mirror)
+    return found
+
+
+async def _address(config: Config, mirror: Mirror) -> str:
+    if mirror.url is not None:
+        return mirror.url
+    read = _reader(config, SecretSource(name=mirror.name, env=mirror.env, file=mirror.file), table="mirrors")
+    return (await read()).decode(errors="replace").strip()
+
+
 def _reader(config: Config, source: SecretSource, *, table: str) -> SecretReader:
     async def read() -> bytes:
         where = f"{config.secrets_file}: {table}.{source.name}"
@@ -36,6 +56,8 @@ def _reader(config: Config, source: SecretSource, *, table: str) -> SecretReader
                 raise ConfigError(
                     f"{where}: {source.file}: {error.strerror}", hint="Name a file that can be read."
                 ) from error
+        if source.env == BUILD_VARIABLES:
+            return config.environment.build_variables[source.name].encode(errors="surrogateescape")
         value = config.environment.variables.get(source.env or "")
         if value is None:
             raise ConfigError(f"{where}: ${source.env} is not set", hint=f"Set {source.env}, or name another source.")
@@ -45,11 +67,8 @@ def _reader(config: Config, source: SecretSource, *, table: str) -> SecretReader
 
 
 def _mirror_reader(config: Config, mirror: Mirror, key: str) -> SecretReader:
-    source = SecretSource(name=mirror.name, env=mirror.env, file=mirror.file)
-    read_address = _reader(config, source, table="mirrors")
-
     async def read() -> bytes:
-        address = mirror.url or (await read_address()).decode(errors="replace").strip()
+        address = await _address(config, mirror)
         try:
             return content(key, address)
         except LangError as error:

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
@@ -12,7 +13,7 @@ import msgspec
 
 from orchestrator import app as application
 from orchestrator.app.signals import Signals
-from orchestrator.cli import errors, selecting
+from orchestrator.cli import dropin, errors, selecting
 from orchestrator.config import Config, Flags, environment
 from orchestrator.config import load as load_config
 from orchestrator.config.operator import MAX_JOBS
@@ -71,6 +72,10 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 @click.option("--retries", type=click.IntRange(0, 100), help="Attempts after one that a registry failed; default: 3.")
 @click.option("--force", is_flag=True, help="Build apps that have not changed, too.")
 @click.option("--env", metavar="NAME[=VALUE]", multiple=True, help="A variable of builds and images. Repeatable.")
+@click.option(
+    "--secret", "secrets", metavar="NAME", multiple=True, help="A variable that steps get as a secret. Repeatable."
+)
+@dropin.option
 @click.option("--result-file", metavar="FILE", type=click.Path(path_type=Path), help="Write the result as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; progress goes to standard error.")
 @click.argument("paths", metavar="[PATH...]", nargs=-1)
@@ -97,6 +102,8 @@ def build(
     retries: int | None,
     force: bool,
     env: tuple[str, ...],
+    secrets: tuple[str, ...],
+    drop_in: bool,
     result_file: Path | None,
     as_json: bool,
     paths: tuple[str, ...],
@@ -104,10 +111,11 @@ def build(
     """Build the apps at PATHs, relative to the source; without PATHs, all apps.
 
     Ends with 0 when all went well, 1 when an app failed, 2 for usage and configuration, 75 when only infrastructure
-    failed in a way that trying again can mend, 130 and 143 when interrupted.
+    failed in a way that trying again can mend, 130 and 143 when interrupted; with --drop-in always with 0 when a result
+    file was written.
     """
     began = time.monotonic()
-    variables = environment.read()
+    said = dropin.surroundings(source, result_file, drop_in=drop_in)
     flags = Flags(
         image=image,
         hosts=hosts,
@@ -119,21 +127,23 @@ def build(
         retries=retries,
         result_file=result_file,
         env=env,
+        secrets=secrets,
+        drop_in=drop_in,
     )
-    root = environment.source(source, variables)
     document = sys.stdout if as_json else None
 
-    def ending(result: Path | None) -> "Ending":
+    def ending(result: Path | None, config: Config | None) -> "Ending":
         from orchestrator.app.ending import Ending  # noqa: PLC0415 -- only where no run begins
 
         events = (sys.stderr if as_json else sys.stdout) if progress == "json" else None
-        return Ending(began=began, result_file=result, document=document, events=events)
+        custom = config.environment.custom_data if config else None
+        return Ending(began=began, result_file=result, document=document, events=events, custom=custom)
 
     async def planned(config: Config) -> _Planned:
         if config.result_file is not None:
             documents.check(config.result_file)
         shown = _progress(progress, config.environment)
-        asked = parse(outputs, load=load)
+        asked = parse(outputs, load=load or (push is None and dropin.stays(config)))
         # Files or a loaded image are asked for instead of a push, unless that is asked for, too.
         pushed = False if asked and push is None else push
         request = Request(named=paths, filters=filters, since=since, push=pushed, tags=tags, secrets_needed=True)
@@ -150,14 +160,13 @@ def build(
         failure: FleetpacksError | None = None
         try:
             async with signals.watched():
-                config = load_config(root, variables, flags)
+                config = load_config(said.root, said.variables, flags)
                 made = await planned(config)
         except FleetpacksError as error:
             failure = error
         if made is None:
-            unplanned = Plan(root=root, apps=(), push=False)
-            said = environment.result_file(variables)
-            ended = ending(config.result_file if config else result_file or said)
+            unplanned = Plan(root=said.root, apps=(), push=False)
+            ended = ending(said.result_file, config)
             # Ctrl-C at a terminal ends the git that is asked, too: its failure is none.
             if failure is None or signals.exit_code:
                 await ended.tell(unplanned, {}, exit_code=signals.exit_code, failure=None)
@@ -167,7 +176,7 @@ def build(
         config, plan, shown = made.config, made.plan, made.shown
         stream = sys.stderr if as_json or shown == "tty" else sys.stdout
         if not plan.apps:
-            await ending(config.result_file).tell(plan, {}, exit_code=EXIT_OK, failure=None)
+            await ending(config.result_file, config).tell(plan, {}, exit_code=EXIT_OK, failure=None)
             _tell_nothing(config, plan, selecting.nothing(since), None if shown == "json" else stream)
             return EXIT_OK
         from orchestrator.app.build import BuildOptions, run_build  # noqa: PLC0415 -- h2, protobuf, h11: only now
@@ -181,7 +190,7 @@ def build(
         )
         return await run_build(config, plan, options, progress=stream, document=document)
 
-    return anyio.run(run)
+    return dropin.ended(partial(anyio.run, run), said, drop_in=drop_in)
 
 
 def _tell_nothing(config: Config, plan: Plan, line: str, stream: TextIO | None) -> None:

@@ -8,8 +8,8 @@ import anyio.to_thread
 import click
 
 from orchestrator import app as application
-from orchestrator.cli import errors, loop, output, selecting
-from orchestrator.config import Config, Flags, environment, load
+from orchestrator.cli import dropin, errors, loop, output, selecting
+from orchestrator.config import Config, Flags, load
 from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan, Plan
 from orchestrator.plan.planner import Request
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @selecting.options
 @click.option("--image", metavar="TEMPLATE", help="Where images go; may hold {app} {path} {branch} {sha}.")
 @click.option("--tag", "tags", metavar="TAG", multiple=True, help="A tag; may hold placeholders. Repeatable.")
+@dropin.option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line and app.")
 @click.option("--dockerfile", "directory", metavar="DIR", help="Write the generated Dockerfiles below DIR.")
 @click.argument("paths", metavar="[PATH...]", nargs=-1)
@@ -35,6 +36,7 @@ def plan(
     since: str | None,
     image: str | None,
     tags: tuple[str, ...],
+    drop_in: bool,
     as_json: bool,
     directory: str | None,
     paths: tuple[str, ...],
@@ -44,8 +46,8 @@ def plan(
     With --dockerfile, each app's files are written as DIR/<app>/Dockerfile and Dockerfile.dockerignore. A file that
     is there already and differs is an error, never overwritten.
     """
-    variables = environment.read()
-    config = load(environment.source(source, variables), variables, Flags(image=image))
+    said = dropin.surroundings(source, drop_in=drop_in)
+    config = load(said.root, said.variables, Flags(image=image, drop_in=drop_in))
     request = Request(named=paths, filters=filters, since=since, tags=tags)
 
     async def run() -> None:

@@ -68,8 +68,9 @@ def _run(words: Sequence[str]) -> int:
     except click.UsageError as error:
         from orchestrator.cli import errors, unread  # noqa: PLC0415 -- not needed by --help
 
-        unread.tell(words, error)
-        return errors.show_usage(error)
+        told = unread.tell(words, error)
+        code = errors.show_usage(error)
+        return 0 if told else code
     except (click.Abort, KeyboardInterrupt):
         return interrupts.exit_code or _EXIT_INTERRUPTED
     except streams.OutputLostError as error:

@@ -12,7 +12,7 @@ import anyio
 import click
 
 from orchestrator.app.ending import Ending
-from orchestrator.cli import errors
+from orchestrator.cli import dropin, errors
 from orchestrator.config import environment
 from orchestrator.errors import EXIT_USAGE, FleetpacksError, UsageError
 from orchestrator.model import Plan
@@ -20,17 +20,22 @@ from orchestrator.model import Plan
 _BUILD = "build"
 
 
-def tell(words: Sequence[str], error: click.UsageError) -> None:
+def tell(words: Sequence[str], error: click.UsageError) -> bool:
     """Write the result file, the document and the event that were asked for, as far as that can be understood.
 
     Args:
         words: of the command line.
         error: what is wrong with it.
+
+    Returns:
+        Whether who waits has been told in the way of drop-in mode, in which the exit code says nothing then.
     """
     if error.ctx is None or error.ctx.command.name != _BUILD:
-        return
+        return False
     said = _last(words, "--result-file")
     file = Path(said) if said else environment.result_file(environment.read())
+    if dropin.OPTION in _options(words):
+        dropin.ready(file)
     as_json = "--json" in _options(words)
     events = (sys.stderr if as_json else sys.stdout) if _last(words, "--progress") == "json" else None
     ending = Ending(began=time.monotonic(), result_file=file, document=sys.stdout if as_json else None, events=events)
@@ -43,6 +48,8 @@ def tell(words: Sequence[str], error: click.UsageError) -> None:
         anyio.run(run)
     except FleetpacksError as unwritten:
         errors.show(unwritten)
+        return False
+    return file is not None and dropin.OPTION in _options(words)
 
 
 def _options(words: Sequence[str]) -> Sequence[str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -29,6 +29,11 @@ _SHORTEST_KEY = 16
 """Whoever guesses the key can try values of secrets, too."""
 _LOCALE = re.compile(r"C|POSIX|[a-z]{2,3}([_.@:-].*)?", re.DOTALL)
 """`LANGUAGE` is also gettext's list of locales (`en_US:en`), and set on most desktops."""
+
+BUILD_VARIABLES = "BUILD_VARS"
+_BUILD_PREFIX = "BUILD_VAR_"
+_ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 SOLE_APP = ("LANGUAGE", "BUILDPACKS", "DOCKERFILE_PATH", "COMPOSE_FILE", "RUN_COMMAND", "BUILD_COMMAND")
 """Variables that can only speak of one app."""
@@ -56,6 +61,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     tag_latest: bool
     no_cache: bool
     result_file: str | None
+    custom_data: object
+    """What whoever reads the result shall find there again; None: nothing."""
+    build_variables: Mapping[str, str]
+    """Variables of the build steps alone. Some may be secrets."""
+    platform: str | None
+    """For which images are built, as `linux/arm64`; None: for the builder's own."""
     buildkit_host: str | None
     ssh_auth_sock: str | None
     docker_host: str | None
@@ -150,6 +161,23 @@ def read() -> Mapping[str, str]:
     return MappingProxyType(dict(os.environ))  # noqa: TID251 -- this is the one reader
 
 
+def image_variables(variables: Mapping[str, str]) -> bytes:
+    """The environment of the drop-in container's own image, as `env -0` wrote it; nothing where there is no such file.
+
+    Raises:
+        ConfigError: the file that `$FLEETPACKS_IMAGE_VARIABLES` names cannot be read.
+    """
+    said = variables.get("FLEETPACKS_IMAGE_VARIABLES")
+    if not said:
+        return b""
+    try:
+        return Path(said).read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"$FLEETPACKS_IMAGE_VARIABLES: {said}: {error.strerror}", hint="It is the drop-in image's own: unset it."
+        ) from error
+
+
 def source(said: str | None, variables: Mapping[str, str]) -> Path:
     """The root: what the command line said, else `$SOURCE_DIR`, else the current directory."""
     return Path(said or variables.get("SOURCE_DIR") or ".")
@@ -197,6 +225,9 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         tag_latest=_flag(variables, "TAG_LATEST"),
         no_cache=_flag(variables, "NO_CACHE"),
         result_file=get("RESULT_FILE"),
+        custom_data=_json("CUSTOM_DATA", get("CUSTOM_DATA"), object),
+        build_variables=_build_variables(get(BUILD_VARIABLES)),
+        platform=_of_architecture(get("ARCH")),
         buildkit_host=get("BUILDKIT_HOST"),
         ssh_auth_sock=get("SSH_AUTH_SOCK"),
         docker_host=get("DOCKER_HOST"),
@@ -252,6 +283,40 @@ def _hmac_key(text: str | None) -> bytes | None:
 def _mirror(text: str | None) -> str | None:
     """A registry as images are named after it: migetpacks writes it as a URL."""
     return re.sub(r"^https?://", "", text).rstrip("/") if text else None
+
+
+_T = TypeVar("_T")
+
+
+def _json(name: str, text: str | None, kind: type[_T]) -> _T | None:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text.encode(errors="surrogateescape"), type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        # Not the text: there may be secrets in it.
+        raise ConfigError(f"${name}: {error}", hint=f"Give {name} as JSON, or unset it.") from None
+
+
+def _build_variables(text: str | None) -> Mapping[str, str]:
+    """`{"NAME": "value"}`; migetpacks takes names with a prefix of its own, too."""
+    said = _json(BUILD_VARIABLES, text, dict[str, str]) or {}
+    found = {name.removeprefix(_BUILD_PREFIX): value for name, value in said.items()}
+    for name in found:
+        if not _VARIABLE.fullmatch(name):
+            raise ConfigError(
+                f"${BUILD_VARIABLES}: {name[:80]!r} is not the name of a variable", hint="Use letters, digits and `_`."
+            )
+    return found
+
+
+def _of_architecture(text: str | None) -> str | None:
+    if text is None:
+        return None
+    if text not in _ARCHITECTURES:
+        known = ", ".join(_ARCHITECTURES)
+        raise ConfigError(f"$ARCH: expected one of {known}, got {text!r}", hint="Set ARCH=arm64, say, or unset it.")
+    return f"linux/{_ARCHITECTURES[text]}"
 
 
 def _cache_mode(text: str | None) -> Literal["min", "max"] | None:

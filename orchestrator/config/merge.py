@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +16,9 @@ from orchestrator.config.settings import DOCKER_HOST, Config, Flags, Host, Image
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import LayerCache, LocalCache, Mirror, MountCache, Registry, Runs, SecretSource
 from orchestrator.text import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from orchestrator.config.dropin import Passing
 
 
 def parse_environment(variables: Mapping[str, str]) -> Environment:
@@ -51,6 +55,8 @@ def load(
     at_root = repository.read_root(source) if source is not None else None
     table, document = at_root or (repository.RootTable(), None)
     found = operator.read(environment, source)
+    passing = _passing(flags, variables)
+    arguments, given = _arguments(environment)
     operated, operated_by = (found[0], found[1].name) if found else (operator.OperatorTable(), _default(environment))
     return Config(
         root=source or Path.cwd(),
@@ -62,7 +68,9 @@ def load(
         secrets={
             name: SecretSource(name=name, env=source.env, file=Path(source.file) if source.file else None)
             for name, source in operated.secrets.items()
-        },
+        }
+        | {name: SecretSource(name=name, env=environments.BUILD_VARIABLES) for name in given}
+        | {name: SecretSource(name=name, env=_known(name, variables)) for name in flags.secrets},
         secrets_file=operated_by,
         mirrors={
             name: Mirror(name=name, url=said.url, env=said.env, file=Path(said.file) if said.file else None)
@@ -92,6 +100,11 @@ def load(
         shared=Stated(table=table, document=document) if document else None,
         own=repository.OwnFiles(source or Path.cwd()),
         env={**_build_args(environment), **_env(flags, variables)},
+        passed=passing.passed if passing else {},
+        arguments=arguments,
+        given=(*given, *(name for name in flags.secrets if name not in given)),
+        drop_in=flags.drop_in,
+        warnings=passing.warnings if passing else (),
         tools=_tools(variables),
         lock=None if source is None else lock.read(source),
         runs=Runs(
@@ -186,6 +199,32 @@ def _build_args(environment: Environment) -> Mapping[str, str]:
                 hint=f'Declare secrets = ["{name}"] for the app; the operator\'s file says where its value is read.',
             )
     return environment.extra.build_args
+
+
+def _arguments(environment: Environment) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """`$BUILD_VARS`: build arguments, and the names of those that have to be secrets."""
+    said = environment.build_variables
+    secret = tuple(name for name, value in said.items() if credentials.reason(name, value))
+    return {name: value for name, value in said.items() if name not in secret}, secret
+
+
+def _passing(flags: Flags, variables: Mapping[str, str]) -> "Passing | None":
+    if not flags.drop_in:
+        return None
+    from orchestrator.config import dropin  # noqa: PLC0415 -- start-up counts: one mode alone needs it
+
+    said = (word.partition("=")[0] for word in (*flags.env, *flags.secrets))
+    return dropin.passing(variables, said=frozenset(said))
+
+
+def _known(name: str, variables: Mapping[str, str]) -> str:
+    if not name.isidentifier() or not name.isascii():
+        raise UsageError(f"--secret: expected the name of a variable, got {name!r}", hint="As in --secret NPM_TOKEN.")
+    if name not in variables:
+        raise UsageError(
+            f"--secret {name}: the environment has no such variable", hint=f"Set {name}, and say it again."
+        )
+    return name
 
 
 def _existing(root: Path) -> Path:

@@ -31,6 +31,10 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     retries: int | None = None
     attestations: Attestations = Attestations()
     result_file: Path | None = None
+    secrets: tuple[str, ...] = ()
+    """Names of variables whose values are secrets of every app."""
+    drop_in: bool = False
+    """Whether the environment is read as migetpacks reads it."""
     env: tuple[str, ...] = ()
     """`NAME=VALUE`, or `NAME` for the value which the environment has."""
 
@@ -103,6 +107,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Those of apps' own directories."""
     env: Mapping[str, str]
     """From flags, for every selected app."""
+    passed: Mapping[str, str]
+    """What drop-in mode hands on of the environment."""
+    arguments: Mapping[str, str]
+    """Variables of the build steps alone."""
+    given: tuple[str, ...]
+    """Names of secrets that every app has, without having declared them."""
+    drop_in: bool
+    """Whether the source, or the part of it that is named, is the one app."""
+    warnings: tuple[str, ...]
+    """What was said and has no effect."""
     tools: Mapping[str, str]
     """What the environment says to the tools of single languages."""
     lock: Mapping[str, str] | None
@@ -175,7 +189,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             env |= table.env
             ssh |= dict.fromkeys(table.ssh)
             images |= table.images
-        secrets = _secrets(stated.table for stated in tables)
+        secrets = {**dict.fromkeys(self.given, False), **_secrets(stated.table for stated in tables)}
         forced: dict[str, Version] = {}
         for variable, language in VERSION_VARIABLES.items():
             if text := said.variables.get(variable):
@@ -192,6 +206,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         merged |= {
             "versions": versions,
             "env": env | dict(self.env),
+            "passed": self.passed,
+            "arguments": self.arguments,
             "variables": self.tools,
             "pinned": self.lock or {},
             "secrets": tuple(secrets),

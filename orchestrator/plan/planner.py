@@ -81,7 +81,7 @@ def make(
         with problems.collected(app.path, declared=config.is_declared(app.path)), errors_of(place):
             built = build(app.directory, app.settings, within=config.root, detection=app.detection)
             _check_contexts(app, built)
-            built = _with_unlocked(built, config)
+            built = _with_platform(_with_unlocked(built, config), config)
             plans.append(
                 AppPlan(
                     app=app,
@@ -105,6 +105,14 @@ def _with_unlocked(built: AppBuild, config: Config) -> AppBuild:
     missing = [name for name in images(built.dockerfile).names if "@" not in name]
     warnings = tuple(f"{lock.FILE} does not have {name}: run `fleetpacks lock`" for name in missing)
     return msgspec.structs.replace(built, warnings=(*built.warnings, *warnings))
+
+
+def _with_platform(built: AppBuild, config: Config) -> AppBuild:
+    """The same for the platform of `$ARCH`, where the app's own files name none."""
+    platform = config.environment.platform
+    if platform is None or built.platforms:
+        return built
+    return msgspec.structs.replace(built, platforms=(platform,))
 
 
 def decide_push(config: Config, request: Request) -> bool:

@@ -118,6 +118,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds, rounded."""
     language: str | None
     timestamp: str
+    custom: object = msgspec.UNSET
+    """What `$CUSTOM_DATA` says, as it is."""
     shell: bool = msgspec.field(default=True, name="_shell")
     apps: tuple[AppResult, ...]
 
@@ -130,6 +132,7 @@ def result(
     seconds: float,
     timestamp: str,
     error: str | None = None,
+    custom: object = None,
 ) -> Result:
     """Fold a run into the document.
 
@@ -140,6 +143,7 @@ def result(
         seconds: how long the run took.
         timestamp: the run's end, ISO 8601 in UTC.
         error: why the run ended, when it was no app's fault.
+        custom: what whoever reads it shall find there again; None: nothing.
     """
     apps = tuple(_app(app, outcomes.get(app.app.name)) for app in plan.apps)
     failures = [f"{app.name}: {app.error.message}" for app in apps if app.error is not None]
@@ -167,6 +171,7 @@ def result(
         build_time=round(seconds),
         language=alone.language if alone else None,
         timestamp=timestamp,
+        custom=msgspec.UNSET if custom is None else custom,
         apps=apps,
     )
 

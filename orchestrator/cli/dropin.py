@@ -1,0 +1,87 @@
+"""What is different on the command line of `build` and `plan` in drop-in mode: who waits for migetpacks' manners."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import msgspec
+
+from orchestrator.cli import errors
+from orchestrator.config import Config, environment
+from orchestrator.errors import EXIT_OK, FleetpacksError, UnwrittenError
+
+OPTION = "--drop-in"
+_SOURCE = "/workspace/source"
+option = click.option(
+    OPTION, "drop_in", is_flag=True, help="Understand the environment as migetpacks does; see docs/dropin.md."
+)
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a command finds itself."""
+
+    variables: Mapping[str, str]
+    """The environment; in drop-in mode, without what the container's own image has brought along."""
+    root: Path
+    result_file: Path | None
+
+
+def surroundings(source: str | None, result_file: Path | None = None, *, drop_in: bool) -> Surroundings:
+    """Look around.
+
+    Args:
+        source: what the command line says of the source.
+        result_file: what it says of the result file.
+        drop_in: whether migetpacks' places count where nothing is said.
+
+    Raises:
+        ConfigError: the list of what the image has brought along cannot be read.
+    """
+    said = environment.read()
+    if not drop_in:
+        return Surroundings(
+            variables=said,
+            root=environment.source(source, said),
+            result_file=result_file or environment.result_file(said),
+        )
+    from orchestrator.config import dropin  # noqa: PLC0415 -- start-up counts: one mode alone needs it
+
+    said = dropin.seen(said, environment.image_variables(said))
+    file = result_file or environment.result_file(said)
+    ready(file)
+    return Surroundings(variables=said, root=Path(source or said.get("SOURCE_DIR") or _SOURCE), result_file=file)
+
+
+def ready(result_file: Path | None) -> None:
+    """Make the directory of the result file, as migetpacks does; where that fails, writing the file says why."""
+    if result_file is not None:
+        with suppress(OSError):
+            result_file.parent.mkdir(parents=True, exist_ok=True)
+
+
+def ended(run: Callable[[], int], said: Surroundings, *, drop_in: bool) -> int:
+    """Run a build; returns the exit code.
+
+    Whoever reads a result file knows how the run ended: in drop-in mode a pipeline shall come to the step that does.
+
+    Raises:
+        FleetpacksError: it failed, and nobody has been told.
+    """
+    if not drop_in or said.result_file is None:
+        return run()
+    try:
+        run()
+    except UnwrittenError:
+        raise
+    except FleetpacksError as error:
+        errors.show(error)
+    return EXIT_OK
+
+
+def stays(config: Config) -> bool:
+    """Whether the image stays in the engine that builds it, as migetpacks has it: its name has no registry."""
+    if not config.drop_in or config.image is None:
+        return False
+    first, slash, _ = config.image.template.partition("/")
+    return not (slash and (first == "localhost" or "." in first or ":" in first))

@@ -1,0 +1,113 @@
+"""Drop-in mode, really: a read-only source and the host's engine; in the full tier, the container itself."""
+
+import json
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+import httpx
+import pytest
+
+from orchestrator.config import environment
+from orchestrator.registry.manifest import ACCEPTED
+from tests.conftest import RealCount
+from tests.docker.real import client
+from tests.lab import Engine, Lab
+
+if TYPE_CHECKING:
+    import aiodocker
+
+pytestmark = pytest.mark.real
+_ROOT = Path(__file__).parents[2]
+_DOCKERFILE = """\
+FROM scratch
+ARG FEATURE=unsaid
+ARG PYTHONUNBUFFERED=unsaid
+LABEL feature=$FEATURE unbuffered=$PYTHONUNBUFFERED
+COPY Dockerfile /
+"""
+
+
+def app(folder: Path) -> Path:
+    """An app that is built in no time, and shows what it was told."""
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile").write_text(_DOCKERFILE)
+    return folder
+
+
+async def config_of(lab: Lab, image: str) -> dict[str, Any]:
+    """An image's configuration, as the registry has it."""
+    path, _, tag = image.removeprefix(f"{lab.registry}/").rpartition(":")
+    async with httpx.AsyncClient(trust_env=False, base_url=f"http://{lab.registry}/v2/{path}/") as http:
+        manifest = (await http.get(f"manifests/{tag}", headers={"Accept": ", ".join(ACCEPTED)})).raise_for_status()
+        document = manifest.json()
+        if "manifests" in document:
+            entry = next(each for each in document["manifests"] if each["platform"]["os"] == "linux")
+            document = (await http.get(f"manifests/{entry['digest']}", headers={"Accept": ", ".join(ACCEPTED)})).json()
+        config: dict[str, Any] = (await http.get(f"blobs/{document['config']['digest']}")).raise_for_status().json()
+        return config
+
+
+async def test_a_read_only_source_is_built_by_the_hosts_engine_as_migetpacks_would_and_0_is_the_code_of_a_failure(
+    lab: Lab, engine_graph: Engine, tmp_path: Path, real_count: RealCount
+) -> None:
+    source, image = app(tmp_path / "source"), f"{lab.registry}/dropin-{secrets.token_hex(6)}:v1"
+    result = tmp_path / "out/put/result.json"
+    variables = {
+        "PATH": environment.read()["PATH"],
+        "HOME": str(tmp_path / "home"),
+        "SOURCE_DIR": str(source),
+        "DOCKER_HOST": engine_graph.docker_host,
+        "OUTPUT_IMAGE": image,
+        "TAG_LATEST": "true",
+        "RESULT_FILE": str(result),
+        "CUSTOM_DATA": '{"job": 7}',
+        "FEATURE": "on",
+        "API_TOKEN": "hunter2",
+    }
+    program = Path(sys.executable).with_name("fleetpacks")
+    script = f"mount --bind {source} {source} && mount -o remount,bind,ro {source} && exec {program} build --drop-in"
+    words = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", script]
+
+    built = await anyio.run_process(words, check=False, env=variables)
+    told = json.loads(result.read_text())
+    (source / "Dockerfile").write_text("FROM scratch\nCOPY absent /\n")
+    failed = await anyio.run_process(words, check=False, env=variables)
+    untold = json.loads(result.read_text())
+    real_count.record("build", times=2)
+
+    assert built.returncode == 0, built.stderr.decode()
+    assert (told["status"], told["images"][0]["name"], told["custom"]) == ("success", image, {"job": 7})
+    assert told["apps"][0]["tags"] == [image, image.replace(":v1", ":latest")]
+    assert (await config_of(lab, image))["config"]["Labels"]["feature"] == "on"
+    assert "looks like a credential: API_TOKEN" in built.stdout.decode() + built.stderr.decode()
+    assert "hunter2" not in f"{built.stdout!r}{built.stderr!r}{told}"
+    assert (failed.returncode, untold["status"], untold["exit_code"]) == (0, "failed", 1)
+
+
+async def test_an_image_without_a_registry_stays_in_the_engine(
+    lab: Lab, engine_graph: Engine, tmp_path: Path, real_count: RealCount
+) -> None:
+    name = f"local-{secrets.token_hex(6)}:mine"
+    variables = {
+        "PATH": environment.read()["PATH"],
+        "HOME": str(tmp_path / "home"),
+        "SOURCE_DIR": str(app(tmp_path / "source")),
+        "DOCKER_HOST": engine_graph.docker_host,
+        "OUTPUT_IMAGE": name,
+    }
+
+    built = await anyio.run_process(
+        [str(Path(sys.executable).with_name("fleetpacks")), "build", "--drop-in"], check=False, env=variables
+    )
+    real_count.record("build")
+
+    assert built.returncode == 0, built.stderr.decode()
+    async with client(engine_graph.socket) as engine:
+        found = await engine.ask(lambda docker: cast("aiodocker.Docker", docker).images.inspect(name), doing="look")
+        await engine.ask(
+            lambda docker: cast("aiodocker.Docker", docker).images.delete(name, force=True), doing="delete"
+        )
+    assert name in found["RepoTags"]
