@@ -22,6 +22,7 @@ _COMMANDS = {
     "hosts": ("orchestrator.cli.hosts:hosts", "See what the builders are, and what is wrong with them."),
     "cache": ("orchestrator.cli.cache:cache", "See what lies on a builder's disk, and prune it."),
     "versions": ("orchestrator.cli.versions:versions", "Know the releases that ranges of versions mean."),
+    "init": ("orchestrator.cli.init:init", "Write CI and cluster files, from what is configured."),
     "lock": ("orchestrator.cli.lock:lock", "Pin base images by digest, in fleetpacks.lock."),
     "tag": ("orchestrator.cli.tag:tag", "Put more tags on what was published."),
 }

@@ -1,0 +1,104 @@
+"""Manifests: Kubernetes' own schemas have nothing to say, nor has pod security, and their daemon's file is read."""
+
+import json
+import tomllib
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from orchestrator.errors import UsageError
+from orchestrator.init.kubernetes import manifests, pool_of
+from orchestrator.init.project import Project
+from tests.init.checkers import loaded
+from tests.init.projects import full
+
+_VERSION = "1.30"
+"""The oldest that still has what is used; its schemas are as strict as they come."""
+
+
+def documents(made: Project, **said: Any) -> dict[str, dict[str, Any]]:  # noqa: ANN401 -- options
+    found = [each for file in manifests(made, **said).files for each in loaded(file.text)]
+    return {f"{each['kind']}/{each['metadata'].get('name', '')}": each for each in found}
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"replicas": 5, "cache_class": "cephfs", "builder_class": "local-nvme", "gigabytes": 500}]
+)
+def test_kubernetes_own_schemas_have_nothing_to_say(said: dict[str, Any]) -> None:
+    found = documents(full(), **said)
+
+    for each in found.values():
+        kubernetes_validate.validate(each, _VERSION, strict=True)
+    wrong = json.loads(json.dumps(found["StatefulSet/buildkitd"]))
+    wrong["spec"]["replica"] = 1
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, _VERSION, strict=True)
+
+
+def test_a_job_is_all_that_the_restricted_profile_asks_for() -> None:
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted."""
+    spec = documents(full())["Job/"]["spec"]["template"]["spec"]
+
+    pod = spec["securityContext"]
+    assert (pod["runAsNonRoot"], pod["runAsUser"], pod["seccompProfile"]) == (True, 1000, {"type": "RuntimeDefault"})
+    for container in (*spec["initContainers"], *spec["containers"]):
+        least = container["securityContext"]
+        assert (least["allowPrivilegeEscalation"], least["capabilities"]) == (False, {"drop": ["ALL"]})
+        assert least["readOnlyRootFilesystem"] is True
+    kinds = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+    assert {key for volume in spec["volumes"] for key in volume} - {"name"} <= kinds
+    assert "hostNetwork" not in spec
+
+
+def test_one_name_has_the_address_of_every_builder_and_only_jobs_reach_it() -> None:
+    found = documents(full(), replicas=3)
+
+    service, pods, policy = (found[f"{kind}/buildkitd"] for kind in ("Service", "StatefulSet", "NetworkPolicy"))
+    operator = tomllib.loads(found["ConfigMap/fleetpacks"]["data"]["config.toml"])
+    assert service["spec"]["clusterIP"] == "None"
+    assert (pods["spec"]["serviceName"], pods["spec"]["replicas"]) == ("buildkitd", 3)
+    assert service["spec"]["selector"] == pods["spec"]["template"]["metadata"]["labels"]
+    assert operator["hosts"] == [{"url": pool_of(full()), "slots": 8}]
+    assert operator["hosts"][0]["url"] == "tcp://buildkitd.shop-builders.svc.cluster.local:1234"
+    assert [each["metadata"]["namespace"] for each in (service, pods, policy)] == ["shop-builders"] * 3
+    [allowed] = policy["spec"]["ingress"]
+    assert allowed["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}}]
+    enforced = [
+        found[f"Namespace/{name}"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+        for name in ("shop", "shop-builders")
+    ]
+    assert enforced == ["restricted", "privileged"]
+
+
+def test_a_job_reaches_the_ports_that_registries_and_git_have() -> None:
+    policy = documents(full())["NetworkPolicy/fleetpacks"]
+
+    ports = [each["port"] for each in policy["spec"]["egress"][-1]["ports"]]
+    assert ports == [80, 443, 5000, 8443]
+
+
+def test_secrets_and_mirrors_come_from_the_clusters_own_store() -> None:
+    [container] = documents(full())["Job/"]["spec"]["template"]["spec"]["containers"]
+
+    referred = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in container["env"] if "valueFrom" in each}
+    assert referred == {
+        name: {"name": "build-values", "key": name}
+        for name in ("LICENCE", "NPM_TOKEN", "X", "PYPI_URL", "GO_MIRROR", "DHI_USERNAME", "DHI_PASSWORD")
+    }
+
+
+@pytest.mark.parametrize(
+    ("lacking", "hint"), [("tool", "--tool"), ("repository", "--repository"), ("image", "--image")]
+)
+def test_what_a_cluster_cannot_know_is_asked_for(lacking: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        manifests(full(**{lacking: None}))
+
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(("field", "value"), [("repository", "https://git.example/$(HOME)"), ("tool", "a/$(b)")])
+def test_what_kubernetes_would_replace_is_refused(field: str, value: str) -> None:
+    with pytest.raises(UsageError, match="read as something else"):
+        manifests(full(**{field: value}))

@@ -1,0 +1,101 @@
+"""The script: shellcheck has nothing to say, and it does what it says below a directory."""
+
+import secrets
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from orchestrator.config import environment
+from orchestrator.init.project import Builder, Project
+from orchestrator.init.runner import script
+from tests.conftest import RealCount
+from tests.init.projects import NASTY, full, project
+from tests.lab import Lab
+
+SHELLCHECK = Path(sys.executable).with_name("shellcheck")
+
+
+def written(made: Project, folder: Path) -> Path:
+    [file] = script(made).files
+    path = folder / file.path
+    path.write_text(file.text)
+    path.chmod(file.mode)
+    return path
+
+
+async def ran(path: Path, *words: str, **variables: str) -> tuple[int, str]:
+    clean = {
+        "PATH": f"{Path(sys.executable).parent}:{environment.read()['PATH']}",
+        "HOME": str(path.parent),
+        **variables,
+    }
+    done = await anyio.run_process(["sh", "-c", 'exec 2>&1; exec "$0" "$@"', str(path), *words], env=clean, check=False)
+    return done.returncode, done.stdout.decode()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("made", [project(), full(), full(bases=(NASTY,), hub=NASTY, package=NASTY, name=NASTY)])
+async def test_shellcheck_has_nothing_to_say(made: Project, tmp_path: Path) -> None:
+    path = written(made, tmp_path)
+
+    # A $ within quotes may be meant as it stands, and is here.
+    words = [str(SHELLCHECK), "--severity=style", *(["--exclude=SC2016"] if NASTY in made.bases else []), str(path)]
+    checked = await anyio.run_process(words, check=False)
+    wrong = await anyio.run_process([str(SHELLCHECK), "-"], input=b"#!/bin/sh\necho $1\n", check=False)
+
+    assert (checked.returncode, checked.stdout.decode()) == (0, "")
+    assert wrong.returncode == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_files_are_made_once_kept_when_they_differ_and_replaced_when_that_is_said(tmp_path: Path) -> None:
+    path = written(full(bases=()), tmp_path)
+    root = tmp_path / "root"
+    unit = root / "etc/systemd/system/fleetpacks-prune.timer"
+
+    first = await ran(path, "--root", str(root))
+    again = await ran(path, "--root", str(root))
+    unit.write_text("# mine\n")
+    kept = await ran(path, "--root", str(root))
+    forced = await ran(path, "--root", str(root), "--force")
+
+    assert first[0] == 0, first[1]
+    assert f"wrote {unit}" in first[1]
+    assert again == (0, "")
+    assert kept == (0, f"kept {unit}, which differs: compare, or say --force\n")
+    assert forced == (0, f"wrote {unit}\n")
+    assert "OnCalendar=*-*-* 03:30:00" in unit.read_text()
+    assert "--older-than 168h" in unit.with_suffix(".service").read_text()
+    assert sorted(each.name for each in (root / "var/cache/fleetpacks").iterdir()) == ["cache", "packages", "state"]
+    assert 'mirrors = ["mirror.example/hub"]' in (root / "etc/buildkit/buildkitd.toml").read_text()
+    assert 'BUILDKIT_HOST="unix:///run/buildkit/buildkitd.sock"' in (root / "etc/fleetpacks/runner.env").read_text()
+    assert list(root.rglob(".fleetpacks-*")) == []
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_word_that_is_none_and_a_user_who_may_not_are_told(tmp_path: Path) -> None:
+    path = written(project(), tmp_path)
+
+    code, said = await ran(path, "--rot")
+
+    assert code == 2
+    assert said.startswith("usage: ")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_base_images_are_pulled_by_a_real_builder(lab: Lab, tmp_path: Path, real_count: RealCount) -> None:
+    here = Builder(url=lab.buildkit_host)
+    missing = f"{lab.registry}/missing-{secrets.token_hex(4)}:1"
+    path = written(project(builders=(here,), bases=("debian:bookworm-slim", missing)), tmp_path)
+
+    code, said = await ran(path, "--root", str(tmp_path / "root"))
+
+    real_count.record("answer")
+    assert code == 0, said
+    assert "1 of 2 base images are there" in said
+    assert "'fleetpacks doctor' looks for the reason" in said
+    listed = tmp_path / "root/usr/local/share/fleetpacks/warm"
+    assert sorted(each.name for each in listed.iterdir()) == ["image-1", "image-2"]
