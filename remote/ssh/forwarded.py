@@ -44,7 +44,7 @@ class ForwardedStream(ByteStream):
         raw: to the socket here; this owns it.
         through: who forwards it.
         path: of the socket on the host.
-        before: how many connections had not been taken before.
+        before: how many connections to it had not been taken before.
     """
 
     def __init__(self, raw: UnixStream, through: Forwarder, path: str, *, before: int) -> None:

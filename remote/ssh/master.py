@@ -9,7 +9,6 @@ import itertools
 import os
 import re
 import socket
-from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -23,7 +22,9 @@ from remote.ssh import failures
 from remote.ssh.folder import Folder
 from remote.ssh.forwarded import ForwardedStream
 from remote.ssh.lifeline import Lifeline
-from remote.ssh.requests import NOBODY, REPLY, Reply, ask, ended
+from remote.ssh.processes import REPLY, Reply, ended
+from remote.ssh.requests import NOBODY, ask
+from remote.ssh.said import Said
 from remote.ssh.settings import Settings, takes
 from remote.unix import UnixStream
 
@@ -31,9 +32,7 @@ _LOGIN_SECONDS = 20.0
 _PAUSE = 0.01
 """Seconds between two looks whether it is connected: it tells nobody."""
 _REQUEST_SECONDS = 10.0
-_LINES = 20
 _AT_ONCE = 65536
-_REFUSED = re.compile(r"channel \d+: open failed: (.*)")
 _NO_SESSION = re.compile(r"session request failed: (.*)")
 _FAILED = 255
 """What `ssh` ends with because of itself; a command may end with it, too."""
@@ -61,8 +60,6 @@ class Master:
     Attributes:
         lost: whether it is of no use any more.
         left: whether it was we who ended it.
-        refusals: how many channels it could not open.
-        refusal: why not the last of them.
     """
 
     def __init__(self, settings: Settings, *, name: str) -> None:
@@ -74,11 +71,8 @@ class Master:
         self._forwarding = anyio.Lock()
         self._forwards: dict[str, Path] = {}
         self._names = itertools.count()
-        self._said = -1
-        self._rest = b""
-        self._lines: deque[str] = deque(maxlen=_LINES)
-        self.refusals = 0
-        self.refusal = ""
+        self._source = -1
+        self._said = Said()
         self.lost = False
         self.left = False
 
@@ -97,12 +91,13 @@ class Master:
         finally:
             self._ended.set()
         if not connected:
-            raise LoginError(tuple(self._lines))
+            raise LoginError(tuple(self._said.lines))
 
     async def open(self, path: str) -> ForwardedStream:
         """See `Connection`."""
         local = await self._forwarded(path)
-        before = self.refusals
+        self.hear()
+        before = self._said.refusals(path).number
         try:
             raw = await UnixStream.connect(str(local))
         except OSError as error:
@@ -150,34 +145,33 @@ class Master:
 
         Args:
             path: where it should have led.
-            before: how many channels had not been opened before.
+            before: how many that should have led there had not been opened before.
         """
         self.hear()
-        if self.refusals == before:
+        refusals = self._said.refusals(path)
+        if refusals.number == before:
             return None
-        if self.refusal.startswith(("administratively prohibited", "unknown channel type")):
-            return failures.no_forwarding(self._name, self.refusal)
-        return failures.no_daemon(self._name, path, self.refusal)
+        if refusals.last.startswith(("administratively prohibited", "unknown channel type")):
+            return failures.no_forwarding(self._name, refusals.last)
+        return failures.no_daemon(self._name, path, refusals.last)
 
     def hear(self) -> bool:
         """Take what it has said by now; False: it will say no more."""
-        while self._said >= 0:
+        while self._source >= 0:
             try:
-                data = os.read(self._said, _AT_ONCE)
+                data = os.read(self._source, _AT_ONCE)
             except BlockingIOError:
                 return True
             if not data:
                 break
-            *lines, self._rest = (self._rest[-_AT_ONCE:] + data).split(b"\n")
-            for line in lines:
-                self._note("".join(each for each in line.decode(errors="replace").strip() if each.isprintable()))
+            self._said.take(data)
         return False
 
     @property
     def words(self) -> str:
         """The last that it said."""
         self.hear()
-        return self._lines[-1] if self._lines else "ssh has ended"
+        return self._said.lines[-1] if self._said.lines else "ssh has ended"
 
     @property
     def _control(self) -> Path:
@@ -185,14 +179,14 @@ class Master:
 
     async def _live(self, lifeline: Lifeline, task_status: anyio.abc.TaskStatus[None]) -> bool:
         """Returns whether it was connected."""
-        self._said, problems = os.pipe()
-        os.set_blocking(self._said, False)
+        self._source, problems = os.pipe()
+        os.set_blocking(self._source, False)
         words = [self._settings.program, *self._settings.words, "-NTxaM", "-S", str(self._control)]
         try:
             try:
                 process = await anyio.open_process(
-                    [*words, "--", self._settings.host],
-                    stdin=lifeline.fileno(),
+                    lifeline.command(*words, "--", self._settings.host),
+                    stdin=lifeline.gate,
                     stdout=lifeline.fileno(),
                     stderr=problems,
                     start_new_session=True,
@@ -208,8 +202,8 @@ class Master:
                 await ended(process)
                 self.hear()
         finally:
-            os.close(self._said)
-            self._said = -1
+            os.close(self._source)
+            self._source = -1
 
     async def _accompany(self, process: anyio.abc.Process, task_status: anyio.abc.TaskStatus[None]) -> bool:
         connected = False
@@ -236,14 +230,7 @@ class Master:
 
     async def _listen(self) -> None:
         while self.hear():
-            await anyio.wait_readable(self._said)
-
-    def _note(self, line: str) -> None:
-        if found := _REFUSED.fullmatch(line):
-            self.refusals += 1
-            self.refusal = found[1]
-        elif line:
-            self._lines.append(line)
+            await anyio.wait_readable(self._source)
 
     async def _forwarded(self, path: str) -> Path:
         """The socket here that leads to one of the host."""

@@ -16,8 +16,11 @@ import msgspec
 
 from remote.address import SshAddress
 from remote.errors import AddressError
+from remote.ssh.processes import run
+from remote.ssh.said import LOG_LEVEL
 
 _ASKING_SECONDS = 10.0
+_MOST_TOLD = 1 << 20
 _CONNECT_SECONDS = 10
 _ALIVE_SECONDS = 15
 """Between two questions whether the host is still there, of which three may go unanswered."""
@@ -48,7 +51,7 @@ _ALWAYS = (
     "ClearAllForwardings=yes",
     "PermitLocalCommand=no",
     "Tunnel=no",
-    "LogLevel=INFO",
+    f"LogLevel={LOG_LEVEL}",
 )
 _IF_KNOWN = ("ForkAfterAuthentication=no",)
 """For a newer `ssh` than 8.6; an older one ends at a word that it does not know."""
@@ -93,19 +96,19 @@ async def read(address: SshAddress, ssh: str) -> Settings:
         words += ["-p", str(address.port)]
     with anyio.move_on_after(_ASKING_SECONDS):
         try:
-            done = await anyio.run_process([ssh, "-G", "-T", *words, "--", address.host], input=b"", check=False)
+            done = await run([ssh, "-G", "-T", *words, "--", address.host], most=_MOST_TOLD)
         except OSError as error:
             raise AddressError(
                 f"{address.host}: {ssh} cannot be run: {error.strerror or error}",
                 hint="without `ssh`, transport=asyncssh serves",
             ) from error
-        said = done.stderr.decode(errors="replace").splitlines()
-        if done.returncode:
+        said = done.problems.splitlines()
+        if done.code:
             raise AddressError(
                 f"{address.host}: {said[0] if said else 'ssh -G fails'}",
                 hint="`ssh -G` shows how OpenSSH reads its files",
             )
-        return settings(address, ssh, words, told(done.stdout.decode(errors="replace")), home=home, own=own or home)
+        return settings(address, ssh, words, told(done.output.decode(errors="replace")), home=home, own=own or home)
     raise AddressError(
         f"{address.host}: ssh -G gives no answer within {_ASKING_SECONDS:.0f} s",
         hint="is there a command in ~/.ssh/config (Match exec) that does not end?",

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remote.address import SshAddress, parse
-from remote.errors import AddressError, RemoteError, UnreachableError, UnsuitableError
+from remote.errors import AddressError, RefusedError, RemoteError, UnreachableError, UnsuitableError
 from remote.ssh.folder import Folder
 from remote.ssh.host import Host
 from remote.ssh.openssh import chosen, failure
-from remote.ssh.settings import Settings, own_home, settings, takes, told
+from remote.ssh.settings import Settings, own_home, read, settings, takes, told
 from tests.remote.sshd import Sshd, until
 from tests.remote.test_ssh_host import all_of, echo, listening
 
@@ -163,6 +163,21 @@ async def test_without_an_ssh_asyncssh_serves(tmp_path: Path, monkeypatch: pytes
         await chosen(BUILDER)
 
 
+async def test_a_command_in_the_configuration_that_does_not_end_is_waited_for_in_vain_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told_by = tmp_path / "pid"
+    at_home(tmp_path, f'Match exec "echo $$ > {told_by}; sleep 30; true"\n', monkeypatch)
+    monkeypatch.setattr("remote.ssh.settings._ASKING_SECONDS", 0.5)
+
+    with anyio.fail_after(10):
+        with pytest.raises(AddressError, match="gives no answer within") as caught:
+            await read(SshAddress(host="192.0.2.1"), "ssh")
+
+        assert "Match exec" in caught.value.hint
+        await until(lambda: not runs(int(told_by.read_text())))
+
+
 def at_home(home: Path, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / ".ssh").mkdir()
     (home / ".ssh" / "config").write_text(config)
@@ -246,6 +261,44 @@ def runs(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def in_session(leader: int) -> list[int]:
+    """Processes of the session that one has begun, wherever they have gone."""
+    found: list[int] = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, _, rest = stat.read_text().partition(" ")
+        except OSError:
+            continue
+        fields = rest.rpartition(")")[2].split()
+        if fields[0] != "Z" and int(fields[3]) == leader:
+            found.append(int(pid))
+    return found
+
+
+@pytest.mark.real
+@pytest.mark.apart
+async def test_a_refusal_at_one_socket_is_not_told_as_another_ones(
+    ssh_host: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(ssh_host.home(tmp_path / "home")))
+    refused = anyio.Event()
+
+    async def hang_up(stream: anyio.abc.ByteStream) -> None:
+        await refused.wait()
+
+    async with (
+        listening(tmp_path / "s", hang_up) as path,
+        Host(BUILDER) as host,
+        await host.open(path) as stream,
+        await host.open(str(tmp_path / "none")) as other,
+    ):
+        with pytest.raises(RefusedError, match=r"nobody answers at .*/none"):
+            await other.receive()
+        refused.set()
+        with pytest.raises(anyio.EndOfStream):
+            await stream.receive()
 
 
 @pytest.mark.real
@@ -350,3 +403,37 @@ async def test_with_us_its_process_ends_however_we_end(
     old(left)
     with Folder() as made:
         assert within(place) == [made]
+
+
+KILLED_TOO_EARLY = """
+import anyio, os, signal, sys
+from remote.ssh.lifeline import Lifeline
+from remote.ssh.master import Master
+from remote.ssh.settings import Settings
+def tie(lifeline, pid):
+    print(pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+Lifeline.tie = tie
+async def main():
+    words = ("-F", "none", "-o", "ProxyCommand=sleep 60")
+    settings = Settings(program="ssh", words=words, host="builder", where="builder:22", jump=None)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(Master(settings, name="builder").live)
+anyio.run(main, backend=sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_so_it_does_when_we_are_killed_before_it_is_tied_to_us(place: Path, backend: str) -> None:
+    command = [sys.executable, "-c", KILLED_TOO_EARLY, backend]
+    environment = {"PATH": os.defpath, "TMPDIR": str(place)}
+
+    done = await anyio.run_process(command, cwd=Path(__file__).parents[2], env=environment, check=False)
+
+    started = int(done.stdout)
+    try:
+        await until(lambda: not in_session(started))
+    finally:
+        for pid in in_session(started):
+            os.kill(pid, signal.SIGKILL)
