@@ -35,6 +35,23 @@ def for_root(root: Root, recipe: Recipe) -> str:
     return _text(lines)
 
 
+def for_root_on(image: str, root: Root, recipe: Recipe) -> str:
+    """The Dockerfile of the bare root's image where another one stands in for it.
+
+    Args:
+        image: full reference of a Debian with `apt` and `ca-certificates`.
+        root: what its environment is to be.
+        recipe: the image's own part.
+    """
+    lines = [
+        f"FROM {image}",
+        "COPY certificates/ /usr/local/share/ca-certificates/",
+        "RUN update-ca-certificates",
+        *_settings({**root.env, **recipe.env}, recipe),
+    ]
+    return _text(lines)
+
+
 def for_image(recipe: Recipe, *, base: str) -> str:
     """The Dockerfile of an image that stands on another.
 

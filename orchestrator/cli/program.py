@@ -21,6 +21,7 @@ _COMMANDS = {
     "report": ("orchestrator.cli.report:report", "Show what a run did, and where its time went."),
     "hosts": ("orchestrator.cli.hosts:hosts", "See what the builders are, and what is wrong with them."),
     "cache": ("orchestrator.cli.cache:cache", "See what lies on a builder's disk, and prune it."),
+    "bases": ("orchestrator.cli.bases:bases", "Make base images out of packages, for your own registry."),
     "versions": ("orchestrator.cli.versions:versions", "Know the releases that ranges of versions mean."),
     "init": ("orchestrator.cli.init:init", "Write CI and cluster files, from what is configured."),
     "lock": ("orchestrator.cli.lock:lock", "Pin base images by digest, in fleetpacks.lock."),

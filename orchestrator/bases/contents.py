@@ -1,0 +1,173 @@
+"""What base images are made of: the SPDX document that is attested of each, and the lock file. Pure.
+
+A lock file says of each image which packages in which versions it has, as the document that is attested of it says.
+With it, the packages that a recipe asks for are installed in these versions and no others, and an image that has become
+another one all the same is told before it gets a tag.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from orchestrator.bases.recipes import Archive, Recipe
+from orchestrator.errors import ConfigError, ProtocolError
+
+PREDICATE = "https://spdx.dev/Document"
+_FORMAT = 1
+_MOST_SHOWN = 5
+
+
+class _Reference(msgspec.Struct, frozen=True, rename="camel"):
+    reference_type: str
+    reference_locator: str
+
+
+class _Package(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    version_info: str = ""
+    external_refs: tuple[_Reference, ...] = ()
+
+
+class _Document(msgspec.Struct, frozen=True, rename="camel"):
+    packages: tuple[_Package, ...]
+
+
+class _Statement(msgspec.Struct, frozen=True, rename="camel"):
+    predicate_type: str
+    predicate: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class LockedImage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One image."""
+
+    name: str
+    """The repository below the prefix."""
+    tags: tuple[str, ...]
+    digest: str
+    on: str | None
+    """The image that it stands on; None: it is the bare root."""
+    packages: Mapping[str, str]
+    """Debian's: name -> version."""
+    archives: Mapping[str, str]
+    """Of language registries: name with version -> SHA-256."""
+
+
+class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file."""
+
+    format: Annotated[int, msgspec.Meta(ge=_FORMAT, le=_FORMAT)] = _FORMAT
+    suite: str
+    images: tuple[LockedImage, ...]
+
+    def of(self, recipe: Recipe) -> LockedImage | None:
+        """An image, by its first name."""
+        return next((each for each in self.images if f"{each.name}:{each.tags[0]}" == of_repository(recipe)), None)
+
+
+def of_repository(recipe: Recipe) -> str:
+    """What an image is called below the prefix."""
+    return f"{recipe.repository}:{(*recipe.tags, *recipe.aliases)[0]}"
+
+
+def document(statement: bytes, source: str) -> bytes | None:
+    """The SPDX document of an attested statement; None when it states something else.
+
+    Args:
+        statement: an in-toto statement.
+        source: the image, for messages.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    try:
+        found = msgspec.json.decode(statement, type=_Statement)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ProtocolError(
+            f"{source}: what is attested of it cannot be read: {error}", hint="Was it built by another program?"
+        ) from None
+    return bytes(found.predicate) if found.predicate_type == PREDICATE else None
+
+
+def packages(spdx: bytes, source: str) -> Mapping[str, str]:
+    """Debian's packages in an SPDX document: name -> version.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    try:
+        found = msgspec.json.decode(spdx, type=_Document).packages
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ProtocolError(f"{source}: its SBOM cannot be read: {error}", hint="Build it again.") from None
+    return {
+        each.name: each.version_info
+        for each in found
+        if any(reference.reference_locator.startswith("pkg:deb/") for reference in each.external_refs)
+    }
+
+
+def listed(archives: tuple[Archive, ...]) -> bytes:
+    """The list of an image's archives that the scanner reads: kind, name, version, nothing, digest."""
+    kinds = {"pypi": "pypi", "npm": "npm", "go": "golang", "maven": "maven"}
+    lines: list[str] = []
+    for archive in archives:
+        kind = next(each for each in kinds if getattr(archive, each) is not None)
+        name, version = _named(archive)
+        lines.append("\t".join((kinds[kind], name, version, "", archive.sha256)))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _named(archive: Archive) -> tuple[str, str]:
+    if archive.pypi is not None:
+        name, _, version = archive.pypi.partition("==")
+    elif archive.maven is not None:
+        group, artifact, version, *_ = archive.maven.split(":")
+        name = f"{group}:{artifact}"
+    else:
+        name, _, version = archive.name.rpartition("@")
+    return name, version
+
+
+def pinned(recipe: Recipe, locked: LockedImage) -> Recipe:
+    """The recipe with the versions of a lock file for the packages that it asks for."""
+    said = locked.packages
+    # A name that only others provide has no version.
+    names = tuple(f"{name}={said[name]}" if name in said else name for name in recipe.packages)
+    return msgspec.structs.replace(recipe, packages=names)
+
+
+def decode(text: bytes, source: str) -> Lock:
+    """Read a lock file.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return msgspec.json.decode(text, type=Lock)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ConfigError(f"{source}: {error}", hint="Name a file that `fleetpacks bases build` wrote.") from None
+
+
+def encode(lock: Lock) -> bytes:
+    """The file's text: the same for the same images."""
+    return msgspec.json.format(msgspec.json.encode(lock, order="sorted"), indent=1) + b"\n"
+
+
+def check(made: LockedImage, locked: LockedImage) -> None:
+    """Hold an image against the lock file.
+
+    Raises:
+        ConfigError: it has other packages.
+    """
+    names = sorted({*made.packages, *locked.packages})
+    other = [
+        f"{name} {locked.packages.get(name, 'absent')} -> {made.packages.get(name, 'absent')}"
+        for name in names
+        if made.packages.get(name) != locked.packages.get(name)
+    ]
+    if other:
+        more = f" and {len(other) - _MOST_SHOWN} more" if len(other) > _MOST_SHOWN else ""
+        raise ConfigError(
+            f"{made.name}: other packages than the lock file has: {', '.join(other[:_MOST_SHOWN])}{more}",
+            hint="Build from a mirror that still has these, or without --locked.",
+        )
