@@ -60,6 +60,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
 
 _Demands = tuple[str, bool, frozenset[str]]
 _NOTHING: Final[_Demands] = ("", False, frozenset())
+_NOBODY: Final[frozenset[str]] = frozenset()
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -288,14 +289,26 @@ class Pool:
 
     def _least(self, job: Job, room: "_Room") -> float:
         """How long a build takes at least where there is room, in seconds."""
-        has = {name for part in job.parts if part.kind in _SAVES for name in self._lies.get(part, ())}
-        free = [self._open[name] for name in has if name in self._open]
-        warm = [self._seconds(job, host.name) for host in free if suits(host, job) and job.memory <= self._left(host)]
-        return min([job.seconds / room.speed, *warm])
+        free = {name: share for name, share in self._shares(job, self._open).items() if self._fits(job, name)}
+        return job.seconds * min([1.0 / room.speed, *free.values()])
 
-    def _seconds(self, job: Job, host: str) -> float:
-        saved = sum(_SAVES.get(part.kind, 0.0) for part in job.parts if host in self._lies.get(part, ()))
-        return job.seconds * (1.0 - saved) / self._hosts[host].speed
+    def _fits(self, job: Job, name: str) -> bool:
+        return job.memory <= self._left(self._open[name])
+
+    def _seconds(self, job: Job, name: str) -> float:
+        """How long a build takes on a host that suits it."""
+        host = self._hosts[name]
+        return job.seconds * self._shares(job, {name: host}).get(name, 1.0 / host.speed)
+
+    def _shares(self, job: Job, among: Mapping[str, Host]) -> Mapping[str, float]:
+        """What a build takes of its time, on those hosts that suit it and have something that saves some of it."""
+        saved: dict[str, float] = {}
+        for part in job.parts:
+            if part.kind in _SAVES:
+                # Many hosts may have it, and one alone be asked about.
+                for name in among.keys() & self._lies.get(part, _NOBODY):
+                    saved[name] = saved.get(name, 0.0) + _SAVES[part.kind]
+        return {name: (1.0 - share) / among[name].speed for name, share in saved.items() if suits(among[name], job)}
 
     def _elsewhere(self, job: Job, room: "_Room") -> Placed | None:
         best = self._best(job, {host.name: host for host in room.hosts if job.memory <= self._left(host)})
@@ -334,18 +347,13 @@ class Pool:
         return Placed(job=job, host=host, reason=reason, warm=warm, seconds=self._seconds(job, host))
 
     def _best(self, job: Job, among: Mapping[str, Host]) -> str | None:
-        saved: dict[str, float] = {}
-        for part in job.parts:
-            for name in self._lies.get(part, ()) if part.kind in _SAVES else ():
-                if name in among:
-                    saved[name] = saved.get(name, 0.0) + _SAVES[part.kind]
-        takes = {name: (1.0 - share) / among[name].speed for name, share in saved.items() if suits(among[name], job)}
+        takes = self._shares(job, among)
         least = min(takes.values(), default=math.inf)
-        if saved and least >= 1 / self._draws().fastest:
+        if takes and least >= 1 / self._draws().fastest:
             # Even a host where nothing lies may be as quick.
             takes = {host.name: takes.get(host.name, 1 / host.speed) for host in among.values() if suits(host, job)}
-            least = min(takes.values(), default=math.inf)
-        if saved:
+            least = min(takes.values())
+        if takes:
             quickest = [name for name, time in takes.items() if time == least]
         else:
             anywhere = job.demands == _NOTHING
