@@ -16,13 +16,14 @@ import msgspec
 from orchestrator.errors import FleetpacksError, ImageNotFoundError
 from orchestrator.model import Registry
 from orchestrator.registry import challenge as challenges
-from orchestrator.registry import failures, hosts, tags
+from orchestrator.registry import failures, hosts, looks, tags
 from orchestrator.registry.auth import Authenticator, Scopes, Token
 from orchestrator.registry.backoff import Patience, Timing
 from orchestrator.registry.challenge import Challenge
 from orchestrator.registry.connection import LostError, Response
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.hosts import Endpoint
+from orchestrator.registry.looks import Look
 from orchestrator.registry.manifest import ACCEPTED, Descriptor, Manifest, checked, digest_of
 from orchestrator.registry.reference import Reference, is_digest
 from orchestrator.registry.transport import Consumer, NoAnswerError, Request, Transport, read
@@ -128,6 +129,19 @@ class RegistryClient:
         except ImageNotFoundError:
             return None
         return Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.body))
+
+    async def look(self, reference: Reference) -> Look:
+        """What a registry says of itself when it is asked for a manifest, which need not be there; nothing is pulled.
+
+        Raises:
+            FleetpacksError: see `get_manifest`.
+        """
+
+        async def consume(response: Response) -> Look:
+            await read(response, _LARGEST_REFUSAL, reference.host, cut=True)
+            return looks.of(response.header)
+
+        return await self._perform(_manifest_call("HEAD", reference, accepted={_OK, _NOT_FOUND}), consume)
 
     async def get_manifest(self, reference: Reference) -> Manifest:
         """A manifest or an index, verified.

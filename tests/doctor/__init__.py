@@ -1,0 +1,1 @@
+"""What is wrong with a machine, told from facts."""
