@@ -24,15 +24,19 @@ def is_at_rest(stamp: Stamp) -> bool:
     return max(stamp[4:]) + REST_NS < time.time_ns()
 
 
+def stamp(status: os.stat_result) -> Stamp:
+    """The stamp of what has a status."""
+    return status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def stamp_of(path: str) -> Stamp | tuple[()] | None:
     """The stamp of what is at `path`, through no link there; see `Look`."""
     try:
-        found = os.lstat(path)
+        return stamp(os.lstat(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError):
         return ()
-    return found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class Stamps(dict[str, Stamp | tuple[()] | None]):

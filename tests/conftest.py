@@ -36,6 +36,16 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return backend
 
 
+@pytest.fixture
+def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was just written counts as old, whatever the clock says."""
+    for name in (
+        "langs.stamps.REST_NS",
+        *(f"orchestrator.skip.contents.{each}_NS" for each in ("_REST", "_FINE_REST")),
+    ):
+        monkeypatch.setattr(name, -(10**19))
+
+
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     """The lab's addresses and tools; skips (or fails, where real tests are required) when it is not up."""

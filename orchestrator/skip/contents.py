@@ -1,9 +1,8 @@
 """The content of a build context as one digest, without reading again what has not changed.
 
-What was read is kept by path with device, inode, size, and both times: when all of these are the same, so is the
-content. Only what was at rest when it was read is kept: a file changed in the same tick of the clock as it was read
-would have the same times with another content (git calls this racy). A kept file that is damaged or of another format
-counts as none.
+What was read is kept by path with its stamp (`langs.stamps`): when that is the same, so is the content. Only what was
+at rest when it was read is kept: a file changed in the same tick of the clock as it was read would have the same times
+with another content (git calls this racy). A kept file that is damaged or of another format counts as none.
 
 A daemon has a copy of each context, and asks for a file again only when mode, size or modification time differ: a file
 that was changed behind the same three would not be sent. Its change is seen here, and the context's `salt` becomes
@@ -23,12 +22,13 @@ from typing import TypeVar
 
 import msgspec
 
+from langs.stamps import Stamp
 from orchestrator import atomic, temporary
 from orchestrator.buildkit.context import Context, Entry, is_file
 from orchestrator.buildkit.session.tree import shown, unreadable
 from orchestrator.errors import ContextError
 
-_FORMAT = 2
+_FORMAT = 3
 _PIECE = 1 << 20
 _REST_NS = 2_000_000_000
 """Longer than a tick of any file system's clock: FAT's is 2 s."""
@@ -36,10 +36,8 @@ _FINE_REST_NS = 100_000_000
 """The same for those that know parts of a second: exFAT's is 10 ms, as Linux' own is at most."""
 _KEPT_SECONDS = 30 * 86_400
 
-Stamp = tuple[int, int, int, int, int]
-"""Device, inode, size, modification and change time (both in nanoseconds)."""
-KeptFile = tuple[int, int, int, int, int, bytes]
-"""A stamp, and what was read then: SHA-256 of the content. A stamp without an inode number vouches for nothing."""
+KeptFile = tuple[Stamp, bytes]
+"""What was read then: SHA-256 of the content. A stamp without an inode number vouches for nothing."""
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,13 +118,13 @@ class Contents:
             for path, entry in context.entries():
                 check()
                 name = os.fsencode(path)
-                stamp = stamp_of(entry)
+                stamp = entry.stamp
                 content = b""
                 if is_file(entry):
                     count += 1
                     before = kept.get(name)
-                    if before is not None and before[:5] == stamp:
-                        content = before[5]
+                    if before is not None and before[0] == stamp:
+                        content = before[1]
                         files[name] = before
                     else:
                         began = time.time_ns()
@@ -136,14 +134,13 @@ class Contents:
                             if needed:
                                 raise
                             continue
-                        device, inode, *rest = stamp
                         # No file has the number 0: what was not at rest is read again, but its content is known.
-                        at_rest = _is_at_rest(stamp, began)
-                        files[name] = (device, inode if at_rest else 0, rest[0], rest[1], rest[2], content)
-                        if before is not None and before[2:4] == stamp[2:4] and before[5] != content:
+                        known = stamp if _is_at_rest(stamp, began) else (stamp[0], 0, *stamp[2:])
+                        files[name] = (known, content)
+                        if before is not None and before[0][3:5] == stamp[3:5] and before[1] != content:
                             salt = old.salt + 1
                 whole.update(_line(name, entry, content))
-                state.update(_touch(name, entry, stamp))
+                state.update(_touch(name, entry))
         if files != kept or salt != old.salt:
             _save(place, _Kept(_FORMAT, _name(root), salt, files))
         else:
@@ -165,7 +162,7 @@ class Contents:
         state = hashlib.sha256()
         with Context(root, ignore) as context:
             for path, entry in context.entries():
-                state.update(_touch(os.fsencode(path), entry, stamp_of(entry)))
+                state.update(_touch(os.fsencode(path), entry))
         return state.digest()
 
     def sweep(self) -> None:
@@ -201,16 +198,10 @@ def _name(root: Path) -> str:
     return os.fsencode(root).decode("utf-8", "backslashreplace")
 
 
-def stamp_of(entry: Entry) -> Stamp:
-    """The stamp of an entry of this machine."""
-    device, inode, changed = entry.identity
-    return device, inode, entry.size, entry.mtime, changed
-
-
 def _is_at_rest(stamp: Stamp, now: int) -> bool:
     """Whether a change from now on (ns) would give it another stamp. A change's time cannot be set by anybody."""
-    whole_seconds = stamp[4] % 1_000_000_000 == 0
-    return max(stamp[3:]) + (_REST_NS if whole_seconds else _FINE_REST_NS) < now
+    whole_seconds = stamp[5] % 1_000_000_000 == 0
+    return max(stamp[4:]) + (_REST_NS if whole_seconds else _FINE_REST_NS) < now
 
 
 def _hash(context: Context, path: str, entry: Entry, check: Callable[[], None]) -> bytes:
@@ -227,9 +218,9 @@ def _hash(context: Context, path: str, entry: Entry, check: Callable[[], None]) 
     return digest.digest()
 
 
-def _touch(name: bytes, entry: Entry, stamp: Stamp) -> bytes:
+def _touch(name: bytes, entry: Entry) -> bytes:
     """What differs when an entry was touched."""
-    return repr((name, entry.mode, entry.link, stamp)).encode()
+    return repr((name, entry.link, entry.stamp)).encode()
 
 
 def _line(name: bytes, entry: Entry, content: bytes) -> bytes:

@@ -14,6 +14,7 @@ import anyio.from_thread
 import anyio.to_thread
 import msgspec
 
+from langs.stamps import stamp
 from orchestrator.errors import ContextError, FleetpacksError
 from orchestrator.model import AppPlan
 from orchestrator.skip.contents import Contents, Read
@@ -143,7 +144,7 @@ def _dockerfile(plan: AppPlan) -> bytes:
         raise _unread(name, error) from error
     if text.removeprefix("\ufeff").replace("\r", "") != plan.build.dockerfile.replace("\r", ""):
         raise ContextError(f"{name} was changed after it was read", hint="Build when nothing writes there.")
-    return repr((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)).encode()
+    return repr(stamp(status)).encode()
 
 
 def _unread(name: str, error: OSError) -> ContextError:

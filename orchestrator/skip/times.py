@@ -26,9 +26,10 @@ from typing import Annotated
 
 import msgspec
 
+from langs.stamps import stamp
 from orchestrator import atomic, temporary
 from orchestrator.buildkit.context import Entry
-from orchestrator.skip.contents import Contents, KeptFile, Stamp, stamp_of
+from orchestrator.skip.contents import Contents, KeptFile
 
 _FORMAT = 1
 _SECOND = 1_000_000_000
@@ -84,7 +85,7 @@ class Times:
             files = self._contents.files(root, ignore, check=check)
             before = _load(self._directory / name)
             now = _with_chance(time.time_ns())
-            sent = {path: _sent(kept[5], before.get(path), now) for path, kept in files.items()}
+            sent = {path: _sent(kept[1], before.get(path), now) for path, kept in files.items()}
             self._keep(name, sent, changed=sent != before)
         return Announced(files, sent, now + _UNVOUCHED, forget=lambda path: self._forget(name, path))
 
@@ -129,7 +130,7 @@ class Announced:
         """See `Clock`."""
         name = os.fsencode(path)
         kept = self._files.get(name)
-        if kept is None or kept[:5] != stamp_of(entry):
+        if kept is None or kept[0] != entry.stamp:
             return _with_chance(self._unvouched)
         # A daemon does not compare extended attributes.
         return self._sent[name][1] + (_fraction(entry.xattrs) if entry.xattrs else 0)
@@ -138,7 +139,7 @@ class Announced:
         """See `Clock`."""
         name = os.fsencode(path)
         kept = self._files.get(name)
-        if kept is not None and kept[1] and kept[:5] != _stamp(status):
+        if kept is not None and kept[0][1] and kept[0] != stamp(status):
             self._forget(name)
 
 
@@ -149,10 +150,6 @@ def _with_chance(moment: int) -> int:
 def _fraction(xattrs: Mapping[str, bytes]) -> int:
     digest = hashlib.sha256(repr(sorted(xattrs.items())).encode())
     return int.from_bytes(digest.digest()[:8]) % _SECOND
-
-
-def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _sent(content: bytes, before: Sent | None, now: int) -> Sent:

@@ -15,16 +15,12 @@ from langs.stamps import NO_STAMP, stamp_of
 from tests.langs.conftest import Write
 from tests.stamps import rewrite, tick
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 Ask = Callable[[AppFiles], object]
 Change = Callable[[Path], object]
 
 FILES = {"go.mod": "module a", "src/deep/main.go": "package main", "other/main.go": "package other"}
-
-
-@pytest.fixture(autouse=True)
-def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever was just written counts as old."""
-    monkeypatch.setattr("langs.stamps.REST_NS", -60_000_000_000)
 
 
 def relink(path: Path, target: str) -> None:

@@ -34,13 +34,6 @@ def contents(tmp_path: Path) -> Contents:
     return Contents(tmp_path / "kept")
 
 
-@pytest.fixture
-def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever was just written counts as old."""
-    for name in ("_REST_NS", "_FINE_REST_NS"):
-        monkeypatch.setattr(f"orchestrator.skip.contents.{name}", -60_000_000_000)
-
-
 def _rest(root: Path) -> None:
     """Change times cannot be set: the kept stamps are what is old, so everything was written long ago."""
     for path in (root, *root.rglob("*")):

@@ -13,17 +13,12 @@ from orchestrator.errors import ContextError
 from orchestrator.skip.contents import Contents
 from orchestrator.skip.times import Announced, Times
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 _NAME = "0" * 32
 _SECOND = 1_000_000_000
 _FAR = msgspec.msgpack.encode((1, {b"run.sh": (b"", 1 << 63)}))
 """A ledger with a time that no message has room for."""
-
-
-@pytest.fixture(autouse=True)
-def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever was just written counts as old, whatever the clock says."""
-    for name in ("_REST_NS", "_FINE_REST_NS"):
-        monkeypatch.setattr(f"orchestrator.skip.contents.{name}", -(10**10) * _SECOND)
 
 
 @pytest.fixture

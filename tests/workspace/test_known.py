@@ -27,6 +27,8 @@ from orchestrator.workspace.known import Known
 from orchestrator.workspace.listings import Listings
 from tests.stamps import tick
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 Change = Callable[[Path], object]
 
 APPS = Path(__file__).parents[1] / "apps"
@@ -50,12 +52,6 @@ FILES = {
     "stack/api/Dockerfile": "FROM scratch\n",
     "docs/index.md": "",
 }
-
-
-@pytest.fixture(autouse=True)
-def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever was just written counts as old."""
-    monkeypatch.setattr("langs.stamps.REST_NS", -60_000_000_000)
 
 
 @pytest.fixture

@@ -15,15 +15,11 @@ from orchestrator.workspace.listings import Listings
 from tests.stamps import rewrite, tick
 from tests.workspace.conftest import Plant
 
+pytestmark = pytest.mark.usefixtures("at_rest")
+
 Change = Callable[[Path], object]
 
 FILES = {"top.py": "", "a/main.py": "", "a/deep/er/x.py": "", "b/.gitignore": "*.log\n", "b/x.log": "", "b/y.log": ""}
-
-
-@pytest.fixture(autouse=True)
-def at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever was just written counts as old."""
-    monkeypatch.setattr("langs.stamps.REST_NS", -60_000_000_000)
 
 
 @pytest.fixture

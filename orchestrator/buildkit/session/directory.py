@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from langs.stamps import stamp
 from orchestrator.buildkit.session.tree import MODE_SYMLINK, NO_XATTRS, Entry, File, changed, go_mode, shown, unreadable
 
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -139,7 +140,7 @@ def _entry(item: os.DirEntry[str], directory: int, prefix: str) -> Entry | None:
         device,
         inode,
         _xattrs(item.name, directory, prefix),
-        (status.st_dev, status.st_ino, status.st_ctime_ns),
+        stamp(status),
     )
 
 

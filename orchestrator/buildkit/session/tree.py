@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from langs.stamps import NO_STAMP, Stamp
 from orchestrator.buildkit.session.followpaths import Links
 from orchestrator.buildkit.session.patterns import TOP, Filter
 from orchestrator.errors import ContextError
@@ -64,9 +65,8 @@ class Entry(NamedTuple):
     inode: tuple[int, int] | None = None
     """Device and inode number of a file that has more names than this one."""
     xattrs: Mapping[str, bytes] = NO_XATTRS
-    identity: tuple[int, int, int] = (0, 0, 0)
-    """Device, inode number and time of the last change of either content or attributes, in nanoseconds: of a file of
-    this machine, for whoever keeps what he has read. Nobody is sent it."""
+    stamp: Stamp = NO_STAMP
+    """Of a file of this machine, for whoever keeps what he has read. Nobody is sent it."""
 
 
 class File(Protocol):
