@@ -14,7 +14,7 @@ import anyio
 import msgspec
 
 from benchmarks import documents
-from benchmarks.fleet import concurrent, context, faults, placement, scale, second, speedup
+from benchmarks.fleet import concurrent, context, drawing, faults, placement, scale, second, speedup
 from benchmarks.result import Report, table
 
 _BENCHMARKS: dict[str, Callable[..., Awaitable[Report]]] = {
@@ -52,8 +52,14 @@ def main() -> int:
     named = names.add_parser("faults", help="runs in which something breaks")
     named.add_argument("--hosts", type=int, default=6)
     named.add_argument("--builds", type=int, default=200, help="of each run (default: 200)")
-    named.add_argument("--times", type=int, default=25, help="runs of each class of faults (default: 25)")
-    named.add_argument("--only", choices=faults.CLASSES, action="append", default=[], help="a class; repeatable")
+    named.add_argument("--times", type=int, default=25, help="faults of each class (default: 25)")
+    named.add_argument(
+        "--only",
+        choices=drawing.CLASSES,
+        action="append",
+        default=[],
+        help="runs with one fault, of this class; repeatable",
+    )
     named.add_argument("--minutes", type=float, default=math.inf, help="after which no run is begun")
     named.add_argument("--first", type=int, default=0, help="the seed of one run that is made again")
     named.add_argument("--rounds", dest="rounds_file", type=Path, default=faults.FILE, help="where runs are written")

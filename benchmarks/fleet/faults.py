@@ -1,11 +1,15 @@
 """`faults`: runs over many builds while something breaks: eight classes of faults, each so many times.
 
+A run meets one fault of each class, in an order that its seed draws, each when the one before was felt and healed. One
+that no build has felt is not counted, and the run says so: then there are more runs. With `--only CLASS` a run meets
+one of that class, at any point.
+
 Every run is compared with a calm one over the same sources: the same apps, the same digests of whole images (which are
 made as of the epoch), and tags that point to them. Afterwards no builder may have a build that goes on, a process that
 is not its daemon or sshd, a mount of a step, or a connection of ours, and nothing may lie in our temporary directory.
 
-Rounds are written down one by one, so that all of them are made in pieces: `--minutes`, `--only CLASS`. Each prints its
-seed, and can be made again alone: `--only CLASS --first SEED`.
+Runs are written down one by one, so that all of them are made in pieces: `--minutes`. Each prints its seed, and can be
+made again alone: `--first SEED`, and `--only CLASS --first SEED` what met one fault.
 """
 
 import os
@@ -15,17 +19,20 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
 import msgspec
 
-from benchmarks.fleet import rounds
+from benchmarks.fleet import drawing, rounds
+from benchmarks.fleet.breaking import AT_WORK, Fault, HostFault, RegistryFault
+from benchmarks.fleet.drawing import CLASSES, Link
 from benchmarks.fleet.report import report
 from benchmarks.fleet.rounds import Round
-from benchmarks.fleet.standing import Break, Standing, standing
-from benchmarks.fleet.watching import AT_WORK, Drawn, Refusal, Watch, drawn, wrongs
+from benchmarks.fleet.standing import SLOTS, Break, Standing, standing
+from benchmarks.fleet.watching import Watch, wrongs
 from benchmarks.result import Report, load
 from tests.buildkit.real import ROOT, Watched, client, push_to, request, shell_root
 from tests.e2e.proxy import CUT, refusing
@@ -72,21 +79,14 @@ async def _restarted(host: Host) -> AsyncGenerator[None]:
     yield
 
 
-_AT_ONCE = "sshd restarted"
 _OF_HOSTS: Mapping[str, Break] = {
-    "host lost": _lost,
-    "daemon killed": _killed,
-    _AT_ONCE: _restarted,
-    "network cut and healed": faults.cut,
-    "disk full": faults.full_disk,
-    "stopped (SIGSTOP)": faults.frozen,
+    drawing.LOST: _lost,
+    drawing.KILLED: _killed,
+    drawing.RESTARTED: _restarted,
+    drawing.CUT_OFF: faults.cut,
+    drawing.FULL: faults.full_disk,
+    drawing.STOPPED: faults.frozen,
 }
-_BUSY, _CUT_SHORT = "registry 5xx or 429", "registry cut mid-push"
-CLASSES = (*_OF_HOSTS, _BUSY, _CUT_SHORT)
-
-
-_Ran = tuple[Watch, Mapping[str, str], Mapping[str, str]]
-"""A run, how its builds have felt what broke, and the digests that its tags point to."""
 
 
 async def run_faults(
@@ -106,9 +106,9 @@ async def run_faults(
         seed: of the whole; each run's own is drawn from it.
         hosts: how many.
         builds: of each run.
-        times: runs of each class, those that were made before among them.
-        only: some classes; none: all.
-        first: the own seed of a run of the one class that is made again, and not written down; 0: what is due.
+        times: faults of each class, those that were met before among them.
+        only: classes, of which a run meets one fault; none: it meets one of each of all.
+        first: the own seed of a run that is made again, and not written down; 0: what is due.
         minutes: after which no run is begun; 0: what was written down is told.
         rounds_file: where they are written down.
     """
@@ -116,32 +116,33 @@ async def run_faults(
     if lab is None:
         raise SystemExit("benchmarks: the lab is not up\nhint: python -m tests.lab up")
     ends, classes = time.monotonic() + minutes * 60, tuple(only) or CLASSES
-    if first and len(classes) != 1:
-        raise SystemExit("benchmarks: --first: of which class?\nhint: name it with --only")
+    if first and len(only) > 1:
+        raise SystemExit("benchmarks: --first: of which class?\nhint: name one with --only")
     commit = (await report("faults", ())).commit
     made = [] if first else rounds.read(rounds_file, hosts=hosts, builds=builds)
-    due = (classes[0], first) if first else rounds.due(made, classes, times=times, seed=seed)
+    next_ = partial(rounds.due, made, classes, times=times, seed=seed, chained=not only)
+    due = (only[0] if only else rounds.CHAIN, first) if first else next_()
     if due is not None and minutes > 0:
         async with standing(lab, hosts) as pool:
             bench = _Bench(lab, pool, builds=builds, commit=commit)
             await bench.begin()
             while due is not None and time.monotonic() < ends:
-                this = await bench.round(*due)
-                made.append(this)
+                these = await bench.run(*due)
+                made += these
                 if first:
                     break
-                rounds.append(rounds_file, this)
-                due = rounds.due(made, classes, times=times, seed=seed)
+                rounds.append(rounds_file, these)
+                due = next_()
     told = await report("faults", rounds.figures(made, CLASSES, times=times))
     return msgspec.structs.replace(told, commit=made[-1].commit, date=made[-1].date[:10]) if made else told
 
 
 class _Bench:
-    """Rounds on one pool over one source, after one run in which nothing breaks.
+    """Runs on one pool over one source, after one in which nothing breaks.
 
     Args:
         lab: has the registry.
-        pool: is whole before each round and afterwards.
+        pool: is whole before each run and afterwards.
         builds: of each run.
         commit: that is measured.
     """
@@ -176,17 +177,20 @@ class _Bench:
         self._calm, self._usual = watch.digests, statistics.median(watch.seconds)
         sys.stderr.write(f"calm: {self._builds} builds, each in {self._usual:.1f} s\n")
 
-    async def round(self, name: str, seed: int) -> Round:
-        """A run with a fault of a class; what it tells is kept where it went wrong."""
-        what, began, busy = drawn(seed, self._builds), time.monotonic(), load()
-        log = Path(tempfile.gettempdir(), f"fleetpacks-faults-{seed}.jsonl")
-        watch, felt, published = await (self._of_host if name in _OF_HOSTS else self._of_registry)(name, what, log)
-        wrong = wrongs(self._calm, watch, published, left=await self._pool.left())
+    async def run(self, fault: str, seed: int) -> Sequence[Round]:
+        """A run with a fault of a class, or with one of each; what it tells is kept where it went wrong."""
+        slots = SLOTS * len(self._pool.hosts)
+        one = (Link(fault, drawing.drawn(seed, self._builds)),)
+        links = drawing.chain(seed, slots) if fault == rounds.CHAIN else one
+        began, busy, log = time.monotonic(), load(), Path(tempfile.gettempdir(), f"fleetpacks-faults-{seed}.jsonl")
+        watch = Watch([self._fault(link) for link in links])
+        published = await self._built(watch, links, log)
+        wrong = tuple(wrongs(self._calm, watch, published, left=await self._pool.left()))
         await self._pool.mend()
         if not wrong:
             await anyio.Path(log).unlink()
-        this = Round(
-            fault=name,
+        ran = Round(
+            fault=fault,
             seed=seed,
             hosts=len(self._pool.hosts),
             builds=self._builds,
@@ -194,36 +198,42 @@ class _Bench:
             date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             seconds=round(time.monotonic() - began, 1),
             load=round(busy, 2),
-            drawn=what,
-            felt=len(felt),
+            drawn=links[0].drawn,
+            felt=0,
             again=watch.again,
-            wrong=tuple(wrong),
+            wrong=wrong,
         )
-        said = f"{'; '.join(wrong)}: see {log}" if wrong else "void" if this.void else "right"
-        how = ", ".join(f"{app} {way}" for app, way in felt.items())
-        sys.stderr.write(f"{name}: {what.transport}: seed {seed}: {this.seconds:.0f} s: {said}; {how}\n")
-        return this
+        said = f"{'; '.join(wrong)}: see {log}" if wrong else "right"
+        sys.stderr.write(f"{fault or 'all'}: {ran.drawn.transport}: seed {seed}: {ran.seconds:.0f} s: {said}\n")
+        sys.stderr.write("".join(f"  {each.name}: {_how(each)}\n" for each in watch.faults))
+        return rounds.of_run(ran, links, watch.faults)
 
-    async def _of_host(self, name: str, what: Drawn, log: Path) -> _Ran:
-        watch = Watch(what, usual=self._usual, lasts=name != _AT_ONCE)
-        published = await self._pool.build(
-            self._source,
-            watch,
-            registry=self._pool.registry,
-            transport=what.transport,
-            breaks=_OF_HOSTS[name],
-            log=log,
-        )
-        return watch, watch.felt, published
+    def _fault(self, link: Link) -> Fault:
+        name, what = link.fault, link.drawn
+        if name in _OF_HOSTS:
+            return HostFault(name, what, usual=self._usual)
+        cut = name == drawing.CUT_SHORT
+        return RegistryFault(name, what, status=CUT if cut else what.status, bodies=cut)
 
-    async def _of_registry(self, name: str, what: Drawn, log: Path) -> _Ran:
-        watch, cut = Watch(), name == _CUT_SHORT
-        refusal = Refusal(CUT if cut else what.status, what, bodies=cut)
-        async with refusing(self._lab, refusal, address=self._pool.registry.rpartition(":")[0]) as registry:
-            published = await self._pool.build(
-                self._source, watch, registry=registry, transport=what.transport, log=log
+    async def _built(self, watch: Watch, links: Sequence[Link], log: Path) -> Mapping[str, str]:
+        async with AsyncExitStack() as held:
+            registry = self._pool.registry
+            if any(link.fault in drawing.OF_REGISTRIES for link in links):
+                address = registry.rpartition(":")[0]
+                registry = await held.enter_async_context(refusing(self._lab, watch.refuse, address=address))
+            return await self._pool.build(
+                self._source,
+                watch,
+                registry=registry,
+                transport=links[0].drawn.transport,
+                breaks=_OF_HOSTS,
+                log=log,
             )
-        return watch, {app: f"was refused {refusal.refused.count(app)} times" for app in refusal.refused}, published
+
+
+def _how(fault: Fault) -> str:
+    felt = ", ".join(f"{app} {way}" for app, way in fault.felt.items())
+    return felt or ("not counted: nobody has felt it" if fault.begun else "not counted: it was not its turn")
 
 
 def _plant(source: Path, builds: int, *, base: str) -> None:

@@ -16,7 +16,8 @@ import httpx
 import msgspec
 
 from benchmarks.commands import environment, fleetpacks
-from benchmarks.fleet.watching import Transport, Watch
+from benchmarks.fleet.drawing import Transport
+from benchmarks.fleet.watching import Watch
 from orchestrator.errors import FleetpacksError
 from orchestrator.events import Event
 from tests.buildkit.real import client as daemon_of
@@ -33,6 +34,8 @@ _MOST_SECONDS = 900
 _SSH = "0016"
 """The port, as /proc/net/tcp has it (proc(5))."""
 _ESTABLISHED = "01"
+_CONFIG = "Host *\n  ServerAliveInterval 4\n"
+"""For a client that notices in 16 s that a host is silent, not in a minute: a run has no more time."""
 _REPOSITORIES = "registry/docker/registry/v2/repositories"
 
 Break = Callable[[Host], AbstractAsyncContextManager[None]]
@@ -114,7 +117,9 @@ class Standing:
         self._known()
 
     def _known(self) -> None:
-        client.write(self.root / "home" / ".ssh", self.hosts)
+        file = client.write(self.root / "home" / ".ssh", self.hosts)
+        with file.open("a", encoding="utf-8") as config:
+            config.write(_CONFIG)
 
     async def build(
         self,
@@ -123,7 +128,7 @@ class Standing:
         *,
         registry: str,
         transport: Transport = "openssh",
-        breaks: Break | None = None,
+        breaks: Mapping[str, Break] | None = None,
         log: Path | None = None,
     ) -> Mapping[str, str]:
         """Build all apps of a monorepo, whatever is cached, and break and heal a host when it is time to.
@@ -133,7 +138,7 @@ class Standing:
             watch: hears of all, and says when.
             registry: where images are pushed to; a way to the lab's.
             transport: what speaks SSH.
-            breaks: what is done to a host.
+            breaks: what is done to a host, by the class of the fault.
             log: where the run's events are kept.
 
         Returns:
@@ -157,9 +162,12 @@ class Standing:
                     lines += whole
                     for line in whole:
                         deed = watch.hear(msgspec.json.decode(line, type=Event))
-                        if deed == "break" and breaks is not None:
-                            await broken.enter_async_context(breaks(urls[watch.host]))
-                        elif deed == "heal":
+                        if deed is None:
+                            continue
+                        if deed.what == "break":
+                            assert breaks is not None
+                            await broken.enter_async_context(breaks[deed.fault](urls[deed.host]))
+                        else:
                             await broken.aclose()
         if log is not None:
             await anyio.Path(log).write_bytes(b"\n".join([*lines, b""]))
