@@ -51,6 +51,8 @@ ELSEWHERE = {
     "poe protos": ("tests/buildkit/test_protos.py", "compile_protos("),
     "poe schemas": ("tests/config/test_settings.py", "schema.text("),
     "poe facts": ("tests/langs/test_registry.py", "registry.facts("),
+    "poe release": ("tests/releases/test_release.py", '"-m", "tests.release", "--root"'),
+    "poe release --image registry.example/team": ("tests/releases/test_release.py", '"-m", "tests.release", "--root"'),
     "poe languages": ("tests/docs/test_languages.py", "documents("),
     "python -m tests.lab up --languages": ("check", "python -m tests.lab up --languages"),
     "python -m tests.lab up --bases NAME": ("tests/lab_tests/test_bases.py", "repositories("),

@@ -5,6 +5,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -15,16 +16,20 @@ from orchestrator.config import environment
 from tests.conftest import RealCount
 from tests.e2e.conftest import Start
 from tests.e2e.test_attestations import predicates
-from tests.lab import Lab
+from tests.lab import Lab, tools
 from tests.lab.bases import certificates
+from tests.lab.state import layout
 
 pytestmark = pytest.mark.real
 
 
-async def bases(lab: Lab, folder: Path, *words: str) -> tuple[int, str, str]:
+async def bases(
+    lab: Lab, folder: Path, *words: str, said: Mapping[str, str] = MappingProxyType({})
+) -> tuple[int, str, str]:
     """Run `fleetpacks bases build`; returns its exit code, and what it printed."""
     program = str(Path(sys.executable).with_name("fleetpacks"))
-    variables = {"PATH": environment.read()["PATH"], "HOME": str(folder / "home"), "BUILDKIT_HOST": lab.buildkit_host}
+    clean = {"PATH": environment.read()["PATH"], "HOME": str(folder / "home"), "BUILDKIT_HOST": lab.buildkit_host}
+    variables = {**clean, **said}
     done = await anyio.run_process([program, "bases", "build", *words], check=False, env=variables, cwd=folder)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -83,9 +88,12 @@ async def test_toolchains_are_made_from_a_debootstrapped_root_and_an_app_is_buil
         (tmp_path / name).write_bytes(data)
         authorities += ["--ca", name]
 
-    code, out, err = await bases(
-        lab, tmp_path, "node", "python", "--prefix", f"{lab.registry}/{path}", *authorities, "--json", "--aliases"
-    )
+    debootstrap = await tools.debian_program(layout(), "debootstrap", "usr/sbin/debootstrap", installed=True)
+    said = {"PATH": f"{debootstrap.parent}:{environment.read()['PATH']}"}
+    said |= {"DEBOOTSTRAP_DIR": str(debootstrap.parent.parent.parent / "usr/share/debootstrap")}
+
+    words = ("node", "python", "--prefix", f"{lab.registry}/{path}", *authorities, "--json", "--aliases")
+    code, out, err = await bases(lab, tmp_path, *words, said=said)
     assert code == 0, err
     by_name = {told["image"]["name"]: told["image"] for told in lines(out)}
     source = tmp_path / "source"
