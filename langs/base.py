@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from langs import commands, hardened, indexes, procfile, render, workspace
+from langs import commands, hardened, indexes, network, procfile, render, workspace
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, CacheMount, Detection, Process, Settings, Version
@@ -302,6 +302,8 @@ def common(settings: Settings, asks: tuple[str, ...]) -> Mapping[str, object]:
         "secrets": settings.secrets,
         "invalidating": settings.invalidating,
         "indexes": indexes.mirrored(settings.indexes, asks),
+        "network": network.seen(settings.network, asks),
+        "distribution": indexes.mirrored(settings.indexes, ("apt",)),
         "port": settings.port,
         "user": hardened.USER if settings.hardened else "1000:1000",
         "build_command": None if build is None else commands.check(build, key=BUILD_SETTING),

@@ -134,6 +134,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where hardened images are: a registry, with a path where it is a mirror."""
     indexes: tuple[str, ...] = ()
     """Names of the package indexes (`langs.indexes.NAMES`) for which the operator has a mirror."""
+    network: tuple[str, ...] = ()
+    """The secrets of `langs.network` that there are: the operator's proxies and certificates."""
     origin: str = ""
     """Where the app's directory is in what its build sees, for what other languages make of it: set by
     `langs.choice`, never by configuration."""

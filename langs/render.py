@@ -24,6 +24,7 @@ from langs.errors import LangError
 from langs.files import require_plain_name
 from langs.indexes import Index
 from langs.model import CacheMount
+from langs.network import Network
 
 if TYPE_CHECKING:
     import jinja2
@@ -104,8 +105,8 @@ def words(said: Sequence[str]) -> str:
     return " ".join(map(shell, said))
 
 
-def mount_options(mounts: Sequence[CacheMount], secrets: Sequence[str], indexes: Sequence[Index]) -> str:
-    """The options of a RUN that sees `mounts`, the secrets by these names and the mirrors of these indexes.
+def mount_options(mounts: Sequence[CacheMount], secrets: Sequence[str], around: Sequence[Index | Network]) -> str:
+    """The options of a RUN that sees `mounts`, the secrets by these names, and the mirrors and the network around it.
 
     Each has the blank that follows it.
     """
@@ -115,7 +116,7 @@ def mount_options(mounts: Sequence[CacheMount], secrets: Sequence[str], indexes:
         for mount in mounts
     ]
     options += [f"--mount=type=secret,id={name},required=true" for name in secrets]
-    options += [option for index in indexes for option in index.mounts]
+    options += [option for each in around for option in each.mounts]
     return "".join(f"{option} \\\n    " for option in options)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, gemfile, indexes, procfile, rack, versions
+from langs import base, gemfile, procfile, rack, versions
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 from langs.gemfile import Bundle
@@ -119,7 +119,6 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "vendored": files.has_directory("vendor/cache"),
             "packages": packages,
             "apt": apt,
-            "apt_mirror": indexes.mirrored(settings.indexes, ("apt",)),
         },
         asks=("rubygems",),
     )

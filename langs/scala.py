@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, commands, jvm, mill, procfile, sbt, sbtplan, scalamain, versions
+from langs import base, commands, jvm, mill, network, procfile, sbt, sbtplan, scalamain, versions
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Evidence, Settings
@@ -101,6 +101,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "tools": base.told(settings, VARIABLES[:1]),
             "options": f"{jvm.TOOL_OPTIONS} {plan.options}".rstrip(),
             "title": base.title(plan.title),
+            # Mill knows of no mirror, and it is Java all the same.
+            "network": network.seen(settings.network, ("sbt",)),
         },
         asks=("sbt",) if plan.manager == "sbt" else (),
     )

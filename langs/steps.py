@@ -6,7 +6,9 @@ What an app is told of, its variables, secrets and indexes, is known here; a tem
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from langs.indexes import Index
 from langs.model import SECRETS_VERSION, CacheMount
+from langs.network import Network
 from langs.render import copied_to, copy_words, exec_form, mount_options, quoted
 
 _MANY: Final = 40
@@ -18,9 +20,9 @@ class Steps:
     """The shared steps of one app.
 
     Args:
-        values: those of the template: `env`, `passed`, `arguments`, `secrets`, `invalidating`, `indexes`, `port`,
-            `user`, `cmd` and `origin` are read, and `front_end`, `tools`, `manifests` and `builder` where there are
-            such.
+        values: those of the template: `env`, `passed`, `arguments`, `secrets`, `invalidating`, `network`, `indexes`,
+            `distribution`, `port`, `user`, `cmd` and `origin` are read, and `front_end`, `tools`, `manifests` and
+            `builder` where there are such.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -31,12 +33,26 @@ class Steps:
         # It counts from here to the end of the stage, and which step is a stage's first differs from app to app. No
         # such step is in the last stage, so that the image's history has nothing of it.
         version = f"ARG {SECRETS_VERSION}\n" if self._values["invalidating"] else ""
-        return f"{version}RUN {mount_options(mounts, self._values['secrets'], self._values['indexes'])}"
+        return f"{version}RUN {mount_options(mounts, self._values['secrets'], self._around())}"
 
     def exports(self) -> str:
         """What the command line of such a step begins with."""
         secrets = [f'export {name}="$(cat /run/secrets/{name})" && ' for name in self._values["secrets"]]
-        return "".join((*secrets, *(index.exports for index in self._values["indexes"])))
+        return "".join((*secrets, *(each.exports for each in self._around())))
+
+    def installing(self, mounts: Sequence[CacheMount]) -> str:
+        """A step that installs packages of the distribution, up to its command; it sees nothing of the app's."""
+        return self._apart(mounts, (*self._values["network"], *self._values["distribution"]))
+
+    def fetching(self) -> str:
+        """A step that fetches something of a toolchain's own, up to its command; it sees nothing of the app's."""
+        return self._apart((), self._values["network"])
+
+    def _apart(self, mounts: Sequence[CacheMount], around: Sequence[Network | Index]) -> str:
+        return f"RUN {mount_options(mounts, (), around)}{''.join(each.exports for each in around)}"
+
+    def _around(self) -> tuple[Network | Index, ...]:
+        return (*self._values["network"], *self._values["indexes"])
 
     def user_command(self, mounts: Sequence[CacheMount], command: str) -> str:
         """A step with a command line that somebody wrote."""

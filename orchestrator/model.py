@@ -142,6 +142,22 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     insecure: bool = False
     """Plain HTTP. Loopback hosts are tried over plain HTTP too, as Docker does."""
+    mirror: str | None = None
+    """Where its images are looked for first: `host[:port][/path]`."""
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands between the operator's machines and the world. Shows no secret."""
+
+    ca: Path | None = None
+    """A file of authorities, in PEM, that are trusted beside the usual ones."""
+    proxies: Mapping[str, str] = {}
+    """Addresses of build steps' proxies, by `http` and `https`; there may be passwords in them."""
+    no_proxy: str | None = None
+    """The hosts that need none."""
+
+    def __repr__(self) -> str:
+        return f"Network(ca={self.ca!r}, proxies={tuple(self.proxies)!r}, no_proxy={self.no_proxy!r})"
 
 
 class Runs(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 import anyio
 import msgspec
 
-from orchestrator.app import hosts
+from orchestrator.app import hosts, networking
 from orchestrator.app.coming import coming
 from orchestrator.app.copies import copies_of
 from orchestrator.app.disk import low
@@ -22,6 +22,7 @@ from orchestrator.app.display import Kind, display_on, execute, summarise
 from orchestrator.app.ending import Ending
 from orchestrator.app.learning import Learning
 from orchestrator.app.logins import given
+from orchestrator.app.mirroring import mirroring
 from orchestrator.app.preparing import Preparing
 from orchestrator.app.recording import Recording
 from orchestrator.app.secretvalues import mirror_readers, secret_readers
@@ -104,6 +105,7 @@ async def run_build(
             _known(config, plan, record) as (named, attestations, secrets_known),
             record.during(secrets_known.plan, signals),
             _registry(config) as (registry, credentials),
+            mirroring(config, credentials) as mirrors,
             hosts.opened(hosts.in_use(named), patience=_OTHERS_SECONDS) as builders,
             remembering(config) as memory,
             skipping(
@@ -112,6 +114,7 @@ async def run_build(
                 builders.first.can,
                 registry,
                 credentials,
+                mirrors=mirrors.mirrors,
                 attestations=attestations,
                 memory=memory,
                 images=not _files(options),
@@ -130,6 +133,7 @@ async def run_build(
                 readers=secrets_known.readers,
                 mirrors=_learned(mirror_readers(config), record),
                 attestations=attestations,
+                images=mirrors,
                 copies=await copies_of(config),
                 run=secrets.token_hex(8),
                 packages=_packages(config, plan),
@@ -163,6 +167,7 @@ async def run_build(
                     *differences,
                     *record.warnings,
                     *secrets_known.warnings,
+                    *networking.warnings(config, plan.apps),
                     *skip.warnings,
                     *await anyio.to_thread.run_sync(low, _written(config, options)),
                 ],
@@ -176,6 +181,7 @@ async def run_build(
                 built_on=learning.hosts,
                 bases=base_names(plan.apps) if len(named) > 1 else {},
                 joiner=_joiner(plan, options, builders, registry, config.revision),
+                mirrors=mirrors,
                 absent={str(at): error for at, error in builders.missing},
                 # Two that write the same files here would be in each other's way.
                 hedge=None if config.cache.local.directory or _files(options) else config.hedge,
@@ -250,7 +256,7 @@ async def run_tag(
 @asynccontextmanager
 async def _registry(config: Config) -> AsyncGenerator[tuple[RegistryClient, Credentials]]:
     credentials = Credentials(config.docker_config / "config.json", given(config))
-    async with RegistryClient(credentials, config.registries) as client:
+    async with RegistryClient(credentials, config.registries, ca=config.network.ca) as client:
         yield client, credentials
 
 

@@ -12,10 +12,9 @@ import anyio
 
 from orchestrator.app import mountusage
 from orchestrator.app.mountcopies import Copies
-from orchestrator.app.mountruns import Builder
+from orchestrator.app.mountruns import Builder, Ready
 from orchestrator.app.mountsteps import Mount
 from orchestrator.app.mountusage import Kept
-from orchestrator.buildkit import SolveRequest
 from orchestrator.cache.local import LostError
 from orchestrator.engine.carrying import Tell
 from orchestrator.errors import FleetpacksError
@@ -58,11 +57,11 @@ class Side:
 
     Args:
         builder: where they are.
-        ready: adds to a solve what all solves of the run need.
+        ready: see `Ready`.
         name: the builder's, where there are several.
     """
 
-    def __init__(self, builder: Builder, ready: Callable[[SolveRequest], SolveRequest], *, name: str) -> None:
+    def __init__(self, builder: Builder, ready: Ready, *, name: str) -> None:
         self.builder = builder
         self.copies = Copies(builder, ready)
         self.name = name

@@ -3,7 +3,7 @@
 A builder that has a cache keeps its own. Nothing here fails a build: what cannot be done is told, and left.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import anyio
 import anyio.to_thread
@@ -11,10 +11,9 @@ import anyio.to_thread
 from orchestrator.app import mountusage
 from orchestrator.app.carriage import MORE_ROOM, Known, NotCarried, Side, carry
 from orchestrator.app.keeping import Keeping
-from orchestrator.app.mountruns import Builder
+from orchestrator.app.mountruns import Builder, Ready
 from orchestrator.app.mountsteps import Mount
 from orchestrator.app.mountusage import Kept
-from orchestrator.buildkit import SolveRequest
 from orchestrator.cache import mounts as stores
 from orchestrator.engine.carrying import Tell
 from orchestrator.events import Event, StepCompleted
@@ -29,7 +28,7 @@ class PackageCarrier:
         builder: where the caches are used.
         keeping: the run's caches, and their directory.
         no_cache: whether builds begin without any: a builder empties cache mounts for them, too.
-        ready: adds to a solve what all solves of the run need.
+        ready: see `Ready`.
         name: the builder's, where there are several.
     """
 
@@ -39,7 +38,7 @@ class PackageCarrier:
         keeping: Keeping,
         *,
         no_cache: bool,
-        ready: Callable[[SolveRequest], SolveRequest],
+        ready: Ready,
         name: str = "",
     ) -> None:
         self._side = Side(builder, ready, name=name)

@@ -10,6 +10,7 @@ import msgspec
 from langs.facts import GENERATED
 from orchestrator.app import make_plan
 from orchestrator.app.logins import given
+from orchestrator.app.mirroring import mirroring
 from orchestrator.app.written import write
 from orchestrator.config import Config, lock
 from orchestrator.errors import ImageNotFoundError
@@ -78,8 +79,11 @@ async def _digests(config: Config, names: list[str]) -> dict[str, str]:
     problems: list[str] = []
     limiter = anyio.CapacityLimiter(_AT_ONCE)
     credentials = Credentials(config.docker_config / "config.json", given(config))
-    async with RegistryClient(credentials, config.registries) as client:
-        bases = BaseImages(client, mirror=config.environment.registry_mirror)
+    async with (
+        RegistryClient(credentials, config.registries, ca=config.network.ca) as client,
+        mirroring(config, credentials) as mirrored,
+    ):
+        bases = BaseImages(client, mirrors=mirrored.mirrors)
 
         async def ask(name: str) -> None:
             async with limiter:

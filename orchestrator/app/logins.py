@@ -13,5 +13,5 @@ def given(config: Config) -> Mapping[str, Credential]:
     username, password = variables.get("DHI_USERNAME"), variables.get("DHI_PASSWORD")
     if not username or not password:
         return {}
-    host = (config.environment.dhi_mirror or hardened.REGISTRY).partition("/")[0]
+    host = config.image_mirrors.get(hardened.REGISTRY, hardened.REGISTRY).partition("/")[0]
     return {host: Credential(username=username, password=password)}

@@ -1,12 +1,11 @@
 """The solves that copy between cache mounts and a directory of this machine, one mount at a time."""
 
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.app.mountruns import CONTEXT, Builder, Runs
+from orchestrator.app.mountruns import CONTEXT, Builder, Ready, Runs
 from orchestrator.app.mountsteps import Mount, Word, copy_in, copy_out, look
-from orchestrator.buildkit import DirectoryDestination, DirectorySource, Exporter, SolveRequest
+from orchestrator.buildkit import DirectoryDestination, DirectorySource, Exporter
 
 
 class Copies:
@@ -14,10 +13,10 @@ class Copies:
 
     Args:
         builder: where the mounts are.
-        ready: adds to a solve what all solves of the run need.
+        ready: see `Ready`.
     """
 
-    def __init__(self, builder: Builder, ready: Callable[[SolveRequest], SolveRequest]) -> None:
+    def __init__(self, builder: Builder, ready: Ready) -> None:
         self._runs = Runs(builder, ready)
 
     async def is_empty(self, mount: Mount) -> bool:

@@ -23,6 +23,8 @@ _OUTPUT: Final = 64 * 1024
 _PATIENCE: Final = 30.0
 """Seconds in which a builder must delete what is over."""
 _STDOUT: Final = 1
+Ready = Callable[[SolveRequest, str], Awaitable[SolveRequest]]
+"""Adds to a solve what all solves need: tokens, registries, mirrors. The text is its Dockerfile's."""
 
 
 class Builder(Protocol):
@@ -46,10 +48,10 @@ class Runs:
 
     Args:
         builder: where the mounts are.
-        ready: adds to a solve what all solves need: tokens, registries.
+        ready: see `Ready`.
     """
 
-    def __init__(self, builder: Builder, ready: Callable[[SolveRequest], SolveRequest]) -> None:
+    def __init__(self, builder: Builder, ready: Ready) -> None:
         self._builder = builder
         self._ready = ready
 
@@ -123,7 +125,7 @@ class Runs:
             shared_key=f"fleetpacks-packages-{mount.id}",
             registries=(parse(mount.image).host,),
         )
-        result = await self._builder.solve(self._ready(request), on_status=hear)
+        result = await self._builder.solve(await self._ready(request, text), on_status=hear)
         said = told(bytes(output), [mount]).get(mount.name)
         if said is not None and said.word == "failed":
             raise BuildFailedError(

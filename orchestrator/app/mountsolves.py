@@ -11,7 +11,7 @@ import anyio
 import msgspec
 
 from orchestrator.app import mountusage
-from orchestrator.app.mountruns import Runs, heard
+from orchestrator.app.mountruns import Ready, Runs, heard
 from orchestrator.app.mountsteps import Mount, Word, copy_in, copy_out, look
 from orchestrator.buildkit import Client, Exporter, SolveRequest, SolveResult, StatusUpdate, TokenProvider
 from orchestrator.cache.artifact import label
@@ -35,12 +35,14 @@ class MountSolves:
         client: the builder.
         tokens: for the registry that content goes to or comes from, and those of the images that steps stand on.
         host: that registry.
+        mirrored: has the images that steps stand on come from mirrors.
     """
 
-    def __init__(self, client: Client, tokens: TokenProvider, host: str) -> None:
+    def __init__(self, client: Client, tokens: TokenProvider, host: str, mirrored: Ready) -> None:
         self._client = client
 
-        def ready(request: SolveRequest) -> SolveRequest:
+        async def ready(request: SolveRequest, text: str) -> SolveRequest:
+            request = await mirrored(request, text)
             return msgspec.structs.replace(request, tokens=tokens, registries=(host, *request.registries))
 
         self._runs = Runs(client, ready)

@@ -19,6 +19,7 @@ from orchestrator.app import builder, hosts, make_plan, packageindex
 from orchestrator.app.caching import is_insecure
 from orchestrator.app.everywhere import Failed, everywhere, failed
 from orchestrator.app.logins import given
+from orchestrator.app.mirroring import mirroring
 from orchestrator.app.mountsolves import MountSolves
 from orchestrator.app.mountsteps import Mount, mounts_of
 from orchestrator.app.packageindex import size_of
@@ -125,7 +126,10 @@ async def push(
     mounts = _chosen(plan, tools)
     key = _cache_key(mounts)
     named, credentials = hosts.in_use(await hosts.resolved(hosts.named(config))), _credentials(config)
-    async with RegistryClient(credentials, config.registries) as registry:
+    async with (
+        RegistryClient(credentials, config.registries, ca=config.network.ca) as registry,
+        mirroring(config, credentials) as mirrors,
+    ):
         before = await packageindex.find_own(registry, reference, key)
         async with hosts.opened(named) as builders:
             at = ", ".join(of.named.name for of in builders.all)
@@ -134,7 +138,10 @@ async def push(
                 of.named.name: _exporter(config, of.can, of.address, reference, compression or config.cache.compression)
                 for of in builders.all
             }
-            solves = {of.named.name: MountSolves(of.client, tokens, reference.host) for of in builders.all}
+            solves = {
+                of.named.name: MountSolves(of.client, tokens, reference.host, mirrors.for_solves(of.can))
+                for of in builders.all
+            }
             there, busy = await _fullest(mounts, solves)
             if not there:
                 raise UsageError(
@@ -196,7 +203,10 @@ async def pull(
     credentials = _credentials(config)
     addresses = [each.address for each in hosts.in_use(await hosts.resolved(hosts.named(config)))]
     warnings = list(plan.warnings)
-    async with RegistryClient(credentials, config.registries) as registry:
+    async with (
+        RegistryClient(credentials, config.registries, ca=config.network.ca) as registry,
+        mirroring(config, credentials) as mirrors,
+    ):
         found = await packageindex.find(registry, reference)
         if found is None:
             raise ImageNotFoundError(
@@ -211,8 +221,9 @@ async def pull(
 
         async def one(at: Address) -> Outcome:
             hear_it = partial(hear, str(at) if len(addresses) > 1 else "")
-            async with builder.opened(at) as (client, _):
-                solves = MountSolves(client, RegistryTokens(registry, credentials), reference.host)
+            async with builder.opened(at) as (client, can):
+                tokens = RegistryTokens(registry, credentials)
+                solves = MountSolves(client, tokens, reference.host, mirrors.for_solves(can))
                 _, busy = await solves.state(mounts)
 
                 async def move(mount: Mount) -> Tool:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from langs.indexes import INDEXES
-from orchestrator.app import builder
+from orchestrator.app import builder, networking
 from orchestrator.app.caching import caches, is_insecure
 from orchestrator.app.copies import Copies
 from orchestrator.app.hosts import Opened
 from orchestrator.app.localcache import local_caches
+from orchestrator.app.mirroring import ImageMirrors
 from orchestrator.app.outputs import Outputs, outputs
 from orchestrator.buildkit import SecretReader, SolveRequest
 from orchestrator.buildkit.capabilities import Capabilities
@@ -51,6 +52,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
     """Of the secrets of builds."""
     mirrors: Mapping[str, SecretReader]
     """Of the package indexes' addresses."""
+    images: ImageMirrors
     attestations: Attestations
     copies: Copies
     run: str
@@ -87,6 +89,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
                 carrier=self._carrier(of),
                 measure=of.client.memory_use,
                 worker=of.can.worker,
+                source_policy=of.can.source_policy,
             )
 
     @asynccontextmanager
@@ -127,7 +130,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
 
     def _preparers(self, can: Capabilities, make: Outputs) -> tuple[Prepare, PrepareExport]:
         config, plan = self.config, self.plan
-        cache = caches(config, plan, can)
+        cache, network = caches(config, plan, can), networking.readers(config)
 
         def ref() -> str:
             return f"fleetpacks-{self.run}-{secrets.token_hex(8)}"
@@ -136,7 +139,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
         def prepare(app: AppPlan) -> Generator[SolveRequest]:
             repository, cached = parse(app.repository), cache(app)
             with self.copies.of(app) as copy:
-                yield solve_request(
+                request = solve_request(
                     app,
                     can=can,
                     ref=ref(),
@@ -146,7 +149,8 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
                     insecure=is_insecure(config, repository.host),
                     no_cache=config.no_cache,
                     secrets={name: self.readers[name] for name in app.app.settings.secrets}
-                    | {INDEXES[key].secret: self.mirrors[key] for key in app.build.indexes},
+                    | {INDEXES[key].secret: self.mirrors[key] for key in app.build.indexes}
+                    | dict(networking.seen_by(app, network)),
                     tokens=RegistryTokens(self.registry, self.credentials, writable=(repository, *cached.repositories)),
                     registries=(repository.host, *cached.hosts),
                     ssh={name: Path(socket) for name in app.app.settings.ssh if (socket := config.ssh[name])},
@@ -154,6 +158,9 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
                     caches=cached.entries,
                     attestations=self.attestations,
                 )
+                # What the app says itself of a proxy goes before.
+                attrs = {**networking.arguments(config, app), **request.attrs}
+                yield msgspec.structs.replace(request, attrs=attrs)
 
         @contextmanager
         def export(app: AppPlan) -> Generator[Sequence[SolveRequest]]:
@@ -173,7 +180,10 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
 
         tokens = RegistryTokens(self.registry, self.credentials)
 
-        def ready(request: SolveRequest) -> SolveRequest:
+        mirrored = self.images.for_solves(of.can)
+
+        async def ready(request: SolveRequest, text: str) -> SolveRequest:
+            request = await mirrored(request, text)
             return msgspec.structs.replace(request, tokens=tokens)
 
         name = of.named.name if self.several else ""

@@ -16,6 +16,7 @@ from orchestrator import __version__
 from orchestrator.app.signals import Signals
 from orchestrator.buildkit import SecretReader
 from orchestrator.config import Config
+from orchestrator.config.network import passwords
 from orchestrator.errors import FleetpacksError
 from orchestrator.events import INTERRUPTED, Event, RunCompleted
 from orchestrator.model import Plan
@@ -40,6 +41,7 @@ class Recording:
         self._config = config
         self._telemetry = config.environment.telemetry
         self._redactor = redaction.of_environment(config.environment.variables)
+        self._redactor.learn(*passwords(config.network))
         self._recorder: Recorder | None = None
         self._header: Header | None = None
         self._begun = False
@@ -87,7 +89,7 @@ class Recording:
             from orchestrator.app import tracing  # noqa: PLC0415 -- only where somebody wants it
 
             record = Record(header=self._header, events=tuple(self._kept))
-            problem = await tracing.send(self._telemetry, record, self._redactor)
+            problem = await tracing.send(self._telemetry, record, self._redactor, ca=self._config.network.ca)
             if problem is not None:
                 sys.stderr.write(f"warning: the run's trace was not sent: {problem}\n")
 

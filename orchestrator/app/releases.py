@@ -80,7 +80,10 @@ async def refresh(config: Config, *, registry: str | None, today: dt.date) -> Ou
         )
 
     credentials = Credentials(config.docker_config / "config.json")
-    async with RegistryClient(credentials, config.registries) as client, anyio.create_task_group() as tasks:
+    async with (
+        RegistryClient(credentials, config.registries, ca=config.network.ca) as client,
+        anyio.create_task_group() as tasks,
+    ):
         for name, reference in asked.items():
             tasks.start_soon(ask, client, name, reference)
     if not found and not errors:

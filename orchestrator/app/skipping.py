@@ -15,6 +15,7 @@ from orchestrator.model import Attestations, Plan
 from orchestrator.registry.backoff import Patience
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
+from orchestrator.registry.mirrors import Mirrors
 from orchestrator.skip.bases import BaseImages
 from orchestrator.skip.contents import Contents
 from orchestrator.skip.memory import Memory
@@ -77,6 +78,7 @@ async def skipping(
     registry: RegistryClient,
     credentials: Credentials,
     *,
+    mirrors: Mirrors,
     attestations: Attestations,
     memory: Memory,
     images: bool,
@@ -89,6 +91,7 @@ async def skipping(
         can: what the builder is.
         registry: has the records.
         credentials: for the registries of base images.
+        mirrors: know what mirrors of these have.
         attestations: what is attested of images.
         memory: what was built last.
         images: whether images are all that is asked for.
@@ -103,10 +106,10 @@ async def skipping(
         yield Skipping(warnings=(problem,))
         return
     contents = contents_of(config)
-    async with RegistryClient(credentials, config.registries, patience=_PATIENCE) as bases:
+    async with RegistryClient(credentials, config.registries, patience=_PATIENCE, ca=config.network.ca) as bases:
         skipper = RegistrySkipper(
             registry,
-            bases=BaseImages(bases, mirror=said.registry_mirror),
+            bases=BaseImages(bases, mirrors=mirrors),
             # Those that stand on others may have to wait long, in which their files may change.
             reader=Reader(contents, (app for app in plan.apps if not app.app.contexts)),
             memory=memory,

@@ -18,6 +18,8 @@ from orchestrator.app import builder, hosts, make_plan
 from orchestrator.app.everywhere import Failed, everywhere, failed
 from orchestrator.app.hosts import Builders, Opened
 from orchestrator.app.logins import given
+from orchestrator.app.mirroring import ImageMirrors, mirroring
+from orchestrator.app.mountruns import Ready
 from orchestrator.buildkit import Client, MemorySource, SolveRequest, StatusUpdate
 from orchestrator.config import Config
 from orchestrator.engine.progress import Progress
@@ -114,7 +116,11 @@ async def warm(config: Config, request: Request, *, hear: Hear) -> Everywhere:
     plan = await make_plan(config, request)
     named = hosts.in_use(await hosts.resolved(hosts.named(config)))
     credentials = Credentials(config.docker_config / "config.json", given(config))
-    async with RegistryClient(credentials, config.registries) as registry, hosts.opened(named) as builders:
+    async with (
+        RegistryClient(credentials, config.registries, ca=config.network.ca) as registry,
+        mirroring(config, credentials) as mirrors,
+        hosts.opened(named) as builders,
+    ):
         tokens = RegistryTokens(registry, credentials)
         wanted = {of.address: bases(_built_on(plan, of, builders), own=of.can.platform) for of in builders.all}
         of_address = {of.address: of for of in builders.all}
@@ -122,14 +128,14 @@ async def warm(config: Config, request: Request, *, hear: Hear) -> Everywhere:
 
         async def one(at: Address) -> Outcome:
             of = of_address[at]
-            async with _puller(of, tokens, credentials) as pull:
+            async with _puller(of, tokens, credentials, mirrors) as pull:
                 images = await _all(wanted[at].images, pull, lambda news: hear(str(at) if several else "", news))
                 return Outcome(builder=str(at), images=images)
 
         done = await everywhere(tuple(of_address), one)
         silent = tuple(failed(str(at), error) for at, error in builders.missing)
     unknown = dict.fromkeys(word for found in wanted.values() for word in found.unknown)
-    told = tuple(f"{word!r} names an image that only a build can tell" for word in unknown)
+    told = (*mirrors.news(), *(f"{word!r} names an image that only a build can tell" for word in unknown))
     return Everywhere(builders=(*done, *silent), warnings=(*plan.warnings, *told))
 
 
@@ -148,9 +154,11 @@ def _built_on(plan: Plan, of: Opened, builders: Builders) -> Sequence[AppPlan]:
 
 
 @asynccontextmanager
-async def _puller(of: Opened, tokens: RegistryTokens, credentials: Credentials) -> AsyncGenerator[_Puller]:
+async def _puller(
+    of: Opened, tokens: RegistryTokens, credentials: Credentials, mirrors: ImageMirrors
+) -> AsyncGenerator[_Puller]:
     if of.can.pushes:
-        yield _solves(of.client, tokens)
+        yield _solves(of.client, tokens, mirrors.for_solves(of.can))
     elif not isinstance(of.address, EngineAddress):
         raise UsageError(
             f"{of.address}: this is a Docker Engine that pulls only by its own API",
@@ -161,7 +169,7 @@ async def _puller(of: Opened, tokens: RegistryTokens, credentials: Credentials) 
         from orchestrator.docker import Engine  # noqa: PLC0415
 
         async with Engine(of.address, logins=credentials) as engine:
-            yield _pulls(engine)
+            yield _pulls(engine, mirrors)
 
 
 async def _all(wanted: tuple[Base, ...], pull: _Puller, hear: _Tell) -> tuple[Warmed, ...]:
@@ -207,7 +215,7 @@ def _seldom(name: str, hear: _Tell) -> Generator[Callable[[int, int], None]]:
     yield tell
 
 
-def _solves(client: Client, tokens: RegistryTokens) -> _Puller:
+def _solves(client: Client, tokens: RegistryTokens, mirrored: Ready) -> _Puller:
     async def pull(base: Base, hear: Callable[[int, int], None]) -> int:
         ref = f"fleetpacks-warm-{secrets.token_hex(8)}"
         progress = Progress(base.name)
@@ -221,22 +229,22 @@ def _solves(client: Client, tokens: RegistryTokens) -> _Puller:
                 elif isinstance(event, StepCompleted | StepContinued) and not event.name.startswith(_INTERNAL):
                     moved += event.moved_bytes
 
-        dockerfile = _NEEDS_FILES.format(name=base.name).encode()
+        dockerfile = _NEEDS_FILES.format(name=base.name)
         request = SolveRequest(
             ref=ref,
             attrs={"filename": "Dockerfile"} | ({"platform": ",".join(base.platforms)} if base.platforms else {}),
-            sources=(MemorySource(name="dockerfile", files={"Dockerfile": dockerfile}),),
+            sources=(MemorySource(name="dockerfile", files={"Dockerfile": dockerfile.encode()}),),
             shared_key=ref,
             tokens=tokens,
             registries=(parse(base.name).host,),
         )
-        await client.solve(request, on_status=note)
+        await client.solve(await mirrored(request, dockerfile), on_status=note)
         return moved
 
     return pull
 
 
-def _pulls(engine: "Engine") -> _Puller:
+def _pulls(engine: "Engine", mirrors: ImageMirrors) -> _Puller:
     async def pull(base: Base, hear: Callable[[int, int], None]) -> int:
         moved: dict[str, tuple[int, int]] = {}
 
@@ -245,8 +253,10 @@ def _pulls(engine: "Engine") -> _Puller:
                 moved[progress.layer] = (progress.current, progress.total or 0)
                 hear(sum(current for current, _ in moved.values()), sum(total for _, total in moved.values()))
 
+        # Its builds ask for the mirror's, by that name.
+        found = await mirrors.mirrors.find(base.name)
         for platform in base.platforms or (None,):
-            await engine.pull(base.name, platform=platform, progress=note)
+            await engine.pull(str(found.at) if found else base.name, platform=platform, progress=note)
         return sum(max(each) for each in moved.values())
 
     return pull

@@ -25,6 +25,7 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)\.")
 _SEVERAL_SINCE = (0, 13)
 _CONTEXTS_SINCE = (0, 11)
 """They came with v0.10, which does not say its version."""
+_POLICIES_SINCE = (0, 11)
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     named_contexts: bool = True
     """Whether a Dockerfile may name other contexts. The frontend of one that cannot takes such a name for that of an
     image in a registry, whoever's that is. Depends on the version, too."""
+    source_policy: bool = True
+    """Whether it takes a source from elsewhere when it is told to; else it passes over that without a word. Depends on
+    the version, too."""
 
 
 _FILES = frozenset({"local", "tar"})
@@ -97,6 +101,7 @@ def recognise(workers: Sequence[Worker], *, version: str | None) -> Capabilities
         TABLE[_kind(workers)],
         several_exporters=is_since(version, _SEVERAL_SINCE),
         named_contexts=is_since(version, _CONTEXTS_SINCE),
+        source_policy=is_since(version, _POLICIES_SINCE),
         platform=own,
         worker=workers[0].id if workers else "",
     )

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from orchestrator.config import extraargs, telemetry
+from orchestrator.config import extraargs, mirrors, telemetry
 from orchestrator.config.extraargs import ExtraArgs
 from orchestrator.config.telemetry import Telemetry
 from orchestrator.errors import ConfigError
@@ -88,6 +88,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner adds to the build."""
     registry_mirror: str | None
     """Where Docker Hub is mirrored: a registry, perhaps with a path, without a scheme."""
+    ca: str | None
+    """A file of authorities that are trusted, too."""
+    proxies_shared: bool
+    """Whether our proxies are those of build steps, too."""
     hmac_key: bytes | None
     """What versions of secrets are made with; None: with a key of this machine's."""
     trust_scopes: tuple[str, ...]
@@ -240,10 +244,12 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         cache_insecure=_flag(variables, "CACHE_REGISTRY_INSECURE"),
         container_name=get("CONTAINER_NAME"),
         extra=extraargs.parse(get(extraargs.NAME), variables),
-        registry_mirror=_mirror(get("REGISTRY_MIRROR")),
+        registry_mirror=mirrors.of_variable("REGISTRY_MIRROR", get("REGISTRY_MIRROR")),
+        ca=get("FLEETPACKS_CA"),
+        proxies_shared=_flag(variables, "FLEETPACKS_BUILD_PROXY"),
         hmac_key=_hmac_key(get("FLEETPACKS_HMAC_KEY")),
         trust_scopes=_words(get("FLEETPACKS_TRUST_SCOPE")),
-        dhi_mirror=_mirror(get("DHI_MIRROR")),
+        dhi_mirror=mirrors.of_variable("DHI_MIRROR", get("DHI_MIRROR")),
         releases_file=_base(get("XDG_CACHE_HOME"), home / ".cache") / "fleetpacks/releases.toml",
         cache_directory=_base(get("XDG_CACHE_HOME"), home / ".cache") / "fleetpacks",
         state_directory=_base(get("XDG_STATE_HOME"), home / ".local/state") / "fleetpacks",
@@ -278,11 +284,6 @@ def _hmac_key(text: str | None) -> bytes | None:
             hint="Make one that nobody guesses: openssl rand -hex 32",
         )
     return key
-
-
-def _mirror(text: str | None) -> str | None:
-    """A registry as images are named after it: migetpacks writes it as a URL."""
-    return re.sub(r"^https?://", "", text).rstrip("/") if text else None
 
 
 _T = TypeVar("_T")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from langs.facts import TOOL_VARIABLES, VERSION_VARIABLES
-from orchestrator.config import credentials, extraargs, lock, operator, releases, repository
+from orchestrator.config import credentials, extraargs, lock, mirrors, network, operator, releases, repository
 from orchestrator.config import environment as environments
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import Stated
@@ -64,7 +64,14 @@ def load(
         image=_image(flags, environment, operated, operated_by),
         hosts=_hosts(flags, environment, operated, operated_by),
         hosts_file=operated_by if _of_file(flags, environment, operated) else None,
-        registries={host: Registry(host=host, insecure=said.insecure) for host, said in operated.registries.items()},
+        registries=mirrors.with_plain(
+            {
+                host: Registry(host=host, insecure=said.insecure, mirror=mirrors.place(said.mirror or ""))
+                for host, said in operated.registries.items()
+            },
+            variables.get("REGISTRY_MIRROR"),
+            variables.get("DHI_MIRROR"),
+        ),
         secrets={
             name: SecretSource(name=name, env=source.env, file=Path(source.file) if source.file else None)
             for name, source in operated.secrets.items()
@@ -76,6 +83,14 @@ def load(
             name: Mirror(name=name, url=said.url, env=said.env, file=Path(said.file) if said.file else None)
             for name, said in operated.mirrors.items()
         },
+        network=network.read(
+            operated.network,
+            variables,
+            ca=environment.ca,
+            shared=environment.proxies_shared,
+            name=operated_by,
+            root=source,
+        ),
         ssh={name: agent.socket or environment.ssh_auth_sock for name, agent in operated.ssh.items()},
         jobs=flags.jobs if flags.jobs is not None else operated.jobs,
         hedge=operated.hedge,

@@ -15,9 +15,10 @@ from msgspec import Meta
 
 from langs import indexes
 from langs.errors import LangError
-from orchestrator.config import credentials, decode, repository
+from orchestrator.config import credentials, decode, mirrors, network, repository
 from orchestrator.config.decode import Document, Key
 from orchestrator.config.environment import Environment
+from orchestrator.config.network import NetworkTable
 from orchestrator.errors import ConfigError
 from orchestrator.model import MOUNTS_SECONDS
 from orchestrator.text import parse_duration, parse_size
@@ -45,6 +46,10 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A registry."""
 
     insecure: Annotated[bool, Meta(description="Speak plain HTTP.")] = False
+    mirror: (
+        Annotated[str, Meta(min_length=1, description="Where its images are looked for first: host[:port][/path].")]
+        | None
+    ) = None
 
 
 class SecretTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,6 +111,7 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     mirrors: Annotated[
         Mapping[str, MirrorTable], Meta(description=f"Mirrors of package indexes: {', '.join(indexes.NAMES)}.")
     ] = {}
+    network: Annotated[NetworkTable, Meta(description="Certificates and proxies.")] = NetworkTable()
     ssh: Annotated[Mapping[str, SshTable], Meta(description="SSH agents that builds may ask, by id.")] = {}
     jobs: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds at once.")] | None = None
     hedge: (
@@ -159,7 +165,9 @@ def _check(table: OperatorTable, document: Document) -> None:
     for number, host in enumerate(table.hosts):
         if host.memory is not None and not parse_size(host.memory):
             raise document.error(("hosts", number, "memory"), "expected a size", hint='As in memory = "8GB".')
-    for name in table.registries:
+    for name, registry in table.registries.items():
+        if registry.mirror is not None and mirrors.place(registry.mirror) is None:
+            raise document.error(("registries", name, "mirror"), "expected host[:port][/path]", hint=mirrors.HINT)
         if not _HOST.fullmatch(name):
             raise document.error(
                 ("registries", name), "expected host[:port]", hint='As in [registries."registry.example:5000"].'
@@ -176,6 +184,7 @@ def _check(table: OperatorTable, document: Document) -> None:
     _check_runs(table, document)
     _check_cache(table.cache, document)
     _check_mirrors(table, document)
+    network.check(table.network, document)
     _check_ssh(table, document)
 
 

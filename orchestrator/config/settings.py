@@ -6,15 +6,18 @@ from pathlib import Path
 
 import msgspec
 
+from langs import hardened
+from langs import network as networks
 from langs.facts import VERSION_VARIABLES
 from langs.model import Releases, Settings, Version
 from orchestrator.config import repository
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import AppTable, Stated
 from orchestrator.errors import ConfigError
-from orchestrator.model import Attestations, LayerCache, Mirror, Registry, Runs, SecretSource
+from orchestrator.model import Attestations, LayerCache, Mirror, Network, Registry, Runs, SecretSource
 from orchestrator.text import parse_duration
 
+_DOCKER_HUB = "docker.io"
 DOCKER_HOST = "$DOCKER_HOST"
 """The `source` of a builder that this variable named."""
 
@@ -76,6 +79,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Where the operator states secrets and agents, for errors."""
     mirrors: Mapping[str, Mirror]
     """The operator's mirrors of package indexes, by name."""
+    network: Network
     ssh: Mapping[str, str | None]
     """Agents' sockets by id; None where there is none: the operator relies on `$SSH_AUTH_SOCK`, and it is not set."""
     jobs: int | None
@@ -124,6 +128,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     runs: Runs
     releases: Mapping[str, Releases]
     """Refreshed tables of releases, by tool."""
+
+    @property
+    def image_mirrors(self) -> Mapping[str, str]:
+        """Where images are looked for first, by the host of the registry that they are from."""
+        said = {host: registry.mirror for host, registry in self.registries.items() if registry.mirror}
+        variables = {_DOCKER_HUB: self.environment.registry_mirror, hardened.REGISTRY: self.environment.dhi_mirror}
+        return said | {host: place for host, place in variables.items() if place is not None}
 
     def stated_for(self, path: str) -> tuple[Stated, ...]:
         """What the repository says of the app at `path`, lowest precedence first.
@@ -199,8 +210,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         merged |= {"cache_key": said.cache_key} if said.cache_key is not None else {}
         if said.use_dhi:
             merged |= {"hardened": True}
-        if said.dhi_mirror is not None:
-            merged |= {"hardened_registry": said.dhi_mirror}
         if sole:
             merged |= _of_environment(said, self.root / path)
         merged |= {
@@ -216,9 +225,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "images": images,
             "own": tuple(own),
             "indexes": tuple(self.mirrors),
+            "network": _secrets_of(self.network),
             "releases": self.releases,
         }
         return msgspec.convert(merged, Settings)
+
+
+def _secrets_of(said: Network) -> tuple[str, ...]:
+    """What generated steps see of the network, by the names of secrets."""
+    ca = (networks.CA, networks.KEY_STORE) if said.ca is not None else ()
+    return (networks.SCRIPT, *ca) if ca or said.proxies else ()
 
 
 class EachSettings:

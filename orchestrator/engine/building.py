@@ -22,6 +22,7 @@ from orchestrator.buildkit import (
 )
 from orchestrator.engine.hedging import Hedge, Race
 from orchestrator.engine.host import BuilderHost, Joiner, Lease
+from orchestrator.engine.mirroring import Mirroring
 from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import Published
 from orchestrator.engine.request import pinned, with_cache
@@ -93,6 +94,7 @@ class Building:
         push: whether images are published.
         skipper: knows what need not be built; None: everything is.
         retries: attempts after a first one that failed in a way that trying again can mend.
+        mirrors: know what mirrors have; None: there are none.
     """
 
     def __init__(
@@ -103,12 +105,14 @@ class Building:
         push: bool,
         skipper: Skipper | None,
         retries: int,
+        mirrors: Mirroring | None = None,
     ) -> None:
         self._emit = emit
         self._at_last = at_last
         self._push = push
         self._skipper = skipper
         self._retries = retries
+        self._mirrors = mirrors
         self._refs: dict[str, str] = {}
         self._changed: dict[str, Changed] = {}
 
@@ -272,6 +276,9 @@ class Building:
                 solved = await self._raced(plan, lease, hedge, progress, on_status, again=again)
                 return await self._published(plan, solved, on_status)
             except FleetpacksError as error:
+                if self._lost_mirror(error):
+                    # What becomes of it is told where the build begins again.
+                    continue
                 wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
                 gone = self._gone(plan, error) if wait is None else None
                 if gone is not None:
@@ -325,6 +332,7 @@ class Building:
         with host.prepare(plan) as request:
             if changed is not None:
                 request = pinned(request, changed.bases)  # noqa: PLW2901 -- the same one, pinned
+            request = await self._mirrored(plan, request, host)  # noqa: PLW2901 -- the same one, from mirrors
             # What was executed without the cache is in it now.
             result = await host.solver.solve(with_cache(request) if again else request, on_status=on_status)
         return _Solved(host=host, request=request, result=result, progress=progress)
@@ -374,8 +382,9 @@ class Building:
                 )
                 await self._emit(measured)
 
-    async def export(self, app: str, request: SolveRequest, host: BuilderHost) -> None:
+    async def export(self, plan: AppPlan, request: SolveRequest, host: BuilderHost) -> None:
         """Write an app's cache: bounded, and nobody's failure."""
+        app = plan.app.name
         began, progress = time.monotonic(), Progress(app)
         problem: str | None = f"not done after {_EXPORT_SECONDS:.0f} s"
 
@@ -389,6 +398,7 @@ class Building:
             request = pinned(request, changed.bases)
         with anyio.move_on_after(_EXPORT_SECONDS):
             try:
+                request = await self._mirrored(plan, request, host)
                 await self._exported(request, host, on_status)
                 problem = None
             except FleetpacksError as failure:
@@ -424,6 +434,21 @@ class Building:
             # The daemon may still hold the last one's.
             request = msgspec.structs.replace(request, ref=f"{ref}-{failed}")
             await anyio.sleep(wait)
+
+    async def _mirrored(self, plan: AppPlan, request: SolveRequest, host: BuilderHost) -> SolveRequest:
+        """The same build, with its base images from mirrors that have them."""
+        if self._mirrors is None:
+            return request
+        request = await self._mirrors.through(plan, request, policy=host.source_policy)
+        for message in self._mirrors.news():
+            await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
+        return request
+
+    def _lost_mirror(self, error: FleetpacksError) -> bool:
+        """Whether a builder could not have an image from a mirror, from which it is not taken again."""
+        if self._mirrors is None or not isinstance(error, _UNREACHED):
+            return False
+        return self._mirrors.lose(error.message, unreachable=isinstance(error, RegistryUnavailableError))
 
     def _gone(self, plan: AppPlan, error: FleetpacksError) -> str | None:
         """The base image that the builder cannot have as it was looked up: the build lets go of all of them then.

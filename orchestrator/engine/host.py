@@ -71,6 +71,8 @@ class BuilderHost(msgspec.Struct, frozen=True, kw_only=True):
     """Knows what a build needed of its memory, by its ref; None: nobody does."""
     worker: str = ""
     """Its id of its own."""
+    source_policy: bool = True
+    """Whether it takes images from elsewhere when it is told to."""
 
     @property
     def name(self) -> str:

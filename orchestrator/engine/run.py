@@ -26,6 +26,7 @@ from orchestrator.engine.building import Building, failed_app
 from orchestrator.engine.hedging import Hedge
 from orchestrator.engine.host import Joiner, Lease
 from orchestrator.engine.hosts import LOST, Hosts, Member
+from orchestrator.engine.mirroring import Mirroring
 from orchestrator.engine.parts import End, Parts
 from orchestrator.engine.retry import RETRIES
 from orchestrator.engine.skipping import Skipper
@@ -91,6 +92,7 @@ class Run:
         absent: Mapping[str, FleetpacksError] | None = None,
         hedge: float | None = None,
         joiner: Joiner | None = None,
+        mirrors: Mirroring | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -115,6 +117,7 @@ class Run:
             hedge: how many times as long as expected an app may take before it is begun on another host, too; None:
                 as long as it takes.
             joiner: publishes images whose platforms are built on hosts of their own; None: a host builds all of them.
+            mirrors: know what mirrors of registries have; None: there are none.
         """
         self._plan = plan
         self._events = events
@@ -137,6 +140,7 @@ class Run:
             push=plan.push,
             skipper=skipper,
             retries=retries,
+            mirrors=mirrors,
         )
         self._joiner = joiner
         self._places = {
@@ -383,7 +387,7 @@ class Run:
         if lease.host.export is not None:
             with lease.host.export(plan) as requests:
                 for request in requests:
-                    await self._building.export(plan.app.name, request, lease.host)
+                    await self._building.export(plan, request, lease.host)
 
     def _give_up(self) -> None:
         """An app has failed: that may be the end."""

@@ -38,6 +38,21 @@ class Images(msgspec.Struct, frozen=True, kw_only=True):
     """Words that name an image which cannot be told from the text."""
 
 
+class Use(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in a Dockerfile's text where it names an image."""
+
+    name: str
+    """The image."""
+    written: str
+    """How it is named there: with variables, perhaps, or in quotes."""
+    before: str = ""
+    """What stands right before that: `from=`."""
+    first: int
+    """The first of the lines that the instruction is on, from 0."""
+    last: int
+    """The line behind them."""
+
+
 def images(text: str, args: Mapping[str, str] | None = None, contexts: tuple[str, ...] = ()) -> Images:
     """The images of a Dockerfile, its frontend's too where it names one.
 
@@ -46,12 +61,25 @@ def images(text: str, args: Mapping[str, str] | None = None, contexts: tuple[str
         args: build arguments, which go before the defaults of `ARG`.
         contexts: names of further build contexts, which stand for images of the same name.
     """
-    escape, syntax, lines = _directives(text)
-    syntax = (args or {}).get("BUILDKIT_SYNTAX", "").strip() or syntax
-    reading = _Reading(args or {}, contexts)
+    reading = _read(text, args or {}, contexts)
+    return Images(names=tuple(dict.fromkeys(use.name for use in reading.uses)), unknown=tuple(reading.unknown))
+
+
+def uses(text: str, args: Mapping[str, str] | None = None, contexts: tuple[str, ...] = ()) -> tuple[Use, ...]:
+    """Each place where a Dockerfile names an image; see `images`. Lines are parted by nothing but line feeds."""
+    return tuple(_read(text, args or {}, contexts).uses)
+
+
+def _read(text: str, args: Mapping[str, str], contexts: tuple[str, ...]) -> "_Reading":
+    escape, directive, lines = _directives(text)
+    syntax = args.get("BUILDKIT_SYNTAX", "").strip() or directive
+    reading = _Reading(args, contexts)
     if syntax:
-        reading.found[syntax.split()[0]] = None
-    for instruction, rest in _instructions(lines, escape):
+        name = syntax.split()[0]
+        # Where the directive does not count, nothing in the text names it.
+        reading.uses.append(Use(name=name, written=name, before="=", first=0, last=len(lines) if directive else 0))
+    for instruction, rest, first, last in _instructions(lines, escape):
+        reading.lines = (first, last)
         rest, flags = _without_flags(rest)  # noqa: PLW2901 -- the rest of the rest
         if instruction == "ARG":
             reading.argument(rest)
@@ -61,14 +89,16 @@ def images(text: str, args: Mapping[str, str] | None = None, contexts: tuple[str
             reading.sources(flags)
         if instruction == "ADD" and not any(flag == "checksum" for flag, _ in flags):
             reading.fetched(rest)
-    return Images(names=tuple(reading.found), unknown=tuple(reading.unknown))
+    return reading
 
 
 class _Reading:
     """What is known at one line of a Dockerfile."""
 
     def __init__(self, args: Mapping[str, str], contexts: tuple[str, ...]) -> None:
-        self.found: dict[str, None] = {}
+        self.uses: list[Use] = []
+        self.lines: tuple[int, int] = (0, 0)
+        """Of the instruction that is read."""
         self.unknown: dict[str, None] = {}
         self._said = args
         self._defaults: dict[str, str | None] = {}
@@ -89,7 +119,7 @@ class _Reading:
             if name is None:
                 self.unknown[words[0]] = None
             else:
-                self._take(name)
+                self._take(name, words[0])
         self._stages += 1
         if len(words) == 3 and words[1].lower() == "as":  # noqa: PLR2004 -- IMAGE AS NAME
             self._names.add(words[2].lower())
@@ -102,7 +132,7 @@ class _Reading:
             if "$" in source:
                 self.unknown[source] = None
             elif source and not self._is_stage(source):
-                self._take(source)
+                self._take(source, value if flag == "from" else source, "from=")
 
     def fetched(self, rest: str) -> None:
         """`ADD`, without the digest of what it fetches."""
@@ -115,9 +145,10 @@ class _Reading:
         # Longer numbers, and digits of other scripts, are no indexes.
         return source.isascii() and source.isdecimal() and len(source) <= _LONGEST_INDEX and int(source) < self._stages
 
-    def _take(self, name: str) -> None:
+    def _take(self, name: str, written: str, before: str = "") -> None:
         if name.lower() not in self._names:
-            self.found[name] = None
+            first, last = self.lines
+            self.uses.append(Use(name=name, written=written, before=before, first=first, last=last))
 
 
 def _directives(text: str) -> tuple[str, str | None, list[str]]:
@@ -137,11 +168,11 @@ def _directives(text: str) -> tuple[str, str | None, list[str]]:
     return escape, syntax, lines
 
 
-def _instructions(lines: list[str], escape: str) -> Iterator[tuple[str, str]]:
-    """Each instruction in capitals with what follows it on its logical line."""
+def _instructions(lines: list[str], escape: str) -> Iterator[tuple[str, str, int, int]]:
+    """Each instruction in capitals with what follows it on its logical line, and which lines that is."""
     position = 0
     while position < len(lines):
-        logical = ""
+        logical, first = "", position
         while position < len(lines):
             line = lines[position]
             position += 1
@@ -156,9 +187,10 @@ def _instructions(lines: list[str], escape: str) -> Iterator[tuple[str, str]]:
         name, rest = (name.upper(), rest.strip()) if "\t" not in name else _tabbed(logical.strip())
         if not name:
             continue
+        last = position
         if name in _WITH_DOCUMENTS:
             position = _after_documents(rest, lines, position)
-        yield name, rest
+        yield name, rest, first, last
 
 
 def _after_documents(rest: str, lines: list[str], position: int) -> int:

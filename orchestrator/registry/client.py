@@ -7,6 +7,7 @@ pool of connections and one cache of tokens.
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -71,6 +72,7 @@ class RegistryClient:
         registries: the operator's words, by host as in references.
         patience: how long a request is tried.
         timing: the clock, for tests.
+        ca: a file of authorities that are trusted beside the usual ones.
     """
 
     def __init__(
@@ -80,11 +82,12 @@ class RegistryClient:
         *,
         patience: Patience | None = None,
         timing: Timing | None = None,
+        ca: Path | None = None,
     ) -> None:
         timing = timing or Timing()
         self._registries = registries
         self._credentials = credentials
-        self._transport = Transport(patience=patience or Patience(), timing=timing)
+        self._transport = Transport(patience=patience or Patience(), timing=timing, ca=ca)
         self._auth = Authenticator(
             transport=self._transport, credentials=credentials, registries=registries, now=timing.now
         )

@@ -8,9 +8,11 @@ Docker does, and certificates are read where there is TLS.
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 
+from orchestrator.registry import trust
 from orchestrator.registry.connection import Connection, Response
 from orchestrator.registry.opening import opened
 from orchestrator.registry.places import Place
@@ -24,9 +26,11 @@ class Connections:
 
     Args:
         local: whether no proxy can reach the other end.
+        ca: a file of authorities that are trusted, too.
     """
 
-    def __init__(self, *, local: bool) -> None:
+    def __init__(self, *, local: bool, ca: Path | None = None) -> None:
+        self._ca = ca
         self._said: Mapping[str, str] = {} if local else _said()
         self._tls: ssl.SSLContext | None = None
         self._proxies: dict[tuple[str, str, int], Proxy | None] = {}
@@ -91,7 +95,9 @@ class Connections:
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = _tls()
+            context = _tls()
+            trust.add(context, self._ca)
+            self._tls = context
         return self._tls
 
     async def aclose(self) -> None:

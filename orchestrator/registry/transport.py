@@ -10,6 +10,7 @@ bytes on must turn a lost connection into an error of its own.
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import urljoin
@@ -63,9 +64,11 @@ class Transport:
     Args:
         patience: how long to try.
         timing: the clock.
+        ca: a file of authorities that are trusted, too.
     """
 
-    def __init__(self, *, patience: backoff.Patience, timing: backoff.Timing) -> None:
+    def __init__(self, *, patience: backoff.Patience, timing: backoff.Timing, ca: Path | None = None) -> None:
+        self._ca = ca
         self._patience = patience
         self._timing = timing
         self._connections: dict[bool, Connections] = {}
@@ -152,7 +155,7 @@ class Transport:
             self._local[to.host] = hosts.is_loopback(to.host)
         local = self._local[to.host]
         if local not in self._connections:
-            self._connections[local] = Connections(local=local)
+            self._connections[local] = Connections(local=local, ca=self._ca)
             self._stack.push_async_callback(self._connections[local].aclose)
         return self._connections[local]
 

@@ -1,28 +1,18 @@
 """The digests of base images, each asked for once in a run.
 
 A registry that does not answer is asked once, and not once for each image: what stands on its images is then built,
-which is never wrong. Where the operator has a mirror of Docker Hub, that is asked first.
+which is never wrong. What a mirror has is what is built on: its word counts.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import anyio
 
 from orchestrator.errors import FleetpacksError, TransientError
-from orchestrator.registry.hosts import is_docker_hub
-from orchestrator.registry.manifest import Descriptor
-from orchestrator.registry.reference import Reference, parse
+from orchestrator.registry.mirrors import Heads, Mirrors
+from orchestrator.registry.reference import parse
 
 _SECONDS = 10.0
-
-
-class Heads(Protocol):
-    """The part of a registry client that this needs."""
-
-    async def head(self, reference: Reference) -> Descriptor | None:
-        """Where a reference points to."""
-        ...
 
 
 class UnknownBaseError(Exception):
@@ -34,12 +24,12 @@ class BaseImages:
 
     Args:
         registry: answers.
-        mirror: Docker Hub's mirror: a registry, with or without a path.
+        mirrors: know what mirrors have; None: there are none.
     """
 
-    def __init__(self, registry: Heads, *, mirror: str | None = None) -> None:
+    def __init__(self, registry: Heads, *, mirrors: Mirrors | None = None) -> None:
         self._registry = registry
-        self._mirror = mirror
+        self._mirrors = mirrors
         self._known: dict[str, str | UnknownBaseError] = {}
         self._silent: dict[str, str] = {}
         self._locks: dict[str, anyio.Lock] = {}
@@ -72,26 +62,23 @@ class BaseImages:
             raise UnknownBaseError(f"{name}: {error.message}") from error
         if reference.digest:
             return reference.digest
+        mirrored = await self._mirrors.find(name) if self._mirrors is not None else None
+        if mirrored is not None:
+            return mirrored.digest
         problem = "there is none"
-        for candidate in self._candidates(reference):
-            if candidate.host in self._silent:
-                problem = self._silent[candidate.host]
-                continue
+        if reference.host in self._silent:
+            problem = self._silent[reference.host]
+        else:
             try:
                 with anyio.fail_after(_SECONDS):
-                    found = await self._registry.head(candidate)
+                    found = await self._registry.head(reference)
             except TimeoutError:
-                problem = self._silent[candidate.host] = f"{candidate.host} has not answered for {_SECONDS:.0f} s"
+                problem = self._silent[reference.host] = f"{reference.host} has not answered for {_SECONDS:.0f} s"
             except FleetpacksError as error:
                 problem = error.message
                 if isinstance(error, TransientError):
-                    self._silent[candidate.host] = problem
+                    self._silent[reference.host] = problem
             else:
                 if found is not None:
                     return found.digest
         raise UnknownBaseError(f"{name}: {problem}")
-
-    def _candidates(self, reference: Reference) -> tuple[Reference, ...]:
-        if self._mirror is None or not is_docker_hub(reference.host):
-            return (reference,)
-        return (parse(f"{self._mirror}/{reference.path}:{reference.tag or 'latest'}"), reference)

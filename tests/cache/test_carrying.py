@@ -17,7 +17,7 @@ from orchestrator.errors import ProtocolError
 from orchestrator.events import AppWarning, Event, PackagesCarried
 from orchestrator.model import MountCache
 from tests.cache.test_mounts import write
-from tests.cache.test_mounts_of_apps import golden, planned, record
+from tests.cache.test_mounts_of_apps import as_it_is, golden, planned, record
 from tests.langs.test_apps import GENERATED
 
 _RECORD = record('cached mount /root/.npm from exec npm ci with id "/fleetpacks-npm"', count=3, size=10)
@@ -56,7 +56,7 @@ async def taken(builder: Builder, root: Path, *tools: str, size: int = 1000, sec
     builds = {tuple(mount.id for mount in golden(case).cache): golden(case) for case in GENERATED}
     plan = planned(builds[tuple(f"fleetpacks-{tool}" for tool in tools)])
     said = MountCache(directory=root, size=size, seconds=seconds)
-    carrier = PackageCarrier(builder, Keeping(said, root, plan), no_cache=True, ready=lambda request: request)
+    carrier = PackageCarrier(builder, Keeping(said, root, plan), no_cache=True, ready=as_it_is)
     events: list[Event] = []
 
     async def tell(event: Event) -> None:

@@ -16,7 +16,7 @@ from orchestrator.cache.refs import keys
 from orchestrator.errors import ProtocolError
 from orchestrator.events import Event, PackagesCarried
 from orchestrator.model import MountCache
-from tests.cache.test_mounts_of_apps import golden, planned, record
+from tests.cache.test_mounts_of_apps import as_it_is, golden, planned, record
 from tests.langs.test_apps import GENERATED
 
 _WORDS = 'cached mount /root/.npm from exec npm ci with id "/fleetpacks-npm"'
@@ -60,8 +60,7 @@ async def _taken(root: Path, *builders: Builder) -> list[PackagesCarried]:
     plan = planned(golden(case))
     keeping = Keeping(MountCache(directory=root, size=1000, seconds=60.0), root, plan)
     carriers = [
-        PackageCarrier(builder, keeping, no_cache=True, ready=lambda request: request, name=builder.name)
-        for builder in builders
+        PackageCarrier(builder, keeping, no_cache=True, ready=as_it_is, name=builder.name) for builder in builders
     ]
     events: list[Event] = []
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from langs.model import AppBuild, Settings
 from orchestrator.app.mountsteps import Mount, mounts_of
 from orchestrator.app.mountusage import Kept, does_not_pay, filters, is_ours_alone, is_unchanged, kept
-from orchestrator.buildkit import UsageRecord
+from orchestrator.buildkit import SolveRequest, UsageRecord
 from orchestrator.model import Plan
 from tests.engine.test_run import plan_of
 from tests.langs.test_apps import APPS, GENERATED
@@ -20,6 +20,11 @@ def golden(case: str) -> AppBuild:
     plan = msgspec.json.decode((APPS / case / "plan.golden.json").read_bytes(), type=dict[str, object])
     text = (APPS / case / "Dockerfile.golden").read_text(encoding="utf-8")
     return msgspec.convert({**plan, "dockerfile": text}, AppBuild)
+
+
+async def as_it_is(request: SolveRequest, _text: str) -> SolveRequest:
+    """Adds nothing to a solve."""
+    return request
 
 
 def planned(*builds: AppBuild, key: str = "fleetpacks") -> Plan:

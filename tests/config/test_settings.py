@@ -441,7 +441,9 @@ def test_choices_of_languages_and_hardened_images_arrive(tmp_path: Path) -> None
     sole = told.settings_for(".", sole=True)
     assert (sole.buildpacks, sole.compose_file) == (("miget/ruby", "nodejs"), "other.yaml")
     assert told.settings_for(".").buildpacks == ("go", "nodejs")
-    assert (sole.hardened, sole.hardened_registry) == (True, "mirror.example/dhi")
+    # Images are called what they are, wherever they come from.
+    assert (sole.hardened, sole.hardened_registry) == (True, "dhi.io")
+    assert told.image_mirrors == {"dhi.io": "mirror.example/dhi"}
     assert told.environment.sole_app_variables == ("BUILDPACKS", "COMPOSE_FILE")
 
 

@@ -1,6 +1,7 @@
 """Mirrors of package indexes: a real installation goes through the operator's, and no image knows of it."""
 
 import secrets
+import ssl
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -10,7 +11,8 @@ import anyio
 import httpx
 import msgspec
 import pytest
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSListener
 
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start
@@ -112,18 +114,29 @@ class Mirror:
 
 
 @asynccontextmanager
-async def mirror(case: Case, token: str, *, at: str = "127.0.0.1") -> AsyncGenerator[Mirror]:
+async def mirror(
+    case: Case, token: str, *, at: str = "127.0.0.1", tls: ssl.SSLContext | None = None, through: str = ""
+) -> AsyncGenerator[Mirror]:
+    """Serve one index.
+
+    Args:
+        case: whose.
+        token: without which nobody gets anything.
+        at: the address at which it listens.
+        tls: what is spoken; None: plain HTTP.
+        through: the host for which it is the proxy, too.
+    """
     authorization = b"basic " + b64encode(f"user:{token}".encode())
     prefix = "" if case.by_password else f"/{token}"
     asked: list[str] = []
 
-    async def serve(stream: SocketStream) -> None:
+    async def serve(stream: ByteStream) -> None:
         async with stream:
-            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError, ssl.SSLError):
                 data = b""
                 while b"\r\n\r\n" not in data:
                     data += await stream.receive()
-                path = data.split(b" ", 2)[1].decode()
+                path = data.split(b" ", 2)[1].decode().removeprefix(f"http://{through}" if through else "")
                 known = authorization.lower() in data.lower() if case.by_password else path.startswith(f"{prefix}/")
                 if not known:
                     # Most tools say a password only where they are asked for one.
@@ -143,10 +156,11 @@ async def mirror(case: Case, token: str, *, at: str = "127.0.0.1") -> AsyncGener
         await anyio.create_tcp_listener(local_host=at) as listener,
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(listener.serve, serve)
+        secure = TLSListener(listener, tls, standard_compatible=False) if tls is not None else listener
+        tasks.start_soon(secure.serve, serve)
         port: int = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's, not Django's
         user = f"user:{token}@" if case.by_password else ""
-        yield Mirror(f"http://{user}{at}:{port}{prefix}", asked)
+        yield Mirror(f"{'http' if tls is None else 'https'}://{user}{at}:{port}{prefix}", asked)
         tasks.cancel_scope.cancel()
 
 

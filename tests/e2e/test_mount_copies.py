@@ -10,6 +10,7 @@ import remote.address
 from orchestrator.app import builder
 from orchestrator.app.mountcopies import Copies
 from orchestrator.app.mountsteps import Mount
+from tests.cache.test_mounts_of_apps import as_it_is
 from tests.conftest import RealCount
 from tests.lab import Engine, Lab
 
@@ -36,7 +37,7 @@ async def test_a_mount_is_filled_once_and_read_as_it_was_filled(
     (source / "npm/.fleetpacks/ours").write_text("not theirs")
 
     async with builder.opened(address) as (client, _):
-        copies = Copies(client, lambda made: made)
+        copies = Copies(client, as_it_is)
         first = await copies.is_empty(mount)
         filled = await copies.fill(mount, source, ignore="npm/.fleetpacks\n")
         again = await copies.fill(mount, source, ignore="npm/.fleetpacks\n")

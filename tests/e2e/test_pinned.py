@@ -72,23 +72,54 @@ async def test_an_image_that_the_builder_cannot_find_as_it_was_looked_up_is_take
     base = f"{name}/base"
     await published(lab, base, "one")
     _moved(lab, base, "one")
-    # Our mirror has another image of this name than the builder's.
-    await published(lab, f"{name}/mirror/{base}", "two")
-    _moved(lab, f"{name}/mirror/{base}", "two")
-    (source / "app/Dockerfile").write_text(f"FROM {base}:1\nCOPY Dockerfile /\n")
-    image, variables = f"{lab.registry}/{name}/{{app}}", {"REGISTRY_MIRROR": f"{lab.registry}/{name}/mirror"}
+    by_tag: list[str] = []
     ran: list[Ran] = []
 
-    for _ in range(2):
-        async with build(source, image=image, variables=variables) as running:
-            ran.append(await running.end())
+    def forgets(method: str, path: str) -> int | None:
+        """Has nothing by its digest that was looked up by its tag only once, which is how we ask."""
+        if path.endswith(f"/{base}/manifests/1"):
+            by_tag.append(method)
+        return 404 if f"/{base}/manifests/sha256:" in path and len(by_tag) < 2 else None
+
+    async with refusing(lab, forgets) as host:
+        (source / "app/Dockerfile").write_text(f"FROM {host}/{base}:1\nCOPY Dockerfile /\n")
+        for _ in range(2):
+            async with build(source, image=f"{lab.registry}/{name}/{{app}}") as running:
+                ran.append(await running.end())
     real_count.record("build", times=2)
 
     assert [each.code for each in ran] == [0, 0], [each.failed() for each in ran]
-    for each in ran:
-        [warning] = [event.message for event in each.events if isinstance(event, AppWarning)]
-        assert warning.startswith(f"{base}:1 cannot be had as it was looked up")
-        assert _reasons(each) == ["no image of these inputs is recorded"]
+    [warning] = [event.message for event in ran[0].events if isinstance(event, AppWarning)]
+    assert warning.startswith(f"{host}/{base}:1 cannot be had as it was looked up")
+    # What was built then was not recorded.
+    assert [_reasons(each) for each in ran] == [["no image of these inputs is recorded"]] * 2
+
+
+async def test_what_was_looked_up_at_a_mirror_that_fails_afterwards_is_taken_as_it_is_where_it_is_from(
+    lab: Lab, build: Start, source: Path, real_count: RealCount
+) -> None:
+    name = f"moving-{secrets.token_hex(6)}"
+    base = f"{name}/base"
+    # Docker Hub, which is the lab's registry for the builder, has another image of this name than the mirror.
+    for place, word in ((base, "one"), (f"{name}/hub/{base}", "two")):
+        await published(lab, place, word)
+        _moved(lab, place, word)
+    (source / "app/Dockerfile").write_text(f"FROM {base}:1\nCOPY Dockerfile /\n")
+
+    def refuse(_method: str, path: str) -> int | None:
+        # We ask by the tag, and the builder, which is told the digest, by that.
+        return 404 if "/hub/" in path and "/manifests/sha256:" in path else None
+
+    async with refusing(lab, refuse) as host:
+        variables = {"REGISTRY_MIRROR": f"{host}/{name}/hub"}
+        async with build(source, image=f"{lab.registry}/{name}/{{app}}", variables=variables) as running:
+            ran = await running.end()
+    real_count.record("build")
+
+    assert ran.code == 0, [*ran.failed().values(), ran.err]
+    mirror, gone = [event.message for event in ran.events if isinstance(event, AppWarning)]
+    assert mirror.startswith(f"{base}:1 is taken from docker.io: ")
+    assert gone.startswith(f"{base}:1 cannot be had as it was looked up")
 
 
 def _reasons(ran: Ran) -> list[str]:

@@ -14,8 +14,14 @@ from cryptography.x509.oid import NameOID
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A certificate for 127.0.0.1 and its key in one file."""
+    return certified(tmp_path, "127.0.0.1")
+
+
+def certified(folder: Path, address: str) -> Path:
+    """A certificate for an address and its key in one file; the certificate alone is beside it, as `ca.pem`."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
+    names = [x509.IPAddress(ipaddress.ip_address(address)), x509.DNSName("localhost")]
     now = dt.datetime.now(dt.UTC)
     signed = (
         x509.CertificateBuilder()
@@ -25,13 +31,15 @@ def certificate(tmp_path: Path) -> Path:
         .serial_number(1)
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    file = tmp_path / "server.pem"
+    file = folder / "server.pem"
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    file.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + private)
+    public = signed.public_bytes(serialization.Encoding.PEM)
+    file.write_bytes(public + private)
+    (folder / "ca.pem").write_bytes(public)
     return file

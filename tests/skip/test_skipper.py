@@ -14,6 +14,7 @@ from orchestrator.engine.skipping import Changed, Unchanged
 from orchestrator.errors import ImageNotFoundError, RegistryError, RegistryUnavailableError
 from orchestrator.model import AppPlan
 from orchestrator.registry.manifest import OCI_INDEX, Descriptor, Manifest, digest_of
+from orchestrator.registry.mirrors import Mirrors
 from orchestrator.registry.reference import Reference
 from orchestrator.skip.bases import BaseImages, UnknownBaseError
 from orchestrator.skip.contents import Contents, Read
@@ -414,7 +415,7 @@ async def test_each_base_is_asked_for_once_and_a_silent_registry_not_again(regis
 
 async def test_a_mirror_of_docker_hub_is_asked_first(registry: Registry) -> None:
     registry.bases = {"m.example/hub/library/a": "sha256:" + "b" * 64, "docker.io/team/c": _DIGEST}
-    bases = BaseImages(registry, mirror="m.example/hub")
+    bases = BaseImages(registry, mirrors=Mirrors(registry, {"docker.io": "m.example/hub"}))
 
     found = await bases.digests(("a:1", "team/c"))
 
