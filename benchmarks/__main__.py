@@ -7,12 +7,13 @@ from functools import partial
 import anyio
 import msgspec
 
-from benchmarks import cold, detect, documents, peers, plan, unchanged
+from benchmarks import cold, detect, documents, isolated, peers, plan, unchanged
 from benchmarks.result import table
 
 _BENCHMARKS = {
     "cold": cold.run_cold,
     "detect": detect.run_detect,
+    "isolated": isolated.run_isolated,
     "peers": peers.run_peers,
     "plan": plan.run_plan,
 }

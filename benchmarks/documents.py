@@ -13,6 +13,7 @@ FLEET = ("fleet-placement", "fleet-speedup", "fleet-concurrent", "fleet-context"
 PLACES = {
     "cold": ("docs/figures.md",),
     "detect": ("docs/figures.md",),
+    "isolated": ("docs/figures.md",),
     **dict.fromkeys(FLEET, ("docs/figures.md",)),
     "peers": ("README.md", "docs/figures.md"),
     "plan": ("docs/figures.md",),

@@ -134,6 +134,12 @@ class EngineError(FleetpacksError):
     kind = "engine"
 
 
+class OwnDaemonError(FleetpacksError):
+    """A daemon of our own cannot run here, or ended while it started."""
+
+    kind = "own-daemon"
+
+
 class ProtocolError(FleetpacksError):
     """A daemon or a registry spoke in a way that its protocol does not allow."""
 
@@ -151,6 +157,12 @@ class BuilderUnreachableError(TransientError):
     """No daemon answers at a builder's address."""
 
     kind = "builder-unreachable"
+
+
+class OwnDaemonBusyError(TransientError):
+    """Another run has a daemon on the directory that ours is to have."""
+
+    kind = "own-daemon-busy"
 
 
 class DiskFullError(TransientError):

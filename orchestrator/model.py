@@ -167,3 +167,25 @@ class Runs(msgspec.Struct, frozen=True, kw_only=True):
     keep: int
     """0: none is made."""
     days: int
+
+
+DaemonKind = Literal["buildkitd", "dockerd"]
+StorageDriver = Literal["overlay2", "fuse-overlayfs", "vfs"]
+"""How a daemon stacks layers, in Docker's words: the kernel's overlay, the same in user space, or copies."""
+
+
+class Isolated(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said of daemons that we start ourselves."""
+
+    kind: DaemonKind
+    storage: StorageDriver
+    root: Path | None = None
+    """The daemon's directory; None: one of its kind in our cache."""
+    mtu: int | None = None
+    """Of containers' interfaces; None: what the default route's interface has, less 50."""
+    dns: tuple[str, ...] = ()
+    """Addresses of name servers; empty: this machine's."""
+    size: int
+    """Bytes that its cache may hold."""
+    free: int
+    """Bytes that it leaves free on its disk."""

@@ -74,7 +74,7 @@ def _well_known(config: Config) -> Address:
     raise UsageError(
         f"no builder was named, and there is no socket at {' or '.join(looked)}",
         hint="Start buildkitd, or name a builder: --host unix:///path/to/buildkitd.sock, docker:///path/to/its.sock or "
-        "ssh://user@host.",
+        "ssh://user@host. `fleetpacks build --isolated` starts one of its own.",
     )
 
 

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
@@ -18,7 +19,7 @@ from orchestrator.config import Config, Flags, environment
 from orchestrator.config import load as load_config
 from orchestrator.config.operator import MAX_JOBS
 from orchestrator.errors import EXIT_OK, FleetpacksError, UsageError
-from orchestrator.model import Attestations, Plan
+from orchestrator.model import Attestations, DaemonKind, Plan
 from orchestrator.plan.outputs import Placed, parse, place
 from orchestrator.plan.planner import Request
 from orchestrator.report import place as documents
@@ -55,6 +56,13 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 @click.option("-o", "--output", "outputs", metavar="SPEC", multiple=True, help="type=oci|docker|tar|local,dest=PLACE")
 @click.option("--load", is_flag=True, help="Load the images into the Docker Engine.")
 @click.option("--host", "hosts", metavar="URL", multiple=True, help="A builder: unix://, tcp://, docker:// or ssh://.")
+@click.option(
+    "--isolated",
+    type=click.Choice(["auto", "buildkitd", "dockerd"]),
+    is_flag=False,
+    flag_value="auto",
+    help="Build on a daemon of this run alone; auto: what the operator's file says, else buildkitd.",
+)
 @click.option("--jobs", type=click.IntRange(1, MAX_JOBS), help="Builds at once; default: the builder's slots.")
 @click.option("--keep-going/--fail-fast", default=True, help="Whether other apps are built when one fails.")
 @click.option(
@@ -90,6 +98,7 @@ def build(
     outputs: tuple[str, ...],
     load: bool,
     hosts: tuple[str, ...],
+    isolated: DaemonKind | Literal["auto"] | None,
     jobs: int | None,
     keep_going: bool,
     progress: Literal["auto", "tty", "plain", "json"],
@@ -154,6 +163,10 @@ def build(
         )
 
     async def run() -> int:
+        async with AsyncExitStack() as daemon:
+            return await run_on(daemon)
+
+    async def run_on(daemon: AsyncExitStack) -> int:
         signals = Signals()
         config: Config | None = None
         made: _Planned | None = None
@@ -161,7 +174,7 @@ def build(
         try:
             async with signals.watched():
                 config = load_config(said.root, said.variables, flags)
-                made = await planned(config)
+                made = await _with_daemon(await planned(config), isolated, daemon, named=bool(hosts))
         except FleetpacksError as error:
             failure = error
         if made is None:
@@ -191,6 +204,21 @@ def build(
         return await run_build(config, plan, options, progress=stream, document=document)
 
     return dropin.ended(partial(anyio.run, run), said, drop_in=drop_in)
+
+
+async def _with_daemon(
+    made: _Planned, isolated: DaemonKind | Literal["auto"] | None, daemon: AsyncExitStack, *, named: bool
+) -> _Planned:
+    """The same on a daemon of our own, where one is asked for."""
+    if isolated is not None and named:
+        raise UsageError("--isolated and --host name two builders", hint="Leave one of them out.")
+    if isolated is None or not made.plan.apps:
+        return made
+    from orchestrator.app.isolated import builder  # noqa: PLC0415 -- h2, protobuf: only now
+
+    alone, notes = await daemon.enter_async_context(builder(made.config, isolated))
+    plan = msgspec.structs.replace(made.plan, warnings=(*made.plan.warnings, *notes))
+    return msgspec.structs.replace(made, config=alone, plan=plan)
 
 
 def _tell_nothing(config: Config, plan: Plan, line: str, stream: TextIO | None) -> None:

@@ -86,6 +86,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner calls that which is built: local caches are filed under it."""
     extra: ExtraArgs
     """What a runner adds to the build."""
+    storage_driver: str | None
+    """How a daemon of our own stacks layers."""
+    buildkit_cache_size: str | None
+    """How much the cache of a daemon of our own may hold."""
     registry_mirror: str | None
     """Where Docker Hub is mirrored: a registry, perhaps with a path, without a scheme."""
     ca: str | None
@@ -244,6 +248,8 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         cache_insecure=_flag(variables, "CACHE_REGISTRY_INSECURE"),
         container_name=get("CONTAINER_NAME"),
         extra=extraargs.parse(get(extraargs.NAME), variables),
+        storage_driver=get("STORAGE_DRIVER"),
+        buildkit_cache_size=get("BUILDKIT_CACHE_SIZE"),
         registry_mirror=mirrors.of_variable("REGISTRY_MIRROR", get("REGISTRY_MIRROR")),
         ca=get("FLEETPACKS_CA"),
         proxies_shared=_flag(variables, "FLEETPACKS_BUILD_PROXY"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from langs.facts import TOOL_VARIABLES, VERSION_VARIABLES
-from orchestrator.config import credentials, extraargs, lock, mirrors, network, operator, releases, repository
+from orchestrator.config import credentials, extraargs, isolated, lock, mirrors, network, operator, releases, repository
 from orchestrator.config import environment as environments
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import Stated
@@ -127,6 +127,7 @@ def load(
             keep=operated.runs.keep,
             days=operated.runs.days,
         ),
+        isolated=isolated.merged(environment, operated.daemon, operated_by, source),
         # Where no app is looked at, no range is resolved; and a table that is broken can be written anew.
         releases={} if source is None else releases.read(environment.releases_file),
     )

@@ -5,6 +5,7 @@ first one that exists, alone. Never found by walking up from the source, and nev
 pull request must not be able to write it.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from orchestrator.config.decode import Document, Key
 from orchestrator.config.environment import Environment
 from orchestrator.config.network import NetworkTable
 from orchestrator.errors import ConfigError
-from orchestrator.model import MOUNTS_SECONDS
+from orchestrator.model import MOUNTS_SECONDS, DaemonKind, StorageDriver
 from orchestrator.text import parse_duration, parse_size
 
 MAX_JOBS = 1024
@@ -99,6 +100,20 @@ class CacheTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     mounts_time: Annotated[str, Meta(description="How long to fill or refresh them, as in 90s; 1h at most.")] = "5m"
 
 
+class DaemonTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A daemon of our own, which runs as long as the run."""
+
+    engine: Annotated[DaemonKind, Meta(description="What is started: buildkitd or dockerd.")] = "buildkitd"
+    storage_driver: Annotated[StorageDriver, Meta(description="How it stacks layers.")] = "overlay2"
+    root: Annotated[str, Meta(min_length=1, description="Its directory: an absolute path.")] | None = None
+    mtu: Annotated[int, Meta(ge=68, le=65_535, description="Of the interfaces of a dockerd's containers.")] | None = (
+        None
+    )
+    dns: Annotated[tuple[NonEmpty, ...], Meta(description="Addresses of name servers.")] = ()
+    cache_size: Annotated[str, Meta(description="How much its cache may hold, as in 20GB.")] = "20GB"
+    free_space: Annotated[str, Meta(description="How much it leaves free on its disk, as in 2GB.")] = "2GB"
+
+
 class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The operator's file."""
 
@@ -121,6 +136,7 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         | None
     ) = None
     cache: Annotated[CacheTable, Meta(description="Layer caches.")] = CacheTable()
+    daemon: Annotated[DaemonTable, Meta(description="Daemons that are started for one run.")] = DaemonTable()
     runs: Annotated[RunsTable, Meta(description="The records of runs.")] = RunsTable()
 
 
@@ -183,6 +199,7 @@ def _check(table: OperatorTable, document: Document) -> None:
             raise document.error(("secrets", name, "file"), "expected an absolute path", hint="Begin it with /.")
     _check_runs(table, document)
     _check_cache(table.cache, document)
+    _check_daemon(table.daemon, document)
     _check_mirrors(table, document)
     network.check(table.network, document)
     _check_ssh(table, document)
@@ -203,6 +220,26 @@ def _check_cache(cache: CacheTable, document: Document) -> None:
     seconds = parse_duration(cache.mounts_time)
     if not seconds or seconds > MOUNTS_SECONDS:
         raise document.error(("cache", "mounts_time"), "expected 1s to 1h", hint='As in mounts_time = "5m".')
+
+
+def _check_daemon(daemon: DaemonTable, document: Document) -> None:
+    if daemon.root is not None and not Path(daemon.root).is_absolute():
+        raise document.error(("daemon", "root"), "expected an absolute path", hint="Begin it with /.")
+    for key, size in (("cache_size", daemon.cache_size), ("free_space", daemon.free_space)):
+        if not parse_size(size):
+            raise document.error(("daemon", key), "expected a size", hint=f'As in {key} = "20GB".')
+    for number, address in enumerate(daemon.dns):
+        if not is_address(address):
+            raise document.error(("daemon", "dns", number), "expected an IP address", hint='As in dns = ["10.0.0.2"].')
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_mirrors(table: OperatorTable, document: Document) -> None:

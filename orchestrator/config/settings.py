@@ -14,7 +14,7 @@ from orchestrator.config import repository
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import AppTable, Stated
 from orchestrator.errors import ConfigError
-from orchestrator.model import Attestations, LayerCache, Mirror, Network, Registry, Runs, SecretSource
+from orchestrator.model import Attestations, Isolated, LayerCache, Mirror, Network, Registry, Runs, SecretSource
 from orchestrator.text import parse_duration
 
 _DOCKER_HUB = "docker.io"
@@ -126,6 +126,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     lock: Mapping[str, str] | None
     """Digests of base images by their references: `fleetpacks.lock`. None: there is none."""
     runs: Runs
+    isolated: Isolated
+    """What was said of daemons that we start ourselves."""
     releases: Mapping[str, Releases]
     """Refreshed tables of releases, by tool."""
 
