@@ -1,8 +1,9 @@
 """Connections to registries and their token servers, each kept for the next request to the same place.
 
-A connection has one request at a time. Who finds none that is idle opens one, up to a limit for each kind: those for
-loopback hosts, which no proxy can reach, are apart from those which honour the proxy variables of the environment, as
-Docker does, and certificates are read where there is TLS.
+A connection has one request at a time. Who finds none that is idle opens one, up to a limit for each place: whoever
+waits for a registry that does not answer keeps nobody from another. Those for loopback hosts, which no proxy can reach,
+are apart from those which honour the proxy variables of the environment, as Docker does, and certificates are read
+where there is TLS.
 """
 
 import ssl
@@ -12,13 +13,18 @@ from pathlib import Path
 
 import anyio
 
+from orchestrator.errors import ConfigError
 from orchestrator.registry import trust
 from orchestrator.registry.connection import Connection, Response
+from orchestrator.registry.failures import clean
 from orchestrator.registry.opening import opened
 from orchestrator.registry.places import Place
-from orchestrator.registry.proxies import Proxy, proxy_for
+from orchestrator.registry.proxies import AUTHENTICATION_REQUIRED, Proxy, proxy_for, refused
 
 _MOST = 8
+"""Requests at once to one place."""
+_MOST_IDLE = 16
+"""Connections that are kept for another request, to whatever places."""
 
 
 class Connections:
@@ -35,8 +41,7 @@ class Connections:
         self._tls: ssl.SSLContext | None = None
         self._proxies: dict[tuple[str, str, int], Proxy | None] = {}
         self._idle: list[tuple[tuple[str, str, int], Connection]] = []
-        self._busy = 0
-        self._free = anyio.Semaphore(_MOST, fast_acquire=True)
+        self._free: dict[tuple[str, str, int], anyio.Semaphore] = {}
 
     @asynccontextmanager
     async def send(
@@ -52,20 +57,24 @@ class Connections:
 
         Raises:
             LostError: what happened to the connection.
-            ConfigError: the proxy that the environment names cannot be used.
+            ConfigError: the proxy that the environment names cannot be used, or wants to know who we are; or the
+                certificates that it names cannot be read.
         """
         target, lines = to.target, {"host": to.authority, **headers}
         proxy = self._proxy(to)
         if proxy is not None and to.scheme == "http":
             target, lines = f"http://{to.authority}{target}", {**lines, **proxy.headers}
-        async with self._free:
-            self._busy += 1
+        if to.origin not in self._free:
+            self._free[to.origin] = anyio.Semaphore(_MOST, fast_acquire=True)
+        async with self._free[to.origin]:
             connection = None
             try:
                 connection = await self._take(to) or await opened(to, proxy, self._context)
-                yield Response(await connection.ask(method, target, lines, content), connection, to.scheme)
+                head = await connection.ask(method, target, lines, content)
+                if proxy is not None and to.scheme == "http" and head.status_code == AUTHENTICATION_REQUIRED:
+                    raise refused(proxy)
+                yield Response(head, connection, to.scheme)
             finally:
-                self._busy -= 1
                 if connection is not None:
                     await self._leave(to, connection)
 
@@ -75,23 +84,23 @@ class Connections:
         return self._proxies[to.origin]
 
     async def _take(self, to: Place) -> Connection | None:
-        """One that may be used again, or room for a new one."""
+        """One that may be used again."""
         same = [number for number, (origin, _) in enumerate(self._idle) if origin == to.origin]
         if same:
             _, connection = self._idle.pop(same[-1])
             if connection.is_fresh:
                 return connection
             await connection.aclose()
-        if len(self._idle) + self._busy > _MOST:
-            # The one that was idle longest makes room.
-            await self._idle.pop(0)[1].aclose()
         return None
 
     async def _leave(self, to: Place, connection: Connection) -> None:
-        if connection.rest():
-            self._idle.append((to.origin, connection))
-        else:
+        if not connection.rest():
             await connection.aclose()
+            return
+        self._idle.append((to.origin, connection))
+        if len(self._idle) > _MOST_IDLE:
+            # The one that was idle longest makes room.
+            await self._idle.pop(0)[1].aclose()
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -113,9 +122,19 @@ def _said() -> Mapping[str, str]:
 
 
 def _tls() -> ssl.SSLContext:
-    """Certificates are verified, against SSL_CERT_FILE or SSL_CERT_DIR where these are set."""
+    """Certificates are verified, against SSL_CERT_FILE or SSL_CERT_DIR where these are set.
+
+    Raises:
+        ConfigError: what they name is not there, or is something else.
+    """
     from orchestrator.registry.http import httpx  # noqa: PLC0415 -- for this alone
 
-    context = httpx.create_ssl_context(trust_env=True)
+    try:
+        context = httpx.create_ssl_context(trust_env=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the certificates of known authorities cannot be read: {clean(error.strerror or str(error))}",
+            hint="let SSL_CERT_FILE name a file of certificates in PEM, SSL_CERT_DIR a directory of such, or neither",
+        ) from error
     context.set_alpn_protocols(["http/1.1"])
     return context

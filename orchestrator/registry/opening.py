@@ -10,7 +10,7 @@ from anyio.streams.tls import TLSStream
 
 from orchestrator.registry.connection import Connection, LostError
 from orchestrator.registry.places import Place
-from orchestrator.registry.proxies import Proxy
+from orchestrator.registry.proxies import AUTHENTICATION_REQUIRED, Proxy, refused
 
 _SECONDS = 10.0
 _OK, _END_OF_OK = 200, 300
@@ -26,6 +26,7 @@ async def opened(to: Place, proxy: Proxy | None, tls: Callable[[], ssl.SSLContex
 
     Raises:
         LostError: there is none.
+        ConfigError: the proxy wants to know who we are; or `tls` has no certificates.
     """
     if proxy is None:
         stream = await _connected(to.host, to.port)
@@ -60,6 +61,8 @@ async def _behind(connection: Connection, to: Place, proxy: Proxy) -> ByteStream
     async with AsyncExitStack() as held:
         held.push_async_callback(connection.aclose)
         answer = await connection.ask("CONNECT", to.address, {"host": to.address, "accept": "*/*", **proxy.headers})
+        if answer.status_code == AUTHENTICATION_REQUIRED:
+            raise refused(proxy)
         if not _OK <= answer.status_code < _END_OF_OK:
             raise LostError(f"{answer.status_code} {answer.reason.decode('ascii', 'ignore')}".strip())
         stream = connection.switched()

@@ -14,6 +14,9 @@ import msgspec
 
 from orchestrator.errors import ConfigError
 
+AUTHENTICATION_REQUIRED = 407
+"""What only a proxy answers."""
+
 
 class Proxy(msgspec.Struct, frozen=True, kw_only=True):
     """Where a proxy is, and who we are for it. Shows no secret."""
@@ -59,6 +62,17 @@ def proxy_for(scheme: str, host: str, port: int, said: Mapping[str, str]) -> Pro
         raise _wrong("only proxies at http and https URLs are spoken with")
     auth = None if split.username is None else (unquote(split.username), unquote(split.password or ""))
     return Proxy(scheme=split.scheme, host=split.hostname, port=port, auth=auth)
+
+
+def refused(proxy: Proxy) -> ConfigError:
+    """The error for a proxy that wants to know who we are, or does not like it (RFC 9110, 15.5.8)."""
+    says = "wants a user and a password" if proxy.auth is None else "does not take the user and the password"
+    where = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+    return ConfigError(
+        f"the proxy {where}:{proxy.port} {says} (HTTP {AUTHENTICATION_REQUIRED})",
+        hint="say who you are in its URL, http://USER:PASSWORD@HOST:PORT, in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; or "
+        "name the registry in NO_PROXY",
+    )
 
 
 def _means(pattern: str, host: str, port: int) -> bool:

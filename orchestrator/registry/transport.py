@@ -9,12 +9,13 @@ bytes on must turn a lost connection into an error of its own.
 
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import urljoin
 
+import anyio
 import msgspec
 
 from orchestrator import __version__
@@ -30,6 +31,7 @@ Consumer = Callable[[Response], Awaitable[_T]]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _LARGEST_REFUSAL = 64 * 1024
+_PASSING_SECONDS = 2.0
 _HEADERS = {
     "accept": "*/*",
     # A compressed transfer would come with bytes that are not those of the digest.
@@ -96,6 +98,7 @@ class Transport:
             RegistryUnavailableError: after all attempts, or when the server asks to come back too late.
             RegistryError: the server's certificate does not verify.
             ProtocolError: a redirect that must not be followed.
+            ConfigError: the environment's proxy or certificates cannot be used.
             FleetpacksError: whatever `consume` raises.
         """
         started = self._timing.now()
@@ -141,6 +144,7 @@ class Transport:
                 if response.status not in _REDIRECTS or not location or not reading:
                     yield response
                     return
+                await _pass_over(response, request)
             target = urljoin(url, quoted(location))
             refusal = hosts.refuse_redirect(url, target)
             if refusal is not None:
@@ -181,6 +185,12 @@ async def read(response: Response, limit: int, host: str, *, cut: bool = False) 
                 return bytes(body[:limit])
             raise failures.broken(host, f"an answer is longer than {limit} bytes")
     return bytes(body)
+
+
+async def _pass_over(response: Response, request: Request) -> None:
+    """Read what a redirect says, so that its connection can be used again; one that says much, or slowly, is closed."""
+    with suppress(LostError), anyio.move_on_after(_PASSING_SECONDS):
+        await read(response, _LARGEST_REFUSAL, request.host, cut=True)
 
 
 def is_untrusted(error: BaseException) -> bool:

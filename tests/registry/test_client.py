@@ -22,6 +22,7 @@ from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest
 from orchestrator.registry.reference import Reference, parse
 from tests.registry.server import Answer, Fault, Server, refusal, running, sha256
+from tests.registry.test_connections import listening
 
 BODY = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": {}, "layers": []}).encode()
 ALICE = {"alice": "s3cret"}
@@ -438,6 +439,50 @@ async def test_a_redirect_that_leaves_and_returns_does_not_get_the_authorization
             await client.get_manifest(image(server))
 
         assert "authorization" not in server.requests("GET", "stolen")[0].headers
+
+
+async def test_a_redirect_leaves_its_connection_to_the_next_request() -> None:
+    async with running(Server()) as server, client_of() as client:
+        server.add_manifest("team/api", "2", BODY)
+        there = (("location", "/v2/team/api/manifests/2"),)
+        server.faults.append(Fault(path="/manifests/1", answer=Answer(status=307, headers=there, body=b"x" * 5000)))
+
+        manifest = await client.get_manifest(image(server))
+
+        assert manifest.body == BODY
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("says", [b"x" * 200_000, b"and then nothing"], ids=["much", "slowly"])
+async def test_a_redirect_that_says_much_or_says_it_slowly_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch, says: bytes
+) -> None:
+    monkeypatch.setattr("orchestrator.registry.transport._PASSING_SECONDS", 0.05)
+    async with running(Server()) as server:
+        digest = server.add_blob(b"layer bytes")
+        head = (
+            f"HTTP/1.1 307 Elsewhere\r\nlocation: {server.base}/v2/x/blobs/{digest}\r\ncontent-length: 900000\r\n\r\n"
+        )
+
+        async def redirect(stream: anyio.abc.ByteStream) -> None:
+            async with stream:
+                if b" /v2/ " in await stream.receive():
+                    await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                    await stream.receive()
+                await stream.send(head.encode() + says)
+                await anyio.sleep_forever()
+
+        received = bytearray()
+
+        async def sink(chunk: bytes) -> None:
+            received.extend(chunk)
+
+        async with listening(redirect) as base, client_of() as client:
+            reference = parse(f"{base.removeprefix('http://')}/team/api:1")
+            with anyio.fail_after(20):
+                await client.get_blob(reference, Descriptor(media_type="x/y", digest=digest, size=11), sink)
+
+        assert bytes(received) == b"layer bytes"
 
 
 async def test_redirects_without_end_end() -> None:

@@ -1,7 +1,7 @@
 """Connections: which is used again, which is not, and what a URL is for a request."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 import anyio.abc
@@ -151,13 +151,16 @@ async def test_what_nobody_has_asked_for_is_no_answer_to_the_next_request() -> N
 async def test_requests_that_are_given_up_make_room_for_others() -> None:
     asked = [anyio.Event() for _ in range(8)]
 
-    async def never(stream: anyio.abc.ByteStream) -> None:
+    async def busy(stream: anyio.abc.ByteStream) -> None:
         async with stream:
             await stream.receive()
-            next(event for event in asked if not event.is_set()).set()
-            await anyio.sleep_forever()
+            event = next((event for event in asked if not event.is_set()), None)
+            if event is not None:
+                event.set()
+                await anyio.sleep_forever()
+            await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
-    async with listening(never) as base, running(Server()) as server, opened() as connections:
+    async with listening(busy) as base, opened() as connections:
         async with anyio.create_task_group() as group:
             for _ in range(12):
                 group.start_soon(status, connections, base)
@@ -165,7 +168,37 @@ async def test_requests_that_are_given_up_make_room_for_others() -> None:
                 await event.wait()
             group.cancel_scope.cancel()
 
-        assert await status(connections, server.base) == 200
+        assert await status(connections, base) == 200
+
+
+async def test_who_waits_for_a_place_that_does_not_answer_keeps_nobody_from_another() -> None:
+    async def never(stream: anyio.abc.ByteStream) -> None:
+        async with stream:
+            await anyio.sleep_forever()
+
+    async with (
+        listening(never) as base,
+        running(Server()) as server,
+        opened() as connections,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(12):
+            group.start_soon(status, connections, base)
+        await anyio.wait_all_tasks_blocked()
+
+        with anyio.fail_after(10):
+            assert await status(connections, server.base) == 200
+        group.cancel_scope.cancel()
+
+
+async def test_of_many_places_the_connections_that_were_used_last_are_kept() -> None:
+    async with AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(running(Server())) for _ in range(20)]
+        connections = await stack.enter_async_context(opened())
+        for server in (*servers, *servers[-16:], *servers[:4]):
+            assert await status(connections, server.base) == 200
+
+        assert [server.connections for server in servers] == [*[2] * 4, *[1] * 16]
 
 
 @asynccontextmanager

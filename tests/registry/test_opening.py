@@ -8,7 +8,8 @@ import anyio
 import anyio.abc
 import pytest
 
-from orchestrator.errors import RegistryUnavailableError
+from orchestrator.errors import ConfigError, RegistryUnavailableError
+from orchestrator.model import Registry
 from orchestrator.registry.backoff import Patience
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.connection import LostError
@@ -64,6 +65,40 @@ async def test_what_comes_through_a_tunnel_is_verified_as_the_registrys(
         assert asked == [server.host, "registry.test:443"]
         assert server.connections == 1
         assert "proxy-authorization" not in server.seen[0].headers
+
+
+@pytest.mark.parametrize(
+    ("user", "says"), [("", "wants a user and a password"), ("me:s3cret@", "does not take the user and the password")]
+)
+@pytest.mark.parametrize("insecure", [True, False])
+async def test_a_proxy_that_wants_to_know_who_we_are_is_one_error_at_once(
+    monkeypatch: pytest.MonkeyPatch, user: str, says: str, *, insecure: bool
+) -> None:
+    async with running(Server()) as proxy:
+        named(monkeypatch, "HTTP_PROXY" if insecure else "HTTPS_PROXY", f"http://{user}{proxy.host}")
+        proxy.faults = [Fault(answer=Answer(status=407)) for _ in range(9)]
+        registries = {"registry.test": Registry(host="registry.test", insecure=insecure)}
+        async with RegistryClient(Credentials(None), registries) as client:
+            with pytest.raises(ConfigError, match=says) as caught:
+                await client.challenges("registry.test")
+
+        assert proxy.host in caught.value.message
+        assert "s3cret" not in f"{caught.value.message}{caught.value.hint}"
+        assert "USER:PASSWORD@HOST:PORT" in caught.value.hint
+        assert len(proxy.seen) == 1
+
+
+async def test_a_registry_behind_a_tunnel_is_not_taken_for_the_proxy(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(Server(), tls=server_side(certificate)) as server, tunnelling(server.host) as (proxy, _):
+        named(monkeypatch, "HTTPS_PROXY", proxy)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        server.faults.append(Fault(answer=Answer(status=407)))
+        connections = Connections(local=False)
+
+        assert await status(connections, server.base) == 407
+        await connections.aclose()
 
 
 def named(monkeypatch: pytest.MonkeyPatch, variable: str, url: str) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import ProtocolError, RegistryError
+from orchestrator.errors import ConfigError, ProtocolError, RegistryError
+from orchestrator.registry.backoff import Timing
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.reference import parse
@@ -37,6 +38,30 @@ async def test_a_certificate_of_a_known_authority_is_accepted_on_loopback_too(
             await client.challenges(server.host)
 
         assert [seen.path for seen in server.seen] == ["/v2/"]
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "something else"])
+async def test_authorities_that_cannot_be_read_are_one_error_at_once(
+    certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    file = tmp_path / "authorities.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    # Whoever tries again is caught.
+    timing = Timing(sleep=_nobody_sleeps)
+    async with (
+        running(Server(), tls=server_side(certificate)) as server,
+        RegistryClient(Credentials(None), {}, timing=timing) as client,
+    ):
+        with pytest.raises(ConfigError, match="certificates of known authorities cannot be read") as caught:
+            await client.challenges(server.host)
+
+    assert "SSL_CERT_FILE" in caught.value.hint
+
+
+async def _nobody_sleeps(seconds: float) -> None:
+    raise AssertionError(f"it waits {seconds} s")
 
 
 async def test_nothing_leads_from_tls_to_plain_http(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
