@@ -1,15 +1,18 @@
 """What is different on the command line of `build` and `plan` in drop-in mode: who waits for migetpacks' manners."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import click
 import msgspec
 
 from orchestrator.cli import errors
 from orchestrator.config import Config, environment
-from orchestrator.errors import EXIT_OK, FleetpacksError, UnwrittenError
+from orchestrator.errors import EXIT_OK, FleetpacksError, UnwrittenError, UsageError
+from orchestrator.model import DaemonKind
 
 OPTION = "--drop-in"
 _SOURCE = "/workspace/source"
@@ -77,6 +80,32 @@ def ended(run: Callable[[], int], said: Surroundings, *, drop_in: bool) -> int:
     except FleetpacksError as error:
         errors.show(error)
     return EXIT_OK
+
+
+def own_daemon(config: Config) -> DaemonKind | Literal["auto"] | None:
+    """What is started where nobody has named a builder and no socket was mounted, as migetpacks does; else None.
+
+    Raises:
+        UsageError: a builder was named in a wrong way.
+    """
+    if not config.drop_in:
+        return None
+    from orchestrator.app import builder  # noqa: PLC0415 -- h2, protobuf: only now
+
+    try:
+        builder.addresses(config)
+    except UsageError:
+        if config.hosts:
+            raise
+    else:
+        return None
+    if stays(config):
+        raise UsageError(
+            "the image's name has no registry, and the image would go with the daemon that is started for it",
+            hint="Name one, as in registry.example/app:1, or mount an engine's socket at /var/run/docker.sock.",
+        )
+    path = config.environment.variables.get("PATH")
+    return "auto" if shutil.which("buildkitd", path=path) else "dockerd"
 
 
 def stays(config: Config) -> bool:

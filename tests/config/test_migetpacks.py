@@ -54,6 +54,8 @@ TABLE: dict[str, tuple[str, _Look, object]] = {
     "CACHE_KEY": ("shop", lambda config: settings(config).cache_key, "shop"),
     "BUILD_CACHE_DIR": ("/cache", lambda config: config.cache.mounts.directory, Path("/cache")),
     "REGISTRY_MIRROR": ("https://r.example/hub", lambda config: config.environment.registry_mirror, "r.example/hub"),
+    "STORAGE_DRIVER": ("fuse-overlayfs", lambda config: config.isolated.storage, "fuse-overlayfs"),
+    "BUILDKIT_CACHE_SIZE": ("5GB", lambda config: config.isolated.size, 5_000_000_000),
     "USE_DHI": ("true", lambda config: settings(config).hardened, True),
     "DHI_USERNAME": ("robot", _HARDENED, {"dhi.io": Credential(username="robot", password="hunter2")}),
     "DHI_PASSWORD": ("hunter2", _HARDENED, {"dhi.io": Credential(username="robot", password="hunter2")}),

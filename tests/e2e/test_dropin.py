@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from orchestrator.config import environment
+from orchestrator.docker import Engine as EngineClient
 from orchestrator.registry.manifest import ACCEPTED
 from tests.conftest import RealCount
 from tests.docker.real import client
@@ -111,3 +112,89 @@ async def test_an_image_without_a_registry_stays_in_the_engine(
             lambda docker: cast("aiodocker.Docker", docker).images.delete(name, force=True), doing="delete"
         )
     assert name in found["RepoTags"]
+
+
+async def ended(engine: EngineClient, image: str, config: dict[str, Any]) -> tuple[int, str]:
+    """Start a container, wait for its end, and remove it with its volumes; returns its exit status and its output."""
+
+    async def run(docker: Any) -> tuple[int, str]:  # noqa: ANN401 -- aiodocker's, whose own hints leave much open
+        container = await docker.containers.create({"Image": image, **config})
+        try:
+            await container.start()
+            status = await container.wait(timeout=600)
+            lines = await container.log(stdout=True, stderr=True)
+            return int(status["StatusCode"]), "".join(lines)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await container.delete(force=True, v=True)
+
+    return await engine.ask(run, doing="run the drop-in container")
+
+
+@pytest.fixture(scope="module")
+def built_images() -> dict[str, str]:
+    """The image of this checkout, once for all tests."""
+    return {}
+
+
+async def dropin_image(lab: Lab, known: dict[str, str], home: Path) -> str:
+    """The drop-in image, built by this fleetpacks out of this checkout."""
+    if not known:
+        place = f"{lab.registry}/container-{secrets.token_hex(6)}"
+        program = str(Path(sys.executable).with_name("fleetpacks"))
+        words = [program, "build", "-C", str(_ROOT), "--host", lab.buildkit_host, "--image", f"{place}/{{app}}"]
+        said = {"PATH": environment.read()["PATH"], "HOME": str(home)}
+        done = await anyio.run_process(words, check=False, env=said)
+        assert done.returncode == 0, (done.stdout + done.stderr).decode()[-4000:]
+        known["image"] = f"{place}/dropin:latest"
+    return known["image"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("mode", ["the host's socket", "a daemon of its own"])
+async def test_the_container_is_started_as_migetpacks_is(  # noqa: PLR0917 -- fixtures
+    lab: Lab,
+    engine_containerd: Engine,
+    engine_graph: Engine,
+    built_images: dict[str, str],
+    tmp_path: Path,
+    real_count: RealCount,
+    mode: str,
+) -> None:
+    tool = await dropin_image(lab, built_images, tmp_path / "home")
+    source, image = app(tmp_path / "source"), f"{lab.registry}/dropin-{secrets.token_hex(6)}:v1"
+    (tmp_path / "out").mkdir()
+    binds = [f"{source}:/workspace/source:ro", f"{tmp_path}/out:/output", f"{tmp_path}/cache:/cache"]
+    host: dict[str, Any] = {"NetworkMode": "host", "Privileged": mode == "a daemon of its own"}
+    if mode == "the host's socket":
+        binds.append(f"{engine_graph.socket}:/var/run/docker.sock")
+    said = {
+        "OUTPUT_IMAGE": image,
+        "BUILD_CACHE_DIR": "/cache",
+        "RESULT_FILE": "/output/result.json",
+        "FEATURE": "on",
+        "API_TOKEN": "hunter2",
+    }
+    config: dict[str, Any] = {
+        "Env": [f"{name}={value}" for name, value in said.items()],
+        "HostConfig": {**host, "Binds": binds},
+    }
+
+    async with client(engine_containerd.socket) as engine:
+        await engine.pull(tool)
+        code, log = await ended(engine, tool, config)
+        told = json.loads((tmp_path / "out/result.json").read_text())
+        (source / "Dockerfile").write_text("FROM scratch\nCOPY absent /\n")
+        after, _ = await ended(engine, tool, config)
+        untold = json.loads((tmp_path / "out/result.json").read_text())
+    real_count.record("build", times=4)
+    real_count.record("start", times=2)
+
+    assert (code, told["status"]) == (0, "success"), log
+    assert ("/var/run/docker.sock" in log) == (mode == "the host's socket")
+    made = await config_of(lab, image)
+    assert made["config"]["Labels"] == {"feature": "on", "unbuffered": "unsaid"}
+    assert "looks like a credential: API_TOKEN" in log
+    assert "hunter2" not in log + json.dumps(made)
+    assert (after, untold["status"], untold["exit_code"]) == (0, "failed", 1)
