@@ -209,14 +209,15 @@ def build(
 async def _with_daemon(
     made: _Planned, isolated: DaemonKind | Literal["auto"] | None, daemon: AsyncExitStack, *, named: bool
 ) -> _Planned:
-    """The same on a daemon of our own, where one is asked for."""
+    """The same on a daemon of our own, where one is asked for, or drop-in mode finds no other."""
     if isolated is not None and named:
         raise UsageError("--isolated and --host name two builders", hint="Leave one of them out.")
-    if isolated is None or not made.plan.apps:
+    kind = isolated or dropin.own_daemon(made.config)
+    if kind is None or not made.plan.apps:
         return made
     from orchestrator.app.isolated import builder  # noqa: PLC0415 -- h2, protobuf: only now
 
-    alone, notes = await daemon.enter_async_context(builder(made.config, isolated))
+    alone, notes = await daemon.enter_async_context(builder(made.config, kind))
     plan = msgspec.structs.replace(made.plan, warnings=(*made.plan.warnings, *notes))
     return msgspec.structs.replace(made, config=alone, plan=plan)
 
