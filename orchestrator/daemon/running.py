@@ -12,8 +12,9 @@ import anyio.abc
 import anyio.to_thread
 import msgspec
 
-from orchestrator.daemon import buildkitd, dockerd, keeper, refusal
+from orchestrator.daemon import buildkitd, dockerd, refusal
 from orchestrator.daemon.facts import search_path
+from orchestrator.daemon.keeper.leftovers import clean
 from orchestrator.daemon.model import Facts, Settings
 from orchestrator.errors import FleetpacksError, OwnDaemonError, TransientError
 from orchestrator.model import DaemonKind
@@ -22,12 +23,16 @@ from remote.connect import dialer
 from remote.errors import RemoteError
 
 if TYPE_CHECKING:
-    from orchestrator.daemon.keeper import Bridge, Task
+    from orchestrator.daemon.keeper.task import Bridge, Task
 
 GRACE: Mapping[DaemonKind, float] = {"buildkitd": 3.0, "dockerd": 10.0}
 """Seconds in which a daemon may end by itself: one waits for builds, the other for containers."""
+LOCK_SECONDS = 20.0
+"""For which the directory of an earlier daemon is waited for: that of a killed run is still being ended."""
 _PATIENCE = 60.0
 """Seconds in which it must answer; both kinds need less than one on an idle machine."""
+_KEEPER = "import sys; sys.path.append(sys.argv[1]); from keeper.program import main; sys.exit(main())"
+"""The program, found beside this module: not as a part of ours, which would have to be imported for it."""
 _PAUSE = 0.01
 _USUAL_AUTHORITIES = "/etc/ssl/certs:/etc/pki/tls/certs"
 _PASSED_ON = frozenset(
@@ -118,6 +123,7 @@ def task_of(of: Settings, variables: Mapping[str, str]) -> "Task":
         "overlay": of.storage == "overlay2",
         "group": of.name,
         "bridge": _bridge(of) if of.kind == "dockerd" else None,
+        "patience": LOCK_SECONDS,
         "grace": GRACE[of.kind],
     }
 
@@ -144,8 +150,8 @@ def _environment(of: Settings, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _begun(log: IO[bytes]) -> anyio.abc.Process:
-    # Python's own way to start, without anything that is installed: it takes a third of the time.
-    words = [sys.executable, "-I", "-S", keeper.__file__]
+    # Without anything that is installed Python starts in a third of the time.
+    words = [sys.executable, "-I", "-S", "-c", _KEEPER, str(Path(__file__).parent)]
     # A session of its own: Ctrl-C at a terminal is for us alone.
     return await anyio.open_process(words, stderr=log, start_new_session=True, env={})
 
@@ -192,7 +198,7 @@ async def _end(process: anyio.abc.Process, task: "Task") -> None:
     await process.aclose()
     if code < 0:
         # It was killed before it could clear up; the kernel ends all of the daemon then.
-        await anyio.to_thread.run_sync(keeper.clean, task)
+        await anyio.to_thread.run_sync(clean, task)
 
 
 class _Over:

@@ -37,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("d")
 
 
-@pytest.mark.parametrize("newer", [False, True])
+@pytest.mark.parametrize("newer", [False, pytest.param(True, marks=pytest.mark.full)])
 async def test_an_engine_has_a_network_of_its_own_and_is_gone_without_a_trace(
     lab: Lab, home: Path, real_count: RealCount, *, newer: bool
 ) -> None:

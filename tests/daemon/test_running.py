@@ -16,7 +16,7 @@ import pytest
 from orchestrator.app import isolated
 from orchestrator.buildkit import Client
 from orchestrator.config import Config
-from orchestrator.daemon import keeper
+from orchestrator.daemon import running as starting
 from orchestrator.daemon.running import Daemon
 from orchestrator.errors import FleetpacksError, OwnDaemonBusyError, OwnDaemonError
 from tests.buildkit.real import ROOT, client, push_to, request, shell_root
@@ -122,11 +122,8 @@ async def test_the_cache_of_the_last_one_is_that_of_the_next(config: Config, hom
 async def test_a_second_one_on_the_same_directory_is_refused_and_the_first_one_stays(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = await anyio.Path(keeper.__file__).read_text(encoding="utf-8")
-    impatient = anyio.Path(f"{config.isolated.root}-keeper.py")
-    await impatient.write_text(text.replace("_LOCK_SECONDS = 20.0", "_LOCK_SECONDS = 0.2"))
     async with isolated.started(config) as daemon:
-        monkeypatch.setattr(keeper, "__file__", str(impatient))
+        monkeypatch.setattr(starting, "LOCK_SECONDS", 0.2)
         with pytest.raises(OwnDaemonBusyError, match="another run"):
             async with isolated.started(config):
                 pass

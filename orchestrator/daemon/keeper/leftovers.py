@@ -1,0 +1,143 @@
+"""What of a daemon the kernel does not take back: a bridge with its rules, control groups, a directory of sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import struct
+import time
+
+from .calls import KeeperError, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .task import Bridge, Task
+
+_ADD_BRIDGE, _DELETE_BRIDGE = 0x89A0, 0x89A1
+_GET_FLAGS, _SET_FLAGS, _SET_ADDRESS, _SET_MASK, _SET_MTU = 0x8913, 0x8914, 0x8916, 0x891C, 0x8922
+"""linux/sockios.h."""
+_INET, _DATAGRAMS = 2, 2
+_UP = 1
+_PAUSE = 0.005
+_GROUPS_SECONDS = 5.0
+"""The kernel counts ended processes to their control group for a moment."""
+
+
+def make_bridge(task: Task) -> None:
+    """Make the bridge and its rules, where the daemon has one.
+
+    Raises:
+        KeeperError: it cannot be; what was made is for `clean`.
+    """
+    bridge = task["bridge"]
+    if bridge is None:
+        return
+    try:
+        _add_bridge(bridge)
+    except OSError as error:
+        raise KeeperError("bridge", error.errno or 0, f"{bridge['name']}: {error.strerror}") from error
+    for rule in _rules(bridge):
+        status, said = run(rule, task["environment"])
+        if status:
+            raise KeeperError("iptables", 0, said)
+
+
+def clean(task: Task) -> None:
+    """Take away what is left of a daemon whose processes are gone: bridge, rules, control groups, sockets."""
+    bridge = task["bridge"]
+    # Rules come after the bridge, and go before it: without one there are none.
+    if bridge is not None and os.path.exists(f"/sys/class/net/{bridge['name']}"):
+        for rule in _rules(bridge):
+            while run([rule[0], "--delete", *rule[2:]], task["environment"])[0] == 0:
+                pass
+        _delete_bridge(bridge["name"])
+    _remove_groups(task["group"])
+    _delete(task["run"])
+
+
+def _rules(bridge: Bridge) -> list[list[str]]:
+    """What leaves the bridge gets our address, and may be forwarded: program, verb, the rule.
+
+    Two of them come before those of whoever forwards nothing by default.
+    """
+    name, network, program = bridge["name"], bridge["network"], bridge["iptables"]
+    out = ["--source", network, "!", "--out-interface", name, "--jump", "MASQUERADE"]
+    back = ["--out-interface", name, "--match", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "--jump", "ACCEPT"]
+    return [
+        [program, "--append", "POSTROUTING", "--wait", "--table", "nat", *out],
+        [program, "--insert", "FORWARD", "--wait", "--in-interface", name, "--jump", "ACCEPT"],
+        [program, "--insert", "FORWARD", "--wait", *back],
+    ]
+
+
+def _add_bridge(bridge: Bridge) -> None:
+    import _socket  # noqa: PLC0415 -- only here; `socket` itself takes longer to import than all the rest
+
+    name = bridge["name"].encode()
+    control = _socket.socket(_INET, _DATAGRAMS)
+    try:
+        fcntl.ioctl(control.fileno(), _ADD_BRIDGE, name.ljust(16, b"\0"))
+        for request, address in ((_SET_ADDRESS, bridge["address"]), (_SET_MASK, "255.255.255.0")):
+            packed = struct.pack("16sHH4s8x", name, _INET, 0, bytes(map(int, address.split("."))))
+            fcntl.ioctl(control.fileno(), request, packed)
+        if bridge["mtu"] is not None:
+            fcntl.ioctl(control.fileno(), _SET_MTU, struct.pack("16si20x", name, bridge["mtu"]))
+        _set_up(control.fileno(), name, up=True)
+    finally:
+        control.close()
+    with open("/proc/sys/net/ipv4/ip_forward", "rb+", buffering=0) as forward:
+        if forward.read().strip() == b"0":
+            forward.write(b"1")
+
+
+def _delete_bridge(name: str) -> None:
+    import _socket  # noqa: PLC0415 -- as above
+
+    if not os.path.exists(f"/sys/class/net/{name}"):
+        return
+    control = _socket.socket(_INET, _DATAGRAMS)
+    with contextlib.suppress(OSError):
+        _set_up(control.fileno(), name.encode(), up=False)
+        fcntl.ioctl(control.fileno(), _DELETE_BRIDGE, name.encode().ljust(16, b"\0"))
+    control.close()
+
+
+def _set_up(control: int, name: bytes, *, up: bool) -> None:
+    flags = struct.unpack("16sH22x", fcntl.ioctl(control, _GET_FLAGS, struct.pack("16sH22x", name, 0)))[1]
+    fcntl.ioctl(control, _SET_FLAGS, struct.pack("16sH22x", name, flags | _UP if up else flags & ~_UP))
+
+
+def _remove_groups(name: str) -> None:
+    deadline = time.monotonic() + _GROUPS_SECONDS
+    for hierarchy in _hierarchies():
+        for folder, _, _ in os.walk(f"{hierarchy}/{name}", topdown=False):
+            while os.path.exists(folder) and time.monotonic() < deadline:
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    time.sleep(_PAUSE)
+
+
+def _hierarchies() -> list[str]:
+    """Where control groups are mounted, of both versions."""
+    found: list[str] = []
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        for line in mounts:
+            before, _, after = line.partition(" - ")
+            if after.split(" ", 1)[0] in {"cgroup", "cgroup2"}:
+                found.append(before.split()[4])
+    return found
+
+
+def _delete(folder: str) -> None:
+    """Delete a directory of ours, as far as it can be."""
+    for path, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            with contextlib.suppress(OSError):
+                os.unlink(f"{path}/{name}")
+        for name in folders:
+            with contextlib.suppress(OSError):
+                (os.unlink if os.path.islink(f"{path}/{name}") else os.rmdir)(f"{path}/{name}")
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
