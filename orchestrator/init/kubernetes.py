@@ -21,15 +21,15 @@ max-parallelism = {steps}
 
 [[worker.oci.gcpolicy]]
 all = true
-maxUsedSpace = "{keep}GB"
-minFreeSpace = "{free}GB"
+maxUsedSpace = {keep}
+minFreeSpace = {free}
 """
 """One policy for everything, the least recently used first: the usual ones delete local sources and package caches
-before all else, which cost the most to have again."""
+before all else, which cost the most to have again. In bytes: by `GB`, the daemon means 2 to the power of 30."""
 _GIGABYTE = 1_000_000_000
-_KEPT = 0.8
-"""Of a builder's disk, what its collector leaves to its cache."""
-_FREE = 0.1
+_KEPT = _GIGABYTE * 8 // 10
+"""Of each gigabyte of a builder's disk, what its collector leaves to its cache."""
+_FREE = _GIGABYTE // 10
 
 
 def manifests(
@@ -68,7 +68,7 @@ def manifests(
         builders=builders,
         registry=registry_of(image),
         operator=operator,
-        buildkitd=_BUILDKITD.format(keep=int(gigabytes * _KEPT), free=int(gigabytes * _FREE), steps=slots * 2),
+        buildkitd=_BUILDKITD.format(keep=gigabytes * _KEPT, free=gigabytes * _FREE, steps=slots * 2),
         buildkit=ROOTLESS,
         replicas=replicas,
         storage_class=cache_class,

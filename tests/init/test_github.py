@@ -1,6 +1,8 @@
 """The workflow: the checkers have nothing to say, and its steps build and publish."""
 
 import json
+import os
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -13,7 +15,8 @@ import yaml
 from orchestrator.config import environment
 from orchestrator.errors import UsageError
 from orchestrator.init.github import Runner, workflow
-from orchestrator.init.project import AppFacts, Builder, Project
+from orchestrator.init.project import BUILDKIT, AppFacts, Builder, Project
+from tests.buildkit.real import private_daemon
 from tests.cli.conftest import Run
 from tests.conftest import RealCount
 from tests.init import jobs
@@ -183,3 +186,72 @@ def test_the_steps_on_ones_own_runner_publish_what_is_on_main_and_build_what_a_p
     assert "building 1 app" in by_name["Build what the pull request changes"].out
     assert "Publish" not in by_name
     assert (tmp_path / "kept/state").is_dir()
+
+
+_DOCKER = """\
+#!/bin/sh
+# Stands in for the platform's docker, with a real daemon that the test has started: its socket gets where it belongs.
+echo "$@" > {told}
+for word; do case $word in *:/run/buildkit) ln -s {socket} "${{word%:/run/buildkit}}/buildkitd.sock" ;; esac; done
+"""
+
+
+@pytest.mark.real
+@pytest.mark.apart
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_steps_on_githubs_runners_start_a_builder_and_keep_all_layers_in_the_registry(
+    lab: Lab, tmp_path: Path, real_count: RealCount
+) -> None:
+    source, temporary, programs, daemon = (tmp_path / name for name in ("source", "runner", "bin", "daemon"))
+    await jobs.repository(source)
+    for folder in (temporary, programs, daemon):
+        folder.mkdir()
+    name = f"init-{secrets.token_hex(4)}"
+    job = read(project(image=f"{lab.registry}/{name}/{{app}}"), "hosted")["jobs"]["images"]
+    (programs / "docker").write_text(_DOCKER.format(told=temporary / "told", socket=daemon / "s"))
+    (programs / "docker").chmod(0o755)
+    path = f"{programs}:{Path(sys.executable).parent}:{environment.read()['PATH']}"
+    base = {"PATH": path, "HOME": str(tmp_path), "GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/heads/main"}
+    base |= {"GITHUB_REF_NAME": "main"}
+
+    async with private_daemon(lab, daemon):
+        ran = await jobs.github(
+            job,
+            source=source,
+            temporary=temporary,
+            environment=base,
+            expressions={**EXPRESSIONS, "inputs.apps || '.'": "web", "inputs.force && '--force' || ''": "--force"},
+            skip="Install fleetpacks".__eq__,
+        )
+    real_count.record("build", times=2)
+
+    told = (temporary / "told").read_text().split()
+    assert {step.name: step.code for step in ran}["Start a builder"] == 0
+    assert [step for step in ran if step.code] == []
+    assert told[:5] == ["run", "--detach", "--privileged", "--name", "buildkitd"]
+    assert told[-3:] == [BUILDKIT, "--group", str(os.getgid())]
+    assert "latest" in await jobs.tags(lab.registry, f"{name}/web")
+    assert await jobs.tags(lab.registry, f"{name}/api") == set()
+    [cached] = await jobs.tags(lab.registry, f"{name}/cache")
+    assert "web" in cached
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_is_installed_is_there_for_the_steps_behind_it(tmp_path: Path) -> None:
+    checkout = str(Path(__file__).parents[2])
+    job = read(project(package=checkout), "hosted")["jobs"]["images"]
+    behind = {"name": "Ask", "run": "command -v fleetpacks; fleetpacks --version"}
+    only = {**job, "steps": [*(step for step in job["steps"] if step.get("name") == "Install fleetpacks"), behind]}
+
+    ran = await jobs.github(
+        only,
+        source=tmp_path,
+        temporary=tmp_path,
+        environment={"PATH": environment.read()["PATH"], "HOME": str(tmp_path)},
+        expressions={},
+    )
+
+    assert [step.code for step in ran] == [0, 0], ran
+    # The version is that of the commit, which an installation in place does not know.
+    assert re.fullmatch(rf"{tmp_path}/fleetpacks/bin/fleetpacks\nfleetpacks [0-9.]+\S*\n", ran[-1].out)

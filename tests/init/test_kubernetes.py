@@ -2,16 +2,21 @@
 
 import json
 import tomllib
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import anyio
 import kubernetes_validate
 import pytest
 
+from orchestrator.config import environment
 from orchestrator.errors import UsageError
 from orchestrator.init.kubernetes import manifests, pool_of
 from orchestrator.init.project import Project
 from tests.init.checkers import loaded
 from tests.init.projects import full
+from tests.lab import Lab
 
 _VERSION = "1.30"
 """The oldest that still has what is used; its schemas are as strict as they come."""
@@ -102,3 +107,32 @@ def test_what_a_cluster_cannot_know_is_asked_for(lacking: str, hint: str) -> Non
 def test_what_kubernetes_would_replace_is_refused(field: str, value: str) -> None:
     with pytest.raises(UsageError, match="read as something else"):
         manifests(full(**{field: value}))
+
+
+@pytest.mark.real
+@pytest.mark.apart
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_real_daemon_reads_its_file(lab: Lab, tmp_path: Path) -> None:
+    file, socket = tmp_path / "buildkitd.toml", tmp_path / "s"
+    file.write_text(documents(full(), gigabytes=500)["ConfigMap/buildkitd"]["data"]["buildkitd.toml"])
+    words = [f"--config={file}", f"--root={tmp_path}/root", f"--addr=unix://{socket}", "--containerd-worker=false"]
+    words += ["--oci-worker-net=host", f"--otel-socket-path={tmp_path}/otel"]
+    command = ["unshare", "--mount", str(lab.buildctl.with_name("buildkitd")), *words]
+    variables = {**environment.read(), "PATH": f"{lab.runc.parent}:{environment.read()['PATH']}"}
+
+    async with await anyio.open_process(command, stdout=None, stderr=None, env=variables) as daemon:
+        try:
+            with anyio.fail_after(30):
+                while not socket.exists():  # noqa: ASYNC110 -- another process makes it
+                    await anyio.sleep(0.05)
+            asked = [str(lab.buildctl), f"--addr=unix://{socket}", "debug", "workers", "--verbose"]
+            told = (await anyio.run_process(asked)).stdout.decode()
+        finally:
+            with anyio.CancelScope(shield=True):
+                with suppress(ProcessLookupError):
+                    daemon.kill()
+                await daemon.wait()
+
+    assert told.count("GC Policy rule#") == 1
+    assert "400GB" in told
+    assert "50GB" in told

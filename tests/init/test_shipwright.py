@@ -25,7 +25,7 @@ from tests.init.projects import full, project
 from tests.lab import Lab
 from tests.lab.state import layout
 
-MODULE = "github.com/shipwright-io/build@v0.16.13"
+MODULE = "github.com/shipwright-io/build@v0.15.0"
 
 
 def documents(made: Project) -> dict[str, dict[str, Any]]:
