@@ -217,7 +217,7 @@ async def _left(before: Traces, home: Path, said: Mapping[str, str]) -> tuple[st
     with anyio.move_on_after(_PATIENCE):
         while _more(before, home):  # noqa: ASYNC110 -- the kernel tells no one
             await anyio.sleep(0.05)
-    filtered = await rules(said) if (home / "bin" / "iptables").exists() else ()
+    filtered = await rules(home, said) if (home / "bin" / "iptables").exists() else ()
     return (*_more(before, home), *(f"rule: {rule}" for rule in filtered))
 
 

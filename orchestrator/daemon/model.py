@@ -99,12 +99,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Of its bridge and its control groups: no other directory has it."""
-        return f"fpd-{self._digest.hex()[:8]}"
+        return name_of(self.root)
 
     @property
     def network(self) -> str:
         """The first three numbers of its bridge's addresses, in the range of RFC 2544, which no real network uses."""
-        return f"198.{18 + self._digest[0] % 2}.{self._digest[1]}"
+        digest = _digest(self.root)
+        return f"198.{18 + digest[0] % 2}.{digest[1]}"
 
     @property
     def url(self) -> str:
@@ -118,6 +119,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             return {"BUILDKIT_HOST": self.url}
         return {"DOCKER_HOST": f"unix://{self.socket}", "BUILDKIT_HOST": self.url}
 
-    @property
-    def _digest(self) -> bytes:
-        return hashlib.sha256(bytes(self.root)).digest()
+
+def name_of(root: Path) -> str:
+    """What is named after a daemon's directory, by which the next one finds what was left."""
+    return f"fpd-{_digest(root).hex()[:8]}"
+
+
+def _digest(root: Path) -> bytes:
+    return hashlib.sha256(bytes(root)).digest()

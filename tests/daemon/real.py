@@ -8,6 +8,7 @@ import anyio
 import msgspec
 
 from orchestrator.config import Config, environment, load
+from orchestrator.daemon.model import name_of
 from tests.lab import Lab, firewall, tools
 from tests.lab.state import NEWER, layout
 
@@ -48,6 +49,22 @@ async def engine_variables(lab: Lab, home: Path, *, newer: bool = False) -> dict
     }
 
 
+async def fuse_variables(said: Mapping[str, str]) -> dict[str, str]:
+    """The same with Debian's fuse-overlayfs, which needs libfuse's helper."""
+    found = [await tools.debian_closure(layout(), name) for name in ("fuse-overlayfs", "fuse3")]
+    folders = [f"{root}/{folder}" for root in found for folder in ("usr/bin", "usr/sbin", "sbin", "bin")]
+    libraries = [
+        said.get("LD_LIBRARY_PATH", ""),
+        *(str(each) for root in found for each in root.glob("**/lib/*-linux-gnu")),
+    ]
+    return {
+        **said,
+        "PATH": ":".join([*folders, said["PATH"]]),
+        "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
+        "STORAGE_DRIVER": "fuse-overlayfs",
+    }
+
+
 def configured(variables: Mapping[str, str]) -> Config:
     """What is said in an environment."""
     return load(None, variables)
@@ -57,7 +74,7 @@ def traces(root: Path, *, places: bool = False) -> Traces:
     """What there is now.
 
     Args:
-        root: of the daemons whose processes and mounts count.
+        root: of a test, which has daemons in a few directories of it; others may begin and end meanwhile.
         places: whether entries of /run count, where other daemons may begin meanwhile.
     """
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
@@ -65,12 +82,12 @@ def traces(root: Path, *, places: bool = False) -> Traces:
         f"{path}/{name}"
         for path in ("/sys/fs/cgroup", *map(str, Path("/sys/fs/cgroup").glob("*/")))
         for name in os.listdir(path)  # noqa: PTH208 -- names alone
-        if name.startswith("fpd-")
+        if name in names_of(root)
     }
     return Traces(
         mounts=tuple(line for line in mounts if str(root) in line),
         processes=_processes(root),
-        interfaces=tuple(name for name in sorted(os.listdir("/sys/class/net")) if name.startswith("fpd-")),  # noqa: PTH208 -- as above
+        interfaces=tuple(name for name in sorted(os.listdir("/sys/class/net")) if name in names_of(root)),  # noqa: PTH208 -- as above
         groups=tuple(sorted(groups)),
         places=tuple(sorted(entry.name for entry in Path("/run").iterdir())) if places else (),
     )
@@ -101,10 +118,17 @@ def open_files(pid: str | int) -> list[str]:
         return [os.readlink(each.path) for each in entries]  # noqa: PTH115 -- as it comes from scandir
 
 
-async def rules(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """The rules of this machine's packet filter that are of bridges of ours."""
+def names_of(root: Path) -> frozenset[str]:
+    """What the daemons of a test have named bridges and control groups."""
+    kept = root / ".cache/fleetpacks/daemon"
+    places = (root / "d", root / "v/d", kept / "buildkitd", kept / "dockerd", Path("/var/own/d"))
+    return frozenset(map(name_of, places))
+
+
+async def rules(root: Path, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """The rules of this machine's packet filter that are of these bridges."""
     found: list[str] = []
     for table in ("nat", "filter"):
         said = await anyio.run_process(["iptables", "-w", "-t", table, "-S"], env=variables)
-        found += [line for line in said.stdout.decode().splitlines() if "fpd-" in line]
+        found += [line for line in said.stdout.decode().splitlines() if names_of(root) & set(line.split())]
     return tuple(found)

@@ -11,9 +11,8 @@ import anyio
 import pytest
 
 from tests.conftest import RealCount
-from tests.daemon.real import traces, variables
-from tests.lab import Lab, tools
-from tests.lab.state import layout
+from tests.daemon.real import fuse_variables, traces, variables
+from tests.lab import Lab
 
 pytestmark = [
     pytest.mark.real,
@@ -115,15 +114,8 @@ async def test_it_builds_in_a_container_or_says_how_it_would(
     app = home / "v" / "app"
     app.mkdir(parents=True)
     (app / "Dockerfile").write_text("FROM debian:bookworm-slim\nRUN rm /etc/motd* ; echo nested > /nested\n")
-    fuse = [await tools.debian_closure(layout(), name) for name in ("fuse-overlayfs", "fuse3")]
     fleetpacks = str(Path(sys.executable).with_name("fleetpacks"))
-    said = variables(lab, home / "v" / "home")
-    folders = [f"{root}/{folder}" for root in fuse for folder in ("usr/bin", "usr/sbin", "sbin", "bin")]
-    said |= {
-        "PATH": ":".join([*folders, said["PATH"]]),
-        "LD_LIBRARY_PATH": ":".join(str(each) for root in fuse for each in root.glob("**/lib/*-linux-gnu")),
-        "STORAGE_DRIVER": driver,
-    }
+    said = {**await fuse_variables(variables(lab, home / "v" / "home")), "STORAGE_DRIVER": driver}
     image = f"{lab.registry}/contained-{secrets.token_hex(6)}"
     build = [fleetpacks, "build", "-C", str(app), "--image", image, "--push"]
 

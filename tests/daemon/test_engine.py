@@ -13,7 +13,7 @@ from orchestrator.app.builder import opened
 from remote.address import parse
 from tests.buildkit.real import ROOT, request, shell_root
 from tests.conftest import RealCount
-from tests.daemon.real import configured, engine_variables, rules, traces
+from tests.daemon.real import configured, engine_variables, fuse_variables, rules, traces
 from tests.daemon.test_running import left
 from tests.docker.real import client as engine_client
 from tests.lab import Lab
@@ -44,10 +44,10 @@ async def test_an_engine_has_a_network_of_its_own_and_is_gone_without_a_trace(
     said = await engine_variables(lab, home, newer=newer)
     config = configured(said)
     wanted = msgspec.structs.replace(config.isolated, kind="dockerd", root=home / "d", mtu=1300)
-    before, filtered = traces(home), await rules(said)
+    before, filtered = traces(home), await rules(home, said)
 
     async with isolated.started(config, wanted) as daemon:
-        there, let_out = traces(home), await rules(said)
+        there, let_out = traces(home), await rules(home, said)
         async with engine_client(daemon.settings.socket) as engine:
             info = await engine.info()
         mtu = await built(daemon.settings.url, "cat /sys/class/net/eth0/mtu")
@@ -61,7 +61,29 @@ async def test_an_engine_has_a_network_of_its_own_and_is_gone_without_a_trace(
     assert len(let_out) - len(filtered) == 3
     assert mtu == "1300"
     assert after == before
-    assert await rules(said) == filtered
+    assert await rules(home, said) == filtered
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("newer", [False, True])
+@pytest.mark.parametrize(
+    ("driver", "mounted"), [("fuse-overlayfs", "fuse.fuse-overlayfs"), ("vfs", "/docker/vfs/dir/")]
+)
+async def test_an_engine_stacks_layers_as_it_is_told(
+    lab: Lab, home: Path, real_count: RealCount, *, driver: str, mounted: str, newer: bool
+) -> None:
+    said = {**await fuse_variables(await engine_variables(lab, home, newer=newer)), "STORAGE_DRIVER": driver}
+    config = configured(said)
+    wanted = msgspec.structs.replace(config.isolated, kind="dockerd", root=home / "d")
+    before = traces(home)
+
+    async with isolated.started(config, wanted) as daemon:
+        mounts = await built(daemon.settings.url, "cat /proc/self/mountinfo")
+    after = await left(home, before)
+    real_count.record("build")
+
+    assert mounted in mounts.splitlines()[0]
+    assert after == before
 
 
 async def built(url: str, command: str) -> str:
@@ -79,7 +101,7 @@ async def built(url: str, command: str) -> str:
 
 async def test_an_engine_whose_maker_is_killed_leaves_nothing(lab: Lab, home: Path) -> None:
     said = await engine_variables(lab, home)
-    before, filtered = traces(home), await rules(said)
+    before, filtered = traces(home), await rules(home, said)
     words = [str(Path(sys.executable).with_name("fleetpacks")), "daemon", "run", "--engine", "dockerd"]
 
     async with await anyio.open_process([*words, "--data-root", str(home / "d")], env=said) as process:
@@ -91,5 +113,5 @@ async def test_an_engine_whose_maker_is_killed_leaves_nothing(lab: Lab, home: Pa
 
     assert address.startswith(b"docker://")
     assert after == before
-    assert await rules(said) == filtered
+    assert await rules(home, said) == filtered
     assert not await anyio.Path(home / "d" / "run").exists()
