@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.app import builder
+
 Run = Callable[..., Any]
 
 
@@ -127,3 +129,26 @@ def test_what_is_handed_on_stands_in_the_result(run: Run, source: Path, tmp_path
 
     assert written["custom"] == {"job": [7, None]}
     assert "custom" not in json.loads(file.read_text())
+
+
+_STARTED = {
+    "would go with the daemon that is started for it": ("my-app:local", [], 2),
+    "dockerd cannot be started here: there is no program dockerd": ("r.example/my-app:1", [], 1),
+    "unix:relative": ("my-app:local", ["--host", "unix:relative"], 2),
+}
+"""What is told -> the image, more words, and the exit code."""
+
+
+@pytest.mark.parametrize("error", _STARTED)
+def test_where_no_builder_is_found_one_of_its_own_is_started_for_what_is_pushed(
+    run: Run, source: Path, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    image, words, code = _STARTED[error]
+    # Whatever daemons this machine has, and what its PATH finds.
+    monkeypatch.setattr(builder, "SOCKETS", ())
+
+    variables = {"SOURCE_DIR": str(source), "OUTPUT_IMAGE": image, "PATH": ""}
+    ran = run("build", "--drop-in", *words, variables=variables)
+
+    assert ran.code == code
+    assert error in ran.err
