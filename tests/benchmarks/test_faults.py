@@ -468,8 +468,8 @@ async def test_real_faults_of_every_class_cost_no_image(lab: Lab, tmp_path: Path
 
     report = await faults.run_faults(
         seed=int.from_bytes(os.urandom(4)),
-        hosts=3,
-        builds=120,
+        hosts=6,
+        builds=200,
         times=1,
         only=(),
         first=0,
@@ -477,7 +477,7 @@ async def test_real_faults_of_every_class_cost_no_image(lab: Lab, tmp_path: Path
         rounds_file=file,
     )
 
-    found = rounds.read(file, hosts=3, builds=120)
+    found = rounds.read(file, hosts=6, builds=200)
     assert [each for each in found if each.wrong] == []
     assert len(report.figures) == len(CLASSES)
-    real_count.record("build", times=120 * (len({each.seed for each in found}) + 1))
+    real_count.record("build", times=200 * (len({each.seed for each in found}) + 1))
