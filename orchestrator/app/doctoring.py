@@ -27,6 +27,7 @@ from orchestrator.registry import hosts, reference
 from orchestrator.registry.backoff import Patience
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
+from orchestrator.registry.mirrors import at_mirror
 from orchestrator.registry.reference import Reference
 from orchestrator.report import runs
 from orchestrator.report.record import FILE, Record, read
@@ -83,7 +84,7 @@ async def examine(config: Config, *, root: Path = Path("/"), seconds: float = _L
     found.add(
         layers=cache.image is not None or cache.local.directory is not None,
         packages=cache.mounts.directory is not None,
-        mirror=config.environment.registry_mirror,
+        mirror=config.image_mirrors.get(reference.DOCKER_HUB),
     )
     plan = await _planned(config, found)
     async with anyio.create_task_group() as tasks:
@@ -91,7 +92,13 @@ async def examine(config: Config, *, root: Path = Path("/"), seconds: float = _L
         tasks.start_soon(_builders, config, found)
         tasks.start_soon(_registries, config, plan, found)
         tasks.start_soon(_runs, config, found)
-    return Examined(looked=tuple(found.looked), problems=rules.problems(found.facts), unseen=found.facts.unseen)
+    # Who answers first differs from time to time.
+    told = tuple(sorted(found.facts.told, key=lambda each: (each.about, each.kind)))
+    return Examined(
+        looked=tuple(sorted(found.looked)),
+        problems=rules.problems(msgspec.structs.replace(found.facts, told=told)),
+        unseen=tuple(sorted(found.facts.unseen, key=lambda each: each.what)),
+    )
 
 
 async def _planned(config: Config, found: _Found) -> Plan | None:
@@ -178,7 +185,7 @@ async def _registries(config: Config, plan: Plan | None, found: _Found) -> None:
     asked = dict(_asked(config, plan))
     credentials = Credentials(config.docker_config / "config.json", given(config))
     async with (
-        RegistryClient(credentials, config.registries, patience=_ONCE) as client,
+        RegistryClient(credentials, config.registries, patience=_ONCE, ca=config.network.ca) as client,
         anyio.create_task_group() as tasks,
     ):
         for each in asked.values():
@@ -226,16 +233,14 @@ def _silent(host: str, message: str, cure: str) -> Problem:
 
 def _asked(config: Config, plan: Plan | None) -> Iterator[tuple[str, Reference]]:
     """An image of each registry that builds ask."""
-    mirror = config.environment.registry_mirror
     names = [] if plan is None else sorted({name for each in base_names(plan.apps).values() for name in each})
     seen: set[str] = set()
     for name in names:
         try:
             image = reference.parse(name)
-            if mirror is not None and hosts.is_docker_hub(image.host):
-                image = reference.parse(f"{mirror}/{image.path}:{image.tag or reference.DEFAULT_TAG}")
         except UsageError:
             continue
+        image = at_mirror(image, config.image_mirrors) or image
         if image.host not in seen:
             seen.add(image.host)
             yield image.host, image
@@ -248,7 +253,7 @@ def _asked(config: Config, plan: Plan | None) -> Iterator[tuple[str, Reference]]
 
 async def _runs(config: Config, found: _Found) -> None:
     """What the records of earlier runs of the source tell."""
-    builds = await anyio.to_thread.run_sync(_built, config)
+    builds = await anyio.to_thread.run_sync(earlier, config)
     if builds is None:
         found.add(unseen=(Unseen(what="earlier builds", why=f"{config.runs.directory} has no record of this source"),))
         return
@@ -256,7 +261,8 @@ async def _runs(config: Config, found: _Found) -> None:
     found.add(builds=builds)
 
 
-def _built(config: Config) -> tuple[Built, ...] | None:
+def earlier(config: Config) -> tuple[Built, ...] | None:
+    """The builds of the last runs of the source, the oldest first; None: there is no record of any."""
     records = list(islice(_records(config), _RUNS))
     return tuple(each for record in reversed(records) for each in _builds(record)) if records else None
 

@@ -95,6 +95,7 @@ async def _project(config: Config, plan: Plan, wishes: Wishes) -> tuple[Project,
         mounts=str(cache.mounts.directory) if cache.mounts.directory else None,
         mounts_size=cache.mounts.size,
         insecure=tuple(sorted(host for host, said in config.registries.items() if said.insecure)),
+        images={host: said.mirror for host, said in config.registries.items() if said.mirror is not None},
         secrets=tuple(sorted({name for each in settings for name in each.secrets})),
         mirrors=tuple(config.mirrors.values()),
         ssh=tuple(sorted({name for each in settings for name in each.ssh})),
@@ -103,7 +104,7 @@ async def _project(config: Config, plan: Plan, wishes: Wishes) -> tuple[Project,
         bases=tuple(sorted({name for names in base_names(plan.apps).values() for name in names})),
         emulated=tuple(sorted({name for app in plan.apps for name in app.build.platforms} - {_COMMON})),
     )
-    return project, _warnings(wishes)
+    return project, _warnings(config, wishes)
 
 
 def _directory(app: App) -> str:
@@ -111,10 +112,13 @@ def _directory(app: App) -> str:
     return app.path if app.settings.service is None else app.path.rpartition("#")[0].rpartition("/")[0] or "."
 
 
-def _warnings(wishes: Wishes) -> tuple[str, ...]:
-    if wishes.package is not None or "dev" not in __version__:
-        return ()
-    return (f"{__version__} is no release: say with --package where it is installed from",)
+def _warnings(config: Config, wishes: Wishes) -> tuple[str, ...]:
+    found: list[str] = []
+    if wishes.package is None and "dev" in __version__:
+        found.append(f"{__version__} is no release: say with --package where it is installed from")
+    if config.network.ca is not None or config.network.proxies:
+        found.append(f"[network] of {config.secrets_file} is this machine's: say that of the others by hand")
+    return tuple(found)
 
 
 async def _branch(config: Config, said: str | None) -> str:

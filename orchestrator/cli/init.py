@@ -85,7 +85,7 @@ def gitlab(**said: Any) -> int:  # noqa: ANN401 -- as above
     return _made(msgspec.convert(said, Asked), pipeline)
 
 
-_tool = click.option("--tool", metavar="IMAGE", help="The image that has fleetpacks in it.")
+_tool = click.option("--tool", metavar="IMAGE", help="The image that has fleetpacks and git in it.")
 _repository = click.option(
     "--repository", metavar="URL", help="Where the source is fetched; default: where git fetches it."
 )

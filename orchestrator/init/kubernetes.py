@@ -92,7 +92,7 @@ def needed(project: Project) -> tuple[str, str]:
     if project.tool is None:
         raise UsageError(
             "which image has fleetpacks in it?",
-            hint="Push one that your cluster may pull, and name it: --tool registry.example/fleetpacks:1.",
+            hint="Push one that your cluster may pull, such as the drop-in container: --tool registry.example/dropin.",
         )
     if project.repository is None:
         raise UsageError(

@@ -34,7 +34,7 @@ def text(
         list(_top(project)),
         *(list(_host(each)) for each in builders),
         list(_cache(project, cache, local, mounts)),
-        *([f"[registries.{string(host)}]", "insecure = true"] for host in project.insecure),
+        *(list(_registry(project, host)) for host in sorted({*project.insecure, *project.images})),
         list(_values(project)),
         *([f"[ssh.{string(name)}]"] for name in project.ssh),
     ]
@@ -69,6 +69,14 @@ def _host(builder: Builder) -> Iterator[str]:
         yield f"slots = {builder.slots}"
     if builder.memory is not None:
         yield f"memory = {size(builder.memory)}"
+
+
+def _registry(project: Project, host: str) -> Iterator[str]:
+    yield f"[registries.{string(host)}]"
+    if host in project.insecure:
+        yield "insecure = true"
+    if (mirror := project.images.get(host)) is not None:
+        yield f"mirror = {string(mirror)}"
 
 
 def _cache(project: Project, cache: str | None, local: str | None, mounts: str | None) -> Iterator[str]:

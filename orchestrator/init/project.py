@@ -83,6 +83,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     mounts_size: int = 0
     insecure: tuple[str, ...] = ()
     """Registries that speak plain HTTP."""
+    images: Mapping[str, str] = {}
+    """Where images of a registry are looked for first, by its host."""
     secrets: tuple[str, ...] = ()
     """Those that apps declare."""
     mirrors: tuple[Mirror, ...] = ()

@@ -81,8 +81,8 @@ async def test_what_could_not_be_looked_at_is_said(tmp_path: Path) -> None:
     found = await examined(tmp_path, {"BUILDKIT_HOST": "tcp://127.0.0.1:1"})
 
     assert [each.what for each in found.unseen] == [
-        *("what apps need", "registries", "earlier builds", "the machine of tcp://127.0.0.1:1"),
-        *("what processors wait for", "sizes of packets", "overlayfs"),
+        *("earlier builds", "overlayfs", "registries", "sizes of packets", "the machine of tcp://127.0.0.1:1"),
+        *("what apps need", "what processors wait for"),
     ]
     assert found.exit_code == 1
 
@@ -115,6 +115,10 @@ def test_a_machine_that_builds_is_looked_at_all_over(run: Run, lab: Lab, tmp_pat
     assert built.code == 0
     assert set(found["looked"]) == {"this machine", lab.buildkit_host, lab.registry, "earlier builds"}
     assert ran.code == (1 if found["problems"] else 0)
+    seen = doctoring.earlier(load(root, {"HOME": str(tmp_path / "home")}))
+    assert seen is not None
+    assert [(each.app, each.steps, each.pulled) for each in seen] == [("api", 1, 0)]
+    assert seen[0].seconds > 0
     # What is wrong with a machine under test may be anything, but not this.
     told = {each["kind"] for each in found["problems"]}
     assert told.isdisjoint({"no-builder", "builder-unreachable", "registry-unreachable", "clock", "overlay-missing"})

@@ -47,6 +47,7 @@ def full(**said: Any) -> Project:  # noqa: ANN401 -- as above
         "mounts": "/srv/packages",
         "mounts_size": 50_000_000_000,
         "insecure": ("registry.example:5000",),
+        "images": {"docker.io": "mirror.example/hub"},
         "secrets": ("LICENCE", "NPM_TOKEN", "X"),
         "mirrors": (
             Mirror(name="npm", url="https://mirror.example/npm"),

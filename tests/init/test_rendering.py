@@ -115,6 +115,10 @@ def test_an_operators_file_is_read_by_the_loader(tmp_path: Path) -> None:
         (None, "PYPI_URL"),
         (None, "GO_MIRROR"),
     ]
+    assert {host: (each.insecure, each.mirror) for host, each in config.registries.items()} == {
+        "docker.io": (False, "mirror.example/hub"),
+        "registry.example:5000": (True, None),
+    }
     assert (config.jobs, config.hedge, set(config.ssh)) == (12, 3.0, {"default"})
 
 
