@@ -131,7 +131,7 @@ def test_what_is_handed_on_stands_in_the_result(run: Run, source: Path, tmp_path
     assert "custom" not in json.loads(file.read_text())
 
 
-_STARTED = {
+_STARTED: dict[str, tuple[str, list[str], int]] = {
     "would go with the daemon that is started for it": ("my-app:local", [], 2),
     "dockerd cannot be started here: there is no program dockerd": ("r.example/my-app:1", [], 1),
     "unix:relative": ("my-app:local", ["--host", "unix:relative"], 2),

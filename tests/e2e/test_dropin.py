@@ -15,6 +15,7 @@ from orchestrator.docker import Engine as EngineClient
 from orchestrator.registry.manifest import ACCEPTED
 from tests.conftest import RealCount
 from tests.docker.real import client
+from tests.e2e.conftest import Start
 from tests.lab import Engine, Lab
 
 if TYPE_CHECKING:
@@ -86,6 +87,42 @@ async def test_a_read_only_source_is_built_by_the_hosts_engine_as_migetpacks_wou
     assert "looks like a credential: API_TOKEN" in built.stdout.decode() + built.stderr.decode()
     assert "hunter2" not in f"{built.stdout!r}{built.stderr!r}{told}"
     assert (failed.returncode, untold["status"], untold["exit_code"]) == (0, "failed", 1)
+
+
+async def test_what_is_passed_reaches_steps_and_image_and_has_no_dependency_installed_again(
+    lab: Lab, build: Start, tmp_path: Path, real_count: RealCount
+) -> None:
+    image, source = f"{lab.registry}/dropin-{secrets.token_hex(6)}:v1", tmp_path / "source"
+    source.mkdir()
+    (source / "requirements.txt").write_text("idna==3.10\n")
+    (source / "app.py").write_text("import idna\n")
+    seen = '[ "$FEATURE" ] && [ "$STAGE" = built ] && [ "$NPM_TOKEN" = hunter2 ] && [ "$API_TOKEN" = hunter3 ]'
+    said = {
+        "OUTPUT_IMAGE": image,
+        "RUN_COMMAND": "python app.py",
+        "BUILD_COMMAND": seen,
+        "BUILD_VARS": '{"BUILD_VAR_STAGE": "built", "NPM_TOKEN": "hunter2"}',
+        "API_TOKEN": "hunter3",
+    }
+    # What no build before has had.
+    one, two = secrets.token_hex(6), secrets.token_hex(6)
+
+    async with build(source, "--drop-in", "--secret", "API_TOKEN", variables={**said, "FEATURE": one}) as running:
+        first = await running.end()
+    async with build(source, "--drop-in", "--secret", "API_TOKEN", variables={**said, "FEATURE": two}) as running:
+        second = await running.end()
+    real_count.record("build", times=2)
+
+    assert (first.code, second.code) == (0, 0), first.err + second.err
+    (name,) = second.completed()
+    made = await config_of(lab, image)
+    assert f"FEATURE={two}" in made["config"]["Env"]
+    told = json.dumps(made)
+    assert not any(word in told for word in ("STAGE", "NPM_TOKEN", "hunter2", "hunter3"))
+    installed = {step: each.cached for step, each in second.steps(name).items() if "install --no-compile" in step}
+    built = {step: each.cached for step, each in second.steps(name).items() if "= built" in step}
+    assert list(installed.values()) == [True]
+    assert list(built.values()) == [False], built
 
 
 async def test_an_image_without_a_registry_stays_in_the_engine(
