@@ -4,6 +4,7 @@ Nothing is built and nothing is changed. Who does not answer in time is told of,
 no question waits for another one.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -40,6 +41,7 @@ _RUNS = 20
 """Runs that are looked at."""
 _ONCE = Patience(attempts=1)
 _TOO_MANY = "HTTP 429"
+_FROM = re.compile(r"\[[^\]]*\d+/\d+\] FROM ")
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,7 +282,10 @@ def _records(config: Config) -> Iterator[Record]:
 def _builds(record: Record) -> Iterator[Built]:
     for app in timeline(record).apps:
         if app.status == "succeeded" and app.seconds is not None:
-            pulls = [step for step in app.steps if step.kind == "base" and step.moved_bytes]
+            bases = [step for step in app.steps if step.kind == "base" and _FROM.match(step.name)]
+            pulls = [step for step in bases if step.moved_bytes]
+            # A FROM goes on in parts: each layer's download, then each layer's unpacking, which moves nothing.
+            unpacks = [step for step in bases if not step.moved_bytes] if pulls else []
             yield Built(
                 app=app.name,
                 seconds=app.seconds,
@@ -288,4 +293,5 @@ def _builds(record: Record) -> Iterator[Built]:
                 steps=app.total,
                 pulled=sum(step.moved_bytes for step in pulls),
                 pulling=sum(step.end - step.start for step in pulls),
+                unpacking=sum(step.end - step.start for step in unpacks),
             )

@@ -86,7 +86,9 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     pulled: int = 0
     """Bytes of base images."""
     pulling: float = 0.0
-    """Seconds that it took."""
+    """Seconds that their download took."""
+    unpacking: float = 0.0
+    """Seconds that it took to unpack them."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

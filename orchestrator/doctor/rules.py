@@ -135,6 +135,24 @@ def pulls(facts: Facts) -> Iterator[Problem]:
         )
 
 
+def unpacking(facts: Facts) -> Iterator[Problem]:
+    """Layers are unpacked slowly: thousands of small files are written, for each of which a far disk is waited for."""
+    pulled = [each for each in facts.builds if each.pulled >= _ENOUGH and each.unpacking > 0]
+    took = sum(each.unpacking for each in pulled)
+    if took < _LONG or (speed := sum(each.pulled for each in pulled) / took) >= _SLOW:
+        return
+    message = f"layers were unpacked with {size(int(speed))} a second for {_apps(pulled)}"
+    rooted = [builder for builder in facts.builders if builder.root is not None]
+    for builder in rooted:
+        yield Problem(
+            kind="unpack-slow", about=builder.address, message=f"{message}; {_lies(builder)}", cure=_faster(builder)
+        )
+    if not rooted:
+        yield Problem(
+            kind="unpack-slow", about="builders", message=message, cure="fleetpacks hosts check, on what they build"
+        )
+
+
 def first(facts: Facts) -> Iterator[Problem]:
     """First builds take many times as long as later ones, and nothing keeps what they have done."""
     if facts.layers and facts.packages:
@@ -176,7 +194,7 @@ def platforms(facts: Facts) -> Iterator[Problem]:
             )
 
 
-_RULES = (overlay, waiting, packets, clock, limits, pulls, first, platforms)
+_RULES = (overlay, waiting, unpacking, packets, clock, limits, pulls, first, platforms)
 
 
 def _lies(builder: Builder) -> str:

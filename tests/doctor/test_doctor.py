@@ -3,15 +3,18 @@
 import json
 import re
 import secrets
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import anyio
 import pytest
 
 from orchestrator.app import doctoring
 from orchestrator.app.doctoring import Examined, examine
 from orchestrator.config import environment, load
 from orchestrator.doctor import rules
+from tests.buildkit.real import private_daemon
 from tests.cli.conftest import Run
 from tests.conftest import RealCount
 from tests.docs.test_lists import listed, section
@@ -122,3 +125,28 @@ def test_a_machine_that_builds_is_looked_at_all_over(run: Run, lab: Lab, tmp_pat
     # What is wrong with a machine under test may be anything, but not this.
     told = {each["kind"] for each in found["problems"]}
     assert told.isdisjoint({"no-builder", "builder-unreachable", "registry-unreachable", "clock", "overlay-missing"})
+
+
+@pytest.mark.real
+@pytest.mark.full
+@pytest.mark.apart
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_a_pull_and_its_unpacking_took_is_in_the_record(
+    lab: Lab, tmp_path: Path, real_count: RealCount
+) -> None:
+    root = source(tmp_path / "source", "FROM debian:bookworm-slim\nRUN echo > /x\n")
+    (tmp_path / "daemon").mkdir()
+    variables = {"PATH": environment.read()["PATH"], "HOME": str(tmp_path / "home")}
+    program = str(Path(sys.executable).with_name("fleetpacks"))
+    image = f"{lab.registry}/doctor-{secrets.token_hex(4)}"
+
+    async with private_daemon(lab, tmp_path / "daemon") as (_, socket):
+        words = ["build", "-C", str(root), "--image", image, "--host", f"unix://{socket}"]
+        await anyio.run_process([program, *words], env=variables)
+
+    real_count.record("build")
+    [built] = list(doctoring.earlier(load(root, variables)) or ())
+    assert (built.app, built.cached, built.steps) == ("api", 0, 1)
+    assert built.pulled > 10_000_000
+    assert 0 < built.pulling < built.seconds
+    assert 0 < built.unpacking < built.seconds

@@ -103,6 +103,10 @@ def test_nothing_is_told_of_what_is_well_or_was_not_seen() -> None:
             *("pull-slow", "base images", "2.0 MB a second to api", "fleetpacks cache warm"),
         ),
         (
+            seen(builds=builds((60.0, 9), pulled=60_000_000, pulling=1.0, unpacking=40.0), builders=(NETWORK_ROOT,)),
+            *("unpack-slow", "unix:///b", "1.5 MB a second for api; /r lies on loop on ceph", "rsync -aHAX /r/"),
+        ),
+        (
             seen(builds=builds((80.0, 0), (100.0, 1), (9.0, 8), (10.0, 9))),
             *(
                 "first-build",
@@ -147,6 +151,8 @@ def test_a_symptom_is_told_with_its_cure(facts: Facts, kind: str, about: str, me
         seen(answers=(Answer(host="a", seconds=0.1, limit=0, remaining=0),)),
         # Small, quick, and with caches: a first build is what it is.
         seen(builds=builds((9.0, 9), pulled=1_000_000, pulling=9.0)),
+        seen(builds=builds((9.0, 9), pulled=60_000_000, pulling=1.0, unpacking=20.0)),
+        seen(builds=builds((9.0, 9), pulled=600_000_000, pulling=1.0, unpacking=60.0)),
         seen(builds=builds((29.0, 0), (1.0, 9))),
         seen(builds=builds((80.0, 0), (20.0, 9))),
         seen(builds=builds((80.0, 0), (10.0, 9)), layers=True, packages=True),

@@ -55,7 +55,7 @@ async def test_shipwrights_own_definitions_have_nothing_to_say() -> None:
 def _strict(schema: Any) -> Any:  # noqa: ANN401 -- a document
     """A schema that allows no other fields than those it names."""
     if isinstance(schema, list):
-        return [_strict(each) for each in cast("list[Any]", schema)]
+        return list(map(_strict, cast("list[object]", schema)))
     if not isinstance(schema, dict):
         return schema
     found = {key: _strict(value) for key, value in cast("dict[str, Any]", schema).items()}
