@@ -75,7 +75,7 @@ def traces(root: Path, *, places: bool = False) -> Traces:
 
     Args:
         root: of a test, which has daemons in a few directories of it; others may begin and end meanwhile.
-        places: whether entries of /run count, where other daemons may begin meanwhile.
+        places: whether entries of /run and all interfaces count, where no other daemon begins meanwhile.
     """
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     groups = {
@@ -87,7 +87,7 @@ def traces(root: Path, *, places: bool = False) -> Traces:
     return Traces(
         mounts=tuple(line for line in mounts if str(root) in line),
         processes=_processes(root),
-        interfaces=tuple(name for name in sorted(os.listdir("/sys/class/net")) if name in names_of(root)),  # noqa: PTH208 -- as above
+        interfaces=tuple(name for name in sorted(os.listdir("/sys/class/net")) if places or name in names_of(root)),  # noqa: PTH208 -- as above
         groups=tuple(sorted(groups)),
         places=tuple(sorted(entry.name for entry in Path("/run").iterdir())) if places else (),
     )

@@ -16,7 +16,8 @@ from tests.conftest import RealCount
 from tests.daemon.real import configured, engine_variables, fuse_variables, rules, traces
 from tests.daemon.test_running import left
 from tests.docker.real import client as engine_client
-from tests.lab import Lab
+from tests.lab import Lab, tools
+from tests.lab.state import layout
 
 pytestmark = [
     pytest.mark.real,
@@ -51,6 +52,7 @@ async def test_an_engine_has_a_network_of_its_own_and_is_gone_without_a_trace(
         async with engine_client(daemon.settings.socket) as engine:
             info = await engine.info()
         mtu = await built(daemon.settings.url, "cat /sys/class/net/eth0/mtu")
+        joined = await ports(daemon.settings.name)
     after = await left(home, before)
     real_count.record("build")
 
@@ -60,6 +62,7 @@ async def test_an_engine_has_a_network_of_its_own_and_is_gone_without_a_trace(
     assert there.interfaces == (daemon.settings.name,)
     assert len(let_out) - len(filtered) == 3
     assert mtu == "1300"
+    assert [port for port in joined if await anyio.Path(f"/sys/class/net/{port}").exists()] == []
     assert after == before
     assert await rules(home, said) == filtered
 
@@ -84,6 +87,17 @@ async def test_an_engine_stacks_layers_as_it_is_told(
 
     assert mounted in mounts.splitlines()[0]
     assert after == before
+
+
+async def ports(bridge: str) -> list[str]:
+    """Join a pair of interfaces to a bridge, as an engine does for a step; returns what is joined, and the peer."""
+    ip = await tools.debian_program(layout(), "iproute2", "sbin/ip", installed=True)
+    mine = bridge.replace("fpd", "fpt")
+    for words in (f"link add {mine} type veth peer name {mine}p", f"link set {mine} master {bridge}"):
+        await anyio.run_process([str(ip), *words.split()])
+    joined = [path.name async for path in anyio.Path(f"/sys/class/net/{bridge}/brif").iterdir()]
+    assert mine in joined
+    return [*joined, f"{mine}p"]
 
 
 async def built(url: str, command: str) -> str:

@@ -1,4 +1,4 @@
-"""What of a daemon the kernel does not take back: a bridge with its rules, control groups, a directory of sockets."""
+"""What of a daemon the kernel does not take back: a bridge with ports and rules, control groups, sockets."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ _ADD_BRIDGE, _DELETE_BRIDGE = 0x89A0, 0x89A1
 _GET_FLAGS, _SET_FLAGS, _SET_ADDRESS, _SET_MASK, _SET_MTU = 0x8913, 0x8914, 0x8916, 0x891C, 0x8922
 """linux/sockios.h."""
 _INET, _DATAGRAMS = 2, 2
+_NETLINK, _RAW = 16, 3
+_DELETE_LINK, _REQUEST, _ACKNOWLEDGE = 17, 1, 4
+"""RTM_DELLINK, NLM_F_REQUEST, NLM_F_ACK: rtnetlink(7), netlink(7)."""
 _UP = 1
 _PAUSE = 0.005
 _GROUPS_SECONDS = 5.0
@@ -51,6 +54,7 @@ def clean(task: Task) -> None:
         for rule in _rules(bridge):
             while run([rule[0], "--delete", *rule[2:]], task["environment"])[0] == 0:
                 pass
+        _delete_ports(bridge["name"])
         _delete_bridge(bridge["name"])
     _remove_groups(task["group"])
     _delete(task["run"])
@@ -89,6 +93,26 @@ def _add_bridge(bridge: Bridge) -> None:
     with open("/proc/sys/net/ipv4/ip_forward", "rb+", buffering=0) as forward:
         if forward.read().strip() == b"0":
             forward.write(b"1")
+
+
+def _delete_ports(name: str) -> None:
+    """Delete what a daemon has joined to the bridge, and its peers: it takes these away some time after a step.
+
+    An end that lies in a container's own namespace goes with that, and takes the other one along.
+    """
+    import _socket  # noqa: PLC0415 -- as above
+
+    kernel = _socket.socket(_NETLINK, _RAW)
+    for port in os.listdir(f"/sys/class/net/{name}/brif"):
+        with contextlib.suppress(OSError):
+            with open(f"/sys/class/net/{port}/ifindex", "rb") as file:
+                index = int(file.read())
+            # A header, and a struct ifinfomsg; the answer is awaited, for the link is gone then.
+            kernel.sendall(
+                struct.pack("=IHHIIBxHiII", 32, _DELETE_LINK, _REQUEST | _ACKNOWLEDGE, 1, 0, 0, 0, index, 0, 0)
+            )
+            kernel.recv(4096)
+    kernel.close()
 
 
 def _delete_bridge(name: str) -> None:
