@@ -1,6 +1,8 @@
 """Manifests: Kubernetes' own schemas have nothing to say, nor has pod security, and their daemon's file is read."""
 
 import json
+import secrets
+import sys
 import tomllib
 from contextlib import suppress
 from pathlib import Path
@@ -8,12 +10,15 @@ from typing import Any
 
 import anyio
 import kubernetes_validate
+import msgspec
 import pytest
 
 from orchestrator.config import environment
 from orchestrator.errors import UsageError
 from orchestrator.init.kubernetes import manifests, pool_of
 from orchestrator.init.project import Project
+from tests.conftest import RealCount
+from tests.init import jobs
 from tests.init.checkers import loaded
 from tests.init.projects import full
 from tests.lab import Lab
@@ -136,3 +141,38 @@ async def test_a_real_daemon_reads_its_file(lab: Lab, tmp_path: Path) -> None:
     assert told.count("GC Policy rule#") == 1
     assert "400GB" in told
     assert "50GB" in told
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_jobs_commands_fetch_the_source_and_publish_its_images(
+    lab: Lab, tmp_path: Path, real_count: RealCount
+) -> None:
+    origin, name = tmp_path / "origin", f"init-{secrets.token_hex(4)}"
+    await jobs.repository(origin)
+    made = full(image=f"{lab.registry}/{name}/{{app}}", repository=str(origin), hub=None, hardened=False, secrets=())
+    found = documents(msgspec.structs.replace(made, cache=None, cache_from=(), mirrors=(), cache_insecure=False))
+    spec = found["Job/"]["spec"]["template"]["spec"]
+    # What is mounted into the pod, and the cluster's builders: here it is the lab's.
+    inside = {mount["mountPath"] for each in spec["containers"] for mount in each["volumeMounts"]}
+    for place in inside:
+        (tmp_path / place.strip("/")).mkdir(parents=True, exist_ok=True)
+    text = found["ConfigMap/fleetpacks"]["data"]["config.toml"].replace(pool_of(made), lab.buildkit_host)
+    (tmp_path / "etc/fleetpacks/config.toml").write_text(text.replace("/cache/packages", f"{tmp_path}/cache/packages"))
+
+    def here(word: str) -> str:
+        return next((f"{tmp_path}{word}" for place in inside if word.startswith(place)), word)
+
+    for container in (*spec["initContainers"], *spec["containers"]):
+        variables = {each["name"]: here(each["value"]) for each in container["env"]}
+        variables["PATH"] = f"{Path(sys.executable).parent}:{environment.read()['PATH']}"
+        words = [here(word) for word in (*container["command"], *container["args"])]
+        words = [word.replace(" /workspace", f" {tmp_path}/workspace") for word in words]
+        ran = await anyio.run_process(words, env=variables, check=False)
+        assert ran.returncode == 0, (ran.stdout + ran.stderr).decode()
+
+    real_count.record("build", times=2)
+    for app in ("api", "web"):
+        # The revision, and the record by which the next job skips it.
+        assert {len(tag) for tag in await jobs.tags(lab.registry, f"{name}/{app}") - {"latest"}} == {12, 67}
+    assert (tmp_path / "cache/state/fleetpacks/runs").is_dir()
