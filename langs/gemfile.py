@@ -18,7 +18,7 @@ from langs.errors import LangError
 from langs.files import AppFiles, once
 from langs.phrases import Call, Tokens
 from langs.syntaxes import RUBY
-from langs.tokens import Kind, tokenize
+from langs.tokens import NAME, STRING, tokenize
 
 NAMES: Final = (("Gemfile", "Gemfile.lock"), ("gems.rb", "gems.locked"))
 """A Gemfile and its lockfile, by either of their names."""
@@ -225,7 +225,7 @@ def _requirement(tokens: Tokens, call: Call) -> str | None:
     for piece in call.arguments:
         listed = len(piece) > 2 and (piece[0].text, piece[-1].text) == ("[", "]")  # noqa: PLR2004 -- the brackets
         said = tuple(each for each in piece[1:-1] if each.text != ",") if listed else piece
-        if listed and all(each.kind is Kind.STRING for each in said):
+        if listed and all(each.kind is STRING for each in said):
             stated += phrases.strings(said)
         elif (one := phrases.resolved(tokens, piece)) is not None:
             stated.append(one)
@@ -240,5 +240,5 @@ def _ruby_file(call: Call) -> str | None:
     if named is not None or not call.arguments:
         return named
     piece = call.arguments[0]
-    reads = any(token.kind is Kind.NAME and token.text == "read" for token in piece)
+    reads = any(token.kind is NAME and token.text == "read" for token in piece)
     return next(iter(phrases.strings(piece)), None) if reads and piece[0].text in {"File", "IO"} else None

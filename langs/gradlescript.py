@@ -10,7 +10,7 @@ import msgspec
 from langs import documents, phrases, properties, syntaxes, tokens, workspace
 from langs.files import AppFiles, once
 from langs.phrases import Statement, Tokens
-from langs.tokens import Kind, Token
+from langs.tokens import END, NAME, NUMBER, STRING, TEMPLATE, Token
 
 CATALOG: Final = "gradle/libs.versions.toml"
 PROPERTIES: Final = "gradle.properties"
@@ -20,8 +20,11 @@ _ALIASES: Final = {"kotlin": KOTLIN_JVM}
 """Names that `apply plugin` knows besides a plugin's id."""
 _CONSTANT: Final = re.compile(r"(?:JavaVersion|JvmTarget)\.(?:VERSION|JVM)_([0-9_]+)", re.ASCII)
 _TEMPLATE: Final = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", re.ASCII)
-_RELEASE_KEYS: Final = ("languageVersion", "jvmToolchain", "release", "targetCompatibility", "sourceCompatibility")
-_TARGET: Final = "jvmTarget"
+_RELEASES: Final = (
+    *("languageVersion", "jvmToolchain", "release", "targetCompatibility", "sourceCompatibility"),
+    "jvmTarget",
+)
+_APPLICATION: Final = "applicationName"
 _MAIN_KEYS: Final = ("mainClass", "mainClassName")
 _MANIFEST: Final = "Main-Class"
 _PLACE: Final = "projectDir"
@@ -129,7 +132,7 @@ class _Reader:
         self._constants: dict[str, str] = {}
 
     def script(self, file: str) -> Script:
-        order = {key: index for index, key in enumerate((*_RELEASE_KEYS, _TARGET))}
+        order = {key: index for index, key in enumerate(_RELEASES)}
         return Script(
             file=file,
             plugins=self._plugins,
@@ -207,16 +210,16 @@ class _Reader:
 
     def _take_setting(self, statement: Statement) -> None:
         tokens = statement.tokens
-        for key in (*_RELEASE_KEYS, _TARGET):
-            if any(token.text == key for token in tokens):
-                value = self._value(next(phrases.assigned(tokens, key), ()))
-                if value:
-                    self._releases.append((key, value))
-        for piece in phrases.assigned(tokens, *_MAIN_KEYS):
+        texts = {token.text for token in tokens}
+        for key in filter(texts.__contains__, _RELEASES):
+            value = self._value(next(phrases.assigned(tokens, key), ()))
+            if value:
+                self._releases.append((key, value))
+        for piece in phrases.assigned(tokens, *_MAIN_KEYS) if not texts.isdisjoint(_MAIN_KEYS) else ():
             self._main = self._main or self._value(piece)
-        if any(token.text == _MANIFEST for token in tokens):
+        if _MANIFEST in texts:
             self._main = self._main or _manifest_main(tokens)
-        for piece in phrases.assigned(tokens, "applicationName"):
+        for piece in phrases.assigned(tokens, _APPLICATION) if _APPLICATION in texts else ():
             self._application = self._value(piece)
         words = [token.text for token in tokens[:4]]
         if words[:3] == ["rootProject", ".", "name"]:
@@ -236,11 +239,11 @@ class _Reader:
         if at is None or [token.text for token in tokens[at + 1 : at + 2]] != ["="]:
             self._unread += [token.line for token in tokens if token.text == "setProjectDir"]
             return
-        before, value = tokens[:at], [token for token in tokens[at + 2 :] if token.kind is not Kind.END]
-        named = [token.text for token in before if token.kind is Kind.STRING]
-        stated = [token.text for token in value if token.kind is Kind.STRING]
-        shape = "".join(" " if token.kind is Kind.STRING else token.text for token in value)
-        whose = "".join(" " if token.kind is Kind.STRING else token.text for token in before)
+        before, value = tokens[:at], [token for token in tokens[at + 2 :] if token.kind is not END]
+        named = [token.text for token in before if token.kind is STRING]
+        stated = [token.text for token in value if token.kind is STRING]
+        shape = "".join(" " if token.kind is STRING else token.text for token in value)
+        whose = "".join(" " if token.kind is STRING else token.text for token in before)
         plain = whose == "project( )." and named[0].startswith(":") and _PLACES.fullmatch(shape.replace("newF", "F"))
         if plain and _is_inside(stated[0]):
             self._places[named[0].strip(":").replace(":", "/")] = stated[0]
@@ -250,9 +253,9 @@ class _Reader:
     def _take_constant(self, statement: Statement) -> None:
         tokens = statement.tokens
         for index, token in enumerate(tokens[1:-1], start=1):
-            if token.text == "=" and tokens[index - 1].kind in {Kind.NAME, Kind.STRING} and index + 2 == len(tokens):
+            if token.text == "=" and tokens[index - 1].kind in (NAME, STRING) and index + 2 == len(tokens):
                 last = tokens[index + 1]
-                if last.kind in {Kind.STRING, Kind.NUMBER}:
+                if last.kind in (STRING, NUMBER):
                     self._constants.setdefault(tokens[index - 1].text, last.text)
 
     def _value(self, piece: Tokens) -> str | None:
@@ -260,9 +263,9 @@ class _Reader:
         found = phrases.resolved(self._tokens, piece)
         if found is not None or not piece:
             return found
-        template = _TEMPLATE.fullmatch(piece[0].text) if len(piece) == 1 and piece[0].kind is Kind.TEMPLATE else None
+        template = _TEMPLATE.fullmatch(piece[0].text) if len(piece) == 1 and piece[0].kind is TEMPLATE else None
         if template:
-            named = Token(Kind.NAME, template[1], piece[0].line)
+            named = Token(NAME, template[1], piece[0].line)
             return self._known.properties.get(template[1]) or phrases.resolved(self._tokens, (named,))
         names = _dotted(piece)
         constant = _CONSTANT.search(names)
@@ -273,11 +276,11 @@ class _Reader:
 
     def _computed(self, piece: Tokens) -> str | None:
         """The number in `of(17)` and `findProperty("x") ?: 17`, or what a name in it stands for."""
-        constants = [token.text for token in piece if token.kind in {Kind.STRING, Kind.NUMBER}]
+        constants = [token.text for token in piece if token.kind in (STRING, NUMBER)]
         for each in constants:
             if each in self._known.properties:
                 return self._known.properties[each]
-        last = next((token for token in reversed(piece) if token.kind is Kind.NAME), None)
+        last = next((token for token in reversed(piece) if token.kind is NAME), None)
         if constants or last is None:
             return next((each for each in constants if each[:1].isdigit()), None)
         return self._known.properties.get(last.text) or phrases.resolved(self._tokens, (last,))
@@ -285,23 +288,23 @@ class _Reader:
 
 def _manifest_main(tokens: Tokens) -> str | None:
     at = next(index for index, token in enumerate(tokens) if token.text == _MANIFEST)
-    return next((token.text for token in tokens[at + 1 : at + 4] if token.kind is Kind.STRING), None)
+    return next((token.text for token in tokens[at + 1 : at + 4] if token.kind is STRING), None)
 
 
 def _neighbours(tokens: Tokens) -> frozenset[str]:
     """`project(":libs:text")`, `project(path: ":libs:text")` and `projects.libs.textTools`."""
     found: set[str] = set()
     for index, token in enumerate(tokens):
-        if token.kind is not Kind.NAME:
+        if token.kind is not NAME:
             continue
         following = tokens[index + 1 : index + 6]
         if token.text == "project" and following and following[0].text == "(":
-            named = next((each.text for each in following if each.kind is Kind.STRING), "")
+            named = next((each.text for each in following if each.kind is STRING), "")
             found.update([named.strip(":").replace(":", "/")] if named.startswith(":") else ())
         elif token.text == "projects" and following and following[0].text == ".":
             parts: list[str] = []
             for dot, name in zip(tokens[index + 1 :: 2], tokens[index + 2 :: 2], strict=False):
-                if dot.text != "." or name.kind is not Kind.NAME:
+                if dot.text != "." or name.kind is not NAME:
                     break
                 parts.append(name.text)
             found.add("/".join(parts))
@@ -313,7 +316,7 @@ def _is_inside(path: str) -> bool:
 
 
 def _dotted(piece: Tokens) -> str:
-    return ".".join(token.text for token in piece if token.kind is Kind.NAME)
+    return ".".join(token.text for token in piece if token.kind is NAME)
 
 
 def _accessor(alias: str) -> str:

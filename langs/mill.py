@@ -12,7 +12,7 @@ from langs.files import AppFiles, once
 from langs.phrases import Statement
 from langs.scalaplan import Plan
 from langs.syntaxes import SCALA
-from langs.tokens import Kind
+from langs.tokens import NAME
 
 FILES: Final = ("build.mill", "build.mill.scala", "build.sc", "build.mill.yaml")
 LAUNCHERS: Final = ("mill", "millw")
@@ -119,7 +119,7 @@ def sources(files: AppFiles, module: Module) -> Iterator[str]:
 def _modules(statements: Sequence[Statement]) -> tuple[Module, ...]:
     found: list[Module] = []
     for statement in statements:
-        names = [token.text for token in statement.tokens if token.kind is Kind.NAME]
+        names = [token.text for token in statement.tokens if token.kind is NAME]
         if names[:1] != ["object"] or "extends" not in names[2:3]:
             continue
         root = names[1] == "package" or bool(_ROOT & set(names))

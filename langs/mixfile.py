@@ -12,7 +12,7 @@ from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 from langs.phrases import Tokens
 from langs.syntaxes import ELIXIR
-from langs.tokens import Kind, tokenize
+from langs.tokens import KEY, MARK, NAME, STRING, SYMBOL, TEMPLATE, tokenize
 
 FILE: Final = "mix.exs"
 
@@ -115,7 +115,7 @@ def read(files: AppFiles) -> Project | None:
 def parse(text: str, directory: str = "") -> Mixfile:
     """What the text of a mix.exs says by constants. Nothing in it is an error."""
     tokens = tokenize(text, ELIXIR)
-    keys = {token.text for token in tokens if token.kind is Kind.KEY}
+    keys = {token.text for token in tokens if token.kind is KEY}
     places = [phrases.lookup(tokens, key) or "" for key in ("lockfile", "deps_path", "build_path") if key in keys]
     return Mixfile(
         directory=directory,
@@ -136,9 +136,9 @@ def _dependencies(tokens: Tokens) -> Iterator[Dependency]:
     """The tuples that look like `{:name, "~> 1.0", only: :dev}`; there is nothing else in a mix.exs that does."""
     for index, token in enumerate(tokens[:-_DEPENDENCY]):
         mark, name, comma, stated = tokens[index : index + _DEPENDENCY + 1]
-        if token.text != "{" or mark.kind is not Kind.MARK or name.kind is not Kind.SYMBOL or comma.text != ",":
+        if token.text != "{" or mark.kind is not MARK or name.kind is not SYMBOL or comma.text != ",":
             continue
-        if stated.kind not in {Kind.STRING, Kind.TEMPLATE, Kind.KEY, Kind.NAME}:
+        if stated.kind not in (STRING, TEMPLATE, KEY, NAME):
             continue
         said = _options(tokens, index + _DEPENDENCY)
         only = phrases.strings(said.get("only", ()))
@@ -156,7 +156,7 @@ def _options(tokens: Tokens, start: int) -> dict[str, Tokens]:
     index = start
     while index < len(tokens) and tokens[index].text not in {"{", "}"}:
         piece = tokens[index : phrases.piece_end(tokens, index)]
-        if piece and piece[0].kind is Kind.KEY:
+        if piece and piece[0].kind is KEY:
             said[piece[0].text] = piece[1:]
         index += max(len(piece), 1)
     return said
@@ -166,13 +166,13 @@ def _releases(tokens: Tokens) -> Iterator[str]:
     """The names in `releases: [name: [...]]`, or in the function that it calls."""
     for piece in phrases.assigned(tokens, "releases"):
         listed = piece
-        if piece[0].kind is Kind.NAME:
+        if piece[0].kind is NAME:
             listed = _returned(tokens, piece[0].text)
         depth = 0
         for token in listed:
-            if token.kind is Kind.MARK:
+            if token.kind is MARK:
                 depth += (token.text in {"[", "{", "("}) - (token.text in {"]", "}", ")"})
-            elif token.kind is Kind.KEY and depth == 1:
+            elif token.kind is KEY and depth == 1:
                 yield token.text
         return
 

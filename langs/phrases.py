@@ -11,13 +11,13 @@ from typing import Final, TypeAlias
 import msgspec
 
 from langs.syntaxes import Syntax
-from langs.tokens import MAX_DEPTH, Kind, Token
+from langs.tokens import END, KEY, MARK, MAX_DEPTH, NAME, NUMBER, STRING, SYMBOL, Token
 
 Tokens: TypeAlias = Sequence[Token]
 
 _OPENING: Final = frozenset("([{")
 _CLOSING: Final = frozenset(")]}")
-_CONSTANTS: Final = frozenset({Kind.STRING, Kind.NUMBER, Kind.SYMBOL})
+_CONSTANTS: Final = (STRING, NUMBER, SYMBOL)
 _ASSIGNS: Final = frozenset({"=", ":=", "+=", "++=", "=>"})
 _JOINING: Final = _ASSIGNS | {",", ".", "%", "%%", "%%%", "+", "++", "&&", "||", "|>", "::", "<-"}
 """Marks behind which a statement goes on in the next line."""
@@ -39,7 +39,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def head(self) -> str:
         """The name with which it begins; empty when it begins with something else."""
-        return self.tokens[0].text if self.tokens and self.tokens[0].kind is Kind.NAME else ""
+        return self.tokens[0].text if self.tokens and self.tokens[0].kind is NAME else ""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class _Frame:
         """How many blocks are open in it that are too deep to be blocks of their own."""
 
     def add(self, token: Token) -> None:
-        if token.kind is Kind.MARK:
+        if token.kind is MARK:
             self.brackets = max(self.brackets + (token.text in _OPENING) - (token.text in _CLOSING), 0)
         self.tokens.append(token)
 
@@ -95,7 +95,7 @@ def statements(tokens: Tokens, syntax: Syntax) -> tuple[Statement, ...]:
                 frame.flat -= 1
             elif frame.closing == token.text:
                 _pop(stack)
-        elif token.kind is not Kind.END:
+        elif token.kind is not END:
             frame.add(token)
         elif not frame.brackets and not _goes_on(tokens, index):
             frame.finish()
@@ -119,7 +119,7 @@ def calls(tokens: Tokens, *names: str) -> Iterator[Call]:
     """Every call of one of `names`, wherever it stands; not those in the arguments of another one of them."""
     index = 0
     while index < len(tokens):
-        if tokens[index].kind is Kind.NAME and tokens[index].text in names:
+        if tokens[index].kind is NAME and tokens[index].text in names:
             call, index = _call(tokens, index)
             yield call
         else:
@@ -167,7 +167,7 @@ def resolved(tokens: Tokens, piece: Tokens) -> str | None:
         value = constant(piece)
         if value is not None:
             return value
-        if not piece or any(token.kind is not Kind.NAME and token.text not in {".", "@"} for token in piece):
+        if not piece or any(token.kind is not NAME and token.text not in {".", "@"} for token in piece):
             return None
         piece = next(assigned(tokens, piece[-1].text), ())
     return None
@@ -180,16 +180,16 @@ def constant(piece: Tokens) -> str | None:
 
 def strings(piece: Tokens) -> tuple[str, ...]:
     """All constant strings and symbols of a piece, such as the words of a list."""
-    return tuple(token.text for token in piece if token.kind in {Kind.STRING, Kind.SYMBOL})
+    return tuple(token.text for token in piece if token.kind in (STRING, SYMBOL))
 
 
 def _opens(token: Token, frame: _Frame, syntax: Syntax) -> str:
     """What closes the block that `token` opens; empty when it opens none."""
-    if token.kind is Kind.MARK and token.text == "{" and syntax.braces:
+    if token.kind is MARK and token.text == "{" and syntax.braces:
         return "}"
-    if token.kind is not Kind.NAME or not syntax.words:
+    if token.kind is not NAME or not syntax.words:
         return ""
-    if frame.tokens and frame.tokens[-1].kind is Kind.MARK and frame.tokens[-1].text in {".", "&."}:
+    if frame.tokens and frame.tokens[-1].kind is MARK and frame.tokens[-1].text in {".", "&."}:
         return ""
     if token.text == "do":
         # `while x do` has one `end`, which closes what the loop has opened.
@@ -200,8 +200,8 @@ def _opens(token: Token, frame: _Frame, syntax: Syntax) -> str:
 
 def _closes(token: Token, syntax: Syntax) -> bool:
     if token.text == "}":
-        return syntax.braces and token.kind is Kind.MARK
-    return token.text == "end" and syntax.words and token.kind is Kind.NAME
+        return syntax.braces and token.kind is MARK
+    return token.text == "end" and syntax.words and token.kind is NAME
 
 
 def _push(stack: list[_Frame], token: Token, closing: str) -> None:
@@ -224,9 +224,9 @@ def _goes_on(tokens: Tokens, index: int) -> bool:
     """Whether the statement before the end of a line goes on behind it."""
     last = tokens[index - 1] if index else None
     following = tokens[index + 1] if index + 1 < len(tokens) else None
-    if last is not None and (last.kind is Kind.KEY or (last.kind is Kind.MARK and last.text in _JOINING)):
+    if last is not None and (last.kind is KEY or (last.kind is MARK and last.text in _JOINING)):
         return True
-    return following is not None and following.kind is Kind.MARK and following.text in _LEADING
+    return following is not None and following.kind is MARK and following.text in _LEADING
 
 
 def _call(tokens: Tokens, index: int) -> tuple[Call, int]:
@@ -235,16 +235,16 @@ def _call(tokens: Tokens, index: int) -> tuple[Call, int]:
     if _is_mark(tokens, start, "("):
         pieces, end = _pieces(tokens, start + 1)
         end += 1
-    elif start < len(tokens) and tokens[start].kind is Kind.MARK and tokens[start].text in _ASSIGNS:
+    elif start < len(tokens) and tokens[start].kind is MARK and tokens[start].text in _ASSIGNS:
         return Call(name=name), start
     else:
         pieces, end = _pieces(tokens, start)
     arguments: list[Tokens] = []
     keywords: dict[str, Tokens] = {}
     for piece in pieces:
-        if piece[0].kind is Kind.KEY:
+        if piece[0].kind is KEY:
             keywords[piece[0].text] = piece[1:]
-        elif _is_mark(piece, 1, "=>") or (_is_mark(piece, 1, "=") and piece[0].kind is Kind.NAME):
+        elif _is_mark(piece, 1, "=>") or (_is_mark(piece, 1, "=") and piece[0].kind is NAME):
             keywords[piece[0].text] = piece[2:]
         else:
             arguments.append(piece)
@@ -269,9 +269,9 @@ def piece_end(tokens: Tokens, start: int) -> int:
     depth = 0
     for index in range(start, len(tokens)):
         token = tokens[index]
-        if token.kind is Kind.END and not depth and not _goes_on(tokens, index):
+        if token.kind is END and not depth and not _goes_on(tokens, index):
             return index
-        if token.kind is not Kind.MARK:
+        if token.kind is not MARK:
             continue
         if not depth and (token.text == "," or token.text in _CLOSING):
             return index
@@ -282,14 +282,14 @@ def piece_end(tokens: Tokens, start: int) -> int:
 def _value_start(tokens: Tokens, index: int) -> int | None:
     """Where the value of the name at `index` begins, when one follows it."""
     token = tokens[index]
-    if token.kind is Kind.KEY:
+    if token.kind is KEY:
         return index + 1
-    if token.kind is not Kind.NAME:
+    if token.kind is not NAME:
         return index + 2 if token.kind in _CONSTANTS and _is_mark(tokens, index + 1, "=>") else None
     following = tokens[index + 1] if index + 1 < len(tokens) else None
-    if following is None or following.kind is Kind.END:
+    if following is None or following.kind is END:
         return None
-    if following.kind is not Kind.MARK:
+    if following.kind is not MARK:
         # sbt's old way to name a scope: `scalaVersion in ThisBuild := "2.13.1"`.
         return index + (4 if following.text == "in" and _is_mark(tokens, index + 3, ":=") else 1)
     return _behind_mark(tokens, index + 1)
@@ -313,12 +313,12 @@ def _is_constant(tokens: Tokens, index: int) -> bool:
 
 
 def _is_word(tokens: Tokens, index: int) -> bool:
-    return index < len(tokens) and tokens[index].kind is Kind.NAME
+    return index < len(tokens) and tokens[index].kind is NAME
 
 
 def _is_mark(tokens: Tokens, index: int, text: str) -> bool:
-    return index < len(tokens) and tokens[index].kind is Kind.MARK and tokens[index].text == text
+    return index < len(tokens) and tokens[index].kind is MARK and tokens[index].text == text
 
 
 def _without_ends(piece: Tokens) -> Tokens:
-    return tuple(token for token in piece if token.kind is not Kind.END)
+    return tuple(token for token in piece if token.kind is not END)

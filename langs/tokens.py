@@ -43,6 +43,17 @@ class Kind(StrEnum):
     """One or more ends of lines, or semicolons."""
 
 
+NAME: Final = Kind.NAME
+KEY: Final = Kind.KEY
+STRING: Final = Kind.STRING
+TEMPLATE: Final = Kind.TEMPLATE
+SYMBOL: Final = Kind.SYMBOL
+NUMBER: Final = Kind.NUMBER
+MARK: Final = Kind.MARK
+END: Final = Kind.END
+# To ask an enumeration for a member, or to hash one, takes longer than what else is done with a token.
+
+
 class Token(msgspec.Struct, frozen=True):
     """One token, with the line on which it begins, from 1."""
 
@@ -58,13 +69,13 @@ _MARKS: Final = (
 """The longest first."""
 _BRACKETS: Final = {"(": ")", "[": "]", "{": "}", "<": ">"}
 _KINDS: Final = {
-    "name": Kind.NAME,
-    "key": Kind.KEY,
-    "symbol": Kind.SYMBOL,
-    "number": Kind.NUMBER,
-    "character": Kind.TEMPLATE,
+    "name": NAME,
+    "key": KEY,
+    "symbol": SYMBOL,
+    "number": NUMBER,
+    "character": TEMPLATE,
 }
-_VALUES: Final = frozenset({Kind.NAME, Kind.STRING, Kind.TEMPLATE, Kind.SYMBOL, Kind.NUMBER})
+_VALUES: Final = (NAME, STRING, TEMPLATE, SYMBOL, NUMBER)
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _CONTROLS: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "0": "\0", "\n": ""}
 _HEREDOC: Final = re.compile(r"<<[~-]?([\"'`]?)([A-Z_][A-Z0-9_]*)\1", re.ASCII)
@@ -95,7 +106,7 @@ class _Scanner:
         self._syntax = syntax
         self._patterns = _patterns(syntax)
         self._tokens: list[Token] = []
-        self._position = 0
+        self._position: int = 0
         self._line = 1
         self._heredocs: list[str] = []
         self._slashless = 0
@@ -111,6 +122,12 @@ class _Scanner:
                 self._position = match.end()
                 continue
             found = match[0] if match else self._text[start]
+            kind = _KINDS.get(group)
+            if kind is not None:
+                # Most tokens are words, in which no line ends.
+                self._position = start + len(found)
+                self._tokens.append(Token(kind, _bare(group, found), self._line))
+                continue
             self._position = start + len(found)
             self._take(group, found, start)
             self._line += self._text.count("\n", start, self._position)
@@ -119,12 +136,12 @@ class _Scanner:
     def _take(self, group: str, found: str, start: int) -> None:
         """Add the token, if any, of what `group` of the main pattern has found."""
         match group:
+            case "":
+                self._mark(found, start)
             case "comment" | "joint":
                 pass
-            case "name" | "key" | "symbol" | "number" | "character":
-                self._add(_KINDS[group], _bare(group, found))
             case "newline":
-                self._add(Kind.END, found[0])
+                self._add(END, found[0])
                 if found[0] == "\n":
                     self._skip_heredocs()
             case "quote":
@@ -139,14 +156,14 @@ class _Scanner:
                 pass
 
     def _add(self, kind: Kind, text: str) -> None:
-        if kind is Kind.END and (not self._tokens or self._tokens[-1].kind is Kind.END):
+        if kind is END and (not self._tokens or self._tokens[-1].kind is END):
             return
         self._tokens.append(Token(kind, text, self._line))
 
     def _mark(self, found: str, start: int) -> None:
         # What could be special and is not, is one character.
         self._position = start + (len(found) if found in _MARKS else 1)
-        self._add(Kind.MARK, self._text[start : self._position])
+        self._add(MARK, self._text[start : self._position])
 
     def _string(self, mark: str, prefixed: str = "") -> None:
         symbol = mark.startswith(":")
@@ -157,10 +174,10 @@ class _Scanner:
         after = self._text[self._position : self._position + 2]
         if constant and self._syntax.keys and not symbol and after[:1] == ":" and after != "::":
             self._position += 1
-            self._add(Kind.KEY, text)
+            self._add(KEY, text)
         else:
-            constant_kind = Kind.SYMBOL if symbol else Kind.STRING
-            self._add(constant_kind if constant else Kind.TEMPLATE, text)
+            constant_kind = SYMBOL if symbol else STRING
+            self._add(constant_kind if constant else TEMPLATE, text)
 
     def _inside(self, quote: Quote) -> tuple[str, bool]:
         """The text of the string that begins here, and whether it is a constant; the position is set behind it."""
@@ -223,7 +240,7 @@ class _Scanner:
                 return False
             self._position = match.end()
             self._heredocs.append(match[2])
-            self._add(Kind.TEMPLATE, match[0])
+            self._add(TEMPLATE, match[0])
             return True
         percent = found == "%"
         match = (_PERCENT if percent else _SIGIL).match(self._text, start)
@@ -239,7 +256,7 @@ class _Scanner:
         if last is None or (last.kind not in _VALUES and last.text not in {")", "]", "}"}):
             return True
         spaced = self._text[start - 1 : start].isspace()
-        return last.kind is Kind.NAME and spaced and not self._text[start + length : start + length + 1].isspace()
+        return last.kind is NAME and spaced and not self._text[start + length : start + length + 1].isspace()
 
     def _slashed(self, start: int) -> bool:
         if start < self._slashless:
@@ -253,7 +270,7 @@ class _Scanner:
             self._slashless = line
             return False
         self._position = position + 1
-        self._add(Kind.TEMPLATE, self._text[start : self._position])
+        self._add(TEMPLATE, self._text[start : self._position])
         return True
 
     def _character(self, start: int) -> bool:
@@ -263,7 +280,7 @@ class _Scanner:
         if len(text) < length or text[-1].isspace() or follows.isalnum() or not self._may_begin(start, 1):
             return False
         self._position = start + length
-        self._add(Kind.TEMPLATE, text)
+        self._add(TEMPLATE, text)
         return True
 
     def _literal(self, letter: str, mark: str, *, nests: bool) -> None:
@@ -283,15 +300,15 @@ class _Scanner:
         if letter in {"w", "W", "i", "I"} and "#{" not in content:
             atoms = letter in {"i", "I"} or (not nests and self._text.startswith("a", self._position))
             self._position += 1 if atoms and not nests else 0
-            self._add(Kind.MARK, "[")
+            self._add(MARK, "[")
             for number, word in enumerate(content.split()):
                 if number:
-                    self._add(Kind.MARK, ",")
-                self._add(Kind.SYMBOL if atoms else Kind.STRING, word)
-            self._add(Kind.MARK, "]")
+                    self._add(MARK, ",")
+                self._add(SYMBOL if atoms else STRING, word)
+            self._add(MARK, "]")
         else:
             constant = letter in {"", "q", "Q", "s", "S"} and "#{" not in content and "\\" not in content and not depth
-            self._add(Kind.STRING if constant else Kind.TEMPLATE, content)
+            self._add(STRING if constant else TEMPLATE, content)
 
     def _skip_heredocs(self) -> None:
         for name in self._heredocs:
