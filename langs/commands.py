@@ -5,6 +5,7 @@ needs a shell is started by `sh -c "exec ..."`, and in a list (`migrate && serve
 command only: before the whole list it would end the shell at the first one.
 """
 
+import functools
 import re
 import shlex
 from collections.abc import Mapping
@@ -121,6 +122,7 @@ def program(command: str) -> str:
     return ""
 
 
+@functools.lru_cache(maxsize=256)  # a command is checked, rewritten and put into a form, and many apps have the same
 def scan(command: str) -> Scan | None:
     """Look at a command line as POSIX sh would split it; None when a quote does not close."""
     words: list[str] = []

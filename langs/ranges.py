@@ -210,22 +210,29 @@ def meaning(operator: str, numbers: Release, *, whole: bool, wide: bool = True) 
         wide: whether `~3.2` allows 3.3.
     """
     one = spans.line(numbers if whole else padded(numbers))
-    # The first number that is not zero may not change; `^0` may change nothing but what it leaves open.
-    significant = next((index for index, number in enumerate(numbers) if number), len(numbers) - 1)
-    # The last number that is written is free, or in npm's reading all from the third on.
-    fixed = (numbers[:-1] or numbers) if wide else numbers[:2]
-    tilde = (Span(lower=numbers, upper=spans.after(fixed)),)
-    others = spans.outside(one)
-    allowed: dict[str, Spans] = {
-        ">=": (Span(lower=numbers),),
-        ">": (Span(lower=one.upper),),
-        "<": (Span(upper=numbers),),
-        "<=": (Span(upper=one.upper),),
-        "^": (Span(lower=numbers, upper=spans.after(numbers[: significant + 1])),),
-        **dict.fromkeys(("~", "~>", "~="), tilde),
-        **dict.fromkeys(("!=", "<>", "!"), others),
-    }
-    return allowed.get(operator, (one,))
+    allowed: Spans = (one,)
+    match operator:
+        case ">=":
+            allowed = (Span(lower=numbers),)
+        case ">":
+            allowed = (Span(lower=one.upper),)
+        case "<":
+            allowed = (Span(upper=numbers),)
+        case "<=":
+            allowed = (Span(upper=one.upper),)
+        case "^":
+            # The first number that is not zero may not change; `^0` may change nothing but what it leaves open.
+            significant = next((index for index, number in enumerate(numbers) if number), len(numbers) - 1)
+            allowed = (Span(lower=numbers, upper=spans.after(numbers[: significant + 1])),)
+        case "~" | "~>" | "~=":
+            # The last number that is written is free, or in npm's reading all from the third on.
+            fixed = (numbers[:-1] or numbers) if wide else numbers[:2]
+            allowed = (Span(lower=numbers, upper=spans.after(fixed)),)
+        case "!=" | "<>" | "!":
+            allowed = spans.outside(one)
+        case _:
+            pass
+    return allowed
 
 
 def padded(numbers: Release) -> Release:

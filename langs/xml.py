@@ -36,12 +36,10 @@ class Element(msgspec.Struct, frozen=True, kw_only=True):
 
     def all(self, *path: str) -> "Iterator[Element]":
         """The elements that a path of names leads to, each name one level deeper; in the document's order."""
-        if not path:
-            yield self
-            return
-        for child in self.children:
-            if child.name == path[0]:
-                yield from child.all(*path[1:])
+        found = [self]
+        for name in path:
+            found = [child for each in found for child in each.children if child.name == name]
+        return iter(found)
 
     def first(self, *path: str) -> "Element | None":
         """The first element that a path of names leads to."""
