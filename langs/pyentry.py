@@ -51,6 +51,8 @@ def find(files: AppFiles, *, manifest: bool) -> str | None:
 
 def command(files: AppFiles, file: str) -> str:
     """What starts `file`: as a module where it is one of a package, so that its package can be imported."""
+    if "/" not in file:
+        return f"python {file}"
     tree = wsgi.parse(files, file)
     root = wsgi.import_root(files, file, tree) if tree else posixpath.dirname(file)
     relative = posixpath.relpath(file, root) if root else file

@@ -155,8 +155,21 @@ def _imported(tree: ast.Module) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
+class _Looking(msgspec.Struct, frozen=True):
+    """A look at a source of the app, which is taken once: all apps are detected before the first is built."""
+
+    file: str
+
+    def __call__(self, files: AppFiles) -> Look:
+        return _look(files, self.file)
+
+
 def look(files: AppFiles, file: str) -> Look:
     """What `file` shows; nothing when it cannot be parsed."""
+    return files.once(_Looking(file))
+
+
+def _look(files: AppFiles, file: str) -> Look:
     tree = parse(files, file)
     imported: set[str] = set()
     main = False
@@ -182,9 +195,14 @@ def _asks_for_main(test: ast.expr) -> bool:
     return any(isinstance(node, ast.Constant) and node.value == "__main__" for node in ast.walk(test))
 
 
-@functools.lru_cache(maxsize=16)  # detection and build look at the same sources of the same app
 def parse(files: AppFiles, file: str) -> ast.Module | None:
     """A source's syntax tree; None when it is absent, too long or not Python of this version."""
+    # Most of the names that are asked for are not there, and would drive out what is kept of those that are.
+    return _parse(files, file) if files.exists(file) else None
+
+
+@functools.lru_cache(maxsize=16)  # several questions are asked of the same sources of the same app
+def _parse(files: AppFiles, file: str) -> ast.Module | None:
     try:
         text = files.read_text(file)
         if text is None or len(text) > _MAX_SOURCE:
