@@ -13,7 +13,7 @@ import functools
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from langs.errors import LangError
 from langs.listing import MAX_ENTRIES, Kind, Listing, entries
 from langs.real import Real
 from langs.seen import Seen
+from langs.stamps import Stamp
 
 MAX_BYTES: Final = 1 << 20
 """The largest file that is read, in bytes. Manifests are kilobytes; lockfiles are only looked at by name or head."""
@@ -98,8 +99,10 @@ class AppFiles:
         """What was looked at until now."""
         self._top = self._look_into("")
         self._entries = {"": self._top}
+        self._scanned: dict[str, tuple[Sequence[str], Sequence[str]]] = {}
         self._texts: dict[str, str | None] = {}
-        self._made: dict[object, Any] = {}
+        self.made: dict[object, Any] = {}
+        """What `once` made."""
         self._around = around
         if self._top is None and not self.root.is_dir():
             raise LangError(f"{root} is not a directory", hint="Name the directory that holds the app's files.")
@@ -169,20 +172,39 @@ class AppFiles:
         """Those of `listing` at most two directories down: what most apps are recognised by stands there."""
         return self._listed("", NEAR_DEPTH)
 
+    def may_be_near(self, endings: tuple[str, ...]) -> bool:
+        """Whether something of `near` may end in one of these: a look at names, for what most apps have nothing of."""
+        level, seen = [""], 0
+        for _ in range(NEAR_DEPTH):
+            below: list[str] = []
+            for directory in level:
+                inside = self._inside(directory) or {}
+                seen += len(inside)
+                for name, kind in inside.items():
+                    if kind != "directory":
+                        if name.endswith(endings):
+                            return True
+                    elif name not in SKIPPED and name.isprintable():
+                        below.append(f"{directory}/{name}" if directory else name)
+                if seen > MAX_ENTRIES:
+                    return True
+            level = below
+        return False
+
     def once(self, make: "Callable[[AppFiles], T]") -> T:
         """What `make` makes of these files, made at the first call: several languages ask for the same manifests.
 
         Raises:
             LangError: as `make`, every time; it knows whose files these are.
         """
-        if make not in self._made:
+        if make not in self.made:
             try:
-                self._made[make] = make(self)
+                self.made[make] = make(self)
             except LangError as error:
                 if self._around and error.directory is None:
                     error.directory = self.path
                 raise
-        made: T = self._made[make]
+        made: T = self.made[make]
         return made
 
     def exists(self, path: str) -> bool:
@@ -223,6 +245,9 @@ class AppFiles:
     def glob(self, pattern: str) -> tuple[str, ...]:
         """The listed files whose whole path matches `pattern`; `*` stays within one directory."""
         *above, last = pattern.split("/")
+        if above and self._top is not None and above[0] not in self._top and _is_plain(above[0]):
+            # Most patterns begin with a directory that is not there.
+            return ()
         directories: tuple[str, ...] = ("",)
         for part in above:
             directories = tuple(self._directories(directories, part))
@@ -239,7 +264,7 @@ class AppFiles:
 
     def _directories(self, above: Iterable[str], pattern: str) -> Iterator[str]:
         """The directories in `above` whose names match: only they are looked into."""
-        plain = not any(character in pattern for character in "*?[")
+        plain = _is_plain(pattern)
         for directory in above:
             if plain:
                 path = f"{directory}/{pattern}" if directory else pattern
@@ -336,7 +361,8 @@ class AppFiles:
             found = entries(place, MAX_ENTRIES)
         else:
             self.seen.note(directory, before.stamp, at_rest=True)
-            found = before.kinds if len(before.names) <= MAX_ENTRIES else None
+            kinds = before.kinds
+            found = kinds if len(kinds) <= MAX_ENTRIES else None
         self.seen.listed(directory, found)
         return found
 
@@ -368,11 +394,21 @@ class AppFiles:
             level = below
         return tuple(found)
 
-    def _scan(self, directory: str, budget: int) -> tuple[list[str], list[str]]:
+    def _scan(self, directory: str, budget: int) -> tuple[Sequence[str], Sequence[str]]:
+        """The regular files and the directories of a directory, sorted: of the first so many names in it."""
+        # Unreadable directories are the build context's business, which names them; they are no evidence here.
+        inside = self._inside(directory) or {}
+        if len(inside) > budget:
+            return self._sorted(directory, dict(sorted(inside.items())[:budget]))
+        # Languages ask for many patterns, most of which lead to the same few directories.
+        if directory not in self._scanned:
+            self._scanned[directory] = self._sorted(directory, inside)
+        return self._scanned[directory]
+
+    def _sorted(self, directory: str, inside: Mapping[str, Kind]) -> tuple[Sequence[str], Sequence[str]]:
         files: list[str] = []
         directories: list[str] = []
-        # Unreadable directories are the build context's business, which names them; they are no evidence here.
-        for name, kind in sorted((self._inside(directory) or {}).items())[:budget]:
+        for name, kind in sorted(inside.items()):
             if not name.isprintable():
                 # Not UTF-8, or made to forge a line of a log or a Dockerfile: no evidence of anything.
                 continue
@@ -408,9 +444,9 @@ class AppFiles:
                 file=path,
                 hint="Put the file itself here: links are followed within the app only.",
             )
-        self.seen.look(self._root, resolved)
+        stamp = self.seen.look(self._root, resolved)
         try:
-            return _read_beneath(self._root, resolved, size)
+            return _read_beneath(self._root, resolved, size, stamp)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -428,6 +464,10 @@ def once(make: Callable[[AppFiles], T]) -> Callable[[AppFiles], T]:
 
     @functools.wraps(make)
     def made(files: AppFiles) -> T:
+        # Languages ask dozens of times, and nearly all of it is known.
+        if make in files.made:
+            known: T = files.made[make]
+            return known
         return files.once(make)
 
     return made
@@ -444,16 +484,29 @@ def _is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(f"{directory.rstrip('/')}/")
 
 
+@functools.lru_cache(maxsize=512)
+def _is_plain(pattern: str) -> bool:
+    """Whether a part of a pattern means that name alone."""
+    return not any(character in pattern for character in "*?[")
+
+
 def _matching(names: Iterable[str], pattern: str) -> list[str]:
     """The names that match; most patterns only say how a name ends."""
     ending = pattern[1:]
-    if pattern[:1] == "*" and not any(character in ending for character in "*?["):
+    if pattern[:1] == "*" and _is_plain(ending):
         return [name for name in names if name.endswith(ending)]
     return fnmatch.filter(names, pattern)
 
 
-def _read_beneath(root: str, path: str, size: int) -> bytes:
-    """The first `size` bytes of `path`, already resolved, opened part by part: no link is followed, no FIFO blocks."""
+def _read_beneath(root: str, path: str, size: int, stamp: Stamp | tuple[()] | None) -> bytes:
+    """The first `size` bytes of `path`, already resolved, opened part by part: no link is followed, no FIFO blocks.
+
+    Args:
+        root: the app's directory.
+        path: from there.
+        size: how much is read at most.
+        stamp: of what was at the path a moment ago.
+    """
     first, *more = path.split("/")
     place, parent = f"{root}/{first}", None
     try:
@@ -463,7 +516,8 @@ def _read_beneath(root: str, path: str, size: int) -> bytes:
                 os.close(parent)
             place, parent = name, below
         # Opening a device can do something of its own, so that the name is looked at first.
-        if not stat.S_ISREG(os.stat(place, dir_fd=parent, follow_symlinks=False).st_mode):
+        mode = stamp[2] if stamp and not more else os.stat(place, dir_fd=parent, follow_symlinks=False).st_mode
+        if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
         descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
     finally:

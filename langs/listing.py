@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from itertools import chain, islice
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -29,6 +29,10 @@ class Listing(msgspec.Struct, frozen=True, array_like=True):
     def names(self) -> tuple[str, ...]:
         """All that it holds."""
         return (*self.files, *self.directories, *self.links, *self.others)
+
+    def holds(self, name: str) -> bool:
+        """Whether it holds something of this name."""
+        return name in self.files or name in self.directories or name in self.links or name in self.others
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
@@ -75,5 +79,6 @@ def digest(listed: Mapping[str, Kind] | None) -> bytes:
     if listed is None:
         return b""
     # No name holds a NUL.
-    said = "\0".join(chain.from_iterable(sorted(listed.items())))
+    names = sorted(listed)
+    said = "\0".join((*names, "", *map(listed.__getitem__, names)))
     return hashlib.blake2b(said.encode("utf-8", "surrogateescape"), digest_size=16).digest()

@@ -156,6 +156,8 @@ def files_of(files: AppFiles) -> tuple[str, ...]:
         for name in files.glob("*")
     )
     marked = marked or files.exists("global.json")
+    if not marked and not files.may_be_near(SUFFIXES):
+        return ()
     return tuple(file for file in (files.listing if marked else files.near) if file.endswith(SUFFIXES))
 
 

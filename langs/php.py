@@ -33,7 +33,10 @@ _IMAGE: Final = "dunglas/frankenphp"
 _FIRST: Final = (8, 2)
 """The first release of PHP that there are FrankenPHP images of (its documentation, "docker")."""
 _OPCACHE_BUILT_IN: Final = (8, 5)
-_ROOTS: Final = ("public", "web", "webroot", "htdocs", "www", "docroot", ".")
+_FRONTS: Final = (
+    *(f"{root}/index.php" for root in ("public", "web", "webroot", "htdocs", "www", "docroot")),
+    "index.php",
+)
 """Where front controllers lie: Laravel and Symfony, Drupal and Yii, CakePHP, and so on; the app itself last."""
 _CADDYFILE: Final = "Caddyfile"
 _READS_PORT: Final = re.compile(r"\{\$(?:PORT|SERVER_NAME)\b|\{env\.PORT\}")
@@ -150,10 +153,10 @@ def _site(files: AppFiles, manifest: Composer | None) -> _Site:
     elif requires & _SYMFONY:
         framework = "Symfony"
     said = manifest.public if manifest else None
-    roots = (
-        _ROOTS if said is None or _leads_out(said) or not said.isprintable() else (posixpath.normpath(said), *_ROOTS)
-    )
-    found = files.first(*(posixpath.normpath(f"{root}/index.php") for root in roots))
+    own: tuple[str, ...] = ()
+    if said is not None and said.isprintable() and not _leads_out(said):
+        own = (posixpath.normpath(f"{posixpath.normpath(said)}/index.php"),)
+    found = files.first(*own, *_FRONTS)
     return _Site(root=None if found is None else posixpath.dirname(found) or ".", framework=framework)
 
 

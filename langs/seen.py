@@ -32,8 +32,8 @@ class Seen(msgspec.Struct, array_like=True):
     steady: bool = True
     """Whether all of it was at rest, and nothing was seen twice in two ways."""
 
-    def look(self, directory: str, path: str) -> None:
-        """Take note of what is at `path` now, before it is read."""
+    def look(self, directory: str, path: str) -> Stamp | tuple[()] | None:
+        """Take note of what is at `path` now, before it is read; returns its stamp, as `Look` does."""
         stamp = stamp_of(_joined(directory, path))
         if stamp is None:
             self.note(path, None, at_rest=True)
@@ -41,6 +41,7 @@ class Seen(msgspec.Struct, array_like=True):
             self.note(path, stamp, at_rest=is_at_rest(stamp))
         else:
             self.steady = False
+        return stamp
 
     def note(self, path: str, stamp: Stamp | None, *, at_rest: bool) -> None:
         """Take note of what was at `path` before it was read, and whether it was at rest then; None: nothing was."""

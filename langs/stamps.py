@@ -6,6 +6,7 @@ A directory gets another one whenever a name in it comes, goes or becomes someth
 import os
 import time
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Final, TypeAlias
 
 REST_NS: Final = 2_000_000_000
@@ -19,14 +20,15 @@ Look: TypeAlias = Callable[[str], Stamp | tuple[()] | None]
 """Gives the stamp of what is at a path; None where there is nothing, an empty one where that cannot be told."""
 
 
+stamp: Final[Callable[[os.stat_result], Stamp]] = attrgetter(
+    "st_dev", "st_ino", "st_mode", "st_size", "st_mtime_ns", "st_ctime_ns"
+)
+"""The stamp of what has a status."""
+
+
 def is_at_rest(stamp: Stamp) -> bool:
     """Whether what had this stamp a moment ago has another one when it changes now."""
     return max(stamp[4:]) + REST_NS < time.time_ns()
-
-
-def stamp(status: os.stat_result) -> Stamp:
-    """The stamp of what has a status."""
-    return status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def stamp_of(path: str) -> Stamp | tuple[()] | None:

@@ -202,7 +202,7 @@ class OwnFiles:
         """
         if path not in self._read:
             listing = self._listings.get(f"{self._root}/{path}")
-            is_there = listing is None or FILE in listing.names
+            is_there = listing is None or listing.holds(FILE)
             self._read[path] = read_app(self._root, path) if is_there else None
         return self._read[path]
 
