@@ -15,7 +15,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -141,6 +141,9 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    # Each rendering would copy them, and no template asks for one.
+    environment.globals.clear()
+    environment.context_class = _context_class()
     # jinja2 does not say what a filter is: its own table's inferred type fits only its own filters.
     filters: Any = environment.filters
     filters.update(
@@ -152,6 +155,20 @@ def _environment() -> "jinja2.Environment":
         shell=shell,
     )
     return environment
+
+
+def _context_class() -> "type[jinja2.runtime.Context]":
+    import jinja2.runtime  # noqa: PLC0415  (as above)
+
+    class Context(jinja2.runtime.Context):
+        """Calls what templates call as it is: nothing that they know asks for the context."""
+
+        def call(self, called: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- whatever is called
+            kwargs.pop("_block_vars", None)
+            kwargs.pop("_loop_vars", None)
+            return called(*args, **kwargs)
+
+    return Context
 
 
 def _kept(directory: Path) -> "jinja2.BytecodeCache | None":
