@@ -3,6 +3,7 @@
 Importing it imports nothing of a weight, so that the program is ready for Ctrl-C before anything takes time.
 """
 
+import atexit
 import gc
 import os
 import sys
@@ -16,6 +17,9 @@ _GC_THRESHOLD = 200_000
 def main() -> None:
     """The `fleetpacks` program."""
     interrupts.install()
+    # What is registered last is called first: everybody else has their turn before.
+    leave = _Leave()
+    atexit.register(leave)
     # A command is short, and nearly all that it makes lives as long or is freed by its reference count.
     gc.set_threshold(_GC_THRESHOLD)
     try:
@@ -34,6 +38,22 @@ def main() -> None:
         # end, and takes its handlers away before it is gone: a signal that comes again would be another exit code.
         sys.stderr.flush()
         os._exit(code)
-    # Python's last collection would look at everything once more, for a tenth of a second, and to no end.
-    gc.freeze()
+    leave.code = code
     sys.exit(code)
+
+
+class _Leave:
+    """Ends the process when all that had to be done at its end is done.
+
+    Python would take apart what is in memory, module by module, for a twentieth of a second and to no end.
+    """
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        """None: the program ends in another way, and Python tells how."""
+
+    def __call__(self) -> None:
+        if self.code is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(self.code)

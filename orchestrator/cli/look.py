@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from orchestrator import app as application
-from orchestrator.cli import errors, loop, output, selecting
+from orchestrator.cli import errors, loop, memory, output, selecting
 from orchestrator.config import environment, load, parse_environment
 from orchestrator.config.repository import FILE
 from orchestrator.errors import EXIT_USAGE, ConfigError, FleetpacksError
@@ -71,7 +71,8 @@ def apps(*, as_json: bool, filters: tuple[str, ...], since: str | None, root: st
     config = load(environment.source(root, variables), variables)
 
     async def run() -> None:
-        found = await application.discover_apps(config, Request(filters=filters, since=since))
+        with memory.uncollected():
+            found = await application.discover_apps(config, Request(filters=filters, since=since))
         for warning in found.warnings:
             errors.warn(warning)
         # With the apps whose images they need, as `plan` has them; here in the order of their paths.

@@ -8,7 +8,7 @@ import anyio.to_thread
 import click
 
 from orchestrator import app as application
-from orchestrator.cli import dropin, errors, loop, output, selecting
+from orchestrator.cli import dropin, errors, loop, memory, output, selecting
 from orchestrator.config import Config, Flags, load
 from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan, Plan
@@ -51,7 +51,8 @@ def plan(
     request = Request(named=paths, filters=filters, since=since, tags=tags)
 
     async def run() -> None:
-        made = await application.make_plan(config, request)
+        with memory.uncollected():
+            made = await application.make_plan(config, request)
         for warning in made.warnings:
             errors.warn(warning)
         if not made.apps:

@@ -120,6 +120,8 @@ class Known:
         if not self._edition:
             return
         before = self._kept
+        if self._answers.keys() <= before.answers.keys() and not self.listings.news:
+            return
         own, around = dict(before.own), dict(before.around)
         seen, seen_around = self._reader.seen(self._source)
         for directory, each in seen:
