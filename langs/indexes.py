@@ -233,6 +233,20 @@ INDEXES: Final[Mapping[str, Index]] = MappingProxyType({index.key: index for ind
 NAMES: Final = tuple(dict.fromkeys(index.name for index in _ALL))
 """What the operator calls them."""
 
+ORIGINS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "apt": "http://deb.debian.org",
+        "pypi": "https://pypi.org/simple",
+        "npm": "https://registry.npmjs.org",
+        "go": "https://proxy.golang.org",
+        "maven": "https://repo.maven.apache.org/maven2",
+    }
+)
+"""Where those are that base images are made of, by name, when there is no mirror."""
+
+DISTRIBUTION: Final = "debian"
+"""The directory of `apt` in which the distribution is."""
+
 
 def content(key: str, address: str) -> bytes:
     """What the secret of the index `key` holds when it is to be asked at `address`.

@@ -50,7 +50,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str
     """Stands before each repository: `registry.example/bases`."""
     registries: Mapping[str, str]
-    """Where packages are, by the names of `sources.PUBLIC`."""
+    """Where packages are, by the names of `langs.indexes.ORIGINS`."""
     root: str | None = None
     """The image that stands in for the bare root; None: debootstrap makes it."""
     certificates: Mapping[str, bytes] = {}

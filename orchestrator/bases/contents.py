@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 
 from orchestrator.bases.recipes import Archive, Recipe
+from orchestrator.bases.sources import index_of
 from orchestrator.errors import ConfigError, ProtocolError
 
 PREDICATE = "https://spdx.dev/Document"
@@ -107,13 +108,8 @@ def packages(spdx: bytes, source: str) -> Mapping[str, str]:
 
 
 def listed(archives: tuple[Archive, ...]) -> bytes:
-    """The list of an image's archives that the scanner reads: kind, name, version, nothing, digest."""
-    kinds = {"pypi": "pypi", "npm": "npm", "go": "golang", "maven": "maven"}
-    lines: list[str] = []
-    for archive in archives:
-        kind = next(each for each in kinds if getattr(archive, each) is not None)
-        name, version = _named(archive)
-        lines.append("\t".join((kinds[kind], name, version, "", archive.sha256)))
+    """The list of an image's archives that the scanner reads: registry, name, version, nothing, digest."""
+    lines = ["\t".join((index_of(archive), *_named(archive), "", archive.sha256)) for archive in archives]
     return "".join(f"{line}\n" for line in lines).encode()
 
 

@@ -26,7 +26,7 @@ async def fetch(archive: Archive, folder: Path, registries: Mapping[str, str]) -
     Args:
         archive: the package, and the digest it must have.
         folder: where packages lie.
-        registries: their addresses, by the names of `sources.PUBLIC`.
+        registries: their addresses, by the names of `langs.indexes.ORIGINS`.
 
     Raises:
         ConfigError: it is not there, or is another file than the recipe says.

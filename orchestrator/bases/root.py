@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 
+from langs.indexes import DISTRIBUTION
 from orchestrator.bases.recipes import Root
 from orchestrator.errors import ConfigError
 
@@ -41,7 +42,7 @@ async def bootstrap(root: Root, work: Path, mirror: str, environment: Mapping[st
     target = work / "root"
     include = f"--include={','.join(root.include)}"
     words = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
-    words += [program, "--variant=minbase", include, root.suite, str(target), f"{mirror.rstrip('/')}/debian"]
+    words += [program, "--variant=minbase", include, root.suite, str(target), f"{mirror.rstrip('/')}/{DISTRIBUTION}"]
     await _run(words, environment, doing="debootstrap")
     tar = work / "rootfs.tar"
     excluded = [f"--exclude=./{pattern}" for pattern in root.exclude]

@@ -14,6 +14,7 @@ awk -F '\t' -v digest="$digest" -v created="$created" '
   function encoded(text) { gsub(/\+/, "%2B", text); gsub(/:/, "%3A", text); gsub(/@/, "%40", text); return text }
   function purl(kind, name, version, more) {
     if (kind == "deb") return "pkg:deb/debian/" encoded(name) "@" encoded(version) "?arch=" more
+    if (kind == "go") kind = "golang"
     if (kind == "maven") sub(/:/, "/", name)
     return "pkg:" kind "/" encoded(name) "@" encoded(version)
   }

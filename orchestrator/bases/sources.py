@@ -6,28 +6,16 @@ digest, so that any mirror will do.
 """
 
 import re
-from collections.abc import Mapping
 from html.parser import HTMLParser
-from types import MappingProxyType
 from urllib.parse import urljoin
 
+from langs.indexes import ORIGINS
 from orchestrator.bases.recipes import Archive
-
-PUBLIC: Mapping[str, str] = MappingProxyType(
-    {
-        "apt": "http://deb.debian.org",
-        "pypi": "https://pypi.org/simple",
-        "npm": "https://registry.npmjs.org",
-        "go": "https://proxy.golang.org",
-        "maven": "https://repo.maven.apache.org/maven2",
-    }
-)
-"""By the names that mirrors have in the operator's file."""
 
 
 def index_of(archive: Archive) -> str:
     """The name of the registry that has an archive."""
-    return next(name for name in ("pypi", "go", "npm", "maven") if getattr(archive, name) is not None)
+    return next(name for name in ORIGINS if getattr(archive, name, None) is not None)
 
 
 def npm_url(package: str, registry: str) -> str:
@@ -41,7 +29,7 @@ def npm_url(package: str, registry: str) -> str:
     return f"{registry.rstrip('/')}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
 
 
-def maven_url(artifact: str, repository: str = PUBLIC["maven"]) -> str:
+def maven_url(artifact: str, repository: str) -> str:
     """Where a repository of Maven's kind serves an artifact.
 
     Args:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.bases import choosing, contents, sources
+from langs.indexes import ORIGINS
+from orchestrator.bases import choosing, contents
 from orchestrator.bases.recipes import load as load_recipes
 from orchestrator.cli import loop, output
 from orchestrator.config import Config, Flags, credentials, environment, load
@@ -52,7 +53,7 @@ def ls(*, as_json: bool) -> int:
     "mirrors",
     metavar="NAME=URL",
     multiple=True,
-    help=f"Where packages are: {', '.join(sources.PUBLIC)}. Default: the operator's file, else the public ones.",
+    help=f"Where packages are: {', '.join(ORIGINS)}. Default: the operator's file, else the public ones.",
 )
 @click.option(
     "--ca",
@@ -91,7 +92,7 @@ def build(
     from orchestrator.registry.reference import parse  # noqa: PLC0415 -- as above
 
     config = load(None, environment.read(), Flags(hosts=hosts))
-    parse(f"{prefix}/debian")
+    parse(f"{prefix}/{application.SCANNER}")
     asked = application.Asked(
         recipes=load_recipes().only(choosing.repositories(names)),
         prefix=prefix.rstrip("/"),
@@ -128,12 +129,12 @@ async def _registries(config: Config, said: tuple[str, ...]) -> Mapping[str, str
     """
     from orchestrator.app.secretvalues import mirror_addresses  # noqa: PLC0415 -- h2, protobuf: only now
 
-    found = {**sources.PUBLIC}
+    found = {**ORIGINS}
     found |= {name: each for name, each in (await mirror_addresses(config)).items() if name in found}
     for word in said:
         name, stated, url = word.partition("=")
-        if name not in sources.PUBLIC or not stated or not url.startswith(("https://", "http://")):
-            known = ", ".join(sources.PUBLIC)
+        if name not in ORIGINS or not stated or not url.startswith(("https://", "http://")):
+            known = ", ".join(ORIGINS)
             raise UsageError(f"--mirror: expected NAME=URL, got {word!r}", hint=f"NAME is one of {known}.")
         found[name] = url
     if credentials.reason("MIRROR", found["apt"]):

@@ -60,7 +60,7 @@ def test_every_archive_of_the_recipes_is_listed_with_its_registry_its_version_an
 
     lines = [line.split("\t") for line in contents.listed(archives).decode().splitlines()]
 
-    assert {kind for kind, *_ in lines} == {"pypi", "npm", "golang", "maven"}
+    assert {kind for kind, *_ in lines} == {"pypi", "npm", "go", "maven"}
     assert all(len(line) == 5 and all((line[1], line[2])) and len(line[4]) == 64 for line in lines)
     assert not any(set(part) & set('"\\') for line in lines for part in line)
     assert ["npm", "yarn", "1.22.22", "", archives[1].sha256] in lines

@@ -12,6 +12,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langs.indexes import ORIGINS
 from orchestrator.bases import sources
 from orchestrator.bases.fetching import fetch
 from orchestrator.bases.recipes import Archive
@@ -66,7 +67,7 @@ async def test_a_package_is_fetched_once_from_where_its_registry_is_said_to_be(
     tmp_path: Path, names: dict[str, str], pages: Mapping[str, bytes], asked: list[str]
 ) -> None:
     async with serving(pages) as (address, heard):
-        registries = {name: f"{address}/{name}" for name in sources.PUBLIC}
+        registries = {name: f"{address}/{name}" for name in ORIGINS}
 
         first = await fetch(described(**names), tmp_path, registries)
         again = await fetch(described(**names), tmp_path, registries)
@@ -91,14 +92,14 @@ async def test_what_is_not_the_package_is_an_error_and_is_not_kept(
 ) -> None:
     async with serving(pages) as (address, _):
         with pytest.raises(kind, match=why) as caught:
-            await fetch(described(**names), tmp_path, {name: f"{address}/{name}" for name in sources.PUBLIC})
+            await fetch(described(**names), tmp_path, {name: f"{address}/{name}" for name in ORIGINS})
 
     assert address not in caught.value.message
     assert [path async for path in anyio.Path(tmp_path).iterdir()] == []
 
 
 async def test_a_registry_that_is_not_there_may_be_there_later(tmp_path: Path) -> None:
-    registries = dict.fromkeys(sources.PUBLIC, "http://127.0.0.1:1")
+    registries = dict.fromkeys(ORIGINS, "http://127.0.0.1:1")
 
     with pytest.raises(TransientError, match="npm cannot be asked: ConnectError"):
         await fetch(described(npm="b@1.0.0"), tmp_path, registries)

@@ -17,16 +17,17 @@ import anyio
 import httpx
 import msgspec
 
+from langs.indexes import ORIGINS
 from orchestrator.bases import archives as packing
 from orchestrator.bases.recipes import Archive
-from orchestrator.bases.sources import PUBLIC, maven_url, npm_url
+from orchestrator.bases.sources import maven_url, npm_url
 from orchestrator.errors import FleetpacksError
 from tests.lab import tools
 from tests.lab.errors import LabError
 from tests.lab.state import Layout, caller_environment
 
 _PLATFORM = "manylinux2014_x86_64"
-_NPM = PUBLIC["npm"]
+_NPM = ORIGINS["npm"]
 _AS_IT_IS = {"Accept-Encoding": "identity"}
 _SILENCE = 60.0
 """Seconds in which a registry must send something."""
@@ -96,7 +97,7 @@ async def _fetch(archive: Archive, folder: Path) -> Path:
         variables = {name.lower(): value for name, value in caller_environment().items()}
         return await _file(npm_url(archive.npm, variables.get("npm_config_registry") or _NPM), archive, folder)
     assert archive.maven is not None, "an archive has exactly one name"
-    return await _file(maven_url(archive.maven), archive, folder)
+    return await _file(maven_url(archive.maven, ORIGINS["maven"]), archive, folder)
 
 
 async def _file(url: str, archive: Archive, folder: Path) -> Path:
