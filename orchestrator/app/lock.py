@@ -62,7 +62,7 @@ async def pin(config: Config, *, check: bool) -> Outcome:
     texts = [app.build.dockerfile for app in plan.apps if app.build.language in GENERATED]
     names = sorted({name for text in texts for name in images(text).names if "@" not in name})
     before = config.lock or {}
-    digests = await _digests(config, names)
+    digests, news = await _digests(config, names)
     if not check and (digests != before or config.lock is None):
         hint = "Check the directory's permissions."
         # It is committed, and read by everybody who may read its neighbours.
@@ -70,11 +70,12 @@ async def pin(config: Config, *, check: bool) -> Outcome:
     every = sorted({*digests, *before})
     return Outcome(
         images=tuple(Locked(name=name, digest=digests.get(name), before=before.get(name)) for name in every),
-        warnings=plan.warnings,
+        warnings=(*plan.warnings, *news),
     )
 
 
-async def _digests(config: Config, names: list[str]) -> dict[str, str]:
+async def _digests(config: Config, names: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The digests by name, and what is to be said of mirrors."""
     found: dict[str, str] = {}
     problems: list[str] = []
     limiter = anyio.CapacityLimiter(_AT_ONCE)
@@ -100,4 +101,4 @@ async def _digests(config: Config, names: list[str]) -> dict[str, str]:
             "; ".join(sorted(problems)[:3]),
             hint="Correct the version or the image, or log in to its registry. Nothing was written.",
         )
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())), mirrored.news()

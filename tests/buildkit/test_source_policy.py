@@ -11,8 +11,9 @@ import pytest
 from orchestrator.buildkit import Client, DirectoryDestination, Exporter, SolveRequest, SourceRule
 from orchestrator.buildkit.build import encode_solve
 from orchestrator.buildkit.protos import control_pb2, policy_pb2
+from orchestrator.engine.mirroring import Elsewhere, converted
 from orchestrator.engine.request import pinned
-from orchestrator.errors import FleetpacksError
+from orchestrator.errors import FleetpacksError, ImageNotFoundError, RegistryUnavailableError
 from orchestrator.model import Registry
 from orchestrator.registry import reference
 from orchestrator.registry.client import RegistryClient
@@ -97,6 +98,27 @@ async def test_a_source_is_converted_by_its_whole_name_or_by_a_part_of_it(
         real_count.record("build")
 
     assert found == (["one", "two", "one", "twne"] if builder.knows else ["one"] * 4)
+
+
+@pytest.mark.real
+async def test_an_image_that_its_registry_does_not_have_is_taken_from_a_mirror_as_it_was_looked_up(
+    lab: Lab, builder: Builder, real_count: RealCount, tmp_path: Path
+) -> None:
+    name = f"policy-{secrets.token_hex(6)}"
+    digest = await published(lab, f"{name}/hub/{name}/base", "one")
+    # For the lab's builders its registry is Docker Hub, which has no such image.
+    image = Elsewhere(name=f"docker.io/{name}/base:one", at=f"{lab.registry}/{name}/hub/{name}/base:one")
+    solve = request(f"FROM {name}/base:one\n", context={}, exporter=_files(tmp_path / "made"))
+    solve = converted(pinned(solve, {f"{name}/base:one": digest}), [image])
+
+    if not builder.knows:
+        with pytest.raises((ImageNotFoundError, RegistryUnavailableError)):
+            await builder.client.solve(solve, on_status=Watched())
+        return
+    await builder.client.solve(solve, on_status=Watched())
+    real_count.record("build")
+
+    assert (tmp_path / "made/content").read_text() == "one"
 
 
 @pytest.mark.real
