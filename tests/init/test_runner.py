@@ -1,6 +1,7 @@
 """The script: shellcheck has nothing to say, and it does what it says below a directory."""
 
 import secrets
+import shutil
 import sys
 from pathlib import Path
 
@@ -74,8 +75,29 @@ async def test_files_are_made_once_kept_when_they_differ_and_replaced_when_that_
     assert list(root.rglob(".fleetpacks-*")) == []
 
 
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd's own checker is not installed")
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_word_that_is_none_and_a_user_who_may_not_are_told(tmp_path: Path) -> None:
+async def test_systemds_own_checker_has_nothing_to_say(tmp_path: Path) -> None:
+    await ran(written(full(bases=()), tmp_path), "--root", str(tmp_path))
+    folder = tmp_path / "etc/systemd/system"
+    units = sorted(folder.glob("fleetpacks-*"))
+    for unit in units:
+        # Nothing is installed below a directory.
+        unit.write_text(unit.read_text().replace("/usr/local/bin/fleetpacks", sys.executable))
+
+    checked = await anyio.run_process(["systemd-analyze", "verify", "--man=no", *map(str, units)], check=False)
+    units[0].write_text(units[0].read_text().replace("Type=oneshot", "Typ=oneshot"))
+    wrong = await anyio.run_process(["systemd-analyze", "verify", "--man=no", str(units[0])], check=False)
+
+    assert [unit.name for unit in units] == [
+        *("fleetpacks-prune.service", "fleetpacks-prune.timer", "fleetpacks-warm.service"),
+    ]
+    assert (checked.returncode, checked.stderr.decode()) == (0, "")
+    assert "Typ" in wrong.stderr.decode()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_word_that_is_none_is_told(tmp_path: Path) -> None:
     path = written(project(), tmp_path)
 
     code, said = await ran(path, "--rot")
