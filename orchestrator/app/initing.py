@@ -22,7 +22,6 @@ _USUAL = "main"
 _REMOTE = "origin/"
 _BEHIND_SSHD = re.compile(r"(?:ssh://)?(?:[A-Za-z0-9._-]+@)?([A-Za-z0-9.-]+):(?:[0-9]+/)?(?!/)(.+)")
 """Git's short form of an address, which only those who have a key can use."""
-_COMMON = "linux/amd64"
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +101,6 @@ async def _project(config: Config, plan: Plan, wishes: Wishes) -> tuple[Project,
         hub=environment.registry_mirror,
         hardened=environment.use_dhi,
         bases=tuple(sorted({name for names in base_names(plan.apps).values() for name in names})),
-        emulated=tuple(sorted({name for app in plan.apps for name in app.build.platforms} - {_COMMON})),
     )
     return project, _warnings(config, wishes)
 

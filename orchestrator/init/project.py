@@ -95,8 +95,6 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     hardened: bool = False
     bases: tuple[str, ...] = ()
     """The images that builds begin with."""
-    emulated: tuple[str, ...] = ()
-    """Platforms that apps are built for, other than the most common one."""
 
     @property
     def elsewhere(self) -> tuple[Builder, ...]:
