@@ -1,6 +1,5 @@
 """What is different on the command line of `build` and `plan` in drop-in mode: who waits for migetpacks' manners."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -104,6 +103,8 @@ def own_daemon(config: Config) -> DaemonKind | Literal["auto"] | None:
             "the image's name has no registry, and the image would go with the daemon that is started for it",
             hint="Name one, as in registry.example/app:1, or mount an engine's socket at /var/run/docker.sock.",
         )
+    import shutil  # noqa: PLC0415 -- start-up counts: with it come all ways to compress
+
     path = config.environment.variables.get("PATH")
     return "auto" if shutil.which("buildkitd", path=path) else "dockerd"
 
