@@ -189,7 +189,7 @@ async def dropin_image(lab: Lab, known: dict[str, str], home: Path) -> str:
 
 @pytest.mark.full
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("mode", ["the host's socket", "a daemon of its own"])
+@pytest.mark.parametrize("driver", ["", "overlay2", "fuse-overlayfs"], ids=lambda driver: driver or "host")
 async def test_the_container_is_started_as_migetpacks_is(  # noqa: PLR0917 -- fixtures
     lab: Lab,
     engine_containerd: Engine,
@@ -197,14 +197,19 @@ async def test_the_container_is_started_as_migetpacks_is(  # noqa: PLR0917 -- fi
     built_images: dict[str, str],
     tmp_path: Path,
     real_count: RealCount,
-    mode: str,
+    driver: str,
 ) -> None:
+    """With the host's socket, or with a daemon of its own and this storage driver."""
     tool = await dropin_image(lab, built_images, tmp_path / "home")
     source, image = app(tmp_path / "source"), f"{lab.registry}/dropin-{secrets.token_hex(6)}:v1"
     (tmp_path / "out").mkdir()
     binds = [f"{source}:/workspace/source:ro", f"{tmp_path}/out:/output", f"{tmp_path}/cache:/cache"]
-    host: dict[str, Any] = {"NetworkMode": "host", "Privileged": mode == "a daemon of its own"}
-    if mode == "the host's socket":
+    host: dict[str, Any] = {"NetworkMode": "host", "Privileged": bool(driver)}
+    if driver:
+        # What steps stand on.
+        run = f"FROM {lab.registry}/library/debian:trixie-slim\nRUN mount | grep ' on / '\n"
+        (source / "Dockerfile").write_text(_DOCKERFILE.replace("FROM scratch\n", run))
+    else:
         binds.append(f"{engine_graph.socket}:/var/run/docker.sock")
     said = {
         "OUTPUT_IMAGE": image,
@@ -212,6 +217,7 @@ async def test_the_container_is_started_as_migetpacks_is(  # noqa: PLR0917 -- fi
         "RESULT_FILE": "/output/result.json",
         "FEATURE": "on",
         "API_TOKEN": "hunter2",
+        "STORAGE_DRIVER": driver,
     }
     config: dict[str, Any] = {
         "Env": [f"{name}={value}" for name, value in said.items()],
@@ -229,7 +235,9 @@ async def test_the_container_is_started_as_migetpacks_is(  # noqa: PLR0917 -- fi
     real_count.record("start", times=2)
 
     assert (code, told["status"]) == (0, "success"), log
-    assert ("/var/run/docker.sock" in log) == (mode == "the host's socket")
+    place = "/var/lib/fleetpacks/" if driver else "/var/run/docker.sock"
+    assert f"building 1 app on docker://{place}" in log
+    assert f"{driver.removesuffix('2')} on / type" in log or not driver
     made = await config_of(lab, image)
     assert made["config"]["Labels"] == {"feature": "on", "unbuffered": "unsaid"}
     assert "looks like a credential: API_TOKEN" in log
