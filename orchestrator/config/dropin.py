@@ -85,11 +85,10 @@ def seen(variables: Mapping[str, str], image: bytes) -> Mapping[str, str]:
         variables: of the process.
         image: the image's own, as `env -0` writes them.
     """
-    own = dict(
-        line.partition("=")[::2]
-        for line in image.decode(errors="surrogateescape").split("\0")
-        if _name(line) is not None
-    )
+    own: dict[str, str] = {}
+    for line in image.decode(errors="surrogateescape").split("\0"):
+        name, stated, value = line.partition("=")
+        own |= {name: value} if stated else {}
     return MappingProxyType(
         {name: value for name, value in variables.items() if _SYSTEM.fullmatch(name) or own.get(name) != value}
     )
@@ -130,8 +129,3 @@ def _left_out(name: str, value: str) -> str | None:
     if _CONTROL.search(value):
         return "not passed to the app, because it holds a line break: {}; --secret NAME gives it to build steps"
     return None
-
-
-def _name(line: str) -> str | None:
-    name, stated, _ = line.partition("=")
-    return name if stated else None

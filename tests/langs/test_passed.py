@@ -28,7 +28,7 @@ _INSTALLS = {
 
 def built(app: str, settings: Settings) -> AppBuild:
     said = _APPS / app / "settings.json"
-    own = msgspec.json.decode(said.read_bytes(), type=dict) if said.exists() else {}
+    own = msgspec.json.decode(said.read_bytes(), type=dict[str, object]) if said.exists() else {}
     base = msgspec.to_builtins(settings)
     return langs.build(_APPS / app / "app", msgspec.convert({**base, **own}, Settings))
 
