@@ -10,7 +10,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -71,20 +71,35 @@ class Sshd(msgspec.Struct, frozen=True, kw_only=True):
         return daemon
 
     async def stop(self, daemon: Daemon) -> None:
-        """Kill it, and all of its connections."""
-        await end(daemon, grace=0)
+        """Kill it, and all of its connections. Returns when they are gone: the kernel ends them after the first one."""
+        with ExitStack() as held:
+            handles: list[int] = []
+            for pid in _family(daemon):
+                with suppress(ProcessLookupError):
+                    handles.append(os.pidfd_open(pid))
+                    held.callback(os.close, handles[-1])
+            await end(daemon, grace=0)
+            with anyio.fail_after(_START_SECONDS):
+                for handle in handles:
+                    await anyio.wait_readable(handle)
 
     def freeze(self, daemon: Daemon) -> None:
         """Have it and all of its connections say nothing more."""
-        found = [daemon.pid]
-        for pid in found:
-            found += [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        for pid in found:
+        for pid in _family(daemon):
             os.kill(pid, signal.SIGSTOP)
 
     def _listens(self) -> bool:
         with socket.socket() as tried:
             return tried.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def _family(daemon: Daemon) -> list[int]:
+    """Its processes, as far as they have not ended."""
+    found = [daemon.pid]
+    for pid in found:
+        with suppress(OSError):
+            found += [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return found
 
 
 async def make(folder: Path, *, sockets: Mapping[str, Path], more: str = "") -> Sshd:
