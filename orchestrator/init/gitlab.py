@@ -9,8 +9,6 @@ from orchestrator.init.project import BUILDKIT, File, Generated, Project, cache_
 from orchestrator.init.rendering import Text, render, shlex_quoted
 
 PATH: Final = ".gitlab-ci.yml"
-PYTHON: Final = "python:3.12.11-bookworm"
-"""With git and ssh, which the slim ones leave out."""
 
 
 def pipeline(project: Project) -> Generated:
@@ -35,7 +33,6 @@ def pipeline(project: Project) -> Generated:
         "gitlab",
         "gitlab.yml.j2",
         project=project,
-        python=PYTHON,
         buildkit=BUILDKIT,
         operator=operator or "# Nothing has to be said.",
         own_builder=not builders,
