@@ -198,11 +198,12 @@ def _asks_for_main(test: ast.expr) -> bool:
 def parse(files: AppFiles, file: str) -> ast.Module | None:
     """A source's syntax tree; None when it is absent, too long or not Python of this version."""
     # Most of the names that are asked for are not there, and would drive out what is kept of those that are.
-    return _parse(files, file) if files.exists(file) else None
+    return parse_present(files, file) if files.exists(file) else None
 
 
 @functools.lru_cache(maxsize=16)  # several questions are asked of the same sources of the same app
-def _parse(files: AppFiles, file: str) -> ast.Module | None:
+def parse_present(files: AppFiles, file: str) -> ast.Module | None:
+    """As `parse`, of a file that is there."""
     try:
         text = files.read_text(file)
         if text is None or len(text) > _MAX_SOURCE:

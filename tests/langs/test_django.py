@@ -197,7 +197,7 @@ def test_no_settings_end_the_step(tmp_path_factory: pytest.TempPathFactory, text
     for name, content in {**FILES, "shop/settings.py": APPS + ROOT + text}.items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(content)
-    wsgi._parse.cache_clear()
+    wsgi.parse_present.cache_clear()
 
     try:
         built = langs.build(root, Settings())
