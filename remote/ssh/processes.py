@@ -39,10 +39,10 @@ async def run(command: Sequence[str], *, given: bytes = b"", most: int = REPLY) 
         OSError: it cannot be run.
     """
     with ExitStack() as held:
-        script, problems = (os.memfd_create(name, os.MFD_CLOEXEC) for name in ("given", "problems"))
+        script = _held(held, os.memfd_create("given", os.MFD_CLOEXEC))
+        problems = _held(held, os.memfd_create("problems", os.MFD_CLOEXEC))
         source, sink = os.pipe()
-        for descriptor in (script, problems, source):
-            held.callback(os.close, descriptor)
+        _held(held, source)
         os.set_blocking(source, False)
         try:
             os.pwrite(script, given, 0)
@@ -65,20 +65,30 @@ async def run(command: Sequence[str], *, given: bytes = b"", most: int = REPLY) 
         return Reply(process.returncode, bytes(output), os.pread(problems, REPLY, 0).decode(errors="replace"))
 
 
+def _held(by: ExitStack, descriptor: int) -> int:
+    by.callback(os.close, descriptor)
+    return descriptor
+
+
 async def ended(process: anyio.abc.Process, *, patience: float = _END_SECONDS) -> None:
-    """See to it that a process has ended, and with one that has to be killed what it has started.
+    """See to it that a process has ended, and unless it had by itself, what it has started.
 
     Args:
         process: may have ended. It leads a session of its own.
         patience: seconds before it is killed.
     """
     with anyio.CancelScope(shield=True):
+        _tell(process, signal.SIGTERM)
         with anyio.move_on_after(patience):
             await process.wait()
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        _tell(process, signal.SIGKILL)
         await process.aclose()
+
+
+def _tell(process: anyio.abc.Process, number: signal.Signals) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
 
 
 async def _patient(process: anyio.abc.Process, scope: anyio.CancelScope) -> None:

@@ -324,7 +324,8 @@ async def test_leaving_leaves_no_process_and_no_directory(
 async def test_who_is_cancelled_while_it_connects_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ssh_host: Sshd, place: Path
 ) -> None:
-    config = "Host Builder\n  ProxyCommand sleep 3600\n"
+    told_by = tmp_path / "proxy"
+    config = f"Host Builder\n  ProxyCommand sh -c 'echo $$ > {told_by}; exec sleep 60'\n"
     monkeypatch.setenv("HOME", str(ssh_host.home(tmp_path / "home", config)))
     before = children(os.getpid())
 
@@ -335,6 +336,7 @@ async def test_who_is_cancelled_while_it_connects_leaves_nothing(
     assert patience.cancelled_caught
     assert children(os.getpid()) == before
     assert within(place) == []
+    await until(lambda: not runs(int(told_by.read_text())))
 
 
 @pytest.mark.real
