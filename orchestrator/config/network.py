@@ -20,7 +20,6 @@ from orchestrator.model import Network
 _PROXY: Final = re.compile(r"(?:https?|socks5h?)://[!#-&(-;=?-\[\]-~]{1,2000}", re.ASCII)
 """No blank, quote, backslash or angle bracket."""
 _NONE: Final = re.compile(r"[A-Za-z0-9.,:*\[\]/ _-]{1,4000}", re.ASCII)
-_LOGIN: Final = re.compile(r"//[^/@]*@")
 KINDS: Final = ("http", "https")
 
 
@@ -63,7 +62,7 @@ def check(table: NetworkTable, document: Document) -> None:
             raise document.error(key, "expected one of url, env and file", hint=hint)
         if proxy.file is not None and not Path(proxy.file).is_absolute():
             raise document.error((*key, "file"), "expected an absolute path", hint="Begin it with /.")
-        if proxy.url is not None and _LOGIN.search(proxy.url):
+        if proxy.url is not None and has_login(proxy.url):
             hint = f'Put the address into a variable: {kind}_proxy = {{ env = "..." }}.'
             raise document.error((*key, "url"), "it holds a password", hint=hint)
 
@@ -124,9 +123,20 @@ def _of_environment(name: str, variables: Mapping[str, str]) -> str | None:
 def _checked(address: str, where: str) -> str:
     # Never the address itself: it may hold a password.
     whole = address if "://" in address else f"http://{address}"
-    if not _PROXY.fullmatch(whole):
-        raise ConfigError(f"{where}: expected the URL of a proxy", hint="As in http://proxy.example:3128.")
+    if not _PROXY.fullmatch(whole) or not _is_place(whole):
+        hint = "As in http://proxy.example:3128; of a password, / is written %2F, ? %3F and # %23."
+        raise ConfigError(f"{where}: expected the URL of a proxy", hint=hint)
     return whole
+
+
+def _is_place(url: str) -> bool:
+    """Whether there are a host and a port, and nothing behind: a password that is not escaped would be the path."""
+    try:
+        split = urlsplit(url)
+        _ = split.port
+    except ValueError:
+        return False
+    return bool(split.hostname) and split.path in {"", "/"} and {"?", "#"}.isdisjoint(url)
 
 
 def passwords(network: Network) -> tuple[str, ...]:
@@ -136,5 +146,5 @@ def passwords(network: Network) -> tuple[str, ...]:
 
 
 def has_login(address: str) -> bool:
-    """Whether there is a user, or a password, in an address."""
-    return _LOGIN.search(address) is not None
+    """Whether there is a user, or a password, in an address: proxies are asked for nothing that has an @ in it."""
+    return "@" in address

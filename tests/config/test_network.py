@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import Config, load
-from orchestrator.config.network import passwords
+from orchestrator.config.network import has_login, passwords
 from orchestrator.errors import ConfigError
 from orchestrator.model import Network
 
@@ -71,6 +71,8 @@ def test_a_proxys_address_is_read_from_a_file(root: Path, tmp_path: Path) -> Non
         ("http_proxy = {}", "network.http_proxy: expected one of url, env and file"),
         ("http_proxy = { url = 'http://a', env = 'B' }", "expected one of url, env and file"),
         ("http_proxy = { url = 'http://me:hunter2@a' }", "network.http_proxy.url: it holds a password"),
+        ("http_proxy = { url = 'http://me:pa/hunter2@a' }", "network.http_proxy.url: it holds a password"),
+        ("http_proxy = { url = 'me:hunter2@a:3128' }", "network.http_proxy.url: it holds a password"),
         ("http_proxy = { url = 'http://a b' }", "network.http_proxy: expected the URL of a proxy"),
         ("http_proxy = { env = 'HUNTER' }", "expected the URL of a proxy"),
         ("http_proxy = { env = 'MISSING' }", r"\$MISSING is not set"),
@@ -85,6 +87,45 @@ def test_what_cannot_be_is_an_error_which_shows_no_password(root: Path, text: st
         _load(root, text, {"HUNTER": "hunter2 http://x"})
 
     assert "hunter2" not in caught.value.message + caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:pa/hunter2@proxy.example:3128",
+        "http://me:1/hunter2@proxy.example:3128",
+        "me:pa?hunter2@proxy.example:3128",
+        "http://me:1?hunter2@proxy.example:3128",
+        "http://me:1#hunter2@proxy.example:3128",
+        "http://me:hunter2@",
+        "http://me:hunter2@proxy.example:99999",
+        "http://proxy.example:hunter2",
+        "http://[hunter2",
+        "http://proxy.example/hunter2",
+    ],
+)
+def test_a_proxys_address_has_a_host_and_a_port_and_nothing_behind(root: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match=r"network.http_proxy: expected the URL of a proxy") as caught:
+        _load(root, "http_proxy = { env = 'THE_PROXY' }", {"THE_PROXY": address})
+
+    assert "hunter2" not in caught.value.message + caught.value.hint
+    assert "%2F" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("me:p%2Fss@proxy.example:3128/", True),
+        ("http://token@proxy.example", True),
+        ("proxy.example:3128", False),
+        ("socks5h://[::1]:1080", False),
+    ],
+)
+def test_an_address_with_a_login_is_known_as_such(root: Path, address: str, *, expected: bool) -> None:
+    network = _load(root, "http_proxy = { env = 'THE_PROXY' }", {"THE_PROXY": address}).network
+
+    assert has_login(network.proxies["http"]) == expected
+    assert len(passwords(network)) == 2 * ("%" in address)
 
 
 @pytest.mark.parametrize("by_variable", [True, False])
