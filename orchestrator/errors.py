@@ -193,3 +193,7 @@ class RegistryUnavailableError(TransientError):
     """A registry cannot be reached, answers 5xx, or asks us to come back later."""
 
     kind = "registry-unavailable"
+
+
+class RegistryBusyError(RegistryUnavailableError):
+    """A registry was reached, and answered 5xx, or asks us to come back later: it may well serve other requests."""

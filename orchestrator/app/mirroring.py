@@ -87,9 +87,14 @@ class ImageMirrors:
         """See `Mirroring`."""
         return self.mirrors.news()
 
-    def lose(self, problem: str, *, unreachable: bool) -> bool:
+    @property
+    def lost(self) -> int:
         """See `Mirroring`."""
-        return self.mirrors.lose(problem, unreachable=unreachable)
+        return self.mirrors.lost
+
+    def lose(self, problem: str, *, unreachable: bool, since: int) -> bool:
+        """See `Mirroring`."""
+        return self.mirrors.lose(problem, unreachable=unreachable, since=since)
 
     async def _found(self, names: Iterable[str]) -> dict[str, Mirrored]:
         asked = {name: await self.mirrors.find(name) for name in dict.fromkeys(names)}

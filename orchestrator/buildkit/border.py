@@ -26,6 +26,7 @@ from orchestrator.errors import (
     FleetpacksError,
     ImageNotFoundError,
     ProtocolError,
+    RegistryBusyError,
     RegistryError,
     RegistryUnavailableError,
     StepCancelledError,
@@ -73,7 +74,7 @@ _PULL = (
 
 _SCANNER = "docker/buildkit-syft-scanner"
 """The default of `--sbom`, whose name nobody wrote (frontend/attestations, BuildKit v0.30.0)."""
-_NOT_PULLED = (ImageNotFoundError, RegistryError, RegistryUnavailableError)
+_NOT_PULLED = (ImageNotFoundError, RegistryBusyError, RegistryError, RegistryUnavailableError)
 _SCANNER_HINT = "this image finds out what images are made of: name one that the builder can have with --sbom-scanner"
 
 _ROWS = (
@@ -213,7 +214,7 @@ _ROWS = (
     ),
     _row(
         f"({_PUSH}|{_PULL}).*{_BUSY}",
-        RegistryUnavailableError,
+        RegistryBusyError,
         "the registry is failing or busy: try again later, its log says why",
     ),
     _row(

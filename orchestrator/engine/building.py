@@ -34,6 +34,7 @@ from orchestrator.errors import (
     FleetpacksError,
     ImageNotFoundError,
     ProtocolError,
+    RegistryBusyError,
     RegistryError,
     RegistryUnavailableError,
     StepCancelledError,
@@ -270,15 +271,19 @@ class Building:
         Raises:
             FleetpacksError: the last attempt's failure.
         """
-        for failed in itertools.count(1):
+        # That an image is not in a mirror is no failure to be counted: of each this happens once.
+        failed = 0
+        while True:
+            lost = self._mirrors.lost if self._mirrors is not None else 0
             try:
-                again = failed > 1 and progress.exporting
-                solved = await self._raced(plan, lease, hedge, progress, on_status, again=again)
+                # A first attempt has exported nothing.
+                solved = await self._raced(plan, lease, hedge, progress, on_status, again=progress.exporting)
                 return await self._published(plan, solved, on_status)
             except FleetpacksError as error:
-                if self._lost_mirror(error):
+                if self._lost_mirror(error, since=lost):
                     # What becomes of it is told where the build begins again.
                     continue
+                failed += 1
                 wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
                 gone = self._gone(plan, error) if wait is None else None
                 if gone is not None:
@@ -289,7 +294,6 @@ class Building:
                     raise
                 await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
             await anyio.sleep(wait)
-        raise AssertionError
 
     async def _raced(
         self,
@@ -444,11 +448,12 @@ class Building:
             await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
         return request
 
-    def _lost_mirror(self, error: FleetpacksError) -> bool:
+    def _lost_mirror(self, error: FleetpacksError, *, since: int) -> bool:
         """Whether a builder could not have an image from a mirror, from which it is not taken again."""
         if self._mirrors is None or not isinstance(error, _UNREACHED):
             return False
-        return self._mirrors.lose(error.message, unreachable=isinstance(error, RegistryUnavailableError))
+        unreachable = isinstance(error, RegistryUnavailableError) and not isinstance(error, RegistryBusyError)
+        return self._mirrors.lose(error.message, unreachable=unreachable, since=since)
 
     def _gone(self, plan: AppPlan, error: FleetpacksError) -> str | None:
         """The base image that the builder cannot have as it was looked up: the build lets go of all of them then.

@@ -43,8 +43,19 @@ class Mirroring(Protocol):
         """What is to be said, each thing once."""
         ...
 
-    def lose(self, problem: str, *, unreachable: bool) -> bool:
-        """Whether a builder's problem was to have an image from a mirror: the next build takes it from elsewhere."""
+    @property
+    def lost(self) -> int:
+        """How often an image that was found in a mirror was given up there."""
+        ...
+
+    def lose(self, problem: str, *, unreachable: bool, since: int) -> bool:
+        """Whether a builder's problem was to have an image from a mirror: the next build takes it from elsewhere.
+
+        Args:
+            problem: what the builder said.
+            unreachable: whether the mirror gave no answer.
+            since: what `lost` was when the build began: it may be about what another build has lost meanwhile.
+        """
         ...
 
 

@@ -251,7 +251,7 @@ class RegistryClient:
             except LostError as error:
                 if size == 0:
                     raise
-                raise failures.unavailable(reference.host, call.action, str(error)) from None
+                raise failures.unavailable(reference.host, call.action, str(error), answered=False) from None
             if size != descriptor.size or f"{hasher.name}:{hasher.hexdigest()}" != descriptor.digest:
                 raise failures.broken(
                     reference.host, f"the bytes of blob {descriptor.digest} are not those of its digest and size"

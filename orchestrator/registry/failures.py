@@ -10,6 +10,7 @@ from orchestrator.errors import (
     FleetpacksError,
     ImageNotFoundError,
     ProtocolError,
+    RegistryBusyError,
     RegistryError,
     RegistryUnavailableError,
 )
@@ -65,14 +66,24 @@ def refused(*, status: int, body: bytes, action: str, host: str, reading: bool, 
     if status in {_UNAUTHORIZED, _FORBIDDEN}:
         return RegistryError(message, hint=_login_hint(host, anonymous=anonymous))
     if status in RETRYABLE:
-        return unavailable(host, action, f"HTTP {status}" + (f", {said}" if said else ""))
+        return unavailable(host, action, f"HTTP {status}" + (f", {said}" if said else ""), answered=True)
     return RegistryError(message, hint="check the name and what this registry allows")
 
 
-def unavailable(host: str, action: str, reason: str, *, asked: float | None = None) -> RegistryUnavailableError:
-    """The error when trying again did not help or takes too long; `asked` is what Retry-After says, in seconds."""
+def unavailable(
+    host: str, action: str, reason: str, *, answered: bool, asked: float | None = None
+) -> RegistryUnavailableError:
+    """The error when trying again did not help or takes too long.
+
+    Args:
+        host: the registry.
+        action: what was asked for.
+        reason: what happened.
+        answered: whether it did so by an HTTP status.
+        asked: what Retry-After says, in seconds.
+    """
     later = "" if asked is None else f"; it asks to come back in {asked:.0f} s"
-    return RegistryUnavailableError(
+    return (RegistryBusyError if answered else RegistryUnavailableError)(
         f"{host} cannot {action} now: {clean(reason)}{later}",
         hint="try again later; check the registry's host and port, the network and the proxy settings",
     )

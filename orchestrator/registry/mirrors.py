@@ -2,7 +2,8 @@
 
 Whether an image comes from its mirror is decided once in a run, by a question of ours before anything is built: a
 builder that is sent to a mirror asks nobody else, so that what the mirror does not have would fail the build. A mirror
-that does not answer is asked once, and not once for each image.
+that does not answer is asked once, and not once for each image; one that answers with an error for one image may well
+have the others.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Protocol
 import anyio
 import msgspec
 
-from orchestrator.errors import FleetpacksError, TransientError
+from orchestrator.errors import FleetpacksError, RegistryBusyError, TransientError
 from orchestrator.registry.hosts import canonical
 from orchestrator.registry.manifest import Descriptor
 from orchestrator.registry.reference import DEFAULT_TAG, Reference, parse
@@ -63,6 +64,7 @@ class Mirrors:
         self._registry = registry
         self._said = said
         self._known: dict[str, Mirrored | None] = {}
+        self._given_up: list[Mirrored] = []
         self._silent: set[str] = set()
         self._locks: dict[str, anyio.Lock] = {}
         self._news: list[str] = []
@@ -86,24 +88,31 @@ class Mirrors:
         told, self._news = tuple(self._news), []
         return told
 
-    def lose(self, problem: str, *, unreachable: bool) -> bool:
+    @property
+    def lost(self) -> int:
+        """How often an image that was found in a mirror was given up there."""
+        return len(self._given_up)
+
+    def lose(self, problem: str, *, unreachable: bool, since: int) -> bool:
         """Take an image from where it is from, because a builder could not have it from its mirror.
 
         Args:
             problem: what the builder said, with the image in it.
             unreachable: whether the mirror does not answer it: then no image is taken from there.
+            since: what `lost` was when the build began. What was given up since then, the build may still have been
+                sent to the mirror for; what was given up before, it was not.
 
         Returns:
-            Whether it was about an image of a mirror.
+            Whether it was about an image of a mirror, so that the build may do better when it begins again.
         """
         found = {name: each for name, each in self._known.items() if each is not None and _names(problem, each.at)}
         for name, each in found.items():
-            self._known[name] = None
             if unreachable:
                 self._fall_silent(each.at.host, each.origin.host, problem)
             else:
+                self._give_up(name)
                 self._news.append(f"{name} is taken from {each.origin.host}: {problem}")
-        return bool(found)
+        return any(_names(problem, each.at) for each in self._given_up[since:])
 
     async def _asked(self, name: str) -> Mirrored | None:
         try:
@@ -123,7 +132,7 @@ class Mirrors:
         except TimeoutError:
             self._fall_silent(at.host, origin.host, f"no answer within {_SECONDS:.0f} s")
         except FleetpacksError as error:
-            if isinstance(error, TransientError):
+            if isinstance(error, TransientError) and not isinstance(error, RegistryBusyError):
                 self._fall_silent(at.host, origin.host, error.message)
             else:
                 self._news.append(f"{name} is taken from {origin.host}: {error.message}")
@@ -137,9 +146,14 @@ class Mirrors:
             self._silent.add(host)
             self._news.append(f"images are taken from {origin}, and not from its mirror {host}: {problem}")
         # What has been found there is to be had there as little.
-        self._known = {
-            name: None if each is not None and each.at.host == host else each for name, each in self._known.items()
-        }
+        for name in [name for name, each in self._known.items() if each is not None and each.at.host == host]:
+            self._give_up(name)
+
+    def _give_up(self, name: str) -> None:
+        found = self._known[name]
+        if found is not None:
+            self._known[name] = None
+            self._given_up.append(found)
 
 
 def _names(problem: str, at: Reference) -> bool:

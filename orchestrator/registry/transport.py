@@ -95,7 +95,8 @@ class Transport:
             repeat_lost: whether a connection that fails is a reason to try again; otherwise it is a `NoAnswerError`.
 
         Raises:
-            RegistryUnavailableError: after all attempts, or when the server asks to come back too late.
+            RegistryUnavailableError: after all attempts, or when the server asks to come back too late; if it was an
+                answer, then a `RegistryBusyError`.
             RegistryError: the server's certificate does not verify.
             ProtocolError: a redirect that must not be followed.
             ConfigError: the environment's proxy or certificates cannot be used.
@@ -106,6 +107,7 @@ class Transport:
         while True:
             attempt += 1
             asked: float | None = None
+            answered = True
             try:
                 async with self._answer(request) as response:
                     if response.status not in failures.RETRYABLE:
@@ -117,9 +119,9 @@ class Transport:
             except LostError as error:
                 if is_untrusted(error):
                     raise _untrusted(request, error) from None
-                reason = str(error)
+                reason, answered = str(error), False
                 if not repeat_lost:
-                    lost = failures.unavailable(request.host, request.action, reason)
+                    lost = failures.unavailable(request.host, request.action, reason, answered=False)
                     raise NoAnswerError(lost.message, hint=lost.hint) from None
             wait = backoff.delay(
                 self._patience,
@@ -129,7 +131,7 @@ class Transport:
                 jitter=self._timing.jitter(),
             )
             if wait is None:
-                raise failures.unavailable(request.host, request.action, reason, asked=asked)
+                raise failures.unavailable(request.host, request.action, reason, answered=answered, asked=asked)
             await self._timing.sleep(wait)
 
     @asynccontextmanager

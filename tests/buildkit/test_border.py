@@ -20,6 +20,7 @@ from orchestrator.errors import (
     FleetpacksError,
     ImageNotFoundError,
     ProtocolError,
+    RegistryBusyError,
     RegistryError,
     RegistryUnavailableError,
     StepCancelledError,
@@ -69,8 +70,8 @@ RECORDED: tuple[tuple[type[FleetpacksError], str, str], ...] = (
     (ImageNotFoundError, PULL + f"unexpected status from HEAD {MANIFEST}401 Unauthorized", "log in"),
     (ImageNotFoundError, PULL + f"unexpected status from HEAD {MANIFEST}403 Forbidden", "log in"),
     (RegistryError, PULL + f"unexpected status from GET {MANIFEST}405 Method Not Allowed", "refused"),
-    (RegistryUnavailableError, PULL + f"unexpected status from HEAD {MANIFEST}429 Too Many Requests", "later"),
-    (RegistryUnavailableError, PULL + f"unexpected status from HEAD {MANIFEST}500 Internal Server Error", "later"),
+    (RegistryBusyError, PULL + f"unexpected status from HEAD {MANIFEST}429 Too Many Requests", "later"),
+    (RegistryBusyError, PULL + f"unexpected status from HEAD {MANIFEST}500 Internal Server Error", "later"),
     (
         RegistryUnavailableError,
         (
@@ -102,7 +103,7 @@ RECORDED: tuple[tuple[type[FleetpacksError], str, str], ...] = (
         "plain HTTP",
     ),
     (
-        RegistryUnavailableError,
+        RegistryBusyError,
         (
             PUSH + "unexpected status from POST request to http://127.0.0.1:5799/v2/a/blobs/uploads/: "
             "500 Internal Server Error: oops"

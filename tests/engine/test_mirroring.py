@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import anyio
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 
 from orchestrator.app.mirroring import ImageMirrors
-from orchestrator.buildkit import DirectorySource, MemorySource, SolveRequest
+from orchestrator.buildkit import DirectorySource, MemorySource, SolveRequest, SolveResult, StatusUpdate
 from orchestrator.engine.mirroring import Elsewhere, converted, places, rewritten, rules
 from orchestrator.engine.request import pinned
 from orchestrator.engine.run import Outcome, Run
@@ -17,6 +18,7 @@ from orchestrator.errors import (
     BuildFailedError,
     FleetpacksError,
     ImageNotFoundError,
+    RegistryBusyError,
     RegistryError,
     RegistryUnavailableError,
 )
@@ -37,6 +39,7 @@ _REQUEST = SolveRequest(
     ),
     shared_key="k",
 )
+_SAID = {"docker.io": "m.example/hub"}
 _NODE = Elsewhere(name="docker.io/library/node:22", at="m.example/hub/library/node:22")
 
 
@@ -125,24 +128,32 @@ class Hub:
 
 async def _run(solver: PolicySolver, *, push: bool = True) -> tuple[Outcome, list[str]]:
     """Build one app, with a mirror of Docker Hub; returns its outcome and all warnings."""
-    plan = plan_of("a", push=push)
-    [app] = plan.apps
-    build = msgspec.structs.replace(app.build, dockerfile="FROM node:22\nCOPY --from=r.example/b:1 / /\n")
-    plan = msgspec.structs.replace(plan, apps=(msgspec.structs.replace(app, build=build),))
-    mirrors = ImageMirrors(Mirrors(Hub(), {"docker.io": "m.example/hub"}))
+    outcomes, warnings = await _run_all(solver, "a", push=push)
+    return outcomes["a"], warnings
+
+
+async def _run_all(
+    solver: PolicySolver, *names: str, push: bool = True, retries: int = 3, said: Mapping[str, str] = _SAID
+) -> tuple[Mapping[str, Outcome], list[str]]:
+    """Build apps on the same images."""
+    plan = plan_of(*names, push=push)
+    build = msgspec.structs.replace(plan.apps[0].build, dockerfile="FROM node:22\nCOPY --from=r.example/b:1 / /\n")
+    plan = msgspec.structs.replace(plan, apps=tuple(msgspec.structs.replace(app, build=build) for app in plan.apps))
+    mirrors = ImageMirrors(Mirrors(Hub(), said))
     send, receive = anyio.create_memory_object_stream[Event](1000)
     run = Run(
         plan,
         hosts=[alone(solver, RecordingPublisher())],
         events=send,
-        jobs=1,
+        jobs=len(names),
         fail_fast=False,
+        retries=retries,
         mirrors=mirrors,
     )
     async with receive:
         with anyio.fail_after(10):
             outcomes = await run.execute()
-        return outcomes["a"], [event.message async for event in receive if isinstance(event, AppWarning)]
+        return outcomes, [event.message async for event in receive if isinstance(event, AppWarning)]
 
 
 async def test_a_build_is_told_of_the_mirror_and_says_nothing() -> None:
@@ -176,6 +187,62 @@ async def test_what_the_builder_cannot_have_from_a_mirror_is_taken_from_elsewher
     [warning] = warnings
     assert error.message in warning
     assert "docker.io" in warning
+
+
+class Together(PolicySolver):
+    """Two builds that are sent to a mirror fail there, when both have begun."""
+
+    def __init__(self, error: FleetpacksError) -> None:
+        super().__init__()
+        self._error = error
+        self._begun = 0
+        self._both = anyio.Event()
+
+    async def solve(
+        self, request: SolveRequest, *, on_status: Callable[[StatusUpdate], Awaitable[None]]
+    ) -> SolveResult:
+        result = await super().solve(request, on_status=on_status)
+        if not request.source_policy:
+            return result
+        self._begun += 1
+        if self._begun == 2:
+            self._both.set()
+        await self._both.wait()
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImageNotFoundError("m.example/hub/library/node:22: not found", hint=""),
+        RegistryError("m.example/hub/library/node:22: x509: certificate signed by unknown authority", hint=""),
+        RegistryBusyError("unexpected status from HEAD http://m.example/v2/hub/library/node/manifests/22", hint=""),
+        RegistryUnavailableError('failed to do request: Head "https://m.example/v2/hub/library/node/x": EOF', hint=""),
+    ],
+)
+async def test_all_builds_that_were_sent_to_a_mirror_come_back_from_it(error: FleetpacksError) -> None:
+    solver = Together(error)
+
+    outcomes, warnings = await _run_all(solver, "a", "b", retries=0)
+
+    assert [type(outcome) for outcome in outcomes.values()] == [AppCompleted, AppCompleted]
+    assert [len(policy) for policy in solver.policies] == [2, 2, 0, 0]
+    assert len(warnings) == 1
+
+
+async def test_what_a_mirror_does_not_have_costs_none_of_the_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.engine.retry._FIRST_SECONDS", 0.001)
+    solver = PolicySolver(
+        ImageNotFoundError("m.example/hub/library/node:22: not found", hint=""),
+        ImageNotFoundError("m.example/r/b:1: not found", hint=""),
+        RegistryUnavailableError("failed to push registry.example/a: 503", hint=""),
+    )
+
+    outcomes, warnings = await _run_all(solver, "a", retries=1, said={**_SAID, "r.example": "m.example/r"})
+
+    assert isinstance(outcomes["a"], AppCompleted)
+    assert [len(policy) for policy in solver.policies] == [4, 2, 0, 0]
+    assert "(1 of 1)" in warnings[-1]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from orchestrator.errors import (
     ImageNotFoundError,
     ProtocolError,
+    RegistryBusyError,
     RegistryError,
     RegistryUnavailableError,
 )
@@ -283,7 +284,7 @@ async def test_a_retry_after_beyond_our_patience_ends_at_once_with_its_time() ->
     async with running(Server()) as server, client_of(clock=clock) as client:
         server.faults.append(Fault(path="/manifests/", answer=refusal(429, "TOOMANYREQUESTS", "", retry_after="3600")))
 
-        with pytest.raises(RegistryUnavailableError, match="come back in 3600 s"):
+        with pytest.raises(RegistryBusyError, match="come back in 3600 s"):
             await client.get_manifest(image(server))
 
         assert clock.slept == []
@@ -311,7 +312,7 @@ async def test_the_number_of_attempts_is_bounded() -> None:
     async with running(Server()) as server, client_of(clock=clock, patience=Patience(attempts=3)) as client:
         server.faults = [Fault(path="/manifests/", answer=refusal(502, "", "bad gateway")) for _ in range(9)]
 
-        with pytest.raises(RegistryUnavailableError, match="HTTP 502, bad gateway"):
+        with pytest.raises(RegistryBusyError, match="HTTP 502, bad gateway"):
             await client.get_manifest(image(server))
 
         assert len(server.requests("GET", "/manifests/")) == 3
@@ -325,6 +326,7 @@ async def test_an_unreachable_registry_is_unavailable_after_all_attempts() -> No
             await client.get_manifest(gone)
 
         assert gone.host in caught.value.message
+        assert not isinstance(caught.value, RegistryBusyError)
 
 
 async def test_a_refusal_nested_too_deeply_is_a_refusal_without_a_reason() -> None:

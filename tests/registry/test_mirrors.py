@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import anyio
 import pytest
 
-from orchestrator.errors import FleetpacksError, RegistryError, RegistryUnavailableError
+from orchestrator.errors import FleetpacksError, RegistryBusyError, RegistryError, RegistryUnavailableError
 from orchestrator.registry.manifest import Descriptor
 from orchestrator.registry.mirrors import Mirrors, at_mirror
 from orchestrator.registry.reference import Reference, parse
@@ -97,6 +97,18 @@ async def test_a_mirror_that_does_not_answer_is_asked_no_more_and_others_are() -
     )
 
 
+async def test_a_mirror_that_answers_with_an_error_for_one_image_is_asked_for_the_others() -> None:
+    busy = RegistryBusyError("m.example cannot read it now: HTTP 503", hint="")
+    images = {f"m.example:5000/hub/library/{name}": _DIGEST for name in ("a", "c")}
+    registry = Registry({**images, "m.example:5000/hub/library/b": busy})
+    mirrors = Mirrors(registry, _SAID)
+
+    found = [await mirrors.find(name) for name in ("a:1", "b:1", "c:1", "a:1")]
+
+    assert [each is not None for each in found] == [True, False, True, True]
+    assert mirrors.news() == ("b:1 is taken from docker.io: m.example cannot read it now: HTTP 503",)
+
+
 async def test_a_mirror_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     class Hanging(Registry):
         async def head(self, reference: Reference) -> Descriptor | None:
@@ -128,12 +140,28 @@ async def test_what_a_builder_cannot_have_from_a_mirror_is_not_taken_from_there_
     for name in ("a:1", "b:1"):
         await mirrors.find(name)
 
-    lost = mirrors.lose(problem, unreachable=unreachable)
+    lost = mirrors.lose(problem, unreachable=unreachable, since=0)
 
     assert {name for name in ("a:1", "b:1") if await mirrors.find(name)} == left
     assert lost == (left != {"a:1", "b:1"})
     assert [problem in news for news in mirrors.news()] == [True] * lost
-    assert not lost or not mirrors.lose(problem, unreachable=unreachable)
+    # Who began before may have been sent there, too; who begins now was not.
+    assert mirrors.lose(problem, unreachable=unreachable, since=0) == lost
+    assert not mirrors.lose(problem, unreachable=unreachable, since=mirrors.lost)
+    assert mirrors.news() == ()
+
+
+async def test_a_mirror_that_has_gone_is_gone_for_the_builds_of_all_its_images() -> None:
+    images = {f"m.example:5000/hub/library/{name}": _DIGEST for name in ("a", "b")}
+    mirrors = Mirrors(Registry(images), _SAID)
+    for name in ("a:1", "b:1"):
+        await mirrors.find(name)
+
+    mirrors.lose("m.example:5000/hub/library/a:1: EOF", unreachable=True, since=0)
+
+    assert mirrors.lost == 2
+    assert mirrors.lose("m.example:5000/hub/library/b:1: EOF", unreachable=True, since=0)
+    assert len(mirrors.news()) == 1
 
 
 async def test_without_mirrors_nobody_is_asked() -> None:
