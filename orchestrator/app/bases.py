@@ -84,15 +84,20 @@ async def build(config: Config, asked: Asked, *, hear: Hear) -> Lock:
 
     Raises:
         UsageError: the builder cannot push by digest, or a name cannot be.
-        ConfigError: a package is not to be had, or an image is not what the lock file says.
+        ConfigError: a package is not to be had, the lock file does not have an image, or it becomes another one.
         FleetpacksError: the builder's answer, or the registry's.
     """
+    if asked.locked is not None:
+        contents.require(asked.locked, asked.recipes)
     credentials = Credentials(config.docker_config / "config.json", given(config))
     named = hosts.in_use(await hosts.resolved(hosts.named(config)))
     cache = config.environment.cache_directory / "bases"
     await anyio.Path(cache).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fleetpacks-bases-") as work:
-        async with RegistryClient(credentials, config.registries) as registry, hosts.opened(named[:1]) as builders:
+        async with (
+            RegistryClient(credentials, config.registries, ca=config.network.ca) as registry,
+            hosts.opened(named[:1]) as builders,
+        ):
             of = builders.first
             if not of.can.pushes:
                 raise UsageError(
@@ -184,7 +189,7 @@ class _Making:
         """Get the context of an image ready that stands on another; returns its Dockerfile."""
         await anyio.Path(place).mkdir()
         for archive in recipe.archives:
-            source = await fetch(archive, self._cache, self._asked.registries)
+            source = await fetch(archive, self._cache, self._asked.registries, ca=self._config.network.ca)
             await anyio.to_thread.run_sync(repack, source, archive, place / dockerfile.tar_of(archive))
         for name, text in recipe.files.items():
             file = anyio.Path(place / "files" / name.lstrip("/"))

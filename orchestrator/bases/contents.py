@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from orchestrator.bases.recipes import Archive, Recipe
+from orchestrator.bases.recipes import Archive, Recipe, Recipes
 from orchestrator.bases.sources import index_of
 from orchestrator.errors import ConfigError, ProtocolError
 
@@ -44,7 +44,7 @@ class LockedImage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     name: str
     """The repository below the prefix."""
-    tags: tuple[str, ...]
+    tags: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     digest: str
     on: str | None
     """The image that it stands on; None: it is the bare root."""
@@ -63,7 +63,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def of(self, recipe: Recipe) -> LockedImage | None:
         """An image, by its first name."""
-        return next((each for each in self.images if f"{each.name}:{each.tags[0]}" == of_repository(recipe)), None)
+        return next((each for each in self.images if _name(each) == of_repository(recipe)), None)
 
 
 def of_repository(recipe: Recipe) -> str:
@@ -149,21 +149,56 @@ def encode(lock: Lock) -> bytes:
     return msgspec.json.format(msgspec.json.encode(lock, order="sorted"), indent=1) + b"\n"
 
 
+def merged(earlier: Lock | None, made: Lock) -> Lock:
+    """The lock file of all images, of which some were made just now; the others stay as they were.
+
+    Args:
+        earlier: what the file has said; None: there was none. Of another suite, it says nothing any more.
+        made: what was made.
+    """
+    images = {_name(each): each for each in earlier.images} if earlier and earlier.suite == made.suite else {}
+    images |= {_name(each): each for each in made.images}
+    return msgspec.structs.replace(made, images=tuple(images[name] for name in sorted(images)))
+
+
+def require(lock: Lock, recipes: Recipes) -> None:
+    """See that a lock file says of each image what it is to be made of.
+
+    Raises:
+        ConfigError: it does not have one of them, or is of another suite.
+    """
+    hint = "Make these images without --locked: then the lock file gets them."
+    if lock.suite != recipes.root.suite:
+        raise ConfigError(f"the lock file is of {lock.suite}, and images are made of {recipes.root.suite}", hint=hint)
+    lacking = [of_repository(recipe) for recipe in recipes.images if lock.of(recipe) is None]
+    if lacking:
+        raise ConfigError(f"the lock file does not have {', '.join(lacking)}", hint=hint)
+
+
 def check(made: LockedImage, locked: LockedImage) -> None:
     """Hold an image against the lock file.
 
     Raises:
-        ConfigError: it has other packages.
+        ConfigError: it has other packages or archives, or stands on another image.
     """
-    names = sorted({*made.packages, *locked.packages})
-    other = [
-        f"{name} {locked.packages.get(name, 'absent')} -> {made.packages.get(name, 'absent')}"
-        for name in names
-        if made.packages.get(name) != locked.packages.get(name)
-    ]
+    other = [*_other(made.packages, locked.packages), *_other(made.archives, locked.archives)]
+    if made.on != locked.on:
+        other.append(f"on {locked.on} -> {made.on}")
     if other:
         more = f" and {len(other) - _MOST_SHOWN} more" if len(other) > _MOST_SHOWN else ""
         raise ConfigError(
             f"{made.name}: other packages than the lock file has: {', '.join(other[:_MOST_SHOWN])}{more}",
             hint="Build from a mirror that still has these, or without --locked.",
         )
+
+
+def _other(made: Mapping[str, str], locked: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name} {locked.get(name, 'absent')} -> {made.get(name, 'absent')}"
+        for name in sorted({*made, *locked})
+        if made.get(name) != locked.get(name)
+    ]
+
+
+def _name(image: LockedImage) -> str:
+    return f"{image.name}:{image.tags[0]}"

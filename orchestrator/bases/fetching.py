@@ -11,6 +11,7 @@ import httpx
 from orchestrator.bases import sources
 from orchestrator.bases.recipes import Archive
 from orchestrator.errors import ConfigError, TransientError
+from orchestrator.registry import trust
 from orchestrator.temporary import beside
 
 _SILENCE = 60.0
@@ -20,16 +21,17 @@ _AS_IT_IS = {"Accept-Encoding": "identity"}
 _SERVER_ERROR = 500
 
 
-async def fetch(archive: Archive, folder: Path, registries: Mapping[str, str]) -> Path:
+async def fetch(archive: Archive, folder: Path, registries: Mapping[str, str], *, ca: Path | None = None) -> Path:
     """A package as its registry serves it, fetched once.
 
     Args:
         archive: the package, and the digest it must have.
         folder: where packages lie.
         registries: their addresses, by the names of `langs.indexes.ORIGINS`.
+        ca: a file of authorities that are trusted beside the machine's.
 
     Raises:
-        ConfigError: it is not there, or is another file than the recipe says.
+        ConfigError: it is not there, is another file than the recipe says, or the authorities cannot be read.
         TransientError: its registry does not answer.
     """
     finished = folder / archive.sha256
@@ -39,7 +41,9 @@ async def fetch(archive: Archive, folder: Path, registries: Mapping[str, str]) -
     address = registries[index]
     unfinished = beside(finished)
     # The machine's own certificate authorities, not those that httpx comes with.
-    client = httpx.AsyncClient(verify=ssl.create_default_context(), timeout=_SILENCE, follow_redirects=True)
+    context = ssl.create_default_context()
+    trust.add(context, ca)
+    client = httpx.AsyncClient(verify=context, timeout=_SILENCE, follow_redirects=True)
     try:
         async with client:
             url = await _found(client, archive, address)

@@ -13,6 +13,7 @@ from orchestrator.bases.recipes import Root
 from orchestrator.errors import ConfigError
 
 _HINT = "Install it (Debian: apt-get install debootstrap), or stand on an image that you have: --root IMAGE."
+_KEYS = "Can Debian's mirror be reached, and are its keys here (apt-get install debian-archive-keyring gpgv)?"
 _LAST = 15
 """Lines of a log that are shown."""
 
@@ -30,7 +31,8 @@ async def bootstrap(root: Root, work: Path, mirror: str, environment: Mapping[st
         environment: of the processes.
 
     Raises:
-        ConfigError: debootstrap is not there, may not do what it has to, or fails.
+        ConfigError: debootstrap is not there, may not do what it has to, or fails; so it does where nobody can tell
+            whether the packages are the distribution's.
     """
     program = shutil.which("debootstrap", path=environment.get("PATH"))
     if program is None:
@@ -40,10 +42,7 @@ async def bootstrap(root: Root, work: Path, mirror: str, environment: Mapping[st
             "debootstrap makes the bare root, and needs root", hint="Run it as root, or say --root IMAGE."
         )
     target = work / "root"
-    include = f"--include={','.join(root.include)}"
-    words = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
-    words += [program, "--variant=minbase", include, root.suite, str(target), f"{mirror.rstrip('/')}/{DISTRIBUTION}"]
-    await _run(words, environment, doing="debootstrap")
+    await _run(command(program, root, target, mirror), environment, doing="debootstrap", hint=_KEYS)
     tar = work / "rootfs.tar"
     excluded = [f"--exclude=./{pattern}" for pattern in root.exclude]
     packed = [
@@ -58,15 +57,30 @@ async def bootstrap(root: Root, work: Path, mirror: str, environment: Mapping[st
         str(tar),
         ".",
     ]
-    await _run(packed, environment, doing="packing the new root")
+    await _run(packed, environment, doing="packing the new root", hint="Is there room for it?")
     return tar
 
 
-async def _run(words: list[str], environment: Mapping[str, str], *, doing: str) -> None:
+def command(program: str, root: Root, target: Path, mirror: str) -> list[str]:
+    """What makes the root's file system.
+
+    Args:
+        program: debootstrap.
+        root: what it consists of.
+        target: where.
+        mirror: what `deb.debian.org` has, and where.
+    """
+    words = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
+    # Where the distribution's keys are not to be had, debootstrap would only warn, and take what any mirror says.
+    words += [program, "--force-check-gpg", "--variant=minbase", f"--include={','.join(root.include)}"]
+    return [*words, root.suite, str(target), f"{mirror.rstrip('/')}/{DISTRIBUTION}"]
+
+
+async def _run(words: list[str], environment: Mapping[str, str], *, doing: str, hint: str) -> None:
     try:
         done = await anyio.run_process(words, check=False, env=environment, stderr=subprocess.STDOUT)
     except FileNotFoundError as error:
         raise ConfigError(f"{doing}: {words[0]} is not on this machine", hint=_HINT) from error
     if done.returncode:
         said = "\n".join(done.stdout.decode(errors="replace").splitlines()[-_LAST:])
-        raise ConfigError(f"{doing} ended with {done.returncode}:\n{said}", hint="Can Debian's mirror be reached?")
+        raise ConfigError(f"{doing} ended with {done.returncode}:\n{said}", hint=hint)

@@ -86,7 +86,7 @@ def build(
     """Make the images NAME, with those that they stand on, and push them below --prefix; without NAMEs, all.
 
     A NAME is that of an image (`node`, `oven/bun`) or of a language (`java`). Each image has an SBOM attested; the lock
-    file says what is in each of them.
+    file says what is in each of them, and keeps what it says of others.
     """
     from orchestrator.app import bases as application  # noqa: PLC0415 -- h2, protobuf: only now
     from orchestrator.registry.reference import parse  # noqa: PLC0415 -- as above
@@ -96,13 +96,17 @@ def build(
     asked = application.Asked(
         recipes=load_recipes().only(choosing.repositories(names)),
         prefix=prefix.rstrip("/"),
-        registries=loop.run(partial(_registries, config, mirrors)),
+        registries=loop.run(partial(_registries, config, mirrors, root)),
         root=root,
-        certificates={path.with_suffix(".crt").name: _read(path, "--ca") for path in authorities},
+        certificates=_certificates(authorities),
         aliases=aliases,
         locked=_locked(lock) if locked else None,
     )
-    place.check(lock, what="the lock file", said_by=_LOCK_OPTION)
+    earlier = None
+    if not locked:
+        place.check(lock, what="the lock file", said_by=_LOCK_OPTION)
+        # What is no file, or an empty one, says nothing yet.
+        earlier = _locked(lock) if lock.is_file() and lock.stat().st_size else None
 
     def hear(made: "Made") -> None:
         if sbom is not None:
@@ -116,15 +120,16 @@ def build(
             click.echo(f"{made.references[0]}  {made.image.digest}  {size}  {duration(made.seconds)}")
 
     done: Lock = loop.run(partial(application.build, config, asked, hear=hear))
-    place.write(lock, contents.encode(done), what="the lock file", said_by=_LOCK_OPTION)
+    if not locked:
+        place.write(lock, contents.encode(contents.merged(earlier, done)), what="the lock file", said_by=_LOCK_OPTION)
     return 0
 
 
-async def _registries(config: Config, said: tuple[str, ...]) -> Mapping[str, str]:
+async def _registries(config: Config, said: tuple[str, ...], root: str | None) -> Mapping[str, str]:
     """Where packages are: what the command line says, else the operator's file, else the public registries.
 
     Raises:
-        UsageError: a name is none, or an address is none.
+        UsageError: a name is none, an address is none, or nobody would ask there.
         ConfigError: an address cannot be read, or would have its password in an image.
     """
     from orchestrator.app.secretvalues import mirror_addresses  # noqa: PLC0415 -- h2, protobuf: only now
@@ -136,12 +141,31 @@ async def _registries(config: Config, said: tuple[str, ...]) -> Mapping[str, str
         if name not in ORIGINS or not stated or not url.startswith(("https://", "http://")):
             known = ", ".join(ORIGINS)
             raise UsageError(f"--mirror: expected NAME=URL, got {word!r}", hint=f"NAME is one of {known}.")
+        if name == "apt" and root is not None:
+            raise UsageError(
+                "--mirror apt: the images ask where the image of --root says", hint="Leave it out, or leave out --root."
+            )
         found[name] = url
     if credentials.reason("MIRROR", found["apt"]):
         raise ConfigError(
             "the mirror of apt has a password in its address, which the images would have, too",
             hint="Name one without: --mirror apt=http://mirror.example.",
         )
+    return found
+
+
+def _certificates(paths: tuple[Path, ...]) -> Mapping[str, bytes]:
+    """Authorities by the names that they get: images read only what ends in `.crt`.
+
+    Raises:
+        UsageError: one cannot be read, or two would have one name.
+    """
+    found: dict[str, bytes] = {}
+    for path in paths:
+        name = path.with_suffix(".crt").name
+        if name in found:
+            raise UsageError(f"--ca: two files would be {name} in the images", hint="Give one of them another name.")
+        found[name] = _read(path, "--ca")
     return found
 
 

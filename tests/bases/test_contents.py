@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.bases import contents
 from orchestrator.bases.contents import Lock, LockedImage
-from orchestrator.bases.recipes import Archive, Recipe, load
+from orchestrator.bases.recipes import Archive, Recipe, Recipes, Root, load
 from orchestrator.errors import ConfigError, ProtocolError
 
 _RECIPE = Recipe(name="node", tags=("22",), packages=("git", "curl"), command=("node",))
@@ -21,6 +21,7 @@ _IMAGE = LockedImage(
     packages={"git": "1:2.47", "zlib1g": "1.3"},
     archives={"yarn@1.22.22": "b" * 64},
 )
+_NAMELESS = contents.encode(Lock(suite="trixie", images=(msgspec.structs.replace(_IMAGE, tags=()),)))
 
 
 def statement(kind: str, *packages: tuple[str, str, str]) -> bytes:
@@ -90,7 +91,7 @@ def test_a_lock_file_is_the_same_after_it_was_read() -> None:
     assert lock.of(msgspec.structs.replace(_RECIPE, tags=("24",))) is None
 
 
-@pytest.mark.parametrize("text", [b"", b"{}", b'{"format": 2, "suite": "x", "images": []}', b"[" * 100_000])
+@pytest.mark.parametrize("text", [b"", b"{}", b'{"format": 2, "suite": "x", "images": []}', _NAMELESS, b"[" * 100_000])
 def test_what_is_no_lock_file_is_an_error_that_names_it(text: bytes) -> None:
     with pytest.raises(ConfigError, match=r"^bases\.lock: "):
         contents.decode(text, "bases.lock")
@@ -109,3 +110,39 @@ def test_an_image_of_other_packages_than_the_lock_file_has_is_an_error_that_name
         contents.check(other, _IMAGE)
     with pytest.raises(ConfigError, match=r" and 6 more$"):
         contents.check(many, _IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("archives", {"yarn@1.22.22": "c" * 64}, r"yarn@1\.22\.22 bbb[b]+ -> ccc[c]+$"),
+        ("archives", {}, r"yarn@1\.22\.22 bbb[b]+ -> absent$"),
+        ("on", "debian:bookworm", "on debian:trixie -> debian:bookworm$"),
+    ],
+)
+def test_an_image_of_other_archives_or_on_another_image_is_an_error(field: str, value: object, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        contents.check(msgspec.structs.replace(_IMAGE, **{field: value}), _IMAGE)
+
+
+def test_a_lock_file_has_every_image_that_is_to_be_what_it_says() -> None:
+    root = Recipe(name="debian", tags=("trixie",), command=("sh",))
+    recipes = Recipes(root=Root(suite="trixie", include=(), exclude=(), env={}), images=(root, _RECIPE))
+    below = msgspec.structs.replace(_IMAGE, name="library/debian", tags=("trixie",), on=None)
+    lock = Lock(suite="trixie", images=(_IMAGE, below))
+
+    contents.require(lock, recipes)
+    with pytest.raises(ConfigError, match=r"does not have library/debian:trixie$"):
+        contents.require(Lock(suite="trixie", images=(_IMAGE,)), recipes)
+    with pytest.raises(ConfigError, match=r"is of bookworm, and images are made of trixie$"):
+        contents.require(msgspec.structs.replace(lock, suite="bookworm"), recipes)
+
+
+def test_what_was_not_made_stays_in_the_lock_file_and_what_was_made_is_replaced() -> None:
+    other = msgspec.structs.replace(_IMAGE, name="library/golang")
+    anew = msgspec.structs.replace(_IMAGE, digest="sha256:" + "c" * 64)
+    earlier, made = Lock(suite="trixie", images=(_IMAGE, other)), Lock(suite="trixie", images=(anew,))
+
+    assert contents.merged(earlier, made).images == (other, anew)
+    assert contents.merged(None, made) == made
+    assert contents.merged(msgspec.structs.replace(earlier, suite="bookworm"), made) == made

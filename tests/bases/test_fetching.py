@@ -1,14 +1,16 @@
 """Where packages are served, and fetching them from there."""
 
 import hashlib
+import ssl
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import ByteStream, SocketAttribute, SocketStream
+from anyio.streams.tls import TLSStream
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +19,7 @@ from orchestrator.bases import sources
 from orchestrator.bases.fetching import fetch
 from orchestrator.bases.recipes import Archive
 from orchestrator.errors import ConfigError, FleetpacksError, TransientError
+from tests.registry.conftest import certified
 
 _CONTENT = b"a package"
 _SHA256 = hashlib.sha256(_CONTENT).hexdigest()
@@ -27,22 +30,39 @@ def described(**names: str) -> Archive:
 
 
 @asynccontextmanager
-async def serving(pages: Mapping[str, bytes | int]) -> AsyncGenerator[tuple[str, list[str]]]:
-    """A server of these paths; yields its address, and the paths that were asked for."""
-    asked: list[str] = []
+async def serving(
+    pages: Mapping[str, bytes | int], certificate: Path | None = None
+) -> AsyncGenerator[tuple[str, list[str]]]:
+    """A server of these paths; yields its address, and the paths that were asked for.
 
-    async def serve(stream: SocketStream) -> None:
+    Args:
+        pages: what it has, or its status.
+        certificate: its own, with the key; None: it speaks plainly.
+    """
+    asked: list[str] = []
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+
+    async def serve(plain: SocketStream) -> None:
+        # Who does not trust us hangs up.
+        async with plain:
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError):
+                await answer(plain if context is None else await TLSStream.wrap(plain, ssl_context=context))
+
+    async def answer(stream: ByteStream) -> None:
         async with stream:
             asked.append((await stream.receive()).split()[1].decode())
-            answer = pages.get(asked[-1], 404)
-            body, status = (b"", answer) if isinstance(answer, int) else (answer, 200)
+            found = pages.get(asked[-1], 404)
+            body, status = (b"", found) if isinstance(found, int) else (found, 200)
             head = f"HTTP/1.1 {status} Told\r\nContent-Type: text/html\r\nContent-Length: {len(body)}\r\n"
             await stream.send(f"{head}Connection: close\r\n\r\n".encode() + body)
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, serve)
         port = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's, not Django's
-        yield f"http://127.0.0.1:{port}", asked
+        yield f"{'http' if context is None else 'https'}://127.0.0.1:{port}", asked
         tasks.cancel_scope.cancel()
 
 
@@ -103,6 +123,18 @@ async def test_a_registry_that_is_not_there_may_be_there_later(tmp_path: Path) -
 
     with pytest.raises(TransientError, match="npm cannot be asked: ConnectError"):
         await fetch(described(npm="b@1.0.0"), tmp_path, registries)
+
+
+async def test_a_registry_with_a_certificate_of_the_operators_authority_is_trusted(tmp_path: Path) -> None:
+    certificate = certified(tmp_path, "127.0.0.1")
+    async with serving({"/npm/b/-/b-1.0.0.tgz": _CONTENT}, certificate) as (address, _):
+        registries = {name: f"{address}/{name}" for name in ORIGINS}
+
+        with pytest.raises(TransientError, match="npm cannot be asked: ConnectError"):
+            await fetch(described(npm="b@1.0.0"), tmp_path, registries)
+        found = await fetch(described(npm="b@1.0.0"), tmp_path, registries, ca=certificate.with_name("ca.pem"))
+
+    assert found.read_bytes() == _CONTENT
 
 
 def test_capitals_of_a_modules_path_are_escaped() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.bases import contents
 from orchestrator.bases.choosing import repositories
 from orchestrator.bases.recipes import load
 from orchestrator.errors import UsageError
@@ -41,9 +42,24 @@ def test_a_language_stands_for_its_images_and_nothing_for_all() -> None:
         (["debian", "--locked", "--lock", "absent.lock"], "--lock: absent.lock: No such file"),
         (["debian", "--lock", "absent/bases.lock"], "the lock file cannot be written"),
         (["debian", "--prefix", "Not/Legal"], "is not an image reference"),
+        (["debian", "--root", "r.example/debian", "--mirror", "apt=https://x.example"], "--mirror apt: the images ask"),
+        (["debian", "--ca", "one/site.pem", "--ca", "two/site.crt"], "--ca: two files would be site.crt"),
+        (["debian", "--lock", "other.lock"], "other.lock: Object missing required field"),
+        (["debian", "--lock", "old.lock", "--locked"], "the lock file is of bookworm, and images"),
+        (["debian", "--lock", "some.lock", "--locked"], "the lock file does not have library/debian:trixie-slim"),
     ],
 )
-def test_what_cannot_be_is_told_before_anything_is_built(run: Run, words: list[str], error: str) -> None:
+def test_what_cannot_be_is_told_before_anything_is_built(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], error: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one/site.pem", "two/site.crt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "other.lock").write_text("{}")
+    for name, suite in (("old.lock", "bookworm"), ("some.lock", load().root.suite)):
+        (tmp_path / name).write_bytes(contents.encode(contents.Lock(suite=suite, images=())))
+
     ran = run("bases", "build", "--prefix", "r.example/bases", "--host", "unix:///nowhere/sock", *words)
 
     assert ran.code == 2
