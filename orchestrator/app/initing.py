@@ -99,6 +99,7 @@ async def _project(config: Config, plan: Plan, wishes: Wishes) -> tuple[Project,
         mirrors=tuple(config.mirrors.values()),
         ssh=tuple(sorted({name for each in settings for name in each.ssh})),
         hub=environment.registry_mirror,
+        dhi=environment.dhi_mirror,
         hardened=environment.use_dhi,
         bases=tuple(sorted({name for names in base_names(plan.apps).values() for name in names})),
     )
@@ -120,18 +121,26 @@ def _warnings(config: Config, wishes: Wishes) -> tuple[str, ...]:
 
 
 async def _branch(config: Config, said: str | None) -> str:
-    """The branch whose images are the latest: the remote's, else a usual name."""
+    """The branch whose images are the latest: the remote's, else the only one that is here, else a usual name."""
     found = said
     if found is None:
         words = ("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
         told = await git.ask(config.root, words, config.environment.for_git())
         line = told.line if told else None
-        found = line.removeprefix(_REMOTE) if line and _BRANCH.fullmatch(line) else _USUAL
+        found = line.removeprefix(_REMOTE) if line and _BRANCH.fullmatch(line) else await _only_branch(config)
     if not _BRANCH.fullmatch(found):
         raise UsageError(
             f"--branch: {found!r}: expected letters, digits and . _ / -", hint="Name the branch of what is released."
         )
     return found
+
+
+async def _only_branch(config: Config) -> str:
+    words = ("for-each-ref", "--format=%(refname:short)", "refs/heads")
+    told = await git.ask(config.root, words, config.environment.for_git())
+    line = told.line if told else None
+    # Of several, there are several lines.
+    return line if line and _BRANCH.fullmatch(line) else _USUAL
 
 
 async def _repository(config: Config) -> str | None:

@@ -25,7 +25,7 @@ _OPTIONS = (
     click.option("--image", metavar="TEMPLATE", help="Where images go; may hold {app} {path} {branch} {sha}."),
     click.option("--host", "hosts", metavar="URL", multiple=True, help="A builder; default: as for `build`."),
     click.option(
-        "--branch", metavar="NAME", help="Whose images are `latest`; default: the remote's branch, else main."
+        "--branch", metavar="NAME", help="Whose images are `latest`; default: the remote's, the only one, main."
     ),
     click.option("--package", metavar="REQUIREMENT", help="What pip installs; default: this version of fleetpacks."),
     click.option("-o", "--output", "into", metavar="DIR", help="Write the files below DIR; default: the source."),

@@ -11,6 +11,7 @@ from orchestrator.init.project import (
     Generated,
     Project,
     cache_beside,
+    files_needed,
     registry_of,
     values,
 )
@@ -73,7 +74,8 @@ def workflow(project: Project, *, runner: Runner, directory: str = CACHE_DIRECTO
         checkout=Text(CHECKOUT),
         setup_python=Text(SETUP_PYTHON),
     )
-    return Generated(files=(File(path=PATH, text=text),), warnings=_warnings(project, hosted=hosted, registry=registry))
+    warnings = (*_warnings(project, hosted=hosted, registry=registry), *files_needed(builders))
+    return Generated(files=(File(path=PATH, text=text),), warnings=warnings)
 
 
 def _warnings(project: Project, *, hosted: bool, registry: str) -> tuple[str, ...]:

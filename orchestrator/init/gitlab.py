@@ -5,7 +5,16 @@ from typing import Final
 
 from orchestrator.errors import UsageError
 from orchestrator.init import operatorfile
-from orchestrator.init.project import BUILDKIT, File, Generated, Project, cache_beside, registry_of, values
+from orchestrator.init.project import (
+    BUILDKIT,
+    File,
+    Generated,
+    Project,
+    cache_beside,
+    files_needed,
+    registry_of,
+    values,
+)
 from orchestrator.init.rendering import Text, render, shlex_quoted
 
 PATH: Final = ".gitlab-ci.yml"
@@ -43,7 +52,7 @@ def pipeline(project: Project) -> Generated:
         registry=Text(str(registry)),
         on_main=Text(f"$CI_COMMIT_BRANCH == {json.dumps(project.branch)}"),
     )
-    return Generated(files=(File(path=PATH, text=text),), warnings=_warnings(project))
+    return Generated(files=(File(path=PATH, text=text),), warnings=(*_warnings(project), *files_needed(builders)))
 
 
 def _warnings(project: Project) -> tuple[str, ...]:

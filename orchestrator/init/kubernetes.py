@@ -1,5 +1,6 @@
 """A cluster's builders and a job that builds: `kubectl apply` for what stays, `kubectl create` for each run."""
 
+from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -53,7 +54,7 @@ def manifests(
         UsageError: something is missing, or cannot be written into a manifest.
     """
     image, repository = needed(project)
-    name = label(project.name)
+    name = namespace(project)
     builders = f"{name}-builders"
     slots = _slots(project)
     pool = Builder(url=pool_of(project), slots=slots)
@@ -107,9 +108,17 @@ def needed(project: Project) -> tuple[str, str]:
     return project.image, project.repository
 
 
+def namespace(project: Project) -> str:
+    """Where builds are: called as the repository, for a checkout's directory may be called anything, such as `src`."""
+    path = urlsplit(project.repository or "").path.rstrip("/")
+    name = label(path.rpartition("/")[2].removesuffix(".git") or project.name)
+    # Kubernetes' own, whose rules are not ours to change.
+    return f"fleetpacks-{name}" if name == "default" or name.startswith("kube-") else name
+
+
 def pool_of(project: Project) -> str:
     """The address of the cluster's builders: one name, which has the address of each."""
-    return f"tcp://buildkitd.{label(project.name)}-builders.svc.cluster.local:1234"
+    return f"tcp://buildkitd.{namespace(project)}-builders.svc.cluster.local:1234"
 
 
 def _slots(project: Project) -> int:
@@ -118,11 +127,17 @@ def _slots(project: Project) -> int:
 
 
 def _ports(project: Project) -> list[int]:
-    """Where registries and git listen."""
+    """Where registries and git listen. A run asks for base images, too, to see whether they have changed."""
     hosts = [registry_of(image) for image in (project.image, project.cache, *project.cache_from) if image]
-    hosts.append(urlsplit(project.repository or "").netloc.rpartition("@")[2])
+    for base in project.bases:
+        # What is in a Dockerfile need not be an image's name.
+        with suppress(UsageError):
+            hosts.append(registry_of(base))
+    hosts += [mirror.partition("/")[0] for mirror in (project.hub, project.dhi, *project.images.values()) if mirror]
+    source = urlsplit(project.repository or "")
+    hosts.append(source.netloc.rpartition("@")[2])
     named = {int(port) for host in hosts for _, colon, port in [host.rpartition(":")] if colon and port.isdigit()}
-    plain = {80} if project.insecure or project.cache_insecure else set[int]()
+    plain = {80} if project.insecure or project.cache_insecure or source.scheme == "http" else set[int]()
     return sorted({443, *named, *plain})
 
 
@@ -130,6 +145,7 @@ def _warnings(project: Project, name: str) -> tuple[str, ...]:
     found = [f"make the secret `registry` in the namespace {name}: the command stands in {PATH}"]
     if values(project):
         found.append(f"make the secret `build-values` in the namespace {name}: the command stands in {PATH}")
+    found.append(f"the job fetches the source without a login: for a private repository, put one into {JOB}")
     if project.builders:
         found.append("the builders are those of the cluster; those that you have named are not used there")
     return tuple(found)

@@ -1,8 +1,10 @@
 """What is known of a project when its CI and cluster files are written. Values, and rules without any input."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from typing import Final, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -12,6 +14,7 @@ from orchestrator.registry import reference
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _HERE = ("unix:", "docker:///")
 """How addresses begin that name sockets of the machine which builds are started on."""
+_FILES = ("cacert", "cert", "key")
 _NOT_IN_LABELS = re.compile(r"[^a-z0-9]+")
 _LONGEST_LABEL = 40
 """Of the 63 that a label has (RFC 1123), so that there is room for what a cluster appends."""
@@ -34,12 +37,18 @@ class Builder(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_here(self) -> bool:
         """Whether its address means another daemon on each machine."""
-        return self.url.startswith(_HERE)
+        return self.url.startswith(_HERE) or _is_loopback(urlsplit(self.url).hostname or "")
 
     @property
     def is_behind_sshd(self) -> bool:
         """Whether SSH leads to it."""
         return self.url.startswith("ssh:")
+
+    @property
+    def key_files(self) -> tuple[str, ...]:
+        """The files of its address's TLS, which are on the machine that it was written on."""
+        query = [] if self.is_behind_sshd else parse_qsl(urlsplit(self.url).query)
+        return tuple(path for name, path in query if name in _FILES)
 
 
 class AppFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +101,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of agents."""
     hub: str | None = None
     """The mirror of Docker Hub."""
+    dhi: str | None = None
+    """That of hardened images."""
     hardened: bool = False
     bases: tuple[str, ...] = ()
     """The images that builds begin with."""
@@ -154,6 +165,15 @@ def cache_beside(image: str) -> str:
     return f"{fixed(image)}/cache"
 
 
+def files_needed(builders: Iterable[Builder]) -> tuple[str, ...]:
+    """What has to be told of builders whose keys are files: those are not in what is generated."""
+    return tuple(
+        f"put these files where jobs run, as {each.url.partition('?')[0]} needs them: {', '.join(each.key_files)}"
+        for each in builders
+        if each.key_files
+    )
+
+
 def mirror_variable(mirror: Mirror) -> str | None:
     """The variable that holds a mirror's address where files of the operator's machine are not; None: it is known."""
     if mirror.url is not None:
@@ -170,3 +190,10 @@ def values(project: Project) -> Mapping[str, str]:
     if project.hardened:
         found |= {"DHI_USERNAME": "the login for hardened images", "DHI_PASSWORD": "its password"}
     return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -26,8 +26,14 @@ def script(project: Project, *, directory: str = CACHE_DIRECTORY) -> Generated:
         path=PATH,
         builder=here[0] if here else "",
         directory=directory,
+        plain=_is_plain(project.hub, project),
+        hardened=f"http://{project.dhi}" if _is_plain(project.dhi, project) else project.dhi,
     )
     return Generated(files=(File(path=PATH, text=text, mode=0o755),), warnings=_warnings(project))
+
+
+def _is_plain(mirror: str | None, project: Project) -> bool:
+    return mirror is not None and mirror.partition("/")[0] in project.insecure
 
 
 def _warnings(project: Project) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def full(**said: Any) -> Project:  # noqa: ANN401 -- as above
         ),
         "ssh": ("default",),
         "hub": "mirror.example/hub",
+        "dhi": "mirror.example/dhi",
         "hardened": True,
         "bases": ("debian:bookworm-slim", "golang:1.25"),
     }

@@ -78,6 +78,38 @@ def test_what_git_and_the_apps_say_is_in_the_files(run: Run, tmp_path: Path) -> 
     assert loaded(named.out)[0]["on"]["push"]["branches"] == ["main"]
 
 
+@pytest.mark.parametrize(("branches", "found"), [(("release",), "release"), (("one", "two"), "main"), ((), "main")])
+def test_the_only_branch_is_whose_images_are_the_latest(
+    run: Run, tmp_path: Path, branches: tuple[str, ...], found: str
+) -> None:
+    root = source(tmp_path / "shop")
+
+    async def git() -> None:
+        start = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+        await anyio.run_process([*start, "symbolic-ref", "--delete", "refs/remotes/origin/HEAD"])
+        if branches:
+            await anyio.run_process([*start, "checkout", "-q", "-b", branches[0]])
+            await anyio.run_process([*start, "commit", "-q", "--allow-empty", "-m", "one"])
+        for name in branches[1:]:
+            await anyio.run_process([*start, "branch", name])
+
+    anyio.run(git)
+
+    shown = run("init", "github", "-C", root, "--stdout")
+
+    assert loaded(shown.out)[0]["on"]["push"]["branches"] == [found]
+
+
+def test_mirrors_of_images_are_those_of_the_job(run: Run, tmp_path: Path) -> None:
+    root = source(tmp_path / "shop")
+    said = {"REGISTRY_MIRROR": "m.example/hub", "DHI_MIRROR": "m.example/dhi"}
+
+    shown = run("init", "github", "-C", root, "--stdout", variables=said)
+
+    variables = loaded(shown.out)[0]["jobs"]["images"]["env"]
+    assert {name: variables[name] for name in said} == said
+
+
 def test_a_file_that_somebody_has_changed_is_kept(run: Run, tmp_path: Path) -> None:
     root = source(tmp_path / "shop")
     file = root / github.PATH

@@ -75,6 +75,31 @@ def test_a_pull_request_from_elsewhere_runs_on_nobodys_machine() -> None:
 
     assert read(project(), "self-hosted")["jobs"]["images"]["if"] == condition
     assert "if" not in read(project(), "hosted")["jobs"]["images"]
+    # It would fail for want of what it is not given.
+    for made in (BEHIND_SSHD, project(secrets=("NPM_TOKEN",))):
+        assert read(made, "hosted")["jobs"]["images"]["if"] == condition
+
+
+def test_one_app_by_hand_takes_nobodys_place_in_the_queue() -> None:
+    group = read(project(), "hosted")["concurrency"]["group"]
+
+    pushed, all_by_hand, one_by_hand = (
+        jobs.filled(
+            group, {"github.workflow": "images", "github.ref": "refs/heads/main", "inputs.apps || '.'": apps or "."}
+        )
+        for apps in ("", ".", "services/api")
+    )
+
+    assert pushed == all_by_hand != one_by_hand
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_builder_that_is_silent_ends_no_job(runner: Runner) -> None:
+    [looking] = [
+        step for step in read(full(), runner)["jobs"]["images"]["steps"] if "hosts check" in step.get("run", "")
+    ]
+
+    assert looking["run"] == "fleetpacks hosts check || true"
 
 
 @pytest.mark.parametrize("runner", RUNNERS)

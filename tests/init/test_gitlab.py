@@ -52,6 +52,14 @@ def test_latest_is_for_the_main_branch_alone_and_a_merge_request_pushes_nothing(
     assert [" --push " in line for line in document["merge-request"]["script"]] == [False]
 
 
+def test_one_job_of_a_branch_publishes_at_a_time_and_a_builder_that_is_silent_ends_none() -> None:
+    document = read(project())
+
+    assert document["images"]["resource_group"] == "images-$CI_COMMIT_REF_SLUG"
+    assert "resource_group" not in document["merge-request"]
+    assert document[".fleetpacks"]["before_script"][-1] == "fleetpacks hosts check || true"
+
+
 def test_a_builder_of_the_job_is_there_only_where_none_is_reached() -> None:
     near, far = read(project())[".fleetpacks"], read(full())[".fleetpacks"]
 

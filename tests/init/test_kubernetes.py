@@ -88,6 +88,51 @@ def test_a_job_reaches_the_ports_that_registries_and_git_have() -> None:
     assert ports == [80, 443, 5000, 8443]
 
 
+@pytest.mark.parametrize(
+    ("said", "port"),
+    [
+        ({"hub": "mirror.example:7001/hub"}, 7001),
+        ({"dhi": "mirror.example:7002/dhi"}, 7002),
+        ({"images": {"ghcr.io": "mirror.example:7003"}}, 7003),
+        ({"bases": ("$BASE", "bases.example:7004/go:1")}, 7004),
+        ({"repository": "http://git.example/shop.git"}, 80),
+    ],
+)
+def test_a_job_reaches_mirrors_base_images_and_a_git_without_tls(said: dict[str, Any], port: int) -> None:
+    plain = {"insecure": (), "cache_insecure": False, "repository": "https://git.example/shop.git"}
+
+    policy = documents(full(**{**plain, **said}))["NetworkPolicy/fleetpacks"]
+
+    assert [each["port"] for each in policy["spec"]["egress"][-1]["ports"]] == sorted({443, 5000, port})
+
+
+@pytest.mark.parametrize(
+    ("repository", "directory", "name"),
+    [
+        ("https://git.example/team/Shop_2.git/", "src", "shop-2"),
+        ("https://git.example", "My Shop", "my-shop"),
+        ("https://git.example/default.git", "main", "fleetpacks-default"),
+        ("https://git.example/team/kube-tools", "main", "fleetpacks-kube-tools"),
+    ],
+)
+def test_the_namespace_is_called_as_the_repository_and_is_none_of_the_clusters_own(
+    repository: str, directory: str, name: str
+) -> None:
+    made = full(repository=repository, name=directory)
+
+    found = documents(made)
+
+    assert {key for key in found if key.startswith("Namespace/")} == {f"Namespace/{name}", f"Namespace/{name}-builders"}
+    assert f".{name}-builders." in pool_of(made)
+
+
+def test_what_nothing_keeps_out_and_what_is_done_by_hand_is_said() -> None:
+    made = manifests(full())
+
+    assert "its steps share the pod's network, and reach the daemon at 127.0.0.1" in made.files[0].text
+    assert any("fetches the source without a login" in each for each in made.warnings)
+
+
 def test_secrets_and_mirrors_come_from_the_clusters_own_store() -> None:
     [container] = documents(full())["Job/"]["spec"]["template"]["spec"]["containers"]
 
@@ -150,7 +195,9 @@ async def test_the_jobs_commands_fetch_the_source_and_publish_its_images(
 ) -> None:
     origin, name = tmp_path / "origin", f"init-{secrets.token_hex(4)}"
     await jobs.repository(origin)
-    made = full(image=f"{lab.registry}/{name}/{{app}}", repository=str(origin), hub=None, hardened=False, secrets=())
+    made = full(
+        image=f"{lab.registry}/{name}/{{app}}", repository=str(origin), hub=None, dhi=None, hardened=False, secrets=()
+    )
     found = documents(msgspec.structs.replace(made, cache=None, cache_from=(), mirrors=(), cache_insecure=False))
     spec = found["Job/"]["spec"]["template"]["spec"]
     # What is mounted into the pod, and the cluster's builders: here it is the lab's.

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import UsageError
 from orchestrator.init import operatorfile, rendering
-from orchestrator.init.project import Builder, File, cache_beside, fixed, label, registry_of
+from orchestrator.init.github import workflow
+from orchestrator.init.gitlab import pipeline
+from orchestrator.init.project import Builder, File, cache_beside, files_needed, fixed, label, registry_of
 from orchestrator.init.rendering import render
 from orchestrator.init.writing import write
 from tests.init.projects import full, project
@@ -132,6 +134,35 @@ def test_an_operators_file_is_read_by_the_loader(tmp_path: Path) -> None:
 )
 def test_the_parts_of_an_image_that_all_apps_share(image: str, parts: str, host: str) -> None:
     assert (fixed(image), cache_beside(image), registry_of(image)) == (parts, f"{parts}/cache", host)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_here"),
+    [
+        ("unix:///run/b.sock", True),
+        ("docker:///run/d.sock", True),
+        ("tcp://127.0.0.1:1234", True),
+        ("tcp://localhost:1234", True),
+        ("docker://[::1]:2375", True),
+        ("ssh://deploy@localhost?slots=2", True),
+        ("tcp://b.example:1234", False),
+        ("tcp://10.0.0.1:1234", False),
+        ("ssh://deploy@b.example", False),
+    ],
+)
+def test_an_address_that_each_machine_has_for_itself_is_here(url: str, *, is_here: bool) -> None:
+    assert Builder(url=url).is_here is is_here
+
+
+def test_files_that_an_address_names_are_asked_for() -> None:
+    tls = Builder(url="tcp://b.example:1234?cacert=/tls/ca.pem&cert=/tls/c.pem&key=/tls/k.pem&servername=b")
+    without = (Builder(url="tcp://b.example:1234?servername=b"), Builder(url="ssh://b.example?slots=2"))
+
+    assert files_needed((tls, *without)) == (
+        "put these files where jobs run, as tcp://b.example:1234 needs them: /tls/ca.pem, /tls/c.pem, /tls/k.pem",
+    )
+    for made in (workflow(project(builders=(tls,)), runner="hosted"), pipeline(project(builders=(tls,)))):
+        assert any("/tls/k.pem" in warning for warning in made.warnings)
 
 
 @given(st.text(max_size=200))

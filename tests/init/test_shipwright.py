@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from orchestrator.config import environment
-from orchestrator.init.project import Project
+from orchestrator.init.kubernetes import manifests
+from orchestrator.init.project import AppFacts, Project
 from orchestrator.init.shipwright import strategy
 from tests.conftest import RealCount
 from tests.init import jobs
@@ -41,7 +42,7 @@ async def test_shipwrights_own_definitions_have_nothing_to_say() -> None:
     told = await anyio.run_process(["go", "mod", "download", "-json", MODULE], env=variables)
     crds = Path(json.loads(told.stdout)["Dir"]) / "deploy/crds"
 
-    for kind, file in {"ClusterBuildStrategy": "clusterbuildstrategies", "Build": "builds"}.items():
+    for kind, file in {"BuildStrategy": "buildstrategies", "Build": "builds"}.items():
         definition = yaml.safe_load((crds / f"shipwright.io_{file}.yaml").read_text())
         [version] = [each for each in definition["spec"]["versions"] if each["name"] == "v1beta1"]
         schema = _strict(version["schema"]["openAPIV3Schema"])
@@ -63,7 +64,7 @@ def _strict(schema: Any) -> Any:  # noqa: ANN401 -- a document
 
 
 def test_no_parameter_is_a_part_of_the_script() -> None:
-    [step] = documents(full())["ClusterBuildStrategy"]["spec"]["steps"]
+    [step] = documents(full())["BuildStrategy"]["spec"]["steps"]
 
     assert "$(" not in step["args"][0]
     assert {each["name"]: each.get("value") for each in step["env"]}["APPS"] == "$(params.apps)"
@@ -72,7 +73,7 @@ def test_no_parameter_is_a_part_of_the_script() -> None:
 def test_the_operators_file_names_the_builders_that_are_reached_from_a_cluster() -> None:
     far, own = (
         tomllib.loads(documents(made)["ConfigMap"]["data"]["config.toml"])
-        for made in (full(), project(tool="t", repository="https://g/x", image="r.example/x"))
+        for made in (full(), project(tool="t", repository="https://g/shop", image="r.example/x"))
     )
 
     assert [each["url"] for each in far["hosts"]] == ["ssh://deploy@one.example?slots=8"]
@@ -81,12 +82,51 @@ def test_the_operators_file_names_the_builders_that_are_reached_from_a_cluster()
     kubernetes_validate.validate(documents(full())["ConfigMap"], "1.30", strict=True)
 
 
+def test_all_of_it_is_the_namespaces_own_and_takes_nothing_from_what_is_there() -> None:
+    found = documents(full())
+    [there] = [each for each in loaded(manifests(full()).files[0].text) if "config.toml" in each.get("data", {})]
+
+    assert {each["metadata"]["namespace"] for each in found.values()} == {"shop"}
+    assert found["Build"]["spec"]["strategy"] == {"kind": "BuildStrategy", "name": "fleetpacks"}
+    name = found["ConfigMap"]["metadata"]["name"]
+    assert found["BuildStrategy"]["spec"]["volumes"][0]["configMap"] == {"name": name}
+    assert (there["metadata"]["namespace"], there["metadata"]["name"]) != ("shop", name)
+
+
+ONE = (AppFacts(name="api", path="api"),)
+TWO = (*ONE, AppFacts(name="web", path="web"))
+
+
+@pytest.mark.parametrize(
+    ("image", "apps", "output", "told"),
+    [
+        ("r.example:5000/team/{app}", ONE, "r.example:5000/team/api", False),
+        ("r.example:5000/team/{app}", TWO, "r.example:5000/team", False),
+        ("r.example/team", TWO, "r.example/team", False),
+        ("r.example/team/x-{app}:{sha}", ONE, "r.example/team/x-api", True),
+        ("r.example/{branch}/{app}", TWO, "r.example", True),
+    ],
+)
+def test_an_only_image_goes_where_it_is_said(
+    image: str, apps: tuple[AppFacts, ...], output: str, *, told: bool
+) -> None:
+    made = strategy(full(image=image, apps=apps, cache=None, cache_from=()))
+
+    assert {each["kind"]: each for each in loaded(made.files[0].text)}["Build"]["spec"]["output"]["image"] == output
+    assert any("takes no placeholders" in each for each in made.warnings) is told
+
+
+def test_the_secret_that_the_step_reads_is_asked_for() -> None:
+    assert any("`build-values`" in each and "NPM_TOKEN" in each for each in strategy(full()).warnings)
+    assert not any("`build-values`" in each for each in strategy(full(secrets=(), mirrors=(), hardened=False)).warnings)
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_the_step_publishes_and_tells_the_digest_of_an_only_image(
     lab: Lab, tmp_path: Path, real_count: RealCount
 ) -> None:
-    [step] = documents(full(hub=None, hardened=False))["ClusterBuildStrategy"]["spec"]["steps"]
+    [step] = documents(full(hub=None, dhi=None, hardened=False))["BuildStrategy"]["spec"]["steps"]
     source = tmp_path / "source"
     await jobs.repository(source)
     shutil.rmtree(source / "web")
