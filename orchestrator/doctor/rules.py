@@ -50,13 +50,15 @@ def waiting(facts: Facts) -> Iterator[Problem]:
 
 def overlay(facts: Facts) -> Iterator[Problem]:
     """Without overlayfs, every layer is copied in full."""
-    used = any(builder.is_here and "overlay" in (builder.snapshotter or "") for builder in facts.builders)
-    if facts.overlay is False and not used:
+    here = [builder for builder in facts.builders if builder.is_here]
+    used = any("overlay" in (builder.snapshotter or "") for builder in here)
+    if facts.overlay is False and here and not used:
         yield Problem(
             kind="overlay-missing",
             about="this machine",
-            message="the kernel has no overlayfs: a builder here copies every layer in full, if it begins at all",
-            cure="modprobe overlay && echo overlay > /etc/modules-load.d/overlay.conf",
+            message="the kernel has no overlayfs: the builder here copies every layer in full",
+            cure="a kernel with CONFIG_OVERLAY_FS; where its modules are packed apart: "
+            "apt-get install linux-modules-extra-$(uname -r)",
         )
 
 
@@ -69,8 +71,15 @@ def packets(facts: Facts) -> Iterator[Problem]:
                 kind="mtu",
                 about=each.name,
                 message=f"its packets may have {each.mtu} bytes, and the way out takes {least}: downloads hang",
-                cure=f'ip link set dev {each.name} mtu {least}; for good: "mtu": {least} in /etc/docker/daemon.json',
+                cure=f"ip link set dev {each.name} mtu {least}; for good: {_smaller(each.name, least)}",
             )
+
+
+def _smaller(bridge: str, mtu: int) -> str:
+    # The engine's file is for its own bridge alone; each other one is a network that somebody has made.
+    if bridge == "docker0":
+        return f'"mtu": {mtu} in /etc/docker/daemon.json'
+    return f"make its network anew: docker network create -o com.docker.network.driver.mtu={mtu} NAME"
 
 
 def clock(facts: Facts) -> Iterator[Problem]:
@@ -142,12 +151,13 @@ def unpacking(facts: Facts) -> Iterator[Problem]:
     if took < _LONG or (speed := sum(each.pulled for each in pulled) / took) >= _SLOW:
         return
     message = f"layers were unpacked with {size(int(speed))} a second for {_apps(pulled)}"
-    rooted = [builder for builder in facts.builders if builder.root is not None]
-    for builder in rooted:
+    # Of several, the records do not say which one it was.
+    if len(facts.builders) == 1 and facts.builders[0].root is not None:
+        builder = facts.builders[0]
         yield Problem(
             kind="unpack-slow", about=builder.address, message=f"{message}; {_lies(builder)}", cure=_faster(builder)
         )
-    if not rooted:
+    else:
         yield Problem(
             kind="unpack-slow", about="builders", message=message, cure="fleetpacks hosts check, on what they build"
         )

@@ -72,11 +72,20 @@ def test_nothing_is_told_of_what_is_well_or_was_not_seen() -> None:
         (seen(pressure=Pressure(iowait=0.3), builders=()), "iowait", "this machine", "30%", "iostat"),
         (
             seen(overlay=False, builders=(builder(snapshotter="native"),)),
-            *("overlay-missing", "this machine", "no overlayfs", "modprobe overlay"),
+            *("overlay-missing", "this machine", "no overlayfs", "apt-get install linux-modules-extra-$(uname -r)"),
         ),
         (
             seen(interfaces=(Interface(name="docker0", mtu=1500, is_bridge=True), *WELL.interfaces[1:])),
             *("mtu", "docker0", "may have 1500 bytes, and the way out takes 1450", "ip link set dev docker0 mtu 1450"),
+        ),
+        (
+            seen(interfaces=(Interface(name="br-0123456789ab", mtu=1500, is_bridge=True), *WELL.interfaces[1:])),
+            *(
+                "mtu",
+                "br-0123456789ab",
+                "1500 bytes",
+                "docker network create -o com.docker.network.driver.mtu=1450 NAME",
+            ),
         ),
         (
             seen(answers=(Answer(host="a", seconds=1.0, ahead=-400.0),)),
@@ -105,6 +114,13 @@ def test_nothing_is_told_of_what_is_well_or_was_not_seen() -> None:
         (
             seen(builds=builds((60.0, 9), pulled=60_000_000, pulling=1.0, unpacking=40.0), builders=(NETWORK_ROOT,)),
             *("unpack-slow", "unix:///b", "1.5 MB a second for api; /r lies on loop on ceph", "rsync -aHAX /r/"),
+        ),
+        (
+            seen(
+                builds=builds((60.0, 9), pulled=60_000_000, pulling=1.0, unpacking=40.0),
+                builders=(NETWORK_ROOT, builder(address="ssh://b", is_here=False)),
+            ),
+            *("unpack-slow", "builders", "1.5 MB a second for api", "fleetpacks hosts check"),
         ),
         (
             seen(builds=builds((80.0, 0), (100.0, 1), (9.0, 8), (10.0, 9))),
@@ -138,6 +154,9 @@ def test_a_symptom_is_told_with_its_cure(facts: Facts, kind: str, about: str, me
     [
         # The daemon uses it, wherever the kernel has it from.
         seen(overlay=False),
+        # Nobody builds here.
+        seen(overlay=False, builders=(builder(is_here=False, snapshotter=None),)),
+        seen(overlay=False, builders=()),
         seen(interfaces=(Interface(name="docker0", mtu=9000, is_bridge=True),)),
         seen(
             interfaces=(
