@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import CalledProcessError  # noqa: TID251 -- what anyio raises
 from typing import NoReturn
 
 import anyio
@@ -30,7 +31,7 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     """On the commit that is checked out."""
     changed: tuple[str, ...]
-    """Files that differ from it."""
+    """Files that differ from it, or are not in it."""
 
 
 class RefusedError(Exception):
@@ -79,9 +80,17 @@ def commands(version: str, image: str, dist: Path) -> tuple[Sequence[str], Seque
 
 
 async def look(root: Path) -> Checkout:
-    """Ask git."""
-    tags = await anyio.run_process(["git", "tag", "--points-at", "HEAD"], cwd=root)
-    changed = await anyio.run_process(["git", "status", "--porcelain", "--untracked-files=no"], cwd=root)
+    """Ask git.
+
+    Raises:
+        RefusedError: it is not there, or knows of no checkout.
+    """
+    try:
+        tags = await anyio.run_process(["git", "tag", "--points-at", "HEAD"], cwd=root)
+        # What git does not know goes into the wheel and the images, too; what it ignores does not.
+        changed = await anyio.run_process(["git", "status", "--porcelain", "--untracked-files=normal"], cwd=root)
+    except (OSError, CalledProcessError) as error:
+        raise RefusedError(f"{root} is no checkout that git knows: clone it") from error
     return Checkout(
         tags=tuple(tags.stdout.decode().split()),
         changed=tuple(line[3:] for line in changed.stdout.decode().splitlines()),

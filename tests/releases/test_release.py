@@ -64,9 +64,18 @@ async def test_git_says_what_is_checked_out(tmp_path: Path) -> None:
     clean = await look(tmp_path)
     (tmp_path / "README.md").write_text("two\n")
     changed = await look(tmp_path)
+    (tmp_path / "README.md").write_text("one\n")
+    (tmp_path / "notes.txt").write_text("of mine\n")
+    unknown = await look(tmp_path)
 
     assert clean == Checkout(tags=("v9.8.7",), changed=())
     assert changed == Checkout(tags=("v9.8.7",), changed=("README.md",))
+    assert unknown == Checkout(tags=("v9.8.7",), changed=("notes.txt",))
+
+
+async def test_what_is_no_checkout_is_no_release(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="is no checkout that git knows"):
+        await look(tmp_path)
 
 
 @pytest.mark.full
