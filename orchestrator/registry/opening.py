@@ -48,9 +48,11 @@ async def _connected(host: str, port: int) -> ByteStream:
 async def _secured(stream: ByteStream, host: str, tls: Callable[[], ssl.SSLContext]) -> ByteStream:
     """The same under TLS; closed when that fails."""
     try:
+        # What is wrong with our own certificates is no loss of the connection.
+        context = tls()
         with _in_time():
             # HTTP says itself where an answer ends.
-            return await TLSStream.wrap(stream, hostname=host, ssl_context=tls(), standard_compatible=False)
+            return await TLSStream.wrap(stream, hostname=host, ssl_context=context, standard_compatible=False)
     except BaseException:
         await anyio.aclose_forcefully(stream)
         raise

@@ -29,10 +29,10 @@ def add(context: ssl.SSLContext, ca: Path | None) -> None:
     """Have the operator's authorities trusted, too.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: as `read`.
     """
     if ca is not None:
-        context.load_verify_locations(cadata=b"".join(read(ca)))
+        _load(context, read(ca))
 
 
 def read(path: Path) -> tuple[bytes, ...]:
@@ -49,7 +49,8 @@ def read(path: Path) -> tuple[bytes, ...]:
         raise ConfigError(f"{path}: it holds a private key", hint="Build steps read this file: certificates only.")
     try:
         found = certificates(data)
-    except ValueError as error:
+        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), found)
+    except (ValueError, ssl.SSLError) as error:
         raise ConfigError(f"{path}: a certificate in it is none: {error}", hint="Export it again, as PEM.") from error
     if not found:
         raise ConfigError(f"{path}: there is no certificate in it", hint="It is read as PEM: BEGIN CERTIFICATE.")
@@ -69,9 +70,15 @@ def bundle(ca: Path) -> tuple[bytes, ...]:
     """The usual authorities of this machine and the operator's, as DER.
 
     Raises:
-        ConfigError: the operator's file cannot be read.
+        ConfigError: the operator's file cannot be read, or the usual one.
     """
-    return tuple(dict.fromkeys((*certificates(_usual().read_bytes()), *read(ca))))
+    usual = _usual()
+    try:
+        known = certificates(usual.read_bytes())
+    except (OSError, ValueError) as error:
+        hint = "Let SSL_CERT_FILE name a file of certificates in PEM."
+        raise ConfigError(f"{usual}: the usual authorities cannot be read: {error}", hint=hint) from error
+    return tuple(dict.fromkeys((*known, *read(ca))))
 
 
 def pem(found: Sequence[bytes]) -> bytes:
@@ -91,6 +98,12 @@ def _entry(alias: str, certificate: bytes) -> bytes:
     name, kind = (struct.pack(">H", len(text)) + text.encode() for text in (alias, "X.509"))
     created = struct.pack(">Q", 0)
     return struct.pack(">I", _TRUSTED) + name + created + kind + struct.pack(">I", len(certificate)) + certificate
+
+
+def _load(context: ssl.SSLContext, found: Sequence[bytes]) -> None:
+    # One by one: behind the first, what is none may be taken for the end.
+    for each in found:
+        context.load_verify_locations(cadata=each)
 
 
 def _usual() -> Path:

@@ -55,6 +55,7 @@ def test_tools_get_the_usual_authorities_and_the_operators(authority: Path) -> N
         ("", "there is no certificate in it"),
         ("-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n", "it holds a private key"),
         ("-----BEGIN CERTIFICATE-----\nAAA\n-----END CERTIFICATE-----\n", "a certificate in it is none"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "a certificate in it is none"),
         (None, "No such file"),
     ],
 )
@@ -67,6 +68,33 @@ def test_what_is_no_file_of_certificates_is_an_error(tmp_path: Path, text: str |
         trust.add(ssl.create_default_context(), file)
 
     assert str(file) in caught.value.message
+
+
+async def test_a_file_with_something_else_in_it_is_no_lost_connection(certificate: Path, authority: Path) -> None:
+    with authority.open("a") as file:
+        file.write("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+
+    async with (
+        running(Server(), tls=server_side(certificate)) as server,
+        RegistryClient(Credentials(None), {}, ca=authority) as client,
+    ):
+        with pytest.raises(ConfigError, match="a certificate in it is none"):
+            await client.challenges(server.host)
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_usual_authorities_that_cannot_be_read_are_an_error(
+    authority: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, broken: bool
+) -> None:
+    (tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nAAA\n-----END CERTIFICATE-----\n")
+    usual = tmp_path / "broken.pem" if broken else tmp_path
+    monkeypatch.setattr("orchestrator.registry.trust._usual", lambda: usual)
+
+    with pytest.raises(ConfigError, match="the usual authorities cannot be read") as caught:
+        trust.bundle(authority)
+
+    assert caught.value.message.startswith(f"{usual}: ")
+    assert "SSL_CERT_FILE" in caught.value.hint
 
 
 @given(st.binary())
