@@ -132,6 +132,7 @@ async def run_build(
                 credentials=credentials,
                 readers=secrets_known.readers,
                 mirrors=_learned(mirror_readers(config), record),
+                network=await networking.readers(config),
                 attestations=attestations,
                 images=mirrors,
                 copies=await copies_of(config),

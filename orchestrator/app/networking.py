@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio.lowlevel
 import anyio.to_thread
 
 from langs.facts import GENERATED
@@ -36,16 +37,21 @@ _FILES = (
     "AWS_CA_BUNDLE",
 )
 """What tools read the name of a file of authorities from. All but those of Node.js and Deno trust nothing else then."""
+_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
-def readers(config: Config) -> Mapping[str, SecretReader]:
-    """Readers of the secrets of `langs.network` that there are."""
-    network, found = config.network, dict[str, SecretReader]()
+async def readers(config: Config) -> Mapping[str, SecretReader]:
+    """Readers of the secrets of `langs.network` that there are: made once, before a step can ask for them.
+
+    Raises:
+        ConfigError: certificates cannot be read, or are too many.
+    """
+    network, found = config.network, dict[str, bytes]()
     if network.ca is not None or network.proxies:
-        found[SCRIPT] = _script(network)
+        found[SCRIPT] = script(network).encode()
     if network.ca is not None:
-        found |= {CA: _bundle(network.ca, java=False), KEY_STORE: _bundle(network.ca, java=True)}
-    return found
+        found |= await anyio.to_thread.run_sync(_certificates, network.ca)
+    return {name: _reader(value) for name, value in found.items()}
 
 
 def seen_by(plan: AppPlan, known: Mapping[str, SecretReader]) -> Mapping[str, SecretReader]:
@@ -105,35 +111,34 @@ def _java(network: Network) -> list[str]:
         ]
     for kind, address in network.proxies.items():
         split = urlsplit(address)
-        port = split.port or (443 if split.scheme == "https" else 80)
-        words += [f"-D{kind}.proxyHost={split.hostname}", f"-D{kind}.proxyPort={port}"]
+        # Of socks there is one proxy for all that Java connects to.
+        name = "socksProxy" if split.scheme.startswith("socks") else f"{kind}.proxy"
+        words += [f"-D{name}Host={split.hostname}", f"-D{name}Port={split.port or _PORTS[split.scheme]}"]
     if network.proxies:
         words.append("-Daether.connector.http.useSystemProperties=true")
-    if network.no_proxy:
-        hosts = [each.strip() for each in network.no_proxy.split(",") if each.strip()]
-        words.append(f"-Dhttp.nonProxyHosts={'|'.join(f'*{each}' if each.startswith('.') else each for each in hosts)}")
+    # A blank would end the option, and no JVM starts with a word that is none.
+    hosts = (network.no_proxy or "").replace(",", " ").split()
+    if hosts:
+        none = "|".join(f"*{each}" if each.startswith(".") else each for each in hosts)
+        words += [f"-Dhttp.nonProxyHosts={none}", f"-DsocksNonProxyHosts={none}"]
     return words
 
 
-def _script(network: Network) -> SecretReader:
+def _certificates(ca: Path) -> Mapping[str, bytes]:
+    found = trust.bundle(ca)
+    made = {CA: trust.pem(found), KEY_STORE: trust.key_store(found)}
+    largest = max(map(len, made.values()))
+    if largest > trust.LARGEST:
+        raise ConfigError(
+            f"{ca}: with the usual authorities these are {largest} bytes, and builders take {trust.LARGEST}",
+            hint="Keep in it only the authorities that build steps meet.",
+        )
+    return made
+
+
+def _reader(value: bytes) -> SecretReader:
     async def read() -> bytes:
-        return script(network).encode()
-
-    return read
-
-
-def _bundle(ca: Path, *, java: bool) -> SecretReader:
-    def made() -> bytes:
-        found = trust.bundle(ca)
-        data = trust.key_store(found) if java else trust.pem(found)
-        if len(data) > trust.LARGEST:
-            raise ConfigError(
-                f"{ca}: with the usual authorities these are {len(data)} bytes, and builders take {trust.LARGEST}",
-                hint="Keep in it only the authorities that build steps meet.",
-            )
-        return data
-
-    async def read() -> bytes:
-        return await anyio.to_thread.run_sync(made)
+        await anyio.lowlevel.checkpoint()
+        return value
 
     return read

@@ -52,6 +52,8 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
     """Of the secrets of builds."""
     mirrors: Mapping[str, SecretReader]
     """Of the package indexes' addresses."""
+    network: Mapping[str, SecretReader]
+    """Of what stands between build steps and the world."""
     images: ImageMirrors
     attestations: Attestations
     copies: Copies
@@ -130,7 +132,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
 
     def _preparers(self, can: Capabilities, make: Outputs) -> tuple[Prepare, PrepareExport]:
         config, plan = self.config, self.plan
-        cache, network = caches(config, plan, can), networking.readers(config)
+        cache = caches(config, plan, can)
 
         def ref() -> str:
             return f"fleetpacks-{self.run}-{secrets.token_hex(8)}"
@@ -150,7 +152,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
                     no_cache=config.no_cache,
                     secrets={name: self.readers[name] for name in app.app.settings.secrets}
                     | {INDEXES[key].secret: self.mirrors[key] for key in app.build.indexes}
-                    | dict(networking.seen_by(app, network)),
+                    | dict(networking.seen_by(app, self.network)),
                     tokens=RegistryTokens(self.registry, self.credentials, writable=(repository, *cached.repositories)),
                     registries=(repository.host, *cached.hosts),
                     ssh={name: Path(socket) for name in app.app.settings.ssh if (socket := config.ssh[name])},

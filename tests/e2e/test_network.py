@@ -190,6 +190,18 @@ async def test_a_users_own_dockerfile_has_the_proxy_as_build_arguments_and_the_a
     assert not [word for word in words if word in config]
 
 
+async def test_certificates_that_cannot_be_read_end_the_run_before_a_step(site: Site, tmp_path: Path) -> None:
+    site.app("app", {"Dockerfile": _OWN})
+
+    ran = await site.built("", FLEETPACKS_CA=str(tmp_path / "missing.pem"))
+
+    assert ran.code == 2
+    assert "missing.pem: No such file" in ran.err
+    assert "Name a file of certificates" in ran.err
+    assert "Traceback" not in ran.err
+    assert not ran.failed()
+
+
 @pytest.mark.parametrize(
     ("network", "expected"),
     [
