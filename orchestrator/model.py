@@ -8,6 +8,11 @@ import msgspec
 
 from langs.model import AppBuild, Detection, Settings
 
+HUB: Final = "docker.io"
+"""Docker Hub, as images are named after it."""
+HUB_HOSTS: Final = frozenset({HUB, "registry-1.docker.io", "index.docker.io", "registry.hub.docker.com"})
+"""All its names."""
+
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
     """One app of the monorepo, found by discovery."""

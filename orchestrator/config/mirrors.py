@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from orchestrator.errors import ConfigError
-from orchestrator.model import Registry
+from orchestrator.model import HUB, HUB_HOSTS, Registry
 
 _NAME: Final = r"(?=[^/]*[.:]|localhost(?:/|$))[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _HOST: Final = rf"(?:{_NAME}|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?"
@@ -45,6 +45,14 @@ def plain(text: str | None) -> str | None:
     if text is None or scheme is None or scheme[1].lower() != "http":
         return None
     return (place(text[scheme.end() :]) or "").partition("/")[0] or None
+
+
+def by_host(registries: Mapping[str, Registry]) -> dict[str, str]:
+    """The operator's mirrors by the host that images are named after, whichever of its names the operator wrote."""
+    said = {host: registry.mirror for host, registry in registries.items() if registry.mirror}
+    names = {host: HUB if host.lower() in HUB_HOSTS else host.lower() for host in said}
+    # Where several names of one have mirrors, its own counts.
+    return {names[host]: said[host] for host in sorted(said, key=lambda host: host == names[host])}
 
 
 def with_plain(registries: Mapping[str, Registry], *said: str | None) -> Mapping[str, Registry]:

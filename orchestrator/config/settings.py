@@ -10,14 +10,13 @@ from langs import hardened
 from langs import network as networks
 from langs.facts import VERSION_VARIABLES
 from langs.model import Releases, Settings, Version
-from orchestrator.config import repository
+from orchestrator.config import mirrors, repository
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import AppTable, Stated
 from orchestrator.errors import ConfigError
-from orchestrator.model import Attestations, Isolated, LayerCache, Mirror, Network, Registry, Runs, SecretSource
+from orchestrator.model import HUB, Attestations, Isolated, LayerCache, Mirror, Network, Registry, Runs, SecretSource
 from orchestrator.text import parse_duration
 
-_DOCKER_HUB = "docker.io"
 DOCKER_HOST = "$DOCKER_HOST"
 """The `source` of a builder that this variable named."""
 
@@ -134,8 +133,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def image_mirrors(self) -> Mapping[str, str]:
         """Where images are looked for first, by the host of the registry that they are from."""
-        said = {host: registry.mirror for host, registry in self.registries.items() if registry.mirror}
-        variables = {_DOCKER_HUB: self.environment.registry_mirror, hardened.REGISTRY: self.environment.dhi_mirror}
+        said = mirrors.by_host(self.registries)
+        variables = {HUB: self.environment.registry_mirror, hardened.REGISTRY: self.environment.dhi_mirror}
         return said | {host: place for host, place in variables.items() if place is not None}
 
     def stated_for(self, path: str) -> tuple[Stated, ...]:

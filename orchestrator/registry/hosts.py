@@ -18,14 +18,13 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from orchestrator.model import Registry
+from orchestrator.model import HUB_HOSTS, Registry
 from orchestrator.registry.reference import DOCKER_HUB
 
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 """Docker Hub's key in Docker's configuration file (docker/cli `registry.IndexServer`)."""
 
 _DOCKER_HUB_API = "registry-1.docker.io"
-_DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, _DOCKER_HUB_API, "index.docker.io", "registry.hub.docker.com"})
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +43,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_docker_hub(host: str) -> bool:
     """Whether a host is one of the names of Docker Hub."""
-    return host in _DOCKER_HUB_HOSTS
+    return host in HUB_HOSTS
 
 
 def canonical(host: str) -> str:

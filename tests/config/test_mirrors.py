@@ -73,6 +73,23 @@ def test_variables_and_the_operators_file_name_mirrors_and_variables_count(root:
     }
 
 
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        (("index.docker.io",), {"docker.io": "m0.example"}),
+        (("registry-1.docker.io",), {"docker.io": "m0.example"}),
+        (("GHCR.io", "Docker.IO"), {"ghcr.io": "m0.example", "docker.io": "m1.example"}),
+        (("docker.io", "index.docker.io"), {"docker.io": "m0.example"}),
+    ],
+)
+def test_a_registry_has_its_mirror_whichever_of_its_names_is_written(
+    root: Path, hosts: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    tables = [f'[registries."{host}"]\nmirror = "m{number}.example"\n' for number, host in enumerate(hosts)]
+
+    assert _load(root, "".join(tables)).image_mirrors == expected
+
+
 def test_a_mirror_at_a_url_of_http_speaks_plain_http_unless_the_operator_has_said_something(root: Path) -> None:
     said = '[registries."b.example"]\ninsecure = false\n'
 
