@@ -34,6 +34,8 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""
     identity_token: str = ""
     """An OAuth2 refresh token; when there is one, it is used instead of the password."""
+    yields: bool = False
+    """Whether it is for want of a better one in Docker's configuration only."""
 
     def __repr__(self) -> str:
         kind = "identity_token" if self.identity_token else "password"
@@ -63,13 +65,16 @@ class Credentials:
 
     Args:
         file: Docker's `config.json`, or None for anonymous access everywhere. It need not exist.
-        given: credentials by host which somebody gave for this run; the file is not asked for these hosts.
+        given: credentials by host which somebody gave for this run; the file is not asked for these hosts, unless one
+            yields.
     """
 
     def __init__(self, file: Path | None, given: Mapping[str, Credential] = {}) -> None:
         self._file = file
         self._content: _File | None = None
-        self._known: dict[str, Credential | None] = {canonical(host): each for host, each in given.items()}
+        by_host = {canonical(host): each for host, each in given.items()}
+        self._known: dict[str, Credential | None] = {host: each for host, each in by_host.items() if not each.yields}
+        self._yielding = {host: each for host, each in by_host.items() if each.yields}
         self._lock = anyio.Lock()
 
     async def lookup(self, host: str) -> Credential | None:
@@ -81,7 +86,7 @@ class Credentials:
         host = canonical(host)
         async with self._lock:
             if host not in self._known:
-                self._known[host] = await self._find(host)
+                self._known[host] = await self._find(host) or self._yielding.get(host)
             return self._known[host]
 
     async def _find(self, host: str) -> Credential | None:

@@ -200,3 +200,15 @@ async def test_what_is_given_for_the_run_is_for_its_host_alone_and_before_the_fi
     assert await credentials.lookup("dhi.io") == told
     assert await credentials.lookup("r.example") == ALICE
     assert await credentials.lookup("sub.dhi.io") is None
+
+
+async def test_what_yields_is_for_want_of_a_better_one(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"auths": {"r.example": {"auth": PAIR}}}))
+    told = Credential(username="bob", password="x", yields=True)
+
+    credentials = Credentials(file, {"r.example": told, "other.example": told})
+
+    assert await credentials.lookup("r.example") == ALICE
+    assert await credentials.lookup("other.example") == told
+    assert await Credentials(None, {"r.example": told}).lookup("r.example") == told
