@@ -8,6 +8,10 @@ the patterns of names. Settings of ours whose names look alike are no credential
 import re
 
 # Patterns are text here: start-up counts, and `re` compiles each when it is first needed, and keeps it.
+_SCHEME = r"(?i:\b[a-z][a-z0-9+.-]*://)"
+_SLASHED = r"""(?::[^@\s"']+|[^/@\s:\["'?#,;]+:(?!\d{1,5}[/?#,;"'\\]|\$\{|\$[A-Za-z_]\w*/|\{\w*\})[^@\s"']+)@"""
+"""A password with a slash in it, which nobody has quoted. Behind a host's port, or what stands for it, it is a path."""
+_ASSIGNED = r"(?i:password|passwd|accountkey|sharedaccesskey|[;?&]pwd) ?= ?(?!\$\{|\$[A-Z_]+\b|\{\w*\}|%s|%\(|<|\*{3})"
 _SHAPES = (
     (r"\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22})", "a GitHub token"),
     (r"\bglpat-[A-Za-z0-9_-]{20}", "a GitLab token"),
@@ -19,21 +23,39 @@ _SHAPES = (
     (r"-----BEGIN [A-Z ]*PRIVATE KEY-----", "a private key"),
     (r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.", "a JSON web token"),
     (r"(?i)\b[a-z][a-z0-9+.-]*://[^/@\s:]*:[^/@\s]+@", "a URL with a password"),
+    (f"{_SCHEME}{_SLASHED}", "a URL with a password"),
+    (r"^[^:/@\s]+:[^@\s]+@(tcp|unix)\(", "an address with a password"),
+    (r'\\?"auth\\?"\s*:\s*\\?"[A-Za-z0-9+/=_-]{8,}', "a registry's login"),
+    (rf"""{_ASSIGNED}(?!(?i:true|false|yes|no|none|null|0|1)(?:$|[\s;&,"']))[^\s;&]""", "text with a password"),
 )
+_UNMASKED = frozenset({"a private key", "a URL with a password", "an address with a password", "text with a password"})
+"""Shapes that are no whole tokens: two of them are masked in ways of their own, and all of them in known values."""
 MASK = "***"
 _REST = r"[A-Za-z0-9_.~+/=-]*"
 """What may follow the part of a token by which it is known."""
 _KEY = r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-_LOGIN = r"(?i)\b([a-z][a-z0-9+.-]*://)[^/@\s]*:[^/@\s]+@"
-_TOKEN = "|".join(
-    f"(?:{shape}){_REST}" for shape, what in _SHAPES if what not in {"a private key", "a URL with a password"}
-)
+_LOGIN = rf"({_SCHEME})(?:[^/@\s]*:[^/@\s]+@|{_SLASHED})"
+_TOKEN = "|".join(f"(?:{shape}){_REST}" for shape, what in _SHAPES if what not in _UNMASKED)
 _PUBLIC = ("VITE_", "NEXT_PUBLIC_", "NUXT_PUBLIC_", "REACT_APP_", "GATSBY_", "PUBLIC_", "EXPO_PUBLIC_", "STORYBOOK_")
 _SETTINGS = frozenset({"CACHE_KEY"})
 _PLACES = frozenset({"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "DHI_MIRROR", "DOCKER_CONFIG", "SSH_AUTH_SOCK"})
 """Variables of credentials that say where or as whom, in words that are found everywhere."""
 _PREFIXES = ("AWS_", "DHI_", "KUBERNETES_", "SSH_")
-_SUFFIXES = ("TOKEN", "PASSWORD", "PASSWD", "SECRET", "KEY", "CREDENTIALS")
+_SUFFIXES = ("KEY", "CREDENTIALS")
+"""Words that are a name, or the last part of one: MONKEY is none."""
+_ENDINGS = ("TOKEN", "PASSWORD", "PASSWD", "SECRET", "APIKEY", "PASSPHRASE", "SECRET_KEY_BASE")
+"""As in PGPASSWORD. No other word ends so."""
+_SHORT = ("_AUTH", "_PASS", "_PWD", "_PAT", "_DSN")
+"""Last parts of names which mean something else as a word (PWD), or as the end of one (BYPASS)."""
+_SWITCHES = frozenset(
+    {"", "0", "1", "true", "false", "yes", "no", "on", "off", "enabled", "disabled", "required", "optional", "none"}
+)
+"""What variables such as ENABLE_AUTH hold, and no credential is."""
+_NAMED = frozenset(
+    {"DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}
+)
+_BUNDLER = r"BUNDLE_(?!(?:BUILD|MIRROR|LOCAL)__|PATH__SYSTEM$|GEM__(?!.*__)).*__.+"
+"""Bundler's login at a host, whose dots are `__`, and none of its other settings with parts."""
 
 
 def reason(name: str, value: str) -> str | None:
@@ -44,8 +66,14 @@ def reason(name: str, value: str) -> str | None:
     upper = name.upper()
     if upper.startswith(_PUBLIC) or upper in _SETTINGS:
         return None
-    named = upper == "DOCKER_CONFIG" or upper.startswith(_PREFIXES)
-    if named or any(upper == suffix or upper.endswith(f"_{suffix}") for suffix in _SUFFIXES):
+    if (
+        upper in _NAMED
+        or upper.startswith(_PREFIXES)
+        or upper.endswith(_ENDINGS)
+        or any(upper == suffix or upper.endswith(f"_{suffix}") for suffix in _SUFFIXES)
+        or (upper.endswith(_SHORT) and value.strip().lower() not in _SWITCHES)
+        or re.fullmatch(_BUNDLER, upper)
+    ):
         return "its name is one of a credential"
     return None
 

@@ -8,6 +8,21 @@ from orchestrator.config import Flags, credentials, load
 from orchestrator.errors import ConfigError, UsageError
 
 _GITHUB = "ghp_" + "a" * 36
+_NAMES = (
+    *("DOCKER_AUTH_CONFIG", "COMPOSER_AUTH", "NPM_CONFIG__AUTH", "NPM_AUTHTOKEN", "PGPASSWORD", "MYSQL_PWD", "DB_PASS"),
+    *("SECRET_KEY_BASE", "SHOP_SECRET_KEY_BASE", "GH_PAT", "OPENAI_APIKEY", "SIGNING_PASSPHRASE", "SENTRY_DSN"),
+    *(
+        "BUNDLE_GEMS__CONTRIBSYS__COM",
+        "BUNDLE_GEM__FURY__IO",
+        "BUNDLE_MY___HOST__EXAMPLE",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+    ),
+)
+_NO_NAMES = (
+    *("COMPASS", "BYPASS", "TOKENIZER", "TOKENIZERS_PARALLELISM", "MAX_TOKENS", "SECRETARY", "PASSWORDLESS", "PWD"),
+    *("OLDPWD", "AUTHOR", "AUTH_URL", "OAUTH", "GIT_ASKPASS", "PATH", "PASSENGER_APP_ENV", "NEXT_PUBLIC_SENTRY_DSN"),
+    *("BUNDLE_PATH__SYSTEM", "BUNDLE_BUILD__NOKOGIRI", "BUNDLE_LOCAL__RACK", "BUNDLE_GEM__TEST", "BUNDLE_PATH"),
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +42,30 @@ _GITHUB = "ghp_" + "a" * 36
         ("VITE_X", _GITHUB, "GitHub token"),
         ("ANY", "AKIA" + "A" * 16, "AWS access key"),
         ("ANY", "-----BEGIN RSA PRIVATE KEY-----\n", "private key"),
+        *((name, "x", "name") for name in _NAMES),
+        ("VITE_X", "redis://:a/b@cache.example/0", "URL with a password"),
+        ("ANY", "redis://:a/b@cache.example/0", "URL with a password"),
+        ("ANY", "amqp://u:a/b@mq.example", "URL with a password"),
+        ("ANY", "postgres://u:p1/b!@db.example/x", "URL with a password"),
+        ("ANY", "jdbc:mysql://db.example/x?user=u&password=hunter2", "text with a password"),
+        ("ANY", "Server=db;User Id=sa;Password=hunter2;", "text with a password"),
+        ("ANY", "Server=db;Uid=sa;Pwd=hunter2;", "text with a password"),
+        ("ANY", "-Djavax.net.ssl.trustStorePassword=changeit", "text with a password"),
+        ("ANY", "AccountName=a;AccountKey=bm90IG9uZQ==;", "text with a password"),
+        ("ANY", "u:p@tcp(db.example:3306)/x", "address with a password"),
+        ("ANY", '{"auths": {"r.example": {"auth": "dTpodW50ZXIy"}}}', "registry's login"),
+        *((name, "x", None) for name in _NO_NAMES),
+        ("ENABLE_AUTH", "true", None),
+        ("BY_PASS", "off", None),
+        ("BUNDLE_WITHOUT", "development:test", None),
+        ("API_URL", "http://api.example:8080/@scope/x", None),
+        ("API_URL", "http://${HOST}:${PORT}/@scope/x", None),
+        ("API_URL", "http://[::1]:8080/@scope/x", None),
+        ("BROKERS", "kafka://a.example:9092,b.example:9092/x@y", None),
+        ("RESET", "https://app.example/?reset_password=true", None),
+        ("DSN_TEMPLATE", "postgres://db/x?password=${DB_PASSWORD}", None),
+        ("SETTINGS", '{"auth": {"kind": "none"}, "url": "http://a.example"}', None),
+        ("CONTACTS", '{"url": "http://a.example:80/x", "mail": "a@b.example"}', None),
         ("VITE_API_KEY", "x", None),
         ("NEXT_PUBLIC_STRIPE_KEY", "pk_live_x", None),
         ("CACHE_KEY", "x", None),
@@ -42,6 +81,14 @@ def test_a_shape_beats_a_public_prefix_and_that_a_name(name: str, value: str, wh
 
     assert found is None if why is None else why in (found or "")
     assert value == "x" or value not in (found or "")
+
+
+def test_a_password_with_a_slash_is_masked_in_any_text() -> None:
+    said = "connecting to redis://:a/b@cache.example/0 and http://api.example:8080/@scope/x"
+
+    masked = credentials.masked(said)
+
+    assert masked == "connecting to redis://***@cache.example/0 and http://api.example:8080/@scope/x"
 
 
 def test_a_credential_in_the_repositorys_file_is_refused_without_its_value(tmp_path: Path) -> None:
