@@ -124,7 +124,7 @@ def build(
     file was written.
     """
     began = time.monotonic()
-    said = dropin.surroundings(source, result_file, drop_in=drop_in)
+    said = dropin.surroundings(source, result_file, drop_in=drop_in, written=True)
     flags = Flags(
         image=image,
         hosts=hosts,
@@ -152,7 +152,7 @@ def build(
         if config.result_file is not None:
             documents.check(config.result_file)
         shown = _progress(progress, config.environment)
-        asked = parse(outputs, load=load or (push is None and dropin.stays(config)))
+        asked = parse(outputs, load=load or (push is None and not outputs and dropin.stays(config)))
         # Files or a loaded image are asked for instead of a push, unless that is asked for, too.
         pushed = False if asked and push is None else push
         request = Request(named=paths, filters=filters, since=since, push=pushed, tags=tags, secrets_needed=True)
@@ -173,7 +173,7 @@ def build(
         failure: FleetpacksError | None = None
         try:
             async with signals.watched():
-                config = load_config(said.root, said.variables, flags)
+                config = load_config(said.root, said.understood(), flags)
                 made = await _with_daemon(await planned(config), isolated, daemon, named=bool(hosts))
         except FleetpacksError as error:
             failure = error
@@ -215,6 +215,8 @@ async def _with_daemon(
     kind = isolated or dropin.own_daemon(made.config)
     if kind is None or not made.plan.apps:
         return made
+    if made.loaded:
+        dropin.check_kept(made.config, kind, found=isolated is not None)
     from orchestrator.app.isolated import builder  # noqa: PLC0415 -- h2, protobuf: only now
 
     alone, notes = await daemon.enter_async_context(builder(made.config, kind))

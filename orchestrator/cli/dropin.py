@@ -10,7 +10,7 @@ import msgspec
 
 from orchestrator.cli import errors
 from orchestrator.config import Config, environment
-from orchestrator.errors import EXIT_OK, FleetpacksError, UnwrittenError, UsageError
+from orchestrator.errors import EXIT_OK, ConfigError, FleetpacksError, UnwrittenError, UsageError
 from orchestrator.model import DaemonKind
 
 OPTION = "--drop-in"
@@ -27,18 +27,33 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """The environment; in drop-in mode, without what the container's own image has brought along."""
     root: Path
     result_file: Path | None
+    failure: FleetpacksError | None = None
+    """Why nothing can be done here: told when there is a result that says so."""
+
+    def understood(self) -> Mapping[str, str]:
+        """The environment.
+
+        Raises:
+            ConfigError: the list of what the image has brought along cannot be read.
+        """
+        if self.failure is not None:
+            raise self.failure
+        return self.variables
 
 
-def surroundings(source: str | None, result_file: Path | None = None, *, drop_in: bool) -> Surroundings:
+def surroundings(
+    source: str | None, result_file: Path | None = None, *, drop_in: bool, written: bool = False
+) -> Surroundings:
     """Look around.
 
     Args:
         source: what the command line says of the source.
         result_file: what it says of the result file.
         drop_in: whether migetpacks' places count where nothing is said.
+        written: whether there is a result that says why nothing can be done.
 
     Raises:
-        ConfigError: the list of what the image has brought along cannot be read.
+        ConfigError: the list of what the image has brought along cannot be read, and it is not said by a result.
     """
     said = environment.read()
     if not drop_in:
@@ -49,10 +64,17 @@ def surroundings(source: str | None, result_file: Path | None = None, *, drop_in
         )
     from orchestrator.config import dropin  # noqa: PLC0415 -- start-up counts: one mode alone needs it
 
-    said = dropin.seen(said, environment.image_variables(said))
+    failure: FleetpacksError | None = None
+    try:
+        said = dropin.seen(said, environment.image_variables(said))
+    except ConfigError as error:
+        if not written:
+            raise
+        failure = error
     file = result_file or environment.result_file(said)
     ready(file)
-    return Surroundings(variables=said, root=Path(source or said.get("SOURCE_DIR") or _SOURCE), result_file=file)
+    root = Path(source or said.get("SOURCE_DIR") or _SOURCE)
+    return Surroundings(variables=said, root=root, result_file=file, failure=failure)
 
 
 def ready(result_file: Path | None) -> None:
@@ -98,15 +120,31 @@ def own_daemon(config: Config) -> DaemonKind | Literal["auto"] | None:
             raise
     else:
         return None
-    if stays(config):
-        raise UsageError(
-            "the image's name has no registry, and the image would go with the daemon that is started for it",
-            hint="Name one, as in registry.example/app:1, or mount an engine's socket at /var/run/docker.sock.",
-        )
     import shutil  # noqa: PLC0415 -- start-up counts: with it come all ways to compress
 
     path = config.environment.variables.get("PATH")
     return "auto" if shutil.which("buildkitd", path=path) else "dockerd"
+
+
+def check_kept(config: Config, kind: DaemonKind | Literal["auto"], *, found: bool) -> None:
+    """Let a daemon be started for images that are to be loaded into an engine, unless they would go with it.
+
+    Args:
+        config: what was said.
+        kind: what is started.
+        found: whether there may be another engine than that one.
+
+    Raises:
+        UsageError: they would.
+    """
+    if found and (config.isolated.kind if kind == "auto" else kind) == "buildkitd":
+        return
+    name = "the image's name has no registry, and " if stays(config) else ""
+    raise UsageError(
+        f"{name}the image would go with the daemon that is started for it",
+        hint="Name one, as in registry.example/app:1, write a file (-o type=docker,dest=FILE), or mount an engine's "
+        "socket at /var/run/docker.sock.",
+    )
 
 
 def stays(config: Config) -> bool:

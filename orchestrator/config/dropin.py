@@ -23,13 +23,14 @@ OURS = frozenset(
         *("CACHE_KEY", "BUILD_CACHE_DIR", "BUILDKIT_CACHE_SIZE", "REGISTRY_MIRROR", "USE_DHI", "DHI_USERNAME"),
         *("DHI_PASSWORD", "DHI_MIRROR", "BUILD_VARS", "CI_IMAGE_BUILD_EXTRA_ARGS", "CONTAINER_NAME"),
         *("BUILDKIT_HOST", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_BUILDKIT"),
-        *("DOCKER_PLATFORM", "NO_COLOR", "DEBUG", "JENKINS_URL", "TF_BUILD", "CODEBUILD_BUILD_ID", "TRACEPARENT"),
+        *("DOCKER_PLATFORM", "NO_COLOR", "JENKINS_URL", "TF_BUILD", "CODEBUILD_BUILD_ID", "TRACEPARENT"),
         *TOOL_VARIABLES,
         *VERSION_VARIABLES,
     }
 )
 """Settings of this program: they say how an app is built, and are nothing to the app."""
-_OURS = re.compile(r"FLEETPACKS_.*|OTEL_.*|(HTTPS?|ALL|NO)_PROXY", re.DOTALL | re.IGNORECASE)
+_PROXY = r"(HTTPS?|ALL|NO)_PROXY"
+_OURS = re.compile(rf"FLEETPACKS_.*|{_PROXY}", re.DOTALL | re.IGNORECASE)
 
 NOT_HONOURED = frozenset(
     {
@@ -50,8 +51,23 @@ _PLATFORMS = (
     (r"GITHUB_.*|RUNNER_.*|ACTIONS_.*|ImageOS|ImageVersion", "GitHub Actions"),
     (r"GITLAB_.*|CI_.*|FF_.*", "GitLab CI"),
     (r"KUBERNETES_.*|.*_SERVICE_(HOST|PORT(_.*)?)|.*_PORT_[0-9]+_(TCP|UDP|SCTP)(_.*)?", "Kubernetes"),
-    (r"JENKINS_.*|HUDSON_.*", "Jenkins"),
-    (r"AGENT_.*|SYSTEM_.*|TF_BUILD", "Azure Pipelines"),
+    (
+        (
+            r"JENKINS_.*|HUDSON_.*|BUILD_(NUMBER|ID|URL|TAG|DISPLAY_NAME)|JOB_(NAME|BASE_NAME|URL)|NODE_(NAME|LABELS)"
+            r"|(JOB|RUN)_((ARTIFACTS|CHANGES|TESTS)_)?DISPLAY_URL|EXECUTOR_NUMBER|WORKSPACE(_TMP)?|STAGE_NAME"
+            r"|GIT_(COMMIT|BRANCH|LOCAL_BRANCH|URL|PREVIOUS_COMMIT|PREVIOUS_SUCCESSFUL_COMMIT)"
+        ),
+        "Jenkins",
+    ),
+    (
+        (
+            r"AGENT_.*|SYSTEM_.*|TF_BUILD|BUILD_(BUILD(ID|NUMBER|URI)|REASON|CONTAINERID|QUEUEDBY(ID)?)"
+            r"|BUILD_(DEFINITION(NAME|VERSION)|SOURCE(BRANCH(NAME)?|VERSION(MESSAGE|AUTHOR)?|SDIRECTORY))"
+            r"|BUILD_(REQUESTEDFOR(EMAIL|ID)?|REPOSITORY_[A-Z_]+)"
+            r"|BUILD_(BINARIES|STAGING|ARTIFACTSTAGING)DIRECTORY|PIPELINE_WORKSPACE"
+        ),
+        "Azure Pipelines",
+    ),
     (r"BITBUCKET_.*", "Bitbucket"),
     (r"CIRCLE_.*|CIRCLECI", "CircleCI"),
     (r"TRAVIS(_.*)?", "Travis CI"),
@@ -66,7 +82,10 @@ _CLUSTER = ("KUBERNETES_SERVICE_", "KUBERNETES_PORT")
 _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://[0-9a-f.:\[\]]+")
 """The value of `<NAME>_PORT`, which Kubernetes and Docker set for a service, and nobody for an app."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]|[\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|[\ud800-\udfff]")
+"""What no Dockerfile can hold: one such variable would have every app fail."""
+_LONGEST = 60_000
+"""Bytes of a value as it is quoted: BuildKit reads no line of a Dockerfile that has 64 KiB."""
 
 
 class Passing(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,8 +109,13 @@ def seen(variables: Mapping[str, str], image: bytes) -> Mapping[str, str]:
         name, stated, value = line.partition("=")
         own |= {name: value} if stated else {}
     return MappingProxyType(
-        {name: value for name, value in variables.items() if _SYSTEM.fullmatch(name) or own.get(name) != value}
+        {name: value for name, value in variables.items() if _stays(name) or own.get(name) != value}
     )
+
+
+def _stays(name: str) -> bool:
+    """Whether a variable counts whoever has set it: a build of the image may have had the proxies of its runs."""
+    return bool(_SYSTEM.fullmatch(name) or re.fullmatch(_PROXY, name, re.IGNORECASE))
 
 
 def passing(variables: Mapping[str, str], *, said: frozenset[str] = frozenset()) -> Passing:
@@ -122,10 +146,22 @@ def _left_out(name: str, value: str) -> str | None:
     platform = next((who for pattern, who in _PLATFORMS if re.fullmatch(pattern, name)), None)
     if platform is None and name.endswith("_PORT") and _SERVICE_LINK.fullmatch(value):
         platform = "Kubernetes"
+    if name.startswith("OTEL_"):
+        return "not passed to the app, because it says where our own traces go: {}; --env NAME passes it"
     if platform is not None:
         return f"not passed to the app, because {platform} sets it: {{}}; --env NAME passes it"
+    return _unfit(name, value)
+
+
+def _unfit(name: str, value: str) -> str | None:
+    """Why no image can have a variable."""
     if not _NAME.fullmatch(name):
         return "not passed to the app, because it is no name of a variable: {!r}"
     if _CONTROL.search(value):
-        return "not passed to the app, because it holds a line break: {}; --secret NAME gives it to build steps"
+        return (
+            "not passed to the app, because it holds a line break or a control character: {}; "
+            "--secret NAME gives it to build steps"
+        )
+    if len(value.encode()) + sum(map(value.count, '\\"$')) > _LONGEST:
+        return "not passed to the app, because it is too long for an image: {}; --secret NAME gives it to build steps"
     return None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.app import builder
+from orchestrator.daemon import facts
 
 Run = Callable[..., Any]
 
@@ -131,24 +132,67 @@ def test_what_is_handed_on_stands_in_the_result(run: Run, source: Path, tmp_path
     assert "custom" not in json.loads(file.read_text())
 
 
-_STARTED: dict[str, tuple[str, list[str], int]] = {
-    "would go with the daemon that is started for it": ("my-app:local", [], 2),
-    "dockerd cannot be started here: there is no program dockerd": ("r.example/my-app:1", [], 1),
-    "unix:relative": ("my-app:local", ["--host", "unix:relative"], 2),
-}
-"""What is told -> the image, more words, and the exit code."""
+def test_a_list_of_the_image_that_cannot_be_read_is_told_in_the_result(run: Run, source: Path, tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    said = {"SOURCE_DIR": str(source), "FLEETPACKS_IMAGE_VARIABLES": str(tmp_path / "absent")}
+
+    told = run("build", "--drop-in", variables={**said, "RESULT_FILE": str(file)})
+    planned = run("plan", "--drop-in", variables=said)
+
+    written = json.loads(file.read_text())
+    assert (told.code, written["status"], written["exit_code"]) == (0, "failed", 2)
+    assert "$FLEETPACKS_IMAGE_VARIABLES" in written["error"]
+    assert planned.code == 2
+    assert "$FLEETPACKS_IMAGE_VARIABLES" in planned.err
 
 
-@pytest.mark.parametrize("error", _STARTED)
-def test_where_no_builder_is_found_one_of_its_own_is_started_for_what_is_pushed(
-    run: Run, source: Path, monkeypatch: pytest.MonkeyPatch, error: str
+_GONE = "the image would go with the daemon that is started for it"
+_STARTED = "dockerd cannot be started here: there is no program dockerd"
+
+
+@pytest.mark.parametrize(
+    ("image", "words", "code", "error"),
+    [
+        ("my-app:local", [], 2, f"the image's name has no registry, and {_GONE}"),
+        ("my-app:local", ["--no-push"], 1, _STARTED),
+        ("my-app:local", ["-o", "type=oci,dest={out}/image.tar"], 1, _STARTED),
+        ("my-app:local", ["-o", "type=oci,dest={out}/image.tar", "--load"], 2, _GONE),
+        ("my-app:local", ["--isolated=dockerd"], 2, _GONE),
+        ("my-app:local", ["--host", "unix:relative"], 2, "unix:relative"),
+        ("r.example/my-app:1", [], 1, _STARTED),
+        ("r.example/my-app:1", ["--isolated=dockerd"], 1, _STARTED),
+        ("r.example/my-app:1", ["--isolated=dockerd", "--load"], 2, _GONE),
+        ("r.example/my-app:1", ["--load"], 2, _GONE),
+        # The engine that is loaded into is another one.
+        ("r.example/my-app:1", ["--isolated=buildkitd", "--load"], 1, "there is no program buildkitd"),
+    ],
+)
+def test_where_no_builder_is_found_one_of_its_own_is_started_for_what_does_not_go_with_it(  # noqa: PLR0917 -- fixtures
+    run: Run,
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    image: str,
+    words: list[str],
+    code: int,
+    error: str,
 ) -> None:
-    image, words, code = _STARTED[error]
     # Whatever daemons this machine has, and what its PATH finds.
     monkeypatch.setattr(builder, "SOCKETS", ())
-
+    monkeypatch.setattr(facts, "SYSTEM_PATH", "/nowhere")
     variables = {"SOURCE_DIR": str(source), "OUTPUT_IMAGE": image, "PATH": ""}
-    ran = run("build", "--drop-in", *words, variables=variables)
 
-    assert ran.code == code
+    ran = run("build", "--drop-in", *(word.format(out=tmp_path) for word in words), variables=variables)
+
+    assert ran.code == code, ran.err
     assert error in ran.err
+    assert ("the image's name" in ran.err) is (_GONE in error and image == "my-app:local")
+
+
+def test_an_engine_of_ones_own_is_no_place_to_load_into_without_drop_in_either(run: Run, source: Path) -> None:
+    words = ("build", "-C", source, "--isolated=dockerd", "--load")
+
+    ran = run(*words, variables={"OUTPUT_IMAGE": "r.example/a:1", "PATH": ""})
+
+    assert ran.code == 2
+    assert _GONE in ran.err

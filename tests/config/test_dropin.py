@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,26 @@ from orchestrator.config import Flags, credentials, dropin, environment, load
 from orchestrator.errors import ConfigError, UsageError
 
 _GITHUB = "ghp_" + "a" * 36
+_CREDENTIALS = (
+    "DOCKER_AUTH_CONFIG",
+    "COMPOSER_AUTH",
+    "PGPASSWORD",
+    "MYSQL_PWD",
+    "SECRET_KEY_BASE",
+    "DB_PASS",
+    "GH_PAT",
+)
+_JENKINS = (
+    *("BUILD_NUMBER", "BUILD_ID", "BUILD_URL", "BUILD_TAG", "GIT_COMMIT", "GIT_BRANCH", "JOB_NAME", "NODE_NAME"),
+    *("WORKSPACE", "EXECUTOR_NUMBER", "GIT_PREVIOUS_COMMIT", "RUN_DISPLAY_URL"),
+)
+_AZURE = (
+    "BUILD_BUILDID",
+    "BUILD_BUILDNUMBER",
+    "BUILD_SOURCEVERSION",
+    "BUILD_SOURCEBRANCHNAME",
+    "BUILD_REPOSITORY_NAME",
+)
 
 
 @pytest.mark.parametrize(
@@ -32,13 +53,27 @@ _GITHUB = "ghp_" + "a" * 36
         ("GITHUB_TOKEN", "x", "looks like a credential: GITHUB_TOKEN; --secret NAME"),
         ("GITHUB_SHA", "1f2e3d", "GitHub Actions sets it: GITHUB_SHA; --env NAME passes it"),
         ("CI_COMMIT_SHA", "1f2e3d", "GitLab CI sets it: CI_COMMIT_SHA; --env NAME passes it"),
+        *((name, "7", f"Jenkins sets it: {name}; --env NAME passes it") for name in _JENKINS),
+        *((name, "7", f"Azure Pipelines sets it: {name}; --env NAME passes it") for name in _AZURE),
+        ("BUILD_TARGET", "7", None),
+        ("GIT_AUTHOR_NAME", "x", None),
+        ("DEBUG", "shop:*", None),
+        ("OTEL_SERVICE_NAME", "shop", "where our own traces go: OTEL_SERVICE_NAME; --env NAME passes it"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "key=x", "looks like a credential: OTEL_EXPORTER_OTLP_HEADERS; --secret"),
+        *((name, "x", f"looks like a credential: {name}; --secret NAME") for name in _CREDENTIALS),
+        ("CACHE", "redis://:a/b@cache.example", "looks like a credential: CACHE; --secret NAME"),
+        ("JDBC", "jdbc:x://h/d?password=hunter2", "looks like a credential: JDBC; --secret NAME"),
         ("CI", "true", "a CI platform sets it: CI; --env NAME passes it"),
         ("KUBERNETES_SERVICE_HOST", "10.0.0.1", "Kubernetes sets it: KUBERNETES_SERVICE_HOST"),
         ("REDIS_SERVICE_PORT", "6379", "Kubernetes sets it: REDIS_SERVICE_PORT"),
         ("REDIS_PORT_6379_TCP_ADDR", "10.0.0.2", "Kubernetes sets it: REDIS_PORT_6379_TCP_ADDR"),
         ("REDIS_PORT", "tcp://10.0.0.2:6379", "Kubernetes sets it: REDIS_PORT"),
         ("BASH_FUNC_x%%", "() { :; }", "no name of a variable: 'BASH_FUNC_x%%'"),
-        ("LINES_OF_TEXT", "a\nb", "holds a line break: LINES_OF_TEXT"),
+        ("LINES_OF_TEXT", "a\nb", "holds a line break or a control character: LINES_OF_TEXT"),
+        *(("ODD", f"a{each}b", "a line break or a control character: ODD") for each in "\x7f\x80\x85\x9f\u2028\u2029"),
+        ("LONG", "é" * 29_999, None),
+        ("LONG", "é" * 30_001, "too long for an image: LONG; --secret NAME"),
+        ("LONG", "$" * 30_001, "too long for an image: LONG; --secret NAME"),
         ("SBT_AT_RUNTIME", "true", "has no effect here: SBT_AT_RUNTIME"),
     ],
 )
@@ -96,6 +131,27 @@ def test_what_the_containers_own_image_has_brought_is_as_if_nobody_had_said_it()
 
     assert dropin.seen(variables, image) == {"PATH": "/app/bin", "PYTHON_VERSION": "3.12", "OTHER": "x"}
     assert dropin.seen(variables, b"") == variables
+
+
+def test_a_proxy_is_somebodys_word_even_if_the_image_was_built_behind_the_same_one() -> None:
+    variables = {"HTTPS_PROXY": "http://proxy.example:3128", "no_proxy": "localhost", "MODE": "x"}
+    image = b"\0".join(f"{name}={value}".encode() for name, value in variables.items())
+
+    assert dropin.seen(variables, image) == {"HTTPS_PROXY": "http://proxy.example:3128", "no_proxy": "localhost"}
+
+
+async def test_the_image_lists_what_it_brings_along_and_no_proxy_of_its_build() -> None:
+    text = (Path(__file__).parents[2] / "container/Dockerfile").read_text()
+    step = next(line for line in text.splitlines() if line.startswith("RUN") and "$FLEETPACKS_IMAGE_VARIABLES" in line)
+    command = step.partition("&& ")[2].replace('> "$FLEETPACKS_IMAGE_VARIABLES"', "")
+    build = {"PATH": environment.read()["PATH"], "MODE": "a\nb", "https_proxy": "http://p.example", "NO_PROXY": "x"}
+
+    listed = (await anyio.run_process(["/bin/sh", "-c", command], env=build)).stdout
+
+    names = {line.partition(b"=")[0] for line in listed.split(b"\0")}
+    assert {b"PATH", b"MODE"} <= names
+    assert not {b"https_proxy", b"NO_PROXY"} & names
+    assert b"MODE=a\nb\0" in listed
 
 
 def test_only_drop_in_mode_passes_anything(tmp_path: Path) -> None:
