@@ -55,6 +55,8 @@ def document(of: Settings) -> Mapping[str, object]:
         "ip-masq": False,
         **({"mtu": of.mtu} if of.mtu is not None else {}),
         **({"dns": of.dns} if of.dns else {}),
+        # On a host with systemd its default would be systemd's, which takes no such parent.
+        "exec-opts": ["native.cgroupdriver=cgroupfs"],
         "cgroup-parent": f"/{of.name}",
         "shutdown-timeout": 5,
         "insecure-registries": of.insecure,

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -40,7 +41,8 @@ async def gather(kind: DaemonKind, root: Path, variables: Mapping[str, str]) -> 
     programs = find(kind, path)
     version = None
     if kind == "dockerd" and kind in programs:
-        with anyio.move_on_after(_VERSION_SECONDS):
+        # One of another architecture, say, which is told of when it is to be started.
+        with anyio.move_on_after(_VERSION_SECONDS), suppress(OSError):
             asked = await anyio.run_process([programs[kind], "--version"], check=False, env={**variables, "PATH": path})
             version = parse_version(asked.stdout)
     interface = default_interface(_text("/proc/net/route"), _text("/proc/net/ipv6_route"))
@@ -60,8 +62,12 @@ async def gather(kind: DaemonKind, root: Path, variables: Mapping[str, str]) -> 
 
 
 def search_path(variables: Mapping[str, str]) -> str:
-    """Where programs are looked for: daemons lie where a user's own path need not lead."""
-    return ":".join(dict.fromkeys((*variables.get("PATH", "").split(":"), *SYSTEM_PATH.split(":")))).strip(":")
+    """Where programs are looked for: daemons lie where a user's own path need not lead.
+
+    What is relative leads into the current directory, which may be a source that nobody trusts.
+    """
+    folders = (*variables.get("PATH", "").split(":"), *SYSTEM_PATH.split(":"))
+    return ":".join(dict.fromkeys(folder for folder in folders if folder.startswith("/")))
 
 
 def find(kind: DaemonKind, path: str) -> Mapping[str, str]:
@@ -122,7 +128,8 @@ def default_interface(route: str, route6: str) -> str | None:
 
 def disk_of(root: Path, mountinfo: str) -> str:
     """The kind of the file system at a directory, which may not exist yet; "" where that does not show."""
-    while not root.exists() and root != root.parent:
+    # `Path.exists` fails where it may not look.
+    while not os.path.exists(root) and root != root.parent:  # noqa: PTH110 -- as it says
         root = root.parent
     resolved, depth, kind = root.resolve(), 0, ""
     for line in mountinfo.splitlines():

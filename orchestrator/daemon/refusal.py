@@ -68,6 +68,9 @@ def _problems(of: Settings, facts: Facts) -> Iterator[tuple[str, str]]:
     if len(bytes(of.root)) + _LONGEST_NAME > _LONGEST_SOCKET:
         hint = "Choose a directory with a shorter path: --data-root."
         yield f"paths of sockets in {of.root} would be too long", hint
+    if of.storage != "vfs" and (found := [sign for sign in ":,\\" if sign in str(of.root)]):
+        hint = "Choose a directory without it: --data-root."
+        yield f"{found[0]!r} in the path of {of.root} divides the directories of an overlay", hint
 
 
 def _needed(of: Settings) -> Sequence[str]:
@@ -93,7 +96,8 @@ def failed(of: Settings, facts: Facts, *, what: str, number: int, said: str, log
     Args:
         of: what it was started with.
         facts: where.
-        what: the part that failed, in the keeper's words; "silent" where the daemon gives no answer.
+        what: the part that failed, in the keeper's words; "silent" where the daemon gives no answer; "over" where it
+            has ended after it had answered.
         number: the system's error, or what the daemon ended with; 0: neither.
         said: more of it.
         log: what the daemon has said.
@@ -126,9 +130,9 @@ def failed(of: Settings, facts: Facts, *, what: str, number: int, said: str, log
 
 def _silent(of: Settings, what: str, number: int, said: str, log: str) -> FleetpacksError:
     lines = log.splitlines()[-_LAST_LINES:]
-    end = f" (exit status {number})" if what == "ended" and number else ""
-    happened = "does not answer" if what == "silent" else f"ended while it started{end}"
-    more = f": {said}" if said and what not in {"silent", "ended"} else ""
+    end = f" (exit status {number})" if what in {"ended", "over"} and number else ""
+    happened = {"silent": "does not answer", "over": f"ended{end}"}.get(what, f"ended while it started{end}")
+    more = f": {said}" if said else ""
     hint = next((hint for pattern, hint in _SAYS if re.search(pattern, "\n".join(lines), re.IGNORECASE)), None)
     return OwnDaemonError(
         "\n".join([f"{of.kind} {happened}{more}; the end of its log:", *(f"  {line}" for line in lines)]),

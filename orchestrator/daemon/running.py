@@ -14,7 +14,7 @@ import msgspec
 
 from orchestrator.daemon import buildkitd, dockerd, refusal
 from orchestrator.daemon.facts import search_path
-from orchestrator.daemon.keeper.leftovers import clean
+from orchestrator.daemon.keeper.leftovers import DONE, clean_unless_used
 from orchestrator.daemon.model import Facts, Settings
 from orchestrator.errors import FleetpacksError, OwnDaemonError, TransientError
 from orchestrator.model import DaemonKind
@@ -70,7 +70,7 @@ class Daemon:
         Raises:
             OwnDaemonError: it has.
         """
-        raise await self._over.wait()
+        raise await self._over.wait(answered=True)
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ async def running(of: Settings, facts: Facts, variables: Mapping[str, str]) -> A
             f"{of.root}: {error.strerror}", hint="Choose a directory that may be written to: --data-root."
         ) from error
     with log:
-        process = await _begun(log)
+        process = await begun(log)
     over = _Over(process, of, facts)
     try:
         yield Daemon(of, await _ready(process, task, over), over=over)
@@ -149,7 +149,8 @@ def _environment(of: Settings, variables: Mapping[str, str]) -> dict[str, str]:
     return {**passed_on, "PATH": path, "HOME": str(of.root), "TMPDIR": str(of.run)}
 
 
-async def _begun(log: IO[bytes]) -> anyio.abc.Process:
+async def begun(log: IO[bytes]) -> anyio.abc.Process:
+    """The keeper, which waits for its task; what it says goes into a log."""
     # Without anything that is installed Python starts in a third of the time.
     words = [sys.executable, "-I", "-S", "-c", _KEEPER, str(Path(__file__).parent)]
     # A session of its own: Ctrl-C at a terminal is for us alone.
@@ -196,9 +197,9 @@ async def _end(process: anyio.abc.Process, task: "Task") -> None:
     await process.stdin.aclose()
     code = await process.wait()
     await process.aclose()
-    if code < 0:
+    if code not in DONE:
         # It was killed before it could clear up; the kernel ends all of the daemon then.
-        await anyio.to_thread.run_sync(clean, task)
+        await anyio.to_thread.run_sync(clean_unless_used, task)
 
 
 class _Over:
@@ -221,16 +222,22 @@ class _Over:
         line, _, self._rest = self._rest.partition(b"\n")
         return msgspec.json.decode(line, type=_Line)
 
-    async def wait(self) -> FleetpacksError:
-        """Wait for its end; returns the reason."""
+    async def wait(self, *, answered: bool = False) -> FleetpacksError:
+        """Wait for its end; returns the reason.
+
+        Args:
+            answered: whether the daemon has.
+        """
         line = await self.line()
         while line.keeper:
             line = await self.line()
-        return await self.told(line)
+        return await self.told(line, answered=answered)
 
-    async def told(self, line: _Line) -> FleetpacksError:
+    async def told(self, line: _Line, *, answered: bool = False) -> FleetpacksError:
         """The error that a line tells of."""
-        return await self.error(line.failed or "ended", number=line.number, said=line.said)
+        ended = "over" if answered else "ended"
+        what = ended if line.failed in {"", "ended"} else line.failed
+        return await self.error(what, number=line.number, said=line.said)
 
     async def error(self, what: str, *, number: int = 0, said: str = "") -> FleetpacksError:
         """An error with the end of the daemon's log."""

@@ -86,6 +86,18 @@ def test_the_disk_below_a_directory_is_that_of_the_deepest_mount(tmp_path: Path)
     assert facts.disk_of(tmp_path / "not" / "yet", mounts) == "xfs"
     assert facts.disk_of(Path("/"), mounts) == "overlay"
     assert facts.disk_of(Path("/"), "") == ""
+    # A place that cannot even be asked for, as one below a directory that is closed to us.
+    assert facts.disk_of(tmp_path / ("x" * 300) / "y", mounts) == "xfs"
+
+
+async def test_an_engine_that_cannot_be_run_has_no_version(tmp_path: Path) -> None:
+    (tmp_path / "dockerd").write_bytes(b"\x7fELF of another machine")
+    (tmp_path / "dockerd").chmod(0o755)
+
+    found = await facts.gather("dockerd", tmp_path, {"PATH": str(tmp_path)})
+
+    assert found.programs["dockerd"] == f"{tmp_path}/dockerd"
+    assert found.version is None
 
 
 def test_what_serves_in_a_programs_place_is_found(tmp_path: Path) -> None:
@@ -102,6 +114,22 @@ def test_programs_are_looked_for_where_daemons_lie_too() -> None:
     assert facts.search_path({"PATH": "/opt/bin:/usr/bin"}).split(":")[:2] == ["/opt/bin", "/usr/bin"]
     assert facts.search_path({}) == facts.SYSTEM_PATH
     assert "/usr/sbin" in facts.search_path({"PATH": "/bin"}).split(":")
+
+
+@pytest.mark.parametrize("path", ["/usr/bin:", ":/usr/bin", "/usr/bin::/bin", ".:/usr/bin", "bin:/usr/bin:./x", ""])
+def test_nothing_is_looked_for_in_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    for place in (tmp_path, tmp_path / "bin", tmp_path / "x"):
+        place.mkdir(exist_ok=True)
+        (place / "mount.fuse3").write_text("")
+        (place / "mount.fuse3").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+
+    found = facts.search_path({"PATH": path})
+
+    assert all(folder.startswith("/") for folder in found.split(":"))
+    assert str(tmp_path) not in facts.find("buildkitd", found).get("mount.fuse3", "")
 
 
 @given(st.text())

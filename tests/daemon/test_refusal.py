@@ -30,6 +30,9 @@ _REFUSED: list[tuple[dict[str, object], dict[str, object], str, str]] = [
     ({}, {"groups": "none"}, "no control groups", "mount -t cgroup2"),
     ({}, {"groups": "read-only", "contained": True}, "read-only", "--privileged"),
     ({"root": Path("/" + "long/" * 20)}, {}, "too long", "--data-root"),
+    ({"root": Path("/a:b")}, {}, "':' in the path of /a:b", "--data-root"),
+    ({"root": Path("/a,b"), "kind": "dockerd"}, {}, "',' in the path of /a,b", "--data-root"),
+    ({"root": Path("/a:b"), "storage": "fuse-overlayfs"}, {}, "':' in the path of /a:b", "--data-root"),
 ]
 
 
@@ -57,6 +60,7 @@ _TAKEN: list[tuple[dict[str, object], dict[str, object]]] = [
     ({}, {"fuse": False}),
     ({"storage": "fuse-overlayfs"}, {"disk": "overlay"}),
     ({"kind": "dockerd"}, {"groups": "v1"}),
+    ({"root": Path("/a:b"), "storage": "vfs"}, {}),
 ]
 
 
@@ -65,7 +69,9 @@ def test_what_a_daemon_does_not_need_may_be_missing(said: dict[str, object], mac
     wanted = msgspec.structs.replace(SAID, **said)
     facts = msgspec.structs.replace(FACTS, **machine)
 
-    refusal.refuse(settings(wanted, facts), facts)
+    made = settings(wanted, facts)
+
+    refusal.refuse(msgspec.structs.replace(made, root=wanted.root or made.root), facts)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +85,10 @@ def test_what_a_daemon_does_not_need_may_be_missing(said: dict[str, object], mac
         ("bridge", errno.EEXIST, "fpd-1: File exists", "ext4", "File exists", "Use buildkitd"),
         ("files", errno.ENOSPC, "/x: No space left on device", "ext4", "No space left", "Mend that"),
         ("ended", 1, "", "ext4", "ended while it started (exit status 1)", "The whole log is /var/lib/own/log"),
+        ("ended", 0, "containerd", "ext4", "ended while it started: containerd;", "The whole log"),
+        ("over", 2, "", "ext4", "buildkitd ended (exit status 2);", "The whole log"),
+        ("over", 0, "", "ext4", "buildkitd ended;", "The whole log"),
+        ("keeper", 0, "OSError()", "ext4", "OSError()", "The whole log"),
         ("silent", 0, "", "ext4", "does not answer", "The whole log"),
     ],
 )
@@ -91,7 +101,7 @@ def test_what_went_wrong_is_told_with_what_to_do(
 
     assert message in error.message
     assert hint in error.hint
-    assert ("last words" in error.message) is (what in {"ended", "silent"})
+    assert ("last words" in error.message) is (what in {"ended", "over", "silent", "keeper"})
 
 
 @pytest.mark.parametrize(

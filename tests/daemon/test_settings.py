@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.daemon import buildkitd, dockerd
+from orchestrator.daemon.keeper import leftovers
 from orchestrator.daemon.running import task_of
 from orchestrator.daemon.settings import decide, is_loopback, root_of
 from orchestrator.model import DaemonKind, Isolated, Registry, StorageDriver
@@ -175,6 +176,16 @@ def test_an_engine_gets_a_bridge_of_its_own_and_writes_no_rules() -> None:
     assert [document[key] for key in ("iptables", "ip6tables", "ip-forward", "ip-masq")] == [False] * 4
 
 
+def test_an_engines_containers_are_in_its_own_control_groups_also_where_systemd_runs() -> None:
+    made = settings(changed(kind="dockerd"))
+
+    document = json.loads(dockerd.text(made))
+
+    # With systemd as their driver, which is its default there, it takes no parent but a slice, and does not start.
+    assert document["exec-opts"] == ["native.cgroupdriver=cgroupfs"]
+    assert document["cgroup-parent"] == f"/{made.name}"
+
+
 def test_the_directory_is_of_the_daemons_kind_unless_it_is_said(tmp_path: Path) -> None:
     assert root_of(SAID, tmp_path) == tmp_path / "daemon" / "buildkitd"
     assert root_of(changed(root=Path("/srv/own")), tmp_path) == Path("/srv/own")
@@ -222,6 +233,29 @@ def test_what_removes_a_bridge_is_told_what_makes_it() -> None:
         True,
         False,
     )
+
+
+def test_rules_wait_for_others_but_not_for_ever() -> None:
+    bridge = task_of(settings(changed(kind="dockerd")), {})["bridge"]
+    assert bridge is not None
+
+    made = leftovers.rules(bridge)
+
+    assert [rule[3:5] for rule in made] == [["--wait", "10"]] * 3
+
+
+@pytest.mark.parametrize(
+    ("there", "place"),
+    [
+        ("-P FORWARD ACCEPT\n", 1),
+        ("-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n-A FORWARD -j DOCKER-FORWARD\n", 2),
+        ("-P FORWARD DROP\n-A FORWARD -i x -j ACCEPT\n-A FORWARD -j DOCKER-USER\n", 3),
+        ("-P FORWARD DROP\n-A FORWARD -j DOCKER-ISOLATION-STAGE-1\n", 1),
+        ("", 1),
+    ],
+)
+def test_what_a_machines_owner_says_of_all_containers_comes_first(there: str, place: int) -> None:
+    assert leftovers.place_of(there) == place
 
 
 @given(st.text(_SYSTEM, min_size=1).filter(lambda text: "\0" not in text), st.lists(st.text(_SYSTEM), max_size=3))

@@ -23,6 +23,13 @@ _DELETE_LINK, _REQUEST, _ACKNOWLEDGE = 17, 1, 4
 """RTM_DELLINK, NLM_F_REQUEST, NLM_F_ACK: rtnetlink(7), netlink(7)."""
 _UP = 1
 _PAUSE = 0.005
+DONE = frozenset({0, 3})
+"""What a keeper ends with that has left nothing to clear away: the daemon was ended, or failed, or was never begun."""
+FAILED = 3
+"""The second of them: no interpreter ends with it by itself."""
+_WAIT = ("--wait", "10")
+"""For whoever else changes rules, and not for ever."""
+_END_SECONDS = 5.0
 _GROUPS_SECONDS = 5.0
 """The kernel counts ended processes to their control group for a moment."""
 
@@ -40,8 +47,12 @@ def make_bridge(task: Task) -> None:
         _add_bridge(bridge)
     except OSError as error:
         raise KeeperError("bridge", error.errno or 0, f"{bridge['name']}: {error.strerror}") from error
-    for rule in _rules(bridge):
-        status, said = run(rule, task["environment"])
+    _, there = run([bridge["iptables"], "--list-rules", "FORWARD", *_WAIT], task["environment"])
+    for rule in rules(bridge):
+        # The place is none of the rule's when it is deleted.
+        status, said = run(
+            [*rule[:3], str(place_of(there)), *rule[3:]] if rule[1] == "--insert" else rule, task["environment"]
+        )
         if status:
             raise KeeperError("iptables", 0, said)
 
@@ -51,7 +62,7 @@ def clean(task: Task) -> None:
     bridge = task["bridge"]
     # Rules come after the bridge, and go before it: without one there are none.
     if bridge is not None and os.path.exists(f"/sys/class/net/{bridge['name']}"):
-        for rule in _rules(bridge):
+        for rule in rules(bridge):
             while run([rule[0], "--delete", *rule[2:]], task["environment"])[0] == 0:
                 pass
         _delete_ports(bridge["name"])
@@ -60,7 +71,31 @@ def clean(task: Task) -> None:
     _delete(task["run"])
 
 
-def _rules(bridge: Bridge) -> list[list[str]]:
+def clean_unless_used(task: Task) -> None:
+    """Do that for a keeper that was killed, unless another one has the directory by now, which has done it then."""
+    with contextlib.suppress(OSError):
+        lock = os.open(f"{task['root']}/lock", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            # The first process of the namespaces holds it, too, until the kernel has ended all of them.
+            deadline = time.monotonic() + _END_SECONDS
+            while not _is_locked(lock) and time.monotonic() < deadline:
+                time.sleep(_PAUSE)
+            if _is_locked(lock):
+                clean(task)
+        finally:
+            os.close(lock)
+
+
+def _is_locked(lock: int) -> bool:
+    """Whether it is ours, now or already."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def rules(bridge: Bridge) -> list[list[str]]:
     """What leaves the bridge gets our address, and may be forwarded: program, verb, the rule.
 
     Two of them come before those of whoever forwards nothing by default.
@@ -69,10 +104,20 @@ def _rules(bridge: Bridge) -> list[list[str]]:
     out = ["--source", network, "!", "--out-interface", name, "--jump", "MASQUERADE"]
     back = ["--out-interface", name, "--match", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "--jump", "ACCEPT"]
     return [
-        [program, "--append", "POSTROUTING", "--wait", "--table", "nat", *out],
-        [program, "--insert", "FORWARD", "--wait", "--in-interface", name, "--jump", "ACCEPT"],
-        [program, "--insert", "FORWARD", "--wait", *back],
+        [program, "--append", "POSTROUTING", *_WAIT, "--table", "nat", *out],
+        [program, "--insert", "FORWARD", *_WAIT, "--in-interface", name, "--jump", "ACCEPT"],
+        [program, "--insert", "FORWARD", *_WAIT, *back],
     ]
+
+
+def place_of(there: str) -> int:
+    """Where rules are put into a chain: first, but behind those that a machine's owner has for all containers.
+
+    Args:
+        there: the chain's own rules, as `iptables --list-rules` says them.
+    """
+    present = [line for line in there.splitlines() if line.startswith("-A ")]
+    return next((place for place, line in enumerate(present, 2) if line.endswith(" -j DOCKER-USER")), 1)
 
 
 def _add_bridge(bridge: Bridge) -> None:
@@ -90,9 +135,16 @@ def _add_bridge(bridge: Bridge) -> None:
         _set_up(control.fileno(), name, up=True)
     finally:
         control.close()
-    with open("/proc/sys/net/ipv4/ip_forward", "rb+", buffering=0) as forward:
-        if forward.read().strip() == b"0":
-            forward.write(b"1")
+    turn_on("/proc/sys/net/ipv4/ip_forward")
+
+
+def turn_on(switch: str) -> None:
+    """Have the kernel do something that it may do already: only then the switch has to be one that we may move."""
+    with open(switch, "rb", buffering=0) as file:
+        on = file.read().strip() != b"0"
+    if not on:
+        with open(switch, "wb", buffering=0) as file:
+            file.write(b"1")
 
 
 def _delete_ports(name: str) -> None:
