@@ -8,8 +8,11 @@ the patterns of names. Settings of ours whose names look alike are no credential
 import re
 
 # Patterns are text here: start-up counts, and `re` compiles each when it is first needed, and keeps it.
-_SCHEME = r"(?i:\b[a-z][a-z0-9+.-]*://)"
-_SLASHED = r"""(?::[^@\s"']+|[^/@\s:\["'?#,;]+:(?!\d{1,5}[/?#,;"'\\]|\$\{|\$[A-Za-z_]\w*/|\{\w*\})[^@\s"']+)@"""
+# Texts are foreign, and may be long: whatever begins often has an end that is near.
+_SCHEME = r"(?i:\b[a-z][a-z0-9+.-]{0,60}://)"
+_SLASHED = (
+    r"""(?::[^@\s"']{1,1024}|[^/@\s:\["'?#,;]+:(?!\d{1,5}[/?#,;"'\\]|\$\{|\$[A-Za-z_]\w*/|\{\w*\})[^@\s"']{1,1024})@"""
+)
 """A password with a slash in it, which nobody has quoted. Behind a host's port, or what stands for it, it is a path."""
 _ASSIGNED = r"(?i:password|passwd|accountkey|sharedaccesskey|[;?&]pwd) ?= ?(?!\$\{|\$[A-Z_]+\b|\{\w*\}|%s|%\(|<|\*{3})"
 _SHAPES = (
@@ -22,7 +25,7 @@ _SHAPES = (
     (r"\b[rs]k_live_[A-Za-z0-9]{16}", "a Stripe key"),
     (r"-----BEGIN [A-Z ]*PRIVATE KEY-----", "a private key"),
     (r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.", "a JSON web token"),
-    (r"(?i)\b[a-z][a-z0-9+.-]*://[^/@\s:]*:[^/@\s]+@", "a URL with a password"),
+    (rf"{_SCHEME}[^/@\s:]*:[^/@\s]+@", "a URL with a password"),
     (f"{_SCHEME}{_SLASHED}", "a URL with a password"),
     (r"^[^:/@\s]+:[^@\s]+@(tcp|unix)\(", "an address with a password"),
     (r'\\?"auth\\?"\s*:\s*\\?"[A-Za-z0-9+/=_-]{8,}', "a registry's login"),

@@ -1,5 +1,6 @@
 """What looks like a credential never becomes a variable of an image."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,18 @@ def test_a_password_with_a_slash_is_masked_in_any_text() -> None:
     masked = credentials.masked(said)
 
     assert masked == "connecting to redis://***@cache.example/0 and http://api.example:8080/@scope/x"
+
+
+@pytest.mark.parametrize("word", ["a-", "a.b:", "a://x:yy", "a://:yy/", "x:y", '"auth": ', "password="])
+def test_a_long_text_is_searched_in_no_time(word: str) -> None:
+    text = word * (100_000 // len(word))
+    begun = time.monotonic()
+
+    credentials.masked(text)
+    credentials.reason("ANY", text)
+
+    # Half a second at most; it takes ten and more where each place is compared with all that follows.
+    assert time.monotonic() - begun < 4
 
 
 def test_a_credential_in_the_repositorys_file_is_refused_without_its_value(tmp_path: Path) -> None:
