@@ -14,7 +14,13 @@ _SLASHED = (
     r"""(?::[^@\s"']{1,1024}|[^/@\s:\["'?#,;]+:(?!\d{1,5}[/?#,;"'\\]|\$\{|\$[A-Za-z_]\w*/|\{\w*\})[^@\s"']{1,1024})@"""
 )
 """A password with a slash in it, which nobody has quoted. Behind a host's port, or what stands for it, it is a path."""
-_ASSIGNED = r"(?i:password|passwd|accountkey|sharedaccesskey|[;?&]pwd) ?= ?(?!\$\{|\$[A-Z_]+\b|\{\w*\}|%s|%\(|<|\*{3})"
+_ASSIGNED = (
+    r"(?i:password|passwd|accountkey|sharedaccesskey|[;?&]pwd) ?= ?"
+    r"""(?!["']*+(?:\$[({A-Za-z_$]|\{|[\s;&]|$|%s|%\(|<|\*{3}))"""
+)
+"""What follows is no name of something that holds the password."""
+_HARMLESS = "true|false|yes|no|none|null|0|1|changeit"
+"""The last is that of every Java's own trust store."""
 _SHAPES = (
     (r"\b(gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22})", "a GitHub token"),
     (r"\bglpat-[A-Za-z0-9_-]{20}", "a GitLab token"),
@@ -28,8 +34,11 @@ _SHAPES = (
     (rf"{_SCHEME}[^/@\s:]*:[^/@\s]+@", "a URL with a password"),
     (f"{_SCHEME}{_SLASHED}", "a URL with a password"),
     (r"^[^:/@\s]+:[^@\s]+@(tcp|unix)\(", "an address with a password"),
-    (r'\\?"auth\\?"\s*:\s*\\?"[A-Za-z0-9+/=_-]{8,}', "a registry's login"),
-    (rf"""{_ASSIGNED}(?!(?i:true|false|yes|no|none|null|0|1)(?:$|[\s;&,"']))[^\s;&]""", "text with a password"),
+    (r'\\?"auth\\?"\s*:\s*\\?"(?=[a-z/]*[A-Z0-9+=])[A-Za-z0-9+/]{11,}={0,2}\\?"', "a registry's login"),
+    (
+        rf"""{_ASSIGNED}(?!(?i:true|false|yes|no|none|null|0|1|changeit)(?:$|[\s;&,"']))[^\s;&]""",
+        "text with a password",
+    ),
 )
 _UNMASKED = frozenset({"a private key", "a URL with a password", "an address with a password", "text with a password"})
 """Shapes that are no whole tokens: two of them are masked in ways of their own, and all of them in known values."""
@@ -52,12 +61,15 @@ _SHORT = ("_AUTH", "_PASS", "_PWD", "_PAT", "_DSN")
 """Last parts of names which mean something else as a word (PWD), or as the end of one (BYPASS)."""
 _SWITCHES = frozenset(
     {"", "0", "1", "true", "false", "yes", "no", "on", "off", "enabled", "disabled", "required", "optional", "none"}
+    | {"default", "login", "plain", "sasl_plain", "basic", "digest", "md5", "oauth2", "jwt", "saml", "oidc"}
 )
-"""What variables such as ENABLE_AUTH hold, and no credential is."""
+"""What variables such as ENABLE_AUTH and SMTP_AUTH hold, and no credential is."""
+_PLACE = r"(?i)(?:[a-z][a-z0-9+.-]{0,60}:/|\.{0,2}/)[^@]*"
+"""An address with nobody's name in it, or a path: NGINX_PROXY_PASS and BUILD_PWD hold such."""
 _NAMED = frozenset(
     {"DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"}
 )
-_BUNDLER = r"BUNDLE_(?!(?:BUILD|MIRROR|LOCAL)__|PATH__SYSTEM$|GEM__(?!.*__)).*__.+"
+_BUNDLER = r"BUNDLE_(?!(?:BUILD|MIRROR|LOCAL)__|PATH__SYSTEM$|GITHUB__HTTPS$|GEM__(?!.*__)).*__.+"
 """Bundler's login at a host, whose dots are `__`, and none of its other settings with parts."""
 
 
@@ -74,7 +86,7 @@ def reason(name: str, value: str) -> str | None:
         or upper.startswith(_PREFIXES)
         or upper.endswith(_ENDINGS)
         or any(upper == suffix or upper.endswith(f"_{suffix}") for suffix in _SUFFIXES)
-        or (upper.endswith(_SHORT) and value.strip().lower() not in _SWITCHES)
+        or (upper.endswith(_SHORT) and value.strip().lower() not in _SWITCHES and not re.fullmatch(_PLACE, value))
         or re.fullmatch(_BUNDLER, upper)
     ):
         return "its name is one of a credential"
