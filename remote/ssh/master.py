@@ -50,6 +50,12 @@ class LoginError(Exception):
         self.lines = lines
 
 
+_FLAGS = 6
+"""Position in /proc/PID/stat behind the command's name (proc(5) counts this field as 9)."""
+_PF_EXITING = 0x4
+"""The kernel's include/linux/sched.h."""
+
+
 class Master:
     """One such process.
 
@@ -72,6 +78,7 @@ class Master:
         self._forwards: dict[str, Path] = {}
         self._names = itertools.count()
         self._source = -1
+        self._pid = 0
         self._said = Said()
         self.lost = False
         self.left = False
@@ -138,6 +145,8 @@ class Master:
                     pass
                 except OSError:
                     self.lost = True
+            # The socket that was tried may be closed behind those of its streams.
+            self.lost = self.lost or _exiting(self._pid)
         return self.lost
 
     def refused(self, path: str, *, before: int) -> RemoteError | None:
@@ -195,6 +204,7 @@ class Master:
                 os.close(problems)
             try:
                 lifeline.tie(process.pid)
+                self._pid = process.pid
                 return await self._accompany(process, task_status)
             finally:
                 self.left, self.lost = not self.gone(), True
@@ -258,3 +268,12 @@ class Master:
 
     def _broken(self) -> UnreachableError:
         return failures.broken(self._name, self.words)
+
+
+def _exiting(pid: int) -> bool:
+    """Whether a process of ours is on its way out: the kernel says so before it closes the first of its files."""
+    try:
+        fields = Path("/proc", str(pid), "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return bool(int(fields[_FLAGS]) & _PF_EXITING)
