@@ -49,8 +49,7 @@ async def _cut_off() -> AsyncGenerator[Host]:
 
 
 async def _reaches(host: Host, address: str, port: int) -> bool:
-    # In its network alone: this Python may lie where the host has files of its own.
-    words = ["nsenter", "--target", str(host.init.pid), "--net", sys.executable, "-c", _CONNECT, address, str(port)]
+    words = host.enter_network(sys.executable, "-c", _CONNECT, address, str(port))
     return (await anyio.run_process(words, check=False, env=ENVIRONMENT)).returncode == 0
 
 

@@ -113,10 +113,9 @@ def _fill(ballast: Path) -> None:
 
 
 async def _filter(host: Host, verb: str, chain: str) -> None:
-    # In its network alone: its files are not where the program may lie.
-    enter = ["nsenter", "--target", str(host.init.pid), "--net"]
     program = await iptables(Layout(root=host.folder.parents[1]))
-    await _do(host, [*enter, str(program), "-w", verb, chain, "--jump", "DROP"], check=verb != "--delete")
+    command = host.enter_network(str(program), "-w", verb, chain, "--jump", "DROP")
+    await _do(host, command, check=verb != "--delete")
 
 
 async def _do(host: Host, command: list[str], *, check: bool = True) -> None:

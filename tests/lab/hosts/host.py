@@ -68,6 +68,10 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
         spaces = ("--mount", "--net", "--pid", "--uts", "--ipc")
         return ["nsenter", "--target", str(self.init.pid), *spaces, *command]
 
+    def enter_network(self, *command: str) -> list[str]:
+        """The same in its network alone: for programs that may lie where the host has files of its own."""
+        return ["nsenter", "--target", str(self.init.pid), "--net", *command]
+
     def processes(self, program: str | None = None) -> Mapping[int, str]:
         """Its processes, build steps too: pid on this machine, and the name of the program.
 
