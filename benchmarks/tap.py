@@ -15,6 +15,7 @@ from hyperframe.frame import ContinuationFrame, Frame, HeadersFrame
 
 from remote.address import UnixAddress
 from remote.connect import connect
+from remote.unix import UnixStream
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _SOLVE = b"/moby.buildkit.v1.Control/Solve"
@@ -76,7 +77,8 @@ async def tapped(daemon: Path, socket: Path) -> AsyncGenerator[Tap]:
     """Listen on `socket` and forward everything to `daemon`, counting."""
     tap = Tap()
 
-    async def serve(client: anyio.abc.SocketStream) -> None:
+    async def serve(accepted: anyio.abc.SocketStream) -> None:
+        client = UnixStream(accepted.extra(anyio.abc.SocketAttribute.raw_socket))  # noqa: S610 -- anyio's, not Django's
         async with client, await connect(UnixAddress(path=str(daemon))) as upstream, anyio.create_task_group() as tasks:
 
             async def down() -> None:

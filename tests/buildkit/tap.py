@@ -11,7 +11,7 @@ from typing import cast
 
 import anyio
 import msgspec
-from anyio.abc import ByteReceiveStream, ByteSendStream, SocketStream
+from anyio.abc import ByteReceiveStream, ByteSendStream, SocketAttribute, SocketStream
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -20,6 +20,7 @@ from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame, 
 
 from remote.address import UnixAddress
 from remote.connect import connect
+from remote.unix import UnixStream
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME_HEADER = 9
@@ -47,7 +48,8 @@ async def tap(path: Path, daemon: Path) -> AsyncGenerator[list[Tapped]]:
             pass
         end()
 
-    async def serve(client: SocketStream) -> None:
+    async def serve(accepted: SocketStream) -> None:
+        client = UnixStream(accepted.extra(SocketAttribute.raw_socket))  # noqa: S610 -- anyio's, not Django's
         connection = Tapped()
         connections.append(connection)
         async with client, await connect(UnixAddress(path=str(daemon))) as server, anyio.create_task_group() as tasks:

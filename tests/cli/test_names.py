@@ -15,6 +15,7 @@ from orchestrator.app.hosts import Named
 from orchestrator.config import Flags, load
 from orchestrator.errors import BuilderUnreachableError, UsageError
 from remote.address import TcpAddress, UnixAddress, parse
+from remote.unix import UnixStream
 from tests.lab import Lab
 
 
@@ -84,14 +85,14 @@ async def test_a_host_that_says_nothing_is_waited_for_a_short_time_when_another_
 async def forwarded(lab: Lab) -> AsyncGenerator[int]:
     """The lab's daemon behind a TCP port of every address of this machine."""
 
-    async def copy(source: anyio.abc.SocketStream, target: anyio.abc.SocketStream) -> None:
+    async def copy(source: anyio.abc.ByteStream, target: anyio.abc.ByteStream) -> None:
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             async for data in source:
                 await target.send(data)
             await target.send_eof()
 
     async def serve(near: anyio.abc.SocketStream) -> None:
-        async with near, await anyio.connect_unix(lab.buildkitd) as far, anyio.create_task_group() as tasks:
+        async with near, await UnixStream.connect(str(lab.buildkitd)) as far, anyio.create_task_group() as tasks:
             tasks.start_soon(copy, near, far)
             tasks.start_soon(copy, far, near)
 

@@ -20,6 +20,7 @@ from orchestrator.buildkit.grpc import Call, GrpcError, Handler, Metadata, Statu
 from orchestrator.buildkit.protos.sshforward_pb2 import BytesMessage, CheckAgentRequest, CheckAgentResponse
 from orchestrator.buildkit.session.unary import unary
 from orchestrator.errors import ConfigError
+from remote.unix import UnixStream
 
 _SERVICE = "/moby.sshforward.v1.SSH"
 _ID = "buildkit.ssh.id"
@@ -60,7 +61,7 @@ async def _connect(agents: Mapping[str, Path], agent_id: str) -> anyio.abc.ByteS
     if path is None:
         raise GrpcError(Status.NOT_FOUND, f"SSH agent {agent_id!r} is not declared")
     try:
-        return await anyio.connect_unix(path)
+        return await UnixStream.connect(str(path))
     except OSError as error:
         raise ConfigError(
             f"SSH agent {agent_id!r} does not answer at {path}: {error.strerror or error}",
