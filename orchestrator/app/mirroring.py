@@ -1,6 +1,6 @@
 """The wiring of mirrors: which images of a build come from where, by the word of our own registry client."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from orchestrator.plan.renaming import renamed
 from orchestrator.registry.backoff import Patience
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
-from orchestrator.registry.mirrors import Mirrored, Mirrors
+from orchestrator.registry.mirrors import Mirrors
 
 if TYPE_CHECKING:
     from orchestrator.app.mountruns import Ready
@@ -55,14 +55,13 @@ class ImageMirrors:
         """See `Mirroring`."""
         build, others = plan.build, (*plan.build.contexts, *plan.app.contexts)
         named = images(build.dockerfile, build.args, others).names
-        found = await self._found((*named, *places(build.contexts), *self._more))
-        if not found:
-            return request
-        if policy:
-            return _with_mirrors(converted(request, [_elsewhere(each) for each in found.values()]), found.values())
-        text = renamed(build.dockerfile, _names(found), build.args, others)
-        ignore = await anyio.to_thread.run_sync(_own_ignore, request)
-        return _with_mirrors(rewritten(request, text, ignore=ignore), found.values())
+
+        def named_otherwise(names: Mapping[str, str]) -> str:
+            return renamed(build.dockerfile, names, build.args, others)
+
+        return await self._taken(
+            request, (*named, *places(build.contexts), *self._more), named_otherwise, policy=policy
+        )
 
     async def of_text(self, request: SolveRequest, text: str, *, policy: bool) -> SolveRequest:
         """A solve of our own with all that its mirrors have taken from there.
@@ -72,12 +71,7 @@ class ImageMirrors:
             text: its Dockerfile.
             policy: whether the builder knows source policies.
         """
-        found = await self._found(images(text).names)
-        if not found:
-            return request
-        if policy:
-            return _with_mirrors(converted(request, [_elsewhere(each) for each in found.values()]), found.values())
-        return _with_mirrors(rewritten(request, renamed(text, _names(found))), found.values())
+        return await self._taken(request, images(text).names, partial(renamed, text), policy=policy)
 
     def for_solves(self, can: Capabilities) -> "Ready":
         """The same for all of one builder's."""
@@ -96,23 +90,34 @@ class ImageMirrors:
         """See `Mirroring`."""
         return self.mirrors.lose(problem, unreachable=unreachable, since=since)
 
-    async def _found(self, names: Iterable[str]) -> dict[str, Mirrored]:
+    async def _taken(
+        self,
+        request: SolveRequest,
+        names: Iterable[str],
+        named_otherwise: Callable[[Mapping[str, str]], str],
+        *,
+        policy: bool,
+    ) -> SolveRequest:
+        """A solve with those of its images from mirrors that they have.
+
+        Args:
+            request: the solve.
+            names: of its images.
+            named_otherwise: its Dockerfile with other names for some of them.
+            policy: whether the builder knows source policies.
+        """
         asked = {name: await self.mirrors.find(name) for name in dict.fromkeys(names)}
-        return {name: found for name, found in asked.items() if found is not None}
-
-
-def _elsewhere(found: Mirrored) -> Elsewhere:
-    return Elsewhere(name=str(found.origin), at=str(found.at))
-
-
-def _names(found: dict[str, Mirrored]) -> dict[str, str]:
-    return {name: str(each.at) for name, each in found.items()}
-
-
-def _with_mirrors(request: SolveRequest, found: Iterable[Mirrored]) -> SolveRequest:
-    """The operator has named them: a builder may be told a password for one that knows no tokens."""
-    hosts = (*request.registries, *(each.at.host for each in found))
-    return msgspec.structs.replace(request, registries=tuple(dict.fromkeys(hosts)))
+        found = {name: each for name, each in asked.items() if each is not None}
+        if not found:
+            return request
+        if policy:
+            request = converted(request, [Elsewhere(name=str(each.origin), at=str(each.at)) for each in found.values()])
+        else:
+            text = named_otherwise({name: str(each.at) for name, each in found.items()})
+            request = rewritten(request, text, ignore=await anyio.to_thread.run_sync(_own_ignore, request))
+        # The operator has named them: a builder may be told a password for one that knows no tokens.
+        hosts = (*request.registries, *(each.at.host for each in found.values()))
+        return msgspec.structs.replace(request, registries=tuple(dict.fromkeys(hosts)))
 
 
 def _own_ignore(request: SolveRequest) -> bytes | None:
