@@ -1,7 +1,6 @@
 """A daemon of our own in a container: privileged, with a root that is an overlay already, as docker gives it."""
 
 import json
-import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,15 +10,11 @@ import anyio
 import pytest
 
 from tests.conftest import RealCount
+from tests.daemon.conftest import DAEMONS
 from tests.daemon.real import fuse_variables, traces, variables
 from tests.lab import Lab
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.apart,
-    pytest.mark.full,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root makes containers"),
-]
+pytestmark = [*DAEMONS, pytest.mark.full, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 
 _CAPABILITIES = """
 CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
@@ -34,16 +29,6 @@ mkdir "$1/t/upper" "$1/t/work"
 mount -t overlay -o "lowerdir=/,upperdir=$1/t/upper,workdir=$1/t/work" overlay "$1/root"
 exec "$2" --root "$1/runc" run --bundle "$1" "$3"
 """
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("c")
 
 
 def allowed() -> int:

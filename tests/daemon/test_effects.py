@@ -11,26 +11,12 @@ from orchestrator.app import isolated
 from orchestrator.buildkit import Client
 from tests.buildkit.real import ROOT, client, request, shell_root
 from tests.conftest import RealCount
+from tests.daemon.conftest import DAEMONS
 from tests.daemon.real import configured, variables
 from tests.lab import Lab
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.apart,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces and mounts"),
-]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    # What is ours serves both event loops, as `test_running` shows; this is about the daemon.
-    return "asyncio"
-
-
-@pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # A socket's path must be short.
-    return tmp_path_factory.mktemp("w")
+# What is ours serves both event loops, as `test_running` shows; this is about the daemon.
+pytestmark = [*DAEMONS, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 
 
 async def test_steps_ask_the_name_servers_that_were_said(lab: Lab, home: Path, real_count: RealCount) -> None:

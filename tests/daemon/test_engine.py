@@ -1,6 +1,5 @@
 """A Docker Engine of our own: with a bridge, rules and a containerd, none of which outlives it."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -13,29 +12,15 @@ from orchestrator.app.builder import opened
 from remote.address import parse
 from tests.buildkit.real import ROOT, request, shell_root
 from tests.conftest import RealCount
+from tests.daemon.conftest import DAEMONS
 from tests.daemon.real import configured, engine_variables, fuse_variables, rules, traces
 from tests.daemon.test_running import left
 from tests.docker.real import client as engine_client
 from tests.lab import Lab, tools
 from tests.lab.state import layout
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.apart,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces, mounts and bridges"),
-]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    # Starting one takes seconds; that what is ours serves both event loops is shown with a buildkitd.
-    return "asyncio"
-
-
-@pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # A socket's path must be short.
-    return tmp_path_factory.mktemp("d")
+# Starting one takes seconds; that what is ours serves both event loops is shown with a buildkitd.
+pytestmark = [*DAEMONS, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 
 
 @pytest.mark.parametrize("newer", [False, pytest.param(True, marks=pytest.mark.full)])

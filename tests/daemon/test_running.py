@@ -21,20 +21,11 @@ from orchestrator.daemon.running import Daemon
 from orchestrator.errors import FleetpacksError, OwnDaemonBusyError, OwnDaemonError
 from tests.buildkit.real import ROOT, client, push_to, request, shell_root
 from tests.conftest import RealCount
+from tests.daemon.conftest import DAEMONS
 from tests.daemon.real import Traces, configured, open_files, traces, variables
 from tests.lab import Lab
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.apart,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces and mounts"),
-]
-
-
-@pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # A socket's path must be short.
-    return tmp_path_factory.mktemp("o")
+pytestmark = DAEMONS
 
 
 @pytest.fixture
