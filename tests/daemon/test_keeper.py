@@ -14,10 +14,17 @@ import pytest
 
 from orchestrator.daemon import running
 from orchestrator.daemon.keeper import leftovers
+from tests.lab import firewall, tools
+from tests.lab.state import layout
 
 if TYPE_CHECKING:
-    from orchestrator.daemon.keeper.task import Task
+    from orchestrator.daemon.keeper.task import Bridge, Task
 
+_LOCKING = """\
+#!/bin/sh
+for libraries in {root}/usr/lib/*/xtables; do :; done
+XTABLES_LIBDIR=$libraries LD_LIBRARY_PATH=${{libraries%/*}} exec {root}/usr/sbin/xtables-legacy-multi iptables "$@"
+"""
 _ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces and mounts")
 
 
@@ -93,6 +100,53 @@ async def test_a_start_that_lasts_is_interrupted_at_once_and_leaves_nothing(tmp_
 
     assert code == 0
     assert not (tmp_path / "run").exists()
+
+
+@_ROOT
+@pytest.mark.real
+@pytest.mark.apart
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # what is ours is no program of an event loop
+async def test_rules_that_cannot_be_deleted_now_keep_their_bridge_for_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"fpd-t{os.getpid() % 1_000_000}"
+    root = await tools.debian_closure(layout(), "iptables")
+    free = await firewall.iptables(layout())
+    busy = tmp_path / "iptables"
+    # The one that takes a lock.
+    busy.write_text(_LOCKING.format(root=root))
+    busy.chmod(0o700)
+    task = task_in(tmp_path, bridge=bridge(name, free))
+    monkeypatch.setattr(leftovers, "_WAIT", ("--wait", "1"))
+    place = anyio.Path(f"/sys/class/net/{name}")
+    try:
+        leftovers.make_bridge(task)
+        made = await rules_of(name, free)
+
+        with (tmp_path / "lock-of-tables").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            environment = {**task["environment"], "XTABLES_LOCKFILE": lock.name}
+            leftovers.clean(task_in(tmp_path, bridge=bridge(name, busy), environment=environment))
+        kept = await place.exists()
+    finally:
+        leftovers.clean(task)
+
+    assert len(made) == 3
+    assert kept
+    assert await rules_of(name, free) == []
+    assert not await place.exists()
+
+
+def bridge(name: str, iptables: Path) -> "Bridge":
+    # Documentation's addresses (RFC 5737): no way leads there.
+    return {"name": name, "address": "203.0.113.1", "network": "203.0.113.0/24", "mtu": None, "iptables": str(iptables)}
+
+
+async def rules_of(name: str, iptables: Path) -> list[str]:
+    """The rules of this machine that name a bridge."""
+    said = [await anyio.run_process([str(iptables), "-t", table, "-S"]) for table in ("nat", "filter")]
+    return [line for each in said for line in each.stdout.decode().splitlines() if name in line.split()]
 
 
 @_ROOT

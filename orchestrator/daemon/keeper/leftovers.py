@@ -29,6 +29,8 @@ FAILED = 3
 """The second of them: no interpreter ends with it by itself."""
 _WAIT = ("--wait", "10")
 """For whoever else changes rules, and not for ever."""
+_LOCKED, _LOCK = 4, "xtables lock"
+"""What iptables ends with, and speaks of, when somebody else changed rules all that time (iptables/xshared.c)."""
 _END_SECONDS = 5.0
 _GROUPS_SECONDS = 5.0
 """The kernel counts ended processes to their control group for a moment."""
@@ -47,7 +49,9 @@ def make_bridge(task: Task) -> None:
         _add_bridge(bridge)
     except OSError as error:
         raise KeeperError("bridge", error.errno or 0, f"{bridge['name']}: {error.strerror}") from error
-    _, there = run([bridge["iptables"], "--list-rules", "FORWARD", *_WAIT], task["environment"])
+    status, there = run([bridge["iptables"], "--list-rules", "FORWARD", *_WAIT], task["environment"])
+    if status:
+        raise KeeperError("iptables", 0, there)
     for rule in rules(bridge):
         # The place is none of the rule's when it is deleted.
         status, said = run(
@@ -60,13 +64,13 @@ def make_bridge(task: Task) -> None:
 def clean(task: Task) -> None:
     """Take away what is left of a daemon whose processes are gone: bridge, rules, control groups, sockets."""
     bridge = task["bridge"]
-    # Rules come after the bridge, and go before it: without one there are none.
+    # Rules come after the bridge, and go before it: without one there are none. Where they cannot go now it stays, and
+    # the next start finds both.
     if bridge is not None and os.path.exists(f"/sys/class/net/{bridge['name']}"):
-        for rule in rules(bridge):
-            while run([rule[0], "--delete", *rule[2:]], task["environment"])[0] == 0:
-                pass
+        gone = all(_delete_rule(rule, task["environment"]) for rule in rules(bridge))
         _delete_ports(bridge["name"])
-        _delete_bridge(bridge["name"])
+        if gone:
+            _delete_bridge(bridge["name"])
     _remove_groups(task["group"])
     _delete(task["run"])
 
@@ -84,6 +88,14 @@ def clean_unless_used(task: Task) -> None:
                 clean(task)
         finally:
             os.close(lock)
+
+
+def _delete_rule(rule: list[str], environment: dict[str, str]) -> bool:
+    """Delete a rule as often as it is there; whether that could be done."""
+    while True:
+        status, said = run([rule[0], "--delete", *rule[2:]], environment)
+        if status:
+            return status != _LOCKED or _LOCK not in said
 
 
 def _is_locked(lock: int) -> bool:
