@@ -21,6 +21,7 @@ from orchestrator.errors import (
     FleetpacksError,
     ImageNotFoundError,
     ProtocolError,
+    RegistryBusyError,
     RegistryError,
     RegistryUnavailableError,
 )
@@ -75,7 +76,7 @@ _ROWS = (
     ),
     _row(
         _TRANSFER + ".*" + _BUSY,
-        RegistryUnavailableError,
+        RegistryBusyError,
         "the registry is failing or busy: try again later, its log says why",
     ),
     _row(
