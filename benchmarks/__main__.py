@@ -8,7 +8,7 @@ import anyio
 import msgspec
 
 from benchmarks import cold, detect, documents, isolated, peers, plan, unchanged
-from benchmarks.result import table
+from orchestrator.bench.markdown import table
 
 _BENCHMARKS = {
     "cold": cold.run_cold,

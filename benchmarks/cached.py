@@ -12,8 +12,8 @@ import msgspec
 
 from benchmarks.commands import environment, installed, our_steps, raw_steps, run, seconds
 from benchmarks.rest import MOST_LOAD, at_rest, quiet
-from benchmarks.result import Result, Side, paired, side
 from benchmarks.tap import tapped
+from orchestrator.bench.result import Result, Side, paired, side
 from tests.lab import Lab
 
 _APPS = 40

@@ -23,9 +23,9 @@ from benchmarks.cached import BUILDER, point
 from benchmarks.commands import environment, installed, our_steps, raw_steps, run, seconds
 from benchmarks.offline import INDEXES, Offline, offline
 from benchmarks.rest import MOST_LOAD, at_rest, quiet
-from benchmarks.result import Report, Result, Side, load, machine, paired, side
 from benchmarks.tap import tapped
 from langs import indexes
+from orchestrator.bench.result import Report, Result, Side, load, machine, paired, side
 from tests.buildkit.real import client
 from tests.lab import Lab, current
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from benchmarks.result import Steps
+from orchestrator.bench.result import Steps
 from orchestrator.config import environment as variables
 from orchestrator.engine.progress import is_step
 from orchestrator.events import AppCompleted, Event, StepCompleted

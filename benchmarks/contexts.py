@@ -10,8 +10,8 @@ from pathlib import Path
 import anyio
 
 from benchmarks.commands import environment, fleetpacks, our_steps, raw_steps, run
-from benchmarks.result import Result, Steps, load, paired, side
 from benchmarks.tap import tapped
+from orchestrator.bench.result import Result, Steps, load, paired, side
 from tests.lab import Lab
 
 _CONTEXTS = 20

@@ -18,7 +18,7 @@ import anyio
 import msgspec
 
 from benchmarks.commands import environment, installed, run
-from benchmarks.result import Report, Result, Steps, load, machine, paired, side
+from orchestrator.bench.result import Report, Result, Steps, load, machine, paired, side
 from orchestrator.config import environment as variables
 
 _APPS = 300

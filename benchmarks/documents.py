@@ -1,10 +1,15 @@
-"""The documents' tables, made from committed results and never by hand."""
+"""`python -m benchmarks.documents`: the documents' tables, made from committed results and never by hand.
 
+Measures nothing: it writes the tables of all benchmarks anew, those of several hosts and of storage with them.
+`--write` of the benchmarks commits a result and does the same for its own table.
+"""
+
+import sys
 from pathlib import Path
 
-import msgspec
-
-from benchmarks.result import Report, table
+from orchestrator.bench import reading
+from orchestrator.bench.markdown import table
+from orchestrator.bench.result import Report
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -25,7 +30,7 @@ PLACES = {
 def read(name: str) -> Report | None:
     """A committed result; None: it has not been measured yet."""
     file = RESULTS / f"{name}.json"
-    return msgspec.json.decode(file.read_bytes(), type=Report) if file.exists() else None
+    return reading.read(file) if file.exists() else None
 
 
 def filled(text: str, name: str, report: Report | None) -> str:
@@ -48,9 +53,30 @@ def filled(text: str, name: str, report: Report | None) -> str:
 def write(report: Report) -> None:
     """Commit a result to its file, and its table to the documents that show it."""
     RESULTS.mkdir(exist_ok=True)
-    encoded = msgspec.json.format(msgspec.json.encode(report), indent=2)
-    (RESULTS / f"{report.benchmark}.json").write_bytes(encoded + b"\n")
-    for name in PLACES[report.benchmark]:
-        document = ROOT / name
-        text = filled(document.read_text(encoding="utf-8"), report.benchmark, report)
-        document.write_text(text, encoding="utf-8")
+    (RESULTS / f"{report.benchmark}.json").write_bytes(reading.encode(report))
+    show(report.benchmark)
+
+
+def show(name: str) -> tuple[Path, ...]:
+    """Put a benchmark's committed result into the documents that show it; returns those that it changed."""
+    changed: list[Path] = []
+    for place in PLACES[name]:
+        document = ROOT / place
+        before = document.read_text(encoding="utf-8")
+        after = filled(before, name, read(name))
+        if after != before:
+            document.write_text(after, encoding="utf-8")
+            changed.append(document)
+    return tuple(changed)
+
+
+def main() -> int:
+    """Write all tables anew, and name the documents that changed."""
+    changed = dict.fromkeys(document for name in PLACES for document in show(name))
+    for document in changed:
+        print(document.relative_to(ROOT))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -24,8 +24,8 @@ import msgspec
 from anyio.abc import Process
 
 from benchmarks.rest import quiet
-from benchmarks.result import Figure, Report, machine
 from orchestrator.app.isolated import Decided, decide
+from orchestrator.bench.result import Figure, Report, machine
 from orchestrator.buildkit import Client
 from orchestrator.config import Config
 from orchestrator.daemon.running import running, task_of

@@ -8,7 +8,7 @@ import anyio
 
 from benchmarks.cached import cached
 from benchmarks.contexts import contexts
-from benchmarks.result import Report, Result, machine
+from orchestrator.bench.result import Report, Result, machine
 from tests.lab import Lab, current
 
 

@@ -17,7 +17,7 @@ import anyio
 from benchmarks.commands import environment, installed, run, seconds
 from benchmarks.detect import generate
 from benchmarks.rest import quiet
-from benchmarks.result import Report, Timing, machine, timing
+from orchestrator.bench.result import Report, Timing, machine, timing
 
 _APPS = 1_000
 _FILES_OF_AN_APP = 30

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from benchmarks.result import load
+from orchestrator.bench.result import load
 
 MOST_LOAD = 1.0
 """Of the machine, when a pair begins that counts."""

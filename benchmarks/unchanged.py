@@ -15,7 +15,7 @@ import msgspec
 
 from benchmarks.cached import bake, count_cached, timed
 from benchmarks.commands import installed
-from benchmarks.result import Report, Result, machine
+from orchestrator.bench.result import Report, Result, machine
 from tests.lab import current
 
 SIZES = (40, 400)

@@ -15,7 +15,8 @@ import msgspec
 
 from benchmarks import documents
 from benchmarks.fleet import concurrent, context, drawing, faults, placement, scale, second, speedup
-from benchmarks.result import Report, table
+from orchestrator.bench.markdown import table
+from orchestrator.bench.result import Report
 
 _BENCHMARKS: dict[str, Callable[..., Awaitable[Report]]] = {
     "concurrent": concurrent.run_concurrent,

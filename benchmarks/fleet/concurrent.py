@@ -15,7 +15,7 @@ import anyio
 from benchmarks.commands import run
 from benchmarks.fleet.pool import BASE, Fleet, fleet
 from benchmarks.fleet.report import report
-from benchmarks.result import Figure, Report, load
+from orchestrator.bench.result import Figure, Report, load
 from tests.lab import Lab, current
 from tests.lab.hosts import Host
 

@@ -19,7 +19,7 @@ import msgspec
 from benchmarks.commands import fleetpacks, run, seconds
 from benchmarks.fleet.pool import BASE, Fleet, fleet
 from benchmarks.fleet.report import report
-from benchmarks.result import Figure, Report, load
+from orchestrator.bench.result import Figure, Report, load
 from orchestrator.events import Event, StepContinued
 from tests.lab import Lab, current
 from tests.lab.hosts import BUILDKITD_SOCKET, Host, faults

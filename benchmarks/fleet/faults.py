@@ -33,7 +33,7 @@ from benchmarks.fleet.report import report
 from benchmarks.fleet.rounds import Round
 from benchmarks.fleet.standing import SLOTS, Break, Standing, standing
 from benchmarks.fleet.watching import Watch, wrongs
-from benchmarks.result import Report, load
+from orchestrator.bench.result import Report, load
 from tests.buildkit.real import ROOT, Watched, client, push_to, request, shell_root
 from tests.e2e.proxy import CUT, refusing
 from tests.lab import Lab, current

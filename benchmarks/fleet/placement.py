@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from benchmarks.fleet.report import report
 from benchmarks.fleet.simulation import Arrival, Outcome, day, durations, hosts, jain, jobs, shuffled, simulate
-from benchmarks.result import Figure, Report, load
+from orchestrator.bench.result import Figure, Report, load
 from orchestrator.schedule.placement import Host, Job, Part, Pool, ahead
 
 _APPS = 10_000

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from benchmarks.result import Figure, Report, machine
+from orchestrator.bench.result import Figure, Report, machine
 
 
 async def report(name: str, figures: Sequence[Figure]) -> Report:

@@ -12,7 +12,7 @@ import msgspec
 
 from benchmarks.fleet.breaking import Fault
 from benchmarks.fleet.drawing import Drawn, Link
-from benchmarks.result import Figure
+from orchestrator.bench.result import Figure
 
 _VOID = 4
 """Faults of a class that nobody felt, besides two for each that is wanted, after which no more are made."""

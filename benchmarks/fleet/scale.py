@@ -15,7 +15,7 @@ import msgspec
 
 from benchmarks.fleet.report import report
 from benchmarks.fleet.simulation import day, durations, hosts, jobs, seconds_of, simulate
-from benchmarks.result import Figure, Report, load
+from orchestrator.bench.result import Figure, Report, load
 from orchestrator.schedule.placement import Job, Part, Placed, Pool, ahead
 
 _APPS = 10_000

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.commands import run
 from benchmarks.fleet.pool import Ran, fleet
 from benchmarks.fleet.report import report
-from benchmarks.result import Figure, Report, load
+from orchestrator.bench.result import Figure, Report, load
 
 _EXAMPLES = Path(__file__).parents[2] / "tests" / "apps"
 _APPS = ("go-bare", "nodejs-bare", "php-pages", "python-bare", "static-site")

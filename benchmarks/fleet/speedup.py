@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.fleet.pool import BASE, Ran, fleet
 from benchmarks.fleet.report import report
-from benchmarks.result import Figure, Report, load
+from orchestrator.bench.result import Figure, Report, load
 from orchestrator.events import AppCompleted
 
 _CPUS = 0.10

@@ -3,7 +3,8 @@
 from benchmarks.fleet import second, speedup
 from benchmarks.fleet.placement import placement
 from benchmarks.fleet.pool import Ran
-from benchmarks.result import Report, table
+from orchestrator.bench.markdown import table
+from orchestrator.bench.result import Report
 from orchestrator.events import AppCompleted, AppStarted
 
 

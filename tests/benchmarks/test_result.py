@@ -1,6 +1,7 @@
 """What the benchmarks claim: the statistics, the counting, and that documents show what was committed."""
 
 import math
+import re
 import statistics
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from hypothesis import strategies as st
 
 from benchmarks import documents
 from benchmarks.commands import our_steps, raw_steps
-from benchmarks.result import Report, Result, Side, median_interval, table, timing
 from benchmarks.tap import tapped
+from orchestrator.bench.markdown import table
+from orchestrator.bench.result import Report, Result, Side, median_interval, timing
 from orchestrator.events import AppCompleted, Event, StepCompleted
 from tests.buildkit.real import client
 from tests.lab import Lab
 
+_CHECKOUT = Path(__file__).parents[2]
+_NAMES = "|".join(documents.PLACES)
+_TABLE = re.compile(rf"(<!-- (?:{_NAMES}): begin -->\n).*?(?=<!-- (?:{_NAMES}): end -->)", re.DOTALL)
 _SIDE = Side(command=("true",), median=1.0, solves=40, executed=0, cached=80)
 _RESULT = Result(
     name="a",
@@ -87,6 +92,21 @@ def test_a_documents_table_is_made_of_the_committed_result() -> None:
         for place in places:
             text = (documents.ROOT / place).read_text(encoding="utf-8")
             assert documents.filled(text, name, report) == text
+
+
+def test_all_tables_are_made_anew_by_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in {place for places in documents.PLACES.values() for place in places}:
+        text = (documents.ROOT / place).read_text(encoding="utf-8")
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text(_TABLE.sub(r"\1Forged.\n", text), encoding="utf-8")
+    monkeypatch.setattr(documents, "ROOT", tmp_path)
+
+    ended = documents.main()
+
+    assert ended == 0
+    for place in {place for places in documents.PLACES.values() for place in places}:
+        made, committed = ((root / place).read_text(encoding="utf-8") for root in (tmp_path, _CHECKOUT))
+        assert made == committed
 
 
 def test_a_table_has_a_row_for_every_result() -> None:

@@ -25,7 +25,7 @@ import httpx
 import msgspec
 import pytest
 
-from benchmarks.result import machine
+from orchestrator.bench.result import machine
 from orchestrator.registry import reference
 from tests.buildkit.real import client, request
 from tests.conftest import RealCount

@@ -1,13 +1,46 @@
-"""The one result type of all benchmarks, and the statistics behind its interval."""
+"""The one result type of all benchmarks: what users measure with `fleetpacks bench`, and what the project commits.
+
+What was measured stays: a `Series` has its single runs, and medians, intervals, ratios and verdicts are computed from
+them whenever they are shown. A `Result`, a `Timing` and a `Figure` are held to a bar, and keep what that took.
+"""
 
 import math
 import os
 import platform
 import statistics
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
 
 import msgspec
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One measured run."""
+
+    round: int
+    """Runs of one round were interleaved: what is compared is compared within it."""
+    value: Annotated[float, msgspec.Meta(gt=0)]
+    """In the series' unit."""
+    load: float
+    """The machine's one-minute load when it began."""
+    facts: Mapping[str, float] = {}
+    """What explains it, by name: `iowait` (a share of all processors), `cpu` (processor seconds of everything),
+    `fsync` (seconds, the median of a probe beside it), `written` (bytes by processes), `device-written` (bytes that
+    reached the device below), `amplification`, `step:<name>` (seconds), `settle` (seconds until all of it was on the
+    storage), `overhead` (seconds of the harness, before it), `harness-cpu` (its own processor seconds)."""
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """The runs of one scenario on one target."""
+
+    scenario: str
+    """`cache/source`, `pull`, `raw/fsync`."""
+    target: str
+    """The name of the storage: `local`, `cephfs`, a host's, or `layers=cephfs+packages=local`."""
+    unit: str
+    """`s`, `B/s` or `1/s`."""
+    better: Literal["less", "more"]
+    samples: tuple[Sample, ...]
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,16 +138,23 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The results of one benchmark on one machine."""
+    """What one benchmark measured on one machine."""
 
     format: int = 1
     benchmark: str
     date: str
     commit: str
+    """Of the checkout that measured; the version of an installed program."""
     machine: str
-    results: tuple[Result, ...]
+    results: tuple[Result, ...] = ()
     timings: tuple[Timing, ...] = ()
     figures: tuple[Figure, ...] = ()
+    series: tuple[Series, ...] = ()
+    settings: Mapping[str, str] = {}
+    """What must be alike for two reports to be comparable: `seed`, `size`, `base`, `daemon`, and for each target
+    `target:<name>`, its file system and how it carries layers. What is only told begins with `path.` or `told.`."""
+    notes: tuple[str, ...] = ()
+    """What the reader must know: why a loop image was made, why a scenario is missing."""
 
     @property
     def met(self) -> bool:
@@ -127,7 +167,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.90) -> tuple[
     """The narrowest symmetric interval of order statistics that holds the median.
 
     Args:
-        values: at least two independent measurements.
+        values: at least one independent measurement.
         confidence: the least probability, between 0 and 1.
 
     Returns:
@@ -208,45 +248,3 @@ def machine() -> str:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     system = f"Linux {platform.release()}, Python {platform.python_version()}"
     return f"{os.cpu_count()} cores, {pages / 2**30:.0f} GiB, {system}"
-
-
-def table(report: Report) -> str:
-    """The results as a Markdown table: of comparisons, of figures, or of seconds."""
-    if report.figures:
-        return _figures(report.figures)
-    return _comparisons(report.results) if report.results else _timings(report.timings)
-
-
-def _figures(figures: Sequence[Figure]) -> str:
-    rows = ["| figure | bar | measured | |", "|---|---|---|---|"]
-    for each in figures:
-        unit = f" {each.unit}" if each.unit else ""
-        bar = "" if each.bar is None else f"{each.bar_is} {each.bar:g}{unit}: {'met' if each.met else 'MISSED'}"
-        rows.append(f"| {each.name} | {bar} | {each.value:.4g}{unit} | {each.note} |")
-    return "\n".join(rows) + "\n"
-
-
-def _timings(timings: Sequence[Timing]) -> str:
-    rows = ["| what | bar | worst | median | runs |", "|---|---|---|---|---|"]
-    for each in timings:
-        bar = f"{each.bar:.2g} s: {'met' if each.met else 'MISSED'}"
-        rows.append(f"| {each.name} | {bar} | {each.worst:.2f} s | {each.median:.2f} s | {each.runs} |")
-    return "\n".join(rows) + "\n"
-
-
-def _comparisons(results: Sequence[Result]) -> str:
-    rows = [
-        "| comparison | unit | ours | theirs | ratio (90 % interval) | bar | pairs | solves | steps run / cached |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for result in results:
-        low, high = result.interval
-        ours, theirs = result.ours, result.theirs
-        rows.append(
-            f"| {result.name} | {result.unit} | {ours.median:.4g} | {theirs.median:.4g} "
-            f"| {result.ratio:.3g} ({low:.3g} to {high:.3g}) "
-            f"| {result.bar_on} at most {result.bar:g}: {'met' if result.met else 'MISSED'} "
-            f"| {result.rounds} | {ours.solves} / {theirs.solves} "
-            f"| {ours.executed} / {ours.cached} against {theirs.executed} / {theirs.cached} |"
-        )
-    return "\n".join(rows) + "\n"
