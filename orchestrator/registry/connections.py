@@ -13,10 +13,8 @@ from pathlib import Path
 
 import anyio
 
-from orchestrator.errors import ConfigError
 from orchestrator.registry import trust
 from orchestrator.registry.connection import Connection, Response
-from orchestrator.registry.failures import clean
 from orchestrator.registry.opening import opened
 from orchestrator.registry.places import Place
 from orchestrator.registry.proxies import AUTHENTICATION_REQUIRED, Proxy, proxy_for, refused
@@ -57,8 +55,8 @@ class Connections:
 
         Raises:
             LostError: what happened to the connection.
-            ConfigError: the proxy that the environment names cannot be used, or wants to know who we are; or the
-                certificates that it names cannot be read.
+            ConfigError: the proxy that the environment names cannot be used, wants to know who we are, or refuses to
+                connect us; or the certificates that it names cannot be read.
         """
         target, lines = to.target, {"host": to.authority, **headers}
         proxy = self._proxy(to)
@@ -104,9 +102,8 @@ class Connections:
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
-            context = _tls()
-            trust.add(context, self._ca)
-            self._tls = context
+            self._tls = trust.verifying(self._ca)
+            self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
 
     async def aclose(self) -> None:
@@ -119,22 +116,3 @@ def _said() -> Mapping[str, str]:
     from urllib.request import getproxies  # noqa: PLC0415 -- with email and http.client, for loopback in vain
 
     return getproxies()
-
-
-def _tls() -> ssl.SSLContext:
-    """Certificates are verified, against SSL_CERT_FILE or SSL_CERT_DIR where these are set.
-
-    Raises:
-        ConfigError: what they name is not there, or is something else.
-    """
-    from orchestrator.registry.http import httpx  # noqa: PLC0415 -- for this alone
-
-    try:
-        context = httpx.create_ssl_context(trust_env=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the certificates of known authorities cannot be read: {clean(error.strerror or str(error))}",
-            hint="let SSL_CERT_FILE name a file of certificates in PEM, SSL_CERT_DIR a directory of such, or neither",
-        ) from error
-    context.set_alpn_protocols(["http/1.1"])
-    return context

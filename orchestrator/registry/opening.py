@@ -9,8 +9,9 @@ from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
 from orchestrator.registry.connection import Connection, LostError
+from orchestrator.registry.failures import RETRYABLE
 from orchestrator.registry.places import Place
-from orchestrator.registry.proxies import AUTHENTICATION_REQUIRED, Proxy, refused
+from orchestrator.registry.proxies import AUTHENTICATION_REQUIRED, Proxy, forbidden, refused
 
 _SECONDS = 10.0
 _OK, _END_OF_OK = 200, 300
@@ -26,7 +27,7 @@ async def opened(to: Place, proxy: Proxy | None, tls: Callable[[], ssl.SSLContex
 
     Raises:
         LostError: there is none.
-        ConfigError: the proxy wants to know who we are; or `tls` has no certificates.
+        ConfigError: the proxy wants to know who we are, or refuses to connect us; or `tls` has no certificates.
     """
     if proxy is None:
         stream = await _connected(to.host, to.port)
@@ -66,6 +67,8 @@ async def _behind(connection: Connection, to: Place, proxy: Proxy) -> ByteStream
         if answer.status_code == AUTHENTICATION_REQUIRED:
             raise refused(proxy)
         if not _OK <= answer.status_code < _END_OF_OK:
+            if answer.status_code not in RETRYABLE:
+                raise forbidden(proxy, to.address, answer.status_code)
             raise LostError(f"{answer.status_code} {answer.reason.decode('ascii', 'ignore')}".strip())
         stream = connection.switched()
         held.pop_all()

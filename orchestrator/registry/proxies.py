@@ -67,12 +67,30 @@ def proxy_for(scheme: str, host: str, port: int, said: Mapping[str, str]) -> Pro
 def refused(proxy: Proxy) -> ConfigError:
     """The error for a proxy that wants to know who we are, or does not like it (RFC 9110, 15.5.8)."""
     says = "wants a user and a password" if proxy.auth is None else "does not take the user and the password"
-    where = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
     return ConfigError(
-        f"the proxy {where}:{proxy.port} {says} (HTTP {AUTHENTICATION_REQUIRED})",
+        f"{_named(proxy)} {says} (HTTP {AUTHENTICATION_REQUIRED})",
         hint="say who you are in its URL, http://USER:PASSWORD@HOST:PORT, in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; or "
         "name the registry in NO_PROXY",
     )
+
+
+def forbidden(proxy: Proxy, to: str, status: int) -> ConfigError:
+    """The error for a proxy that does not connect us, and would not do so later.
+
+    Args:
+        proxy: it.
+        to: the host and the port that it was asked for.
+        status: what it has answered.
+    """
+    return ConfigError(
+        f"{_named(proxy)} refuses to connect us with {to} (HTTP {status})",
+        hint="ask its operator to let that through; or name the registry in NO_PROXY, where it is reached without",
+    )
+
+
+def _named(proxy: Proxy) -> str:
+    where = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
+    return f"the proxy {where}:{proxy.port}"
 
 
 def _means(pattern: str, host: str, port: int) -> bool:

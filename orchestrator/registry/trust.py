@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.errors import ConfigError
+from orchestrator.registry.failures import clean
 
 LARGEST = 500 * 1024
 """Bytes of a secret that a builder takes (session/secrets, BuildKit v0.30.0)."""
@@ -23,6 +24,25 @@ _USUAL = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.cr
 _MAGIC, _VERSION, _TRUSTED = 0xFEEDFEED, 2, 2
 _WHITENER = b"Mighty Aphrodite"
 """What is summed up behind the password."""
+
+
+def verifying(ca: Path | None) -> ssl.SSLContext:
+    """Verifies certificates, against SSL_CERT_FILE or SSL_CERT_DIR where these are set, and the operator's authorities.
+
+    Raises:
+        ConfigError: what they name is not there, or is something else; or as `read`.
+    """
+    from orchestrator.registry.http import httpx  # noqa: PLC0415 -- start-up counts: where there is TLS alone
+
+    try:
+        made = httpx.create_ssl_context(trust_env=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the certificates of known authorities cannot be read: {clean(error.strerror or str(error))}",
+            hint="let SSL_CERT_FILE name a file of certificates in PEM, SSL_CERT_DIR a directory of such, or neither",
+        ) from error
+    add(made, ca)
+    return made
 
 
 def add(context: ssl.SSLContext, ca: Path | None) -> None:

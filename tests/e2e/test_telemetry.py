@@ -111,6 +111,7 @@ async def test_a_collector_receives_the_run_its_apps_and_their_steps_and_no_secr
         ("refuses", "the collector answered 503"),
         ("is silent", "no answer within 0.5 s"),
         ("is not there", "ConnectError"),
+        ("cannot be verified", "the certificates of known authorities cannot be read: No such file or directory"),
     ],
 )
 async def test_a_collector_that_does_not_take_it_costs_a_warning(
@@ -120,6 +121,7 @@ async def test_a_collector_that_does_not_take_it_costs_a_warning(
     address = "http://127.0.0.1:1" if change == "is not there" else collector.address
     said = {"OTEL_EXPORTER_OTLP_ENDPOINT": address}
     said |= {"OTEL_EXPORTER_OTLP_TIMEOUT": "500"} if change == "is silent" else {}
+    said |= {"SSL_CERT_FILE": str(tmp_path / "absent")} if change == "cannot be verified" else {}
 
     async with build(app(tmp_path / "source"), variables=said) as running:
         ran = await running.end()

@@ -88,6 +88,24 @@ async def test_a_proxy_that_wants_to_know_who_we_are_is_one_error_at_once(
         assert len(proxy.seen) == 1
 
 
+@pytest.mark.parametrize("status", [302, 403, 405])
+async def test_a_proxy_that_refuses_to_connect_us_is_one_error_at_once(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    async with running(Server()) as proxy:
+        named(monkeypatch, "HTTPS_PROXY", f"http://me:s3cret@{proxy.host}")
+        proxy.faults = [Fault(answer=Answer(status=status)) for _ in range(9)]
+        async with RegistryClient(Credentials(None), {}) as client:
+            with pytest.raises(ConfigError) as caught:
+                await client.challenges("registry.test")
+
+        assert caught.value.message == (
+            f"the proxy {proxy.host} refuses to connect us with registry.test:443 (HTTP {status})"
+        )
+        assert "NO_PROXY" in caught.value.hint
+        assert len(proxy.seen) == 1
+
+
 async def test_a_registry_behind_a_tunnel_is_not_taken_for_the_proxy(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
