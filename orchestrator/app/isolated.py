@@ -9,14 +9,12 @@ import anyio
 import msgspec
 
 from orchestrator.config import Config, Host
+from orchestrator.config.settings import ISOLATED
 from orchestrator.daemon import buildkitd, dockerd, facts, settings
 from orchestrator.daemon.model import Facts, Settings
 from orchestrator.daemon.running import Daemon, running
 from orchestrator.errors import ConfigError
 from orchestrator.model import DaemonKind, Isolated
-
-SOURCE = "--isolated"
-"""Who has named the builder, for errors."""
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +84,7 @@ async def builder(config: Config, kind: DaemonKind | Literal["auto"]) -> AsyncGe
     """
     said = config.isolated if kind == "auto" else msgspec.structs.replace(config.isolated, kind=kind)
     async with started(config, said) as daemon:
-        host = Host(url=daemon.settings.url, slots=None, source=SOURCE)
+        host = Host(url=daemon.settings.url, slots=None, source=ISOLATED)
         yield msgspec.structs.replace(config, hosts=(host,), hosts_file=None), daemon.settings.notes
 
 

@@ -1,7 +1,8 @@
 """What becomes of builds besides being published: files, directories, images in a Docker Engine.
 
-Loading takes the way that the builder allows. An engine that builds keeps the image itself. Any other builder sends it
-as an archive, which goes on to the engine of this machine piece by piece, so that it is never kept here.
+Loading takes the way that the builder allows. An engine that builds keeps the image itself, unless it is one that goes
+with the run. Any other builder sends it as an archive, which goes on to the engine of this machine piece by piece, so
+that it is never kept here.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -11,9 +12,14 @@ from orchestrator.app.builder import engine_address
 from orchestrator.buildkit import DirectoryDestination, Exporter, FileDestination, StreamDestination
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
+from orchestrator.config.settings import ISOLATED
+from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan
 from orchestrator.plan.outputs import Placed
 from remote.address import Address, EngineAddress
+
+_ARCHIVE = "docker"
+"""What an engine loads."""
 
 Outputs = Callable[[AppPlan], tuple[Exporter, ...]]
 """What else is made of an app's build."""
@@ -33,7 +39,8 @@ async def outputs(
         load: whether images are loaded into a Docker Engine.
 
     Raises:
-        UsageError: images are to be loaded, and no engine is known.
+        UsageError: images are to be loaded, and no engine is known, or the builder cannot hand them on.
+        BuilderUnreachableError: the engine that they are to be loaded into does not answer.
     """
 
     def files(app: AppPlan) -> tuple[Exporter, ...]:
@@ -41,8 +48,13 @@ async def outputs(
 
     if not load:
         yield files
-    elif isinstance(builder, EngineAddress):
+    elif isinstance(builder, EngineAddress) and not _goes(config):
         yield lambda app: (*files(app), Exporter(type=can.image_exporter, attrs=_named(app)))
+    elif _ARCHIVE not in can.exporters:
+        raise UsageError(
+            f"{builder}: --load: this engine goes with the run, and one of a graph driver hands no image on",
+            hint="Use --isolated=buildkitd, or push the images.",
+        )
     else:
         # aiohttp, only when it is needed.
         from orchestrator.docker import Engine  # noqa: PLC0415
@@ -55,7 +67,12 @@ async def outputs(
                 await engine.load(archive)
 
             loaded = StreamDestination(consume=consume)
-            yield lambda app: (*files(app), Exporter(type="docker", attrs=_named(app), destination=loaded))
+            yield lambda app: (*files(app), Exporter(type=_ARCHIVE, attrs=_named(app), destination=loaded))
+
+
+def _goes(config: Config) -> bool:
+    """Whether the builder is gone after the run."""
+    return any(host.source == ISOLATED for host in config.hosts)
 
 
 def _exporter(app: AppPlan, placed: Placed) -> Exporter:

@@ -215,8 +215,8 @@ async def _with_daemon(
     kind = isolated or dropin.own_daemon(made.config)
     if kind is None or not made.plan.apps:
         return made
-    if made.loaded:
-        dropin.check_kept(made.config, kind, found=isolated is not None)
+    if made.loaded and isolated is None:
+        raise dropin.not_kept(made.config)
     from orchestrator.app.isolated import builder  # noqa: PLC0415 -- h2, protobuf: only now
 
     alone, notes = await daemon.enter_async_context(builder(made.config, kind))

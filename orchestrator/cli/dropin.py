@@ -126,24 +126,15 @@ def own_daemon(config: Config) -> DaemonKind | Literal["auto"] | None:
     return "auto" if shutil.which("buildkitd", path=path) else "dockerd"
 
 
-def check_kept(config: Config, kind: DaemonKind | Literal["auto"], *, found: bool) -> None:
-    """Let a daemon be started for images that are to be loaded into an engine, unless they would go with it.
-
-    Args:
-        config: what was said.
-        kind: what is started.
-        found: whether there may be another engine than that one.
-
-    Raises:
-        UsageError: they would.
-    """
-    if found and (config.isolated.kind if kind == "auto" else kind) == "buildkitd":
-        return
-    name = "the image's name has no registry, and " if stays(config) else ""
-    raise UsageError(
-        f"{name}the image would go with the daemon that is started for it",
-        hint="Name one, as in registry.example/app:1, write a file (-o type=docker,dest=FILE), or mount an engine's "
-        "socket at /var/run/docker.sock.",
+def not_kept(config: Config) -> UsageError:
+    """The error for images that are to be loaded, where the only engine is one that is started for the run."""
+    why, instead = "", "Leave --load out"
+    if stays(config):
+        why, instead = "the image's name has no registry, and ", "Name one, as in registry.example/app:1"
+    return UsageError(
+        f"{why}the image would go with the daemon that is started for it",
+        hint=f"{instead}, write a file (-o type=docker,dest=FILE), or mount an engine's socket at "
+        "/var/run/docker.sock.",
     )
 
 

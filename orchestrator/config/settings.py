@@ -19,6 +19,8 @@ from orchestrator.text import parse_duration
 
 DOCKER_HOST = "$DOCKER_HOST"
 """The `source` of a builder that this variable named."""
+ISOLATED = "--isolated"
+"""The `source` of a builder that lives as long as the run."""
 
 
 class Flags(msgspec.Struct, frozen=True, kw_only=True):

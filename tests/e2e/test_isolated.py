@@ -21,6 +21,7 @@ from orchestrator.registry.manifest import content
 from tests.conftest import RealCount
 from tests.daemon.real import engine_variables, traces, variables
 from tests.e2e.conftest import Start, exit_code_of
+from tests.e2e.test_outputs import loaded
 from tests.lab import Engine, Lab
 
 if TYPE_CHECKING:
@@ -87,6 +88,25 @@ async def test_where_it_cannot_run_the_run_ends_with_what_to_do(lab: Lab, build:
     assert "there is no program buildkitd" in ran.err
     assert "hint: " in ran.err
     assert result.exists()
+
+
+@pytest.mark.parametrize("newer", [False, pytest.param(True, marks=pytest.mark.full)])
+async def test_an_engine_of_the_run_loads_into_the_one_that_stays_or_says_that_it_cannot(
+    *, lab: Lab, engine_graph: Engine, build: Start, home: Path, real_count: RealCount, newer: bool
+) -> None:
+    source, name = app(home), f"isolated-{secrets.token_hex(6)}:1"
+    (source / "Dockerfile").write_text("FROM scratch\nCOPY message.txt /\n")
+    said = {**await engine_variables(lab, home, newer=newer), "DOCKER_HOST": engine_graph.docker_host}
+
+    async with build(source, "--isolated=dockerd", "--load", image=name, host=None, variables=said) as running:
+        ran = await running.end()
+    async with loaded(engine_graph, name) as answer:
+        there = answer.status_code
+
+    assert (ran.code, there) == ((0, 200) if newer else (2, 404)), ran.err
+    assert ("hands no image on" in ran.err) is not newer
+    if newer:
+        real_count.record("build")
 
 
 @pytest.mark.full
