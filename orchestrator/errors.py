@@ -140,6 +140,12 @@ class OwnDaemonError(FleetpacksError):
     kind = "own-daemon"
 
 
+class StorageError(FleetpacksError):
+    """A storage cannot be made ready to be measured, or cannot be measured."""
+
+    kind = "storage"
+
+
 class ProtocolError(FleetpacksError):
     """A daemon or a registry spoke in a way that its protocol does not allow."""
 

@@ -45,6 +45,16 @@ def sweep(directory: Path) -> None:
                     _sweep(entry)
 
 
+def is_left(path: Path) -> bool:
+    """Whether something has such a name, and nobody is at work on it any more, as far as that can be told.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    name = path.name.removeprefix(_PREFIX)
+    return name != path.name and owner.is_name(name) and _is_over(name, path.lstat().st_mtime)
+
+
 def forget(directory: Path, seconds: float) -> None:
     """Delete the files of a directory that nobody has touched for so long, as far as it can be."""
     with suppress(OSError), os.scandir(directory) as entries:
@@ -55,8 +65,7 @@ def forget(directory: Path, seconds: float) -> None:
 
 
 def _sweep(entry: os.DirEntry[str]) -> None:
-    name = entry.name.removeprefix(_PREFIX)
-    if not owner.is_name(name) or not _is_over(name, entry.stat(follow_symlinks=False).st_mtime):
+    if not is_left(Path(entry.path)):
         return
     if entry.is_dir(follow_symlinks=False):
         shutil.rmtree(entry.path, ignore_errors=True)
