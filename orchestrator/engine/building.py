@@ -1,4 +1,4 @@
-"""One app: looked at, built, published, its cache written; again where that helps, and within its time.
+"""One app: looked at, built, published; again where that helps, and within its time.
 
 An app's failure is an outcome, not an exception.
 """
@@ -20,24 +20,21 @@ from orchestrator.buildkit import (
     SolveResult,
     StatusUpdate,
 )
+from orchestrator.engine.exporting import Exporting
 from orchestrator.engine.hedging import Hedge, Race
 from orchestrator.engine.host import BuilderHost, Joiner, Lease
 from orchestrator.engine.mirroring import Mirroring
 from orchestrator.engine.progress import Progress
 from orchestrator.engine.publish import Published
-from orchestrator.engine.request import pinned, with_cache
+from orchestrator.engine.request import with_cache
 from orchestrator.engine.retry import pause
 from orchestrator.engine.skipping import Changed, Skipper
+from orchestrator.engine.standing import Standing
 from orchestrator.errors import (
     BuildTimeoutError,
     FailedStep,
     FleetpacksError,
-    ImageNotFoundError,
     ProtocolError,
-    RegistryBusyError,
-    RegistryError,
-    RegistryUnavailableError,
-    StepCancelledError,
     TransientError,
 )
 from orchestrator.events import (
@@ -45,7 +42,6 @@ from orchestrator.events import (
     AppFailed,
     AppStarted,
     AppWarning,
-    CacheExported,
     Event,
     ImagePart,
     MemoryMeasured,
@@ -56,12 +52,8 @@ from orchestrator.workspace.files import text
 
 _NO_IMAGES = frozenset({"local", "tar"})
 """Exporters of file trees."""
-_EXPORT_SECONDS = 900.0
-"""A cache that takes longer to write than this is not worth it."""
 _MEASURE_SECONDS = 5.0
 _jitter = random.random
-_UNREACHED = (ImageNotFoundError, RegistryError, RegistryUnavailableError)
-"""What a builder says of an image that it cannot have."""
 
 
 class _Built(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +88,9 @@ class Building:
         skipper: knows what need not be built; None: everything is.
         retries: attempts after a first one that failed in a way that trying again can mend.
         mirrors: know what mirrors have; None: there are none.
+
+    Attributes:
+        exporting: writes the caches of what was built.
     """
 
     def __init__(
@@ -113,18 +108,18 @@ class Building:
         self._push = push
         self._skipper = skipper
         self._retries = retries
-        self._mirrors = mirrors
+        self._standing = Standing(emit, mirrors)
+        self.exporting = Exporting(emit, self._standing, retries=retries)
         self._refs: dict[str, str] = {}
-        self._changed: dict[str, Changed] = {}
 
     async def look(self, plan: AppPlan) -> AppCompleted | None:
         """The outcome of an app that need not be built."""
-        if self._skipper is None or plan.app.name in self._changed:
+        if self._skipper is None or plan.app.name in self._standing.changed:
             return None
         began = time.monotonic()
         look = await self._skipper.look(plan)
         if isinstance(look, Changed):
-            self._changed[plan.app.name] = look
+            self._standing.changed[plan.app.name] = look
             return None
         return AppCompleted(
             time=time.time(),
@@ -157,7 +152,7 @@ class Building:
             for event in progress.feed(update):
                 await self._emit(event)
 
-        changed = self._changed.get(name)
+        changed = self._standing.changed.get(name)
         await self._emit(
             AppStarted(
                 time=time.time(),
@@ -274,18 +269,18 @@ class Building:
         # That an image is not in a mirror is no failure to be counted: of each this happens once.
         failed = 0
         while True:
-            lost = self._mirrors.lost if self._mirrors is not None else 0
+            lost = self._standing.lost
             try:
                 # A first attempt has exported nothing.
                 solved = await self._raced(plan, lease, hedge, progress, on_status, again=progress.exporting)
                 return await self._published(plan, solved, on_status)
             except FleetpacksError as error:
-                if self._lost_mirror(error, since=lost):
+                if self._standing.lost_mirror(error, since=lost):
                     # What becomes of it is told where the build begins again.
                     continue
                 failed += 1
                 wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
-                gone = self._gone(plan, error) if wait is None else None
+                gone = self._standing.gone(plan, error) if wait is None else None
                 if gone is not None:
                     wait, message = 0.0, f"{gone} cannot be had as it was looked up: building on what its tag gives now"
                 elif wait is not None:
@@ -332,11 +327,8 @@ class Building:
     async def _solve(
         self, plan: AppPlan, host: BuilderHost, progress: Progress, on_status: OnStatus, *, again: bool
     ) -> _Solved:
-        changed = self._changed.get(plan.app.name)
-        with host.prepare(plan) as request:
-            if changed is not None:
-                request = pinned(request, changed.bases)  # noqa: PLW2901 -- the same one, pinned
-            request = await self._mirrored(plan, request, host)  # noqa: PLW2901 -- the same one, from mirrors
+        with host.prepare(plan) as prepared:
+            request = await self._standing.held(plan, prepared, host)
             # What was executed without the cache is in it now.
             result = await host.solver.solve(with_cache(request) if again else request, on_status=on_status)
         return _Solved(host=host, request=request, result=result, progress=progress)
@@ -386,94 +378,9 @@ class Building:
                 )
                 await self._emit(measured)
 
-    async def export(self, plan: AppPlan, request: SolveRequest, host: BuilderHost) -> None:
-        """Write an app's cache: bounded, and nobody's failure."""
-        app = plan.app.name
-        began, progress = time.monotonic(), Progress(app)
-        problem: str | None = f"not done after {_EXPORT_SECONDS:.0f} s"
-
-        async def on_status(update: StatusUpdate) -> None:
-            for _ in progress.feed(update):
-                pass
-
-        # The build's own base images, or its steps are not those of the export.
-        changed = self._changed.get(app)
-        if changed is not None:
-            request = pinned(request, changed.bases)
-        with anyio.move_on_after(_EXPORT_SECONDS):
-            try:
-                request = await self._mirrored(plan, request, host)
-                await self._exported(request, host, on_status)
-                problem = None
-            except FleetpacksError as failure:
-                problem = failure.message
-        attrs = request.cache_exports[0].attrs
-        await self._emit(
-            CacheExported(
-                time=time.time(),
-                app=app,
-                ref=attrs.get("ref") or attrs.get("dest", ""),
-                seconds=time.monotonic() - began,
-                executed=progress.steps - progress.cached,
-                error=problem,
-            )
-        )
-
-    async def _exported(self, request: SolveRequest, host: BuilderHost, on_status: OnStatus) -> None:
-        """Write a cache; again where the writing of a layer ended with another client. A busy registry is left alone.
-
-        Raises:
-            FleetpacksError: the last attempt's failure.
-        """
-        ref = request.ref
-        for failed in itertools.count(1):
-            try:
-                await host.solver.solve(request, on_status=on_status)
-            except StepCancelledError as error:
-                wait = pause(error, failed=failed, retries=self._retries, jitter=_jitter())
-                if wait is None:
-                    raise
-            else:
-                return
-            # The daemon may still hold the last one's.
-            request = msgspec.structs.replace(request, ref=f"{ref}-{failed}")
-            await anyio.sleep(wait)
-
-    async def _mirrored(self, plan: AppPlan, request: SolveRequest, host: BuilderHost) -> SolveRequest:
-        """The same build, with its base images from mirrors that have them."""
-        if self._mirrors is None:
-            return request
-        request = await self._mirrors.through(plan, request, policy=host.source_policy)
-        for message in self._mirrors.news():
-            await self._emit(AppWarning(time=time.time(), app=plan.app.name, message=message))
-        return request
-
-    def _lost_mirror(self, error: FleetpacksError, *, since: int) -> bool:
-        """Whether a builder could not have an image from a mirror, from which it is not taken again."""
-        if self._mirrors is None or not isinstance(error, _UNREACHED):
-            return False
-        unreachable = isinstance(error, RegistryUnavailableError) and not isinstance(error, RegistryBusyError)
-        return self._mirrors.lose(error.message, unreachable=unreachable, since=since)
-
-    def _gone(self, plan: AppPlan, error: FleetpacksError) -> str | None:
-        """The base image that the builder cannot have as it was looked up: the build lets go of all of them then.
-
-        Its tag was moved since, in a registry that deletes what has no tag; or the builder has another mirror than we,
-        behind which it may reach nobody.
-        """
-        changed = self._changed.get(plan.app.name)
-        if changed is None or not isinstance(error, _UNREACHED):
-            return None
-        gone = next(
-            (name for name, digest in changed.bases.items() if "@" not in name and digest in error.message), None
-        )
-        if gone is not None:
-            self._changed[plan.app.name] = msgspec.structs.replace(changed, record=None, bases={})
-        return gone
-
     async def _record_of(self, plan: AppPlan) -> str | None:
         """The tag that vouches for what was built: none when a file was changed since it was looked at."""
-        changed = self._changed.get(plan.app.name)
+        changed = self._standing.changed.get(plan.app.name)
         if self._skipper is None or changed is None or changed.record is None:
             return None
         return changed.record if await self._skipper.is_as_it_was(plan) else None

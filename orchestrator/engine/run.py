@@ -387,7 +387,7 @@ class Run:
         if lease.host.export is not None:
             with lease.host.export(plan) as requests:
                 for request in requests:
-                    await self._building.export(plan, request, lease.host)
+                    await self._building.exporting.export(plan, request, lease.host)
 
     def _give_up(self) -> None:
         """An app has failed: that may be the end."""
