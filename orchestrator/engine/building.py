@@ -118,6 +118,8 @@ class Building:
             return None
         began = time.monotonic()
         look = await self._skipper.look(plan)
+        # Where all is skipped nobody else asks mirrors.
+        await self._standing.tell(plan.app.name)
         if isinstance(look, Changed):
             self._standing.changed[plan.app.name] = look
             return None

@@ -27,7 +27,7 @@ from orchestrator.registry.manifest import Descriptor
 from orchestrator.registry.mirrors import Mirrors
 from orchestrator.registry.reference import Reference
 from tests.engine.test_run import RecordingPublisher, alone, plan_of
-from tests.engine.test_skipping import PolicySolver
+from tests.engine.test_skipping import PolicySolver, ScriptedSkipper
 
 _DIGEST = "sha256:" + "a" * 64
 _REQUEST = SolveRequest(
@@ -243,6 +243,39 @@ async def test_what_a_mirror_does_not_have_costs_none_of_the_attempts(monkeypatc
     assert isinstance(outcomes["a"], AppCompleted)
     assert [len(policy) for policy in solver.policies] == [4, 2, 0, 0]
     assert "(1 of 1)" in warnings[-1]
+
+
+class Silent(Hub):
+    """A mirror that gives no answer."""
+
+    async def head(self, reference: Reference) -> Descriptor | None:
+        raise RegistryUnavailableError(f"{reference.host} is away", hint="")
+
+
+async def test_where_all_is_skipped_it_is_told_that_a_mirror_is_away() -> None:
+    mirrors = Mirrors(Silent(), _SAID)
+
+    class Asking(ScriptedSkipper):
+        async def wait(self, _app: str) -> None:
+            await mirrors.find("node:22")
+
+    send, receive = anyio.create_memory_object_stream[Event](1000)
+    run = Run(
+        plan_of("a", "b"),
+        hosts=[alone(PolicySolver(), RecordingPublisher())],
+        events=send,
+        jobs=1,
+        fail_fast=False,
+        skipper=Asking("ab"),
+        mirrors=ImageMirrors(mirrors),
+    )
+
+    async with receive:
+        outcomes = await run.execute()
+        warnings = [event.message async for event in receive if isinstance(event, AppWarning)]
+
+    assert [isinstance(each, AppCompleted) and each.skipped for each in outcomes.values()] == [True, True]
+    assert warnings == ["images are taken from docker.io, and not from its mirror m.example: m.example is away"]
 
 
 @pytest.mark.parametrize(
