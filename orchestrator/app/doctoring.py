@@ -17,6 +17,7 @@ import msgspec
 from orchestrator.app import hostcheck, hostfacts, make_plan
 from orchestrator.app.disk import low
 from orchestrator.app.logins import given
+from orchestrator.app.reaching import reached
 from orchestrator.config import Config
 from orchestrator.doctor import looking, rules
 from orchestrator.doctor.facts import Answer, Builder, Built, Facts, Pressure, Problem, Unseen
@@ -63,6 +64,8 @@ class _Found:
     def __init__(self) -> None:
         self.facts = Facts()
         self.looked: list[str] = []
+        self.unreached: list[tuple[Reference, Problem]] = []
+        """Images of registries that do not answer here, and what is to be said of that."""
 
     def add(self, *, told: tuple[Problem, ...] = (), unseen: tuple[Unseen, ...] = (), **more: object) -> None:
         """Add to what was told and not seen, and say the rest."""
@@ -94,6 +97,7 @@ async def examine(config: Config, *, root: Path = Path("/"), seconds: float = _L
         tasks.start_soon(_builders, config, found)
         tasks.start_soon(_registries, config, plan, found)
         tasks.start_soon(_runs, config, found)
+    await _unreached(_published(config, plan), found)
     # Who answers first differs from time to time.
     told = tuple(sorted(found.facts.told, key=lambda each: (each.about, each.kind)))
     return Examined(
@@ -206,14 +210,15 @@ async def _registry(client: RegistryClient, credentials: Credentials, asked: Ref
             look = await client.look(asked)
     except TimeoutError:
         why = f"gives no answer within {_REGISTRY_SECONDS:.0f} s"
-        found.add(told=(_silent(host, why, "check the network, and HTTPS_PROXY"),))
+        found.unreached.append((asked, _silent(host, why, "check the network, and HTTPS_PROXY")))
     except FleetpacksError as error:
-        limited = _TOO_MANY in error.message
+        if _TOO_MANY in error.message:
+            found.add(told=(rules.limited(answer, found.facts.mirror),))
+            return
         hint = error.hint
         if hosts.is_docker_hub(host):
-            hint += "; where builders have a mirror, export REGISTRY_MIRROR=registry.example/hub"
-        problem = rules.limited(answer, found.facts.mirror) if limited else _silent(host, error.message, hint)
-        found.add(told=(problem,))
+            hint += "; where there is a mirror, export REGISTRY_MIRROR=registry.example/hub"
+        found.unreached.append((asked, _silent(host, error.message, hint)))
     else:
         ended = time.time()
         ahead = None if look.date is None else (began + ended) / 2 - look.date
@@ -227,6 +232,16 @@ async def _registry(client: RegistryClient, credentials: Credentials, asked: Ref
         )
         found.looked.append(host)
         found.add(answers=(*found.facts.answers, answer))
+
+
+async def _unreached(published: Reference | None, found: _Found) -> None:
+    """Tell of registries that do not answer here, unless builders alone need them, and have a way of their own."""
+    for image, problem in found.unreached:
+        builders = () if published is not None and published.host == image.host else found.facts.builders
+        if await reached(image, [parse(each.address) for each in builders]):
+            found.add(unseen=(Unseen(what=image.host, why=f"{problem.message}; builders reach it"),))
+        else:
+            found.add(told=(problem,))
 
 
 def _silent(host: str, message: str, cure: str) -> Problem:
@@ -246,11 +261,16 @@ def _asked(config: Config, plan: Plan | None) -> Iterator[tuple[str, Reference]]
         if image.host not in seen:
             seen.add(image.host)
             yield image.host, image
-    if config.image is not None and plan is not None:
-        for app in plan.apps[:1]:
-            image = reference.parse(app.repository)
-            if image.host not in seen:
-                yield image.host, image
+    published = _published(config, plan)
+    if published is not None and published.host not in seen:
+        yield published.host, published
+
+
+def _published(config: Config, plan: Plan | None) -> Reference | None:
+    """Where images go, of which we write the tags."""
+    if config.image is None or plan is None or not plan.apps:
+        return None
+    return reference.parse(plan.apps[0].repository)
 
 
 async def _runs(config: Config, found: _Found) -> None:

@@ -78,6 +78,24 @@ async def test_a_registry_that_refuses_is_told_of_at_once(tmp_path: Path, status
     assert kinds(found)[kind] == server.host
 
 
+@pytest.mark.real
+@pytest.mark.parametrize(("tag", "reached"), [("bookworm-slim", True), ("there-is-none", False)])
+async def test_a_registry_that_builders_alone_need_and_reach_is_no_problem(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_count: RealCount, tag: str, *, reached: bool
+) -> None:
+    source(tmp_path / "source", f"FROM debian:{tag}\n")
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        # Nobody is there; the lab's builder has a mirror of Docker Hub.
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+    found = await examined(tmp_path, {"BUILDKIT_HOST": lab.buildkit_host})
+    real_count.record("build")
+
+    unseen = {each.what: each.why for each in found.unseen}
+    assert unseen.get("docker.io", "").endswith("; builders reach it") is reached
+    assert (kinds(found).get("registry-unreachable") == "docker.io") is not reached
+
+
 async def test_what_could_not_be_looked_at_is_said(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
 
