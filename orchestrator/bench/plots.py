@@ -111,7 +111,7 @@ def _taken(place: Any, told: Measured, scenarios: Sequence[str]) -> None:  # noq
             place.plot(runs, [at] * len(runs), "|", color=f"C{number}", alpha=0.6, markersize=7)
             _point(place, found.median, found.interval, at, number)
         place.plot([], [], "o", color=f"C{number}", label=_name(target))
-    place.set_xscale("log")
+    _logarithmic(place)
     place.set_xlabel("seconds: each run, the median, and where that of a repeat will lie (95 %)")
     _lines(place, scenarios)
     place.legend(loc="best")
@@ -124,7 +124,7 @@ def _times(place: Any, told: Measured, scenarios: Sequence[str], first: str, oth
                 _point(place, both.ratio.value, both.ratio.interval, _at(row, number - 1, len(others)), number)
         place.plot([], [], "o", color=f"C{number}", label=_name(other))
     place.axvline(1, color="C0", linewidth=1)
-    place.set_xscale("log")
+    _logarithmic(place)
     place.set_xlabel(f"times as long as on {_name(first)} (90 % interval)")
     _lines(place, scenarios)
     place.legend(loc="best")
@@ -135,7 +135,7 @@ def _comparisons(place: Any, results: Sequence[Result]) -> None:  # noqa: ANN401
         _point(place, each.ratio, each.interval, row, 0)
         if each.bar_on == "ratio":
             place.plot([each.bar], [row], "|", color="C3", markersize=16)
-    place.set_xscale("log")
+    _logarithmic(place)
     place.set_xlabel("ours as a multiple of theirs (90 % interval; red: the bar)")
     _lines(place, [each.name for each in results])
 
@@ -156,6 +156,11 @@ def _at(row: int, number: int, count: int) -> float:
 def _point(place: Any, middle: float, interval: tuple[float, float] | None, at: float, color: int) -> None:  # noqa: ANN401 -- as above
     reach = None if interval is None else [[middle - interval[0]], [interval[1] - middle]]
     place.errorbar([middle], [at], xerr=reach, fmt="o", color=f"C{color}", markersize=4, capsize=3)
+
+
+def _logarithmic(place: Any) -> None:  # noqa: ANN401 -- as above
+    place.set_xscale("log")
+    place.xaxis.set_major_formatter("{x:g}")
 
 
 def _lines(place: Any, names: Sequence[str]) -> None:  # noqa: ANN401 -- as above

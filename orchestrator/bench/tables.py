@@ -1,6 +1,6 @@
 """A report as tables, whatever they are printed as."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -151,7 +151,7 @@ def _facts(series: Series) -> tuple[str, ...]:
 
 def _steps_of(told: Measured, scenario: str) -> Iterator[tuple[str, ...]]:
     found = [told.get(scenario, target) for target in told.targets]
-    seconds = [{} if each is None else steps(each.samples) for each in found]
+    seconds: list[Mapping[str, float]] = [{} if each is None else steps(each.samples) for each in found]
     longest = max((sum(each.values()) for each in seconds), default=0.0)
     for name in dict.fromkeys(name for each in seconds for name in each):
         if any(each.get(name, 0.0) >= longest * _WORTH for each in seconds):

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -9,6 +10,9 @@ import msgspec
 from orchestrator.cli import output
 from orchestrator.cli.lines import fit
 from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.bench.plots import Kind
 
 _File = click.Path(path_type=Path)
 _PLOT = "--plot"
@@ -37,7 +41,8 @@ def show(*, kind: str, plots: tuple[Path, ...], report: Path) -> int:
         from orchestrator.bench.plots import check, draw  # noqa: PLC0415 -- as above
         from orchestrator.report import place  # noqa: PLC0415 -- as above
 
-        for path, drawn in [(path, check(path, said_by=_PLOT)) for path in plots]:
+        kinds: list[Kind] = [check(path, said_by=_PLOT) for path in plots]
+        for path, drawn in zip(plots, kinds, strict=True):
             place.write(path, draw(made, drawn), what="the picture", said_by=_PLOT)
     if kind == "json":
         output.write_json(msgspec.to_builtins(made))
