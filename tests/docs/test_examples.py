@@ -57,6 +57,7 @@ ELSEWHERE = {
     "poe release --image registry.example/team": ("tests/releases/test_release.py", '"-m", "tests.release", "--root"'),
     "poe languages": ("tests/docs/test_languages.py", "documents("),
     "python -m tests.lab up --languages": ("check", "python -m tests.lab up --languages"),
+    "python -m tests.lab up --ceph": ("tests/lab_tests/test_ceph.py", '"--ceph"'),
     "python -m tests.lab up --bases NAME": ("tests/lab_tests/test_bases.py", "repositories("),
     "pytest tests/e2e/test_languages.py": ("pyproject.toml", 'testpaths = ["tests"]'),
     "pytest tests/langs --rewrite-goldens": ("tests/langs/conftest.py", '"--rewrite-goldens"'),

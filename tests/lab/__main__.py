@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
@@ -9,9 +10,11 @@ import anyio
 import click
 
 from orchestrator.errors import FleetpacksError
+from tests.lab import ceph as clusters
 from tests.lab import hosts as machines
 from tests.lab import up as steps
 from tests.lab.bases import everything, repositories
+from tests.lab.ceph import shape
 from tests.lab.engines import running
 from tests.lab.errors import LabError
 from tests.lab.state import current, layout
@@ -19,6 +22,21 @@ from tests.lab.state import current, layout
 
 def _say(line: str) -> None:
     click.echo(f"lab: {line}", err=True)
+
+
+def _rate(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    return _read(shape.rate, text)
+
+
+def _delay(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+    return _read(shape.delay, text)
+
+
+def _read(how: Callable[[str], int], text: str | None) -> int | None:
+    try:
+        return None if text is None else how(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.group()
@@ -31,6 +49,9 @@ def lab() -> None:
 @click.option("--peers", is_flag=True, help="Also get what the benchmarks compare with (buildx).")
 @click.option("--engines", is_flag=True, help="Also start two Docker Engines, and have the oldest buildkitd.")
 @click.option("--hosts", type=click.IntRange(0), default=0, help="Also start so many hosts with sshd and buildkitd.")
+@click.option("--ceph", is_flag=True, help="Also start a Ceph cluster of one node, and mount its CephFS.")
+@click.option("--ceph-rate", callback=_rate, help="What its link carries each way, e.g. 1gbit; none: no limit.")
+@click.option("--ceph-delay", callback=_delay, help="What its OSD waits before an operation, e.g. 2ms; none: nothing.")
 @click.option("--unpack", is_flag=True, help="Unpack Debian's programs even where they are installed.")
 @click.option("--images/--no-images", default=True, help="Whether base images are made (default: yes).")
 @click.option("--languages", is_flag=True, help="Also make the base images of all languages: 2 GB, some minutes.")
@@ -41,6 +62,9 @@ def up(
     peers: bool,
     engines: bool,
     hosts: int,
+    ceph: bool,
+    ceph_rate: int | None,
+    ceph_delay: int | None,
     unpack: bool,
     images: bool,
     languages: bool,
@@ -53,6 +77,8 @@ def up(
     with steps.locked(place, _say):
         wanted = partial(steps.up, place, builder=builder, images=images, peers=peers, docker=engines)
         anyio.run(partial(wanted, builder_hosts=hosts, installed=not unpack, say=_say, more_images=more))
+        if ceph or (ceph_rate, ceph_delay) != (None, None):
+            anyio.run(partial(clusters.start, place, rate=ceph_rate, delay=ceph_delay, say=_say))
     _status()
 
 
@@ -96,8 +122,24 @@ def _status() -> bool:
         click.echo(f"docker     {engine.docker_host}  {engine.version}, images kept by {engine.kind}")
     for host in machines.running(layout()):
         click.echo(f"host       {host.url}  ssh -F {host.client / 'config'} {host.name}")
+    whole = _ceph_status()
     click.echo(f"state      {found.state}")
-    return True
+    return whole
+
+
+def _ceph_status() -> bool:
+    """Say how Ceph is, when there is one; False when something of it is missing."""
+    found = clusters.known(layout())
+    if found is None:
+        return True
+    if found.whole:
+        click.echo(f"ceph       {found.mount}  {found.shape}; its command line is {found.command}")
+    elif not found.finished:
+        click.echo("ceph       never came up to its end; `up --ceph` goes on from there")
+    else:
+        missing = [*found.ended, *([] if found.mounted else ["mount"])]
+        click.echo(f"ceph       broken: {', '.join(missing)} ended by itself; `up --ceph` mends it")
+    return found.whole
 
 
 def main() -> None:

@@ -14,6 +14,16 @@ def mount_points(below: Path, *, mountinfo: Path = Path("/proc/self/mountinfo"))
     return tuple(Path(point) for point in reversed(points) if Path(point).is_relative_to(below))
 
 
+def mounted_from(device: str, *, mountinfo: Path = Path("/proc/self/mountinfo")) -> tuple[Path, ...]:
+    """Where a device is mounted, the latest first."""
+    found: list[Path] = []
+    for line in mountinfo.read_text(encoding="utf-8").splitlines():
+        before, _, after = line.partition(" - ")
+        if _unescape(after.split()[1]) == device:
+            found.append(Path(_unescape(before.split()[4])))
+    return tuple(reversed(found))
+
+
 async def unmount(below: Path) -> None:
     """Unmount everything at or below a directory.
 

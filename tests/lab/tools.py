@@ -15,14 +15,13 @@ from pathlib import Path
 
 import anyio
 
+from tests.lab import apt
 from tests.lab.errors import LabError
 from tests.lab.state import BUILDKIT, BUILDKIT_OLDEST, Layout, caller_environment
 
 _MODULES = Path(__file__).parent / "modules"
 _SIGN_OF_LIFE = 60.0
 """Seconds between two lines of a long work that says nothing."""
-_MIRROR = "http://deb.debian.org/debian"
-_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -91,12 +90,13 @@ async def debian_package(place: Layout, package: str, *, suite: str = "") -> Pat
     return unpacked
 
 
-async def debian_closure(place: Layout, package: str) -> Path:
+async def debian_closure(place: Layout, package: str, *more: str) -> Path:
     """The root of an unpacked Debian package together with all that it needs and the machine has not.
 
     Args:
         place: the state directory.
         package: the package's name.
+        more: others that go into the same root.
 
     Raises:
         LabError: a part is not to be had.
@@ -104,24 +104,11 @@ async def debian_closure(place: Layout, package: str) -> Path:
     unpacked = place.root / "bin" / "debian" / f"{package}+"
     if await anyio.Path(unpacked).exists():
         return unpacked
-    hint = f"try `apt-get update && apt-get install --no-install-recommends {package}` by hand"
-    said = await run(
-        ["apt-get", "-q", "-s", "--no-install-recommends", "install", package],
-        doing=f"asking what Debian's {package} needs",
-        hint=hint,
-        env={**caller_environment(), "LC_ALL": "C"},
-    )
-    missing = [line.split()[1] for line in said.splitlines() if line.startswith("Inst ")]
     place.work.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{package}-", dir=place.work))
-    for name in missing or [package]:
-        (folder / name).mkdir()
-        archive = await _download(place, name, folder / name)
-        await run(
-            ["dpkg-deb", "-x", archive, folder / "root"],
-            doing=f"unpacking Debian's {name}",
-            hint="look whether the disk is full",
-        )
+    missing = await apt.missing(place, package, *more)
+    for archive in await apt.download(place, {package, *more, *missing}, folder):
+        await _extract(archive, folder / "root")
     unpacked.parent.mkdir(parents=True, exist_ok=True)
     # Another session may have been faster.
     with suppress(OSError):
@@ -208,39 +195,15 @@ async def watched(
 async def _unpack(place: Layout, package: str, into: Path, *, suite: str) -> None:
     folder = place.work / f"{package}-{suite}"
     folder.mkdir(parents=True)
-    archive = await _download(place, package, folder, suite=suite)
-    await run(
-        ["dpkg-deb", "-x", archive, folder / "root"],
-        doing=f"unpacking Debian's {package}",
-        hint="look whether the disk is full",
-    )
+    (archive,) = await apt.download(place, {package}, folder, suite=suite)
+    await _extract(archive, folder / "root")
     into.parent.mkdir(parents=True, exist_ok=True)
     (folder / "root").rename(into)
 
 
-async def _download(place: Layout, package: str, folder: Path, *, suite: str = "") -> Path:
-    # apt's own lists may be empty (a fresh machine), too old (the version is gone) or of another release: then a copy
-    # of our own is fetched into the state directory, and the system's stays as it is.
-    lists = place.root / "apt" / suite
-    own = ["-o", f"Dir::State::lists={lists}/lists", "-o", f"Dir::Cache={lists}/cache"]
-    if suite:
-        lists.mkdir(parents=True, exist_ok=True)
-        (lists / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {_MIRROR} {suite} main\n", encoding="utf-8")
-        own += ["-o", f"Dir::Etc::SourceList={lists}/sources.list", "-o", "Dir::Etc::SourceParts=-"]
-    command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
-    for options in [own] if suite else [[], own]:
-        if options:
-            for name in ("lists/partial", "cache/archives/partial"):
-                (lists / name).mkdir(parents=True, exist_ok=True)
-            # Its status is no verdict: one unreachable source of many fails it.
-            await anyio.run_process([*command, *options, "update"], check=False)
-        await anyio.run_process([*command, *options, "download", package], check=False, cwd=folder)
-        async for archive in anyio.Path(folder).glob("*.deb"):
-            return Path(archive)
-    raise LabError(
-        f"Debian's package {package} {f'of {suite} ' if suite else ''}cannot be downloaded",
-        hint=f"try `apt-get update && apt-get download {package}` by hand, or install {package}",
-    )
+async def _extract(archive: Path, root: Path) -> None:
+    doing = f"unpacking Debian's {archive.name}"
+    await run(["dpkg-deb", "-x", archive, root], doing=doing, hint="look whether the disk is full")
 
 
 async def _compile(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from tests.lab import bases, daemons, engines, hosts, roots, tools
+from tests.lab import bases, ceph, daemons, engines, hosts, roots, tools
 from tests.lab.errors import LabError
 from tests.lab.mounts import delete, unmount
 from tests.lab.state import NEWER, Lab, Layout, lab_of
@@ -112,6 +112,8 @@ async def down(place: Layout, *, everything: bool, say: Callable[[str], None]) -
         await delete(place.root / "containers")
     if ended := await hosts.clean(place, delete=everything):
         say(f"ended {ended} hosts")
+    if await ceph.clean(place):
+        say("ended Ceph, and deleted what was in it")
     for name in await daemons.stop(place):
         say(f"ended {name}")
     if record is not None:

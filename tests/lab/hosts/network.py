@@ -119,11 +119,11 @@ async def ensure(place: Layout, *, say: Callable[[str], None]) -> Network:
         raise LabError("hosts need the lab's registry", hint="run `python -m tests.lab up` first")
     bridge = bridge_of(place)
     before = known(place)
-    if before is not None and _is_up(bridge):
+    if before is not None and is_up(bridge):
         prefix = before.prefix
     else:
         await remove(place)  # half-made, or of a boot before this one
-        prefix = await _free_prefix(place)
+        prefix = await free_prefix(_file(place))
     network = Network(prefix=prefix, bridge=bridge, port=record.port)
     if network != before:
         _file(place).write_bytes(msgspec.json.encode(network))
@@ -164,18 +164,22 @@ def _file(place: Layout) -> Path:
     return place.root / "hosts" / "network.json"
 
 
-def _is_up(bridge: str) -> bool:
-    # The last thing that is done to it.
-    flags = Path("/sys/class/net", bridge, "flags")
+def is_up(link: str) -> bool:
+    """Whether this machine has a network link of a name, and it was made to its end: this is done to it last."""
+    flags = Path("/sys/class/net", link, "flags")
     return flags.exists() and bool(int(flags.read_text(encoding="ascii"), 16) & _IFF_UP)
 
 
-async def _free_prefix(place: Layout) -> str:
-    """A network in which this machine has no address: each lab tries them in an order of its own."""
+async def free_prefix(of: Path) -> str:
+    """A network in which this machine has no address: each file that it is for tries them in an order of its own.
+
+    Raises:
+        LabError: there is none.
+    """
     said = await tools.run(
         ["ip", "-4", "-oneline", "addr"], doing="looking for a free network", hint="install iproute2", env=ENVIRONMENT
     )
-    start = int.from_bytes(hashlib.sha256(bytes(_file(place))).digest()[:2])
+    start = int.from_bytes(hashlib.sha256(bytes(of)).digest()[:2])
     for step in range(_CANDIDATES):
         high, low = divmod((start + step) % _CANDIDATES, 256)
         if f" 198.{18 + high}.{low}." not in said:
