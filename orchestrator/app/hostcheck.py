@@ -1,26 +1,23 @@
 """The wiring of `hosts check`: every builder is asked what it is, all at once.
 
-What BuildKit's API tells, it tells at every address. A machine is asked by `remote.probe`'s script: this one, where the
-builder is a socket here, or by one session of the SSH connection that leads to the builder. Nobody asks the machine
-behind tcp://. What takes a builder too long to tell, or what it does not know, is left out; only who does not answer at
-all, or can be no builder, is an error, and each is its own builder's.
+What BuildKit's API tells, it tells at every address. A machine is asked by `remote.probe`'s script (`ways`). What takes
+a builder too long to tell, or what it does not know, is left out; only who does not answer at all, or can be no
+builder, is an error, and each is its own builder's.
 """
 
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from functools import partial
+from collections.abc import Awaitable
+from contextlib import suppress
 from statistics import median
 from typing import TypeVar
 
 import anyio
-import anyio.lowlevel
-import anyio.to_thread
 import msgspec
 
-from orchestrator.app import builder
+from orchestrator.app import builder, ways
 from orchestrator.app.hostfacts import Daemon, Host, Problem, State, locked, platforms, problems, same
+from orchestrator.app.ways import SHELL, Way
 from orchestrator.buildkit import Client, Worker
 from orchestrator.buildkit.border import dial_error
 from orchestrator.config import Config
@@ -34,11 +31,8 @@ from orchestrator.errors import (
     TransientError,
 )
 from remote import probe, resolve
-from remote.address import Address, EngineAddress, SshAddress, UnixAddress
-from remote.connect import dialer
-from remote.engine import Dial
+from remote.address import Address
 from remote.errors import RemoteError
-from remote.unix import listener
 
 _GREETING_SECONDS = 30.0
 _QUESTION_SECONDS = 20.0
@@ -47,7 +41,6 @@ _AT_ONCE = 64
 """Builders that are asked at the same time."""
 _ROUNDS = 5
 _SNAPSHOTTER = "org.mobyproject.buildkit.worker.snapshotter"
-_SHELL = "/bin/sh"
 _NO_SHELL = "no shell there"
 
 _Answer = TypeVar("_Answer")
@@ -63,20 +56,6 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         """What the command ends with: who will never be a builder weighs more than who does not answer now."""
         states = {host.state for host in self.hosts}
         return EXIT_FAILED if "unusable" in states else EXIT_TRANSIENT if "unreachable" in states else EXIT_OK
-
-
-class _Way(msgspec.Struct, frozen=True, kw_only=True):
-    """How a builder and its machine are asked."""
-
-    connect: Callable[[], Awaitable[None]]
-    """Reaches the machine, where that is not the same as reaching the daemon."""
-    dial: Callable[[], Awaitable[Dial]]
-    probe: Callable[[], Awaitable[bytes]] | None
-    """Runs the script; None: nothing can be run there."""
-    pid: int | None = None
-    """The daemon's process."""
-    sockets: tuple[str, ...] = ()
-    """Of a host behind sshd, those that are tried."""
 
 
 class _Named(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +92,15 @@ async def check(config: Config) -> Checked:
     )
 
 
+async def addresses(config: Config) -> tuple[Address, ...]:
+    """Where the builders are, in the order of `check`.
+
+    Raises:
+        UsageError: as `check`.
+    """
+    return tuple([each.at for each in await _named(config)])
+
+
 async def _named(config: Config) -> tuple[_Named, ...]:
     found = zip(config.hosts or (None,), builder.addresses(config), strict=True)
     slots = [(at, builder.slots(host, at)) for host, at in found]
@@ -130,13 +118,13 @@ async def _host(named: _Named) -> Host:
         unknown=None,
     )
     try:
-        async with _way(named.at) as way:
+        async with ways.way(named.at) as way:
             return await _asked(empty, way)
     except FleetpacksError as error:
         return _failed(empty, error)
 
 
-async def _asked(empty: Host, way: _Way) -> Host:
+async def _asked(empty: Host, way: Way) -> Host:
     name = empty.address
     try:
         with anyio.fail_after(_GREETING_SECONDS):
@@ -170,7 +158,7 @@ async def _asked(empty: Host, way: _Way) -> Host:
     return msgspec.structs.replace(host, problems=problems(host))
 
 
-async def _daemon(name: str, way: _Way) -> tuple[Daemon, tuple[Worker, ...]]:
+async def _daemon(name: str, way: Way) -> tuple[Daemon, tuple[Worker, ...]]:
     try:
         with anyio.fail_after(_GREETING_SECONDS):
             dial = await way.dial()
@@ -220,44 +208,20 @@ async def _known(answer: Awaitable[_Answer]) -> _Answer | None:
     return None
 
 
-async def _machine(way: _Way) -> tuple[probe.Machine | None, str | None]:
+async def _machine(way: Way) -> tuple[probe.Machine | None, str | None]:
     """What the machine tells, or why it does not."""
-    if way.probe is None:
+    if way.run is None:
         return None, _NO_SHELL
     try:
         with anyio.fail_after(_QUESTION_SECONDS):
-            machine = probe.parse(await way.probe())
+            machine = probe.parse(await way.run(probe.script(), probe.MOST))
     except RemoteError as error:
         return None, error.message
     except TimeoutError:
         return None, f"its shell gives no answer within {_QUESTION_SECONDS:.0f} s"
     except OSError as error:
-        return None, f"{_SHELL}: {error.strerror or error}"
+        return None, f"{SHELL}: {error.strerror or error}"
     return machine, None if machine is not None else _NO_SHELL
-
-
-@asynccontextmanager
-async def _way(at: Address) -> AsyncGenerator[_Way]:
-    if isinstance(at, SshAddress):
-        # asyncssh takes long to import.
-        from remote.ssh.daemons import SOCKETS  # noqa: PLC0415
-        from remote.ssh.daemons import dialer as behind  # noqa: PLC0415
-        from remote.ssh.host import Host as Far  # noqa: PLC0415
-
-        async with Far(at) as far:
-            run = partial(far.run, probe.script(), most=probe.MOST)
-            tried = SOCKETS if at.socket is None else (at.socket,)
-            yield _Way(connect=far.connect, dial=partial(behind, far, at), probe=run, sockets=tried)
-        return
-    to = at.at if isinstance(at, EngineAddress) else at
-    here = isinstance(to, UnixAddress)
-    pid = await anyio.to_thread.run_sync(listener, to.path) if isinstance(to, UnixAddress) else None
-    yield _Way(connect=anyio.lowlevel.checkpoint, dial=partial(dialer, at), probe=_here if here else None, pid=pid)
-
-
-async def _here() -> bytes:
-    done = await anyio.run_process([_SHELL, "-s"], input=probe.script(), check=False)
-    return done.stdout
 
 
 def _platforms(workers: tuple[Worker, ...]) -> tuple[str, ...]:
