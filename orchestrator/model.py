@@ -194,3 +194,5 @@ class Isolated(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that its cache may hold."""
     free: int
     """Bytes that it leaves free on its disk."""
+    free_said: bool = False
+    """Whether that is another number than the usual one, so that it matters to somebody."""

@@ -29,6 +29,7 @@ from orchestrator.events import AppWarning
 from orchestrator.model import MountCache, Plan
 from orchestrator.text import size
 
+_TELLS = "Those with BuildKit 0.11 or newer do."
 
 class Keeping:
     """The package caches of one run, and the directory that they are kept in.
@@ -135,6 +136,8 @@ class Keeping:
         async def look(side: Side) -> None:
             async def ask(_mount: Mount) -> None:
                 kept = await side.look(mount)
+                if kept is None and side.known[mount.id].ran:
+                    raise NotCarried("the builder does not tell what is in it", hint=_TELLS)
                 # What was only filled from the directory is there.
                 if kept is None or (several and kept.untouched):
                     return

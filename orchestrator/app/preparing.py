@@ -1,8 +1,8 @@
 """All that a run needs of one builder: its solves, its registry, its caches, and where files go."""
 
 import secrets
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from orchestrator.app.outputs import Outputs, outputs
 from orchestrator.buildkit import SecretReader, SolveRequest
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
+from orchestrator.config.settings import ISOLATED
 from orchestrator.engine.host import BuilderHost, Prepare, PrepareExport
 from orchestrator.engine.publish import EnginePublisher, RegistryPublisher
 from orchestrator.engine.request import export_request, solve_request
@@ -28,7 +29,8 @@ from orchestrator.model import AppPlan, Attestations, Plan
 from orchestrator.plan.outputs import Placed
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
-from orchestrator.registry.reference import parse
+from orchestrator.registry.hosts import hostname, is_loopback
+from orchestrator.registry.reference import InvalidReferenceError, parse
 from orchestrator.registry.tokens import RegistryTokens
 from remote.address import EngineAddress
 
@@ -113,16 +115,26 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
 
     def _asked(self, can: Capabilities) -> tuple[str, ...]:
         config, apps = self.config, self.plan.apps
-        declared = {host for host, said in config.registries.items() if said.insecure}
+        # A daemon of our own is told of them; of loopback addresses every engine takes it for granted.
+        own = any(host.source == ISOLATED for host in config.hosts)
+        declared = {host for host, said in config.registries.items() if said.insecure and not own}
+        declared = {host for host in declared if not is_loopback(hostname(host))}
+        pushed = [app.repository for app in apps] if self.plan.push else []
+        # Every app has the same ones.
+        outputs = [placed.kind for placed in next(iter(self.placed.values()), ())]
+        # Files of several platforms every builder makes.
+        images = self.plan.push or self.load or not outputs
         return asked_for(
             can,
             push=self.plan.push,
-            insecure=any(parse(app.repository).host in declared for app in apps),
+            insecure=bool(declared.intersection(parse(each).host for each in (*pushed, *_read(config)))),
             load=self.load,
-            # Every app has the same ones.
-            outputs=[placed.kind for placed in next(iter(self.placed.values()), ())],
+            outputs=outputs,
             contexts=any(app.app.contexts or app.build.contexts for app in apps),
             cache=config.cache.image is not None and config.cache.export != "off",
+            cache_read=bool(config.cache.sources),
+            cache_insecure=config.cache.insecure and bool(config.cache.image or config.cache.sources),
+            platforms=images and any(len(app.build.platforms) > 1 for app in apps),
             local=config.cache.local.directory is not None or bool(config.cache.local.sources),
             attested=[
                 *(["--provenance"] if config.attestations.provenance else []),
@@ -190,3 +202,12 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
 
         name = of.named.name if self.several else ""
         return PackageCarrier(of.client, self.packages, no_cache=self.config.no_cache, ready=ready, name=name)
+
+
+def _read(config: Config) -> Iterator[str]:
+    """The registries' caches that are read, as far as they are any: what is wrong is told where they are used."""
+    for source in config.cache.sources:
+        filled = source.replace("{app}", "app")
+        with suppress(InvalidReferenceError):
+            parse(filled)
+            yield filled

@@ -48,6 +48,7 @@ def merged(environment: Environment, table: DaemonTable, table_name: str, source
         dns=table.dns,
         size=_size(environment.buildkit_cache_size) or parse_size(table.cache_size) or 0,
         free=parse_size(table.free_space) or 0,
+        free_said=table.free_space != DaemonTable().free_space,
     )
 
 

@@ -12,7 +12,7 @@ from orchestrator.errors import FleetpacksError, OwnDaemonBusyError, OwnDaemonEr
 
 _LONGEST_SOCKET = 107
 """Bytes of a unix socket's path: sun_path of unix(7) without its final zero."""
-_LONGEST_NAME = len("/run/containerd.sock.ttrpc")
+_LONGEST_NAMES = {"buildkitd": len("/run/buildkitd.sock"), "dockerd": len("/run/exec/libnetwork/0123456789ab.sock")}
 _LAST_LINES = 12
 _ELSEWHERE = "name a builder with --host"
 _INSTALL = {
@@ -65,7 +65,7 @@ def _problems(of: Settings, facts: Facts) -> Iterator[tuple[str, str]]:
     if of.storage == "fuse-overlayfs" and not facts.fuse:
         hint = "Give the container the device (docker run --device /dev/fuse), or load the module: modprobe fuse."
         yield "fuse-overlayfs needs /dev/fuse, which cannot be opened", hint
-    if len(bytes(of.root)) + _LONGEST_NAME > _LONGEST_SOCKET:
+    if len(bytes(of.root)) + _LONGEST_NAMES[of.kind] > _LONGEST_SOCKET:
         hint = "Choose a directory with a shorter path: --data-root."
         yield f"paths of sockets in {of.root} would be too long", hint
     if of.storage != "vfs" and (found := [sign for sign in ":,\\" if sign in str(of.root)]):

@@ -12,6 +12,8 @@ TUNNEL = 50
 """Bytes that an overlay network of a cluster (VXLAN over IPv4) takes of each packet."""
 _SMALLEST_MTU = 576
 """What every host must take: RFC 791."""
+_FREE_AND_PATHS_SINCE = (28, 0)
+"""Of dockerd, whose garbage collector looks at the disk, too, and whose mirrors may have a path."""
 _STORE_SINCE = (25, 0)
 """Of dockerd, whose images containerd keeps; it was an experiment before."""
 
@@ -48,8 +50,14 @@ def decide(
     insecure = {host for host, registry in registries.items() if registry.insecure}
     insecure |= {host for place in mirrors.values() if is_loopback(host := place.partition("/")[0])}
     mtu, notes = _mtu(said, facts)
+    older = said.kind == "dockerd" and (facts.version is None or facts.version < _FREE_AND_PATHS_SINCE)
+    if older and "/" in mirrors.get(HUB, ""):
+        mirrors = {host: place for host, place in mirrors.items() if host != HUB}
+        notes += ("a dockerd before 28 knows no mirror with a path: builds are given the names there instead",)
     if said.kind == "dockerd" and (others := sorted(mirrors.keys() - {HUB})):
         notes += (f"a dockerd knows mirrors of Docker Hub alone, and none of {', '.join(others)}",)
+    if older and said.free_said:
+        notes += ("daemon.free_space has no effect: a dockerd before 28 knows the size of its cache alone",)
     return Settings(
         kind=said.kind,
         root=root,

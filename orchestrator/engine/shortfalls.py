@@ -46,6 +46,20 @@ CONTEXTS = Shortfall(
     hint="its BuildKit is older than v0.11, and would look for an image of that name: use a newer one",
     since="v0.11",
 )
+CACHES = Shortfall(
+    asked="`CACHE_FROM`",
+    kinds=frozenset(),
+    instead="of the caches in registries only those are read that are kept inline, in images",
+    hint="its BuildKit is older than v0.13: use a newer one",
+    since="v0.13",
+)
+PLAIN = Shortfall(
+    asked="`CACHE_REGISTRY_INSECURE`",
+    kinds=frozenset(),
+    instead="what counts is `insecure-registries` of the engine's daemon.json",
+    hint="its BuildKit is older than v0.13: use a newer one",
+    since="v0.13",
+)
 
 ROWS = (
     Shortfall(
@@ -75,6 +89,9 @@ ROWS = (
         instead="no local cache is read or written",
         hint=_HINT,
     ),
+    CACHES,
+    PLAIN,
+    Shortfall(asked="an image for several platforms", kinds=_GRAPH, instead=None, hint=_HINT),
     Shortfall(asked="`--provenance`", kinds=_GRAPH, instead=None, hint=_HINT),
     Shortfall(asked="`--sbom`", kinds=_GRAPH, instead=None, hint=_HINT),
     SEVERAL,
@@ -91,6 +108,9 @@ def asked_for(
     outputs: Collection[str],
     contexts: bool,
     cache: bool,
+    cache_read: bool = False,
+    cache_insecure: bool = False,
+    platforms: bool = False,
     attested: Collection[str] = (),
     local: bool = False,
 ) -> tuple[str, ...]:
@@ -99,11 +119,15 @@ def asked_for(
     Args:
         can: what the builder can do.
         push: whether images go to a registry.
-        insecure: whether one of these registries was declared to speak plain HTTP.
+        insecure: whether one of these registries, or of those that caches are read from, was declared to speak plain
+            HTTP.
         load: whether images are loaded.
         outputs: types of `--output`, once for each output.
         contexts: whether a Dockerfile names contexts besides its own.
         cache: whether layer caches are written to a registry.
+        cache_read: whether more layer caches are read from registries.
+        cache_insecure: whether the registries of layer caches were said to speak plain HTTP.
+        platforms: whether an image is for several platforms.
         local: whether layer caches are read from directories, or written to them.
         attested: what is attested, by its option.
     """
@@ -112,10 +136,13 @@ def asked_for(
     several = len(outputs) + images > 1
     return (
         *(["`--push`"] if push else []),
-        *(["`registries` with `insecure`"] if push and insecure else []),
+        *(["`registries` with `insecure`"] if insecure else []),
         *dict.fromkeys(f"`--output type={kind}`" for kind in outputs),
         *(["`CACHE_IMAGE`"] if cache else []),
+        *([CACHES.asked] if cache_read else []),
+        *([PLAIN.asked] if cache_insecure else []),
         *(["`cache.local`"] if local else []),
+        *(["an image for several platforms"] if platforms else []),
         *(f"`{option}`" for option in attested),
         *([SEVERAL.asked] if several else []),
         *([CONTEXTS.asked] if contexts else []),
@@ -152,7 +179,7 @@ def documented() -> str:
 
     def cell(row: Shortfall, kind: Kind) -> str:
         if row.since is not None:
-            return f"since BuildKit {row.since}"
+            return f"since BuildKit {row.since}" + (f"; before, {row.instead}" if row.instead else "")
         return (row.instead or "an error") if kind in row.kinds else "yes"
 
     head = ["| asked for |", *(f" {kind} |" for kind in kinds)]
@@ -164,6 +191,8 @@ def documented() -> str:
 def _lacks(can: Capabilities, row: Shortfall) -> bool:
     if row is SEVERAL:
         return not can.several_exporters
+    if row in (CACHES, PLAIN):
+        return not can.registry_caches
     return not can.named_contexts if row is CONTEXTS else can.kind in row.kinds
 
 

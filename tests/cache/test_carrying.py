@@ -14,7 +14,7 @@ from orchestrator.buildkit.build import OnStatus
 from orchestrator.cache.mounts import Store
 from orchestrator.cache.refs import keys
 from orchestrator.errors import ProtocolError
-from orchestrator.events import AppWarning, Event, PackagesCarried
+from orchestrator.events import AppWarning, Event, PackagesCarried, StepCompleted
 from orchestrator.model import MountCache
 from tests.cache.test_mounts import write
 from tests.cache.test_mounts_of_apps import as_it_is, golden, planned, record
@@ -51,7 +51,9 @@ class Answers:
         return ()
 
 
-async def taken(builder: Builder, root: Path, *tools: str, size: int = 1000, seconds: float = 60.0) -> list[Event]:
+async def taken(
+    builder: Builder, root: Path, *tools: str, size: int = 1000, seconds: float = 60.0, ran: bool = False
+) -> list[Event]:
     """What is told when the caches of a run are kept that has used these."""
     builds = {tuple(mount.id for mount in golden(case).cache): golden(case) for case in GENERATED}
     plan = planned(builds[tuple(f"fleetpacks-{tool}" for tool in tools)])
@@ -64,6 +66,9 @@ async def taken(builder: Builder, root: Path, *tools: str, size: int = 1000, sec
 
     await carrier.bring(plan.apps[0], tell)
     assert events == []
+    for tool in tools if ran else ():
+        name = f"RUN --mount=type=cache,id=fleetpacks-{tool},target=/c true"
+        carrier.note(StepCompleted(time=0.0, app="app", step="s", name=name, cached=False, seconds=1.0))
     await carrier.take(tell)
     return events
 
@@ -79,6 +84,17 @@ async def test_why_a_cache_is_not_kept_is_told_with_what_to_do(tmp_path: Path) -
 
     assert isinstance(told, PackagesCarried)
     assert (told.cache, told.to, told.error, told.hint) == ("npm", "directory", "no", "Say yes.")
+
+
+async def test_a_builder_that_does_not_tell_of_a_cache_that_a_step_has_used_is_told_of(tmp_path: Path) -> None:
+    cached = await taken(Answers(), tmp_path, "npm")
+    [told] = await taken(Answers(), tmp_path, "npm", ran=True)
+
+    # Whose steps were all cached elsewhere may have none.
+    assert cached == []
+    assert isinstance(told, PackagesCarried)
+    assert told.error == "the builder does not tell what is in it"
+    assert "BuildKit" in told.hint
 
 
 async def test_when_there_is_no_more_time_one_warning_names_all_that_are_left(tmp_path: Path) -> None:

@@ -18,13 +18,15 @@ async def test_the_operators_authorities_mirrors_and_registries_are_the_daemons_
         '[daemon]\nfree_space = "9GB"\n'
     )
     said = {"FLEETPACKS_CONFIG": str(tmp_path / "config.toml"), "REGISTRY_MIRROR": "http://hub.example/hub"}
+    config = configured({**said, "HOME": str(tmp_path)})
 
-    found = (await isolated.decide(configured({**said, "HOME": str(tmp_path)}))).settings
+    found = (await isolated.decide(config)).settings
 
     assert found.ca == "-----BEGIN CERTIFICATE-----\n"
     assert found.mirrors == {"quay.io": "plain.example:5000/quay", "docker.io": "hub.example/hub"}
     assert found.insecure == ("hub.example", "plain.example:5000")
     assert found.free == 9_000_000_000
+    assert config.isolated.free_said
     assert found.root == tmp_path / ".cache/fleetpacks/daemon/buildkitd"
 
 

@@ -30,6 +30,8 @@ _REFUSED: list[tuple[dict[str, object], dict[str, object], str, str]] = [
     ({}, {"groups": "none"}, "no control groups", "mount -t cgroup2"),
     ({}, {"groups": "read-only", "contained": True}, "read-only", "--privileged"),
     ({"root": Path("/" + "long/" * 20)}, {}, "too long", "--data-root"),
+    # Where a buildkitd's sockets have room; 20.10 ends with `listen unix ...: bind: invalid argument`.
+    ({"root": Path("/" + "r" * 69), "kind": "dockerd"}, {}, "too long", "--data-root"),
     ({"root": Path("/a:b")}, {}, "':' in the path of /a:b", "--data-root"),
     ({"root": Path("/a,b"), "kind": "dockerd"}, {}, "',' in the path of /a,b", "--data-root"),
     ({"root": Path("/a:b"), "storage": "fuse-overlayfs"}, {}, "':' in the path of /a:b", "--data-root"),
@@ -57,6 +59,8 @@ _TAKEN: list[tuple[dict[str, object], dict[str, object]]] = [
     ({}, {"capabilities": frozenset({"sys_admin"})}),
     ({}, without("iptables")),
     ({}, without("fuse-overlayfs")),
+    ({"root": Path("/" + "r" * 68), "kind": "dockerd"}, {}),
+    ({"root": Path("/" + "r" * 69)}, {}),
     ({}, {"fuse": False}),
     ({"storage": "fuse-overlayfs"}, {"disk": "overlay"}),
     ({"kind": "dockerd"}, {"groups": "v1"}),

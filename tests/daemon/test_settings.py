@@ -45,6 +45,43 @@ def test_the_mtu_leaves_room_for_an_overlay_network(
 
 
 @pytest.mark.parametrize(
+    ("kind", "version", "said", "notes"),
+    [
+        ("dockerd", (20, 10), True, 1),
+        ("dockerd", None, True, 1),
+        ("dockerd", (28, 0), True, 0),
+        ("dockerd", (20, 10), False, 0),
+        ("buildkitd", None, True, 0),
+    ],
+)
+def test_what_an_older_engine_does_not_know_of_a_full_disk_is_said(
+    kind: DaemonKind, version: tuple[int, int] | None, *, said: bool, notes: int
+) -> None:
+    made = settings(changed(kind=kind, free_said=said), msgspec.structs.replace(FACTS, version=version))
+
+    assert len(made.notes) == notes
+
+
+@pytest.mark.parametrize(
+    ("version", "place", "known"),
+    [
+        ((20, 10), "mirror.example/hub", False),
+        ((20, 10), "mirror.example", True),
+        ((28, 0), "mirror.example/hub", True),
+    ],
+)
+def test_a_mirror_with_a_path_is_kept_from_an_engine_that_would_not_start_with_it(
+    version: tuple[int, int], place: str, *, known: bool
+) -> None:
+    facts = msgspec.structs.replace(FACTS, version=version)
+
+    made = decide(changed(kind="dockerd"), facts, root=ROOT, mirrors={"docker.io": place}, registries={})
+
+    assert dockerd.document(made)["registry-mirrors"] == ([f"https://{place}"] if known else [])
+    assert len(made.notes) == (not known)
+
+
+@pytest.mark.parametrize(
     ("driver", "version", "store", "stated"),
     [
         ("overlay2", (28, 3), True, None),

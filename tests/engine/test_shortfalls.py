@@ -29,7 +29,16 @@ def found(kind: Kind, *, version: str | None = "v0.30.0", **asked: object) -> li
 @pytest.mark.parametrize("kind", [kind for kind in TABLE if kind != GRAPH])
 def test_a_builder_that_keeps_manifests_lacks_nothing(kind: Kind) -> None:
     said = found(
-        kind, push=True, insecure=True, load=True, outputs=("oci", "docker", "tar", "local"), contexts=True, cache=True
+        kind,
+        push=True,
+        insecure=True,
+        load=True,
+        outputs=("oci", "docker", "tar", "local"),
+        contexts=True,
+        cache=True,
+        cache_read=True,
+        cache_insecure=True,
+        platforms=True,
     )
 
     assert said == []
@@ -43,7 +52,20 @@ def test_an_engine_with_a_graph_driver_says_how_it_pushes() -> None:
     assert "insecure-registries" in trusts
 
 
-@pytest.mark.parametrize("asked", [{"load": True}, {"outputs": ("local",)}, {"outputs": ("tar",)}, {"insecure": True}])
+def test_registries_that_such_an_engine_reads_caches_from_are_its_own_matter() -> None:
+    [said] = found(GRAPH, version="v0.25.0", insecure=True)
+
+    assert "insecure-registries" in said
+
+
+@pytest.mark.parametrize(("version", "lines"), [(None, 2), ("v0.12.5", 2), ("v0.13.2", 0)])
+def test_what_an_older_engine_reads_of_caches_is_said(version: str | None, lines: int) -> None:
+    said = found(GRAPH, version=version, cache_read=True, cache_insecure=True)
+
+    assert [line.partition(": CACHE_")[1] for line in said] == [": CACHE_"] * lines
+
+
+@pytest.mark.parametrize("asked", [{"load": True}, {"outputs": ("local",)}, {"outputs": ("tar",)}])
 def test_what_it_can_do_is_not_spoken_of(asked: dict[str, object]) -> None:
     assert found(GRAPH, version=None, **asked) == []
 
@@ -59,6 +81,7 @@ def test_what_it_can_do_is_not_spoken_of(asked: dict[str, object]) -> None:
         ("buildkitd", "v0.12.5", {"outputs": ("tar", "local")}),
         ("buildkitd", "v0.10.6", {"contexts": True}),
         (GRAPH, None, {"push": True, "contexts": True}),
+        (GRAPH, "v0.30.0", {"push": True, "platforms": True}),
     ],
 )
 def test_what_nothing_is_near_to_is_an_error(kind: Kind, version: str | None, asked: dict[str, object]) -> None:
