@@ -119,7 +119,7 @@ def load(
         arguments=arguments,
         given=(*given, *(name for name in flags.secrets if name not in given)),
         drop_in=flags.drop_in,
-        warnings=passing.warnings if passing else (),
+        warnings=(*(passing.warnings if passing else ()), *_turned(given)),
         tools=_tools(variables),
         lock=None if source is None else lock.read(source),
         runs=Runs(
@@ -222,6 +222,17 @@ def _arguments(environment: Environment) -> tuple[Mapping[str, str], tuple[str, 
     said = environment.build_variables
     secret = tuple(name for name, value in said.items() if credentials.reason(name, value))
     return {name: value for name, value in said.items() if name not in secret}, secret
+
+
+def _turned(names: tuple[str, ...]) -> tuple[str, ...]:
+    """What is to be said of variables that were given as build arguments, and are none."""
+    if not names:
+        return ()
+    told = (
+        f"${environments.BUILD_VARIABLES}: what looks like a credential is a secret of the build steps, not a build "
+        f"argument: {', '.join(names)}; a Dockerfile of your own mounts it by that id"
+    )
+    return (told,)
 
 
 def _passing(flags: Flags, variables: Mapping[str, str]) -> "Passing | None":

@@ -175,6 +175,15 @@ async def test_build_variables_are_arguments_and_those_that_look_like_credential
     assert settings.arguments == {"STAGE": "test", "FLAVOUR": "plain"}
     assert settings.secrets == ("NPM_TOKEN",)
     assert await secret_readers(config)["NPM_TOKEN"]() == b"hunter2"
+    [told] = config.warnings
+    assert "is a secret of the build steps, not a build argument: NPM_TOKEN;" in told
+    assert "hunter2" not in told
+
+
+def test_nothing_is_said_of_build_variables_that_are_none_but_arguments(tmp_path: Path) -> None:
+    config = load(tmp_path, {"BUILD_VARS": '{"STAGE": "test"}', "HOME": str(tmp_path)})
+
+    assert config.warnings == ()
 
 
 async def test_a_secret_of_the_command_line_is_one_of_every_app(tmp_path: Path) -> None:
