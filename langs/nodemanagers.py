@@ -19,6 +19,17 @@ from langs.packagejson import PackageJson
 
 NPM_LOCKS: Final = ("package-lock.json", "npm-shrinkwrap.json")
 
+_ORIGIN: Final = "https://registry.npmjs.org"
+_KEPT: Final = (
+    'const fs = require("fs"), file = "node_modules/.modules.yaml"; '
+    'const mirror = process.env.NPM_CONFIG_REGISTRY.replace(/[/]+$/, ""), quoted = mirror.split("\'").join("\'\'"); '
+    f'const change = process.argv[1] === "forget" ? [[quoted, "{_ORIGIN}"], [mirror, "{_ORIGIN}"]] '
+    f': quoted === mirror ? [["{_ORIGIN}", mirror]] : []; '
+    "if (fs.existsSync(file)) fs.writeFileSync(file, "
+    'change.reduce((text, [old, said]) => text.split(old).join(said), fs.readFileSync(file, "utf8")))'
+)
+"""pnpm notes beside the packages from where it has them, and installs all anew where it is told another place."""
+
 _NO_TTY: Final = "CI=true "
 """pnpm asks before it removes something, or stops where it cannot ask."""
 
@@ -59,6 +70,20 @@ class Manager(msgspec.Struct, frozen=True, kw_only=True):
     """Installs what the app needs and what it is made of, run in its directory: where no member may be missing."""
     default: str = ""
     """The range whose newest release is taken where nothing is said."""
+    kept: str = ""
+    """A program of Node.js that has it forget, or know again, the mirror whose address it keeps beside the packages."""
+
+    def forgetting(self, command: str, *, again: bool) -> str:
+        """A command that leaves nothing of a mirror in the layer that it makes.
+
+        Args:
+            command: what asks the mirror.
+            again: whether one like it was executed before, and what it kept is asked for.
+        """
+        if not self.kept:
+            return command
+        program = f"node -e {shlex.quote(self.kept)}"
+        return f"{f'{program} recall && ' if again else ''}{command} && {program} forget"
 
 
 NPM: Final = Manager(
@@ -138,6 +163,7 @@ PNPM: Final = Manager(
     prune_member=f"{_NO_TTY}pnpm install --prod --no-frozen-lockfile --prefer-offline --ignore-scripts"
     " --config.modules-cache-max-age=0 --store-dir /root/.local/share/pnpm/store",
     default=">=10 <11",
+    kept=_KEPT,
 )
 MANAGERS: Final = (NPM, YARN, PNPM)
 

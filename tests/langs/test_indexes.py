@@ -3,15 +3,18 @@
 import json
 import re
 import tomllib
+from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import langs
-from langs import edn, indexes
+from langs import edn, indexes, nodemanagers
 from langs.errors import LangError
 from langs.model import Settings
+from orchestrator.config import environment
 from tests.langs import splitter
 from tests.langs.conftest import Write
 
@@ -152,6 +155,54 @@ def test_the_steps_that_ask_an_index_are_told_and_the_image_is_not(
     assert mirrored.indexes == (name,)
     assert plain.indexes == ()
     assert last == plain.dockerfile[plain.dockerfile.rindex("FROM ") :]
+
+
+def test_pnpm_forgets_the_mirror_in_each_step_that_leaves_its_notes(write: Write) -> None:
+    manifest = '{"scripts": {"start": "node a.js"}, "dependencies": {"a": "1"}, "devDependencies": {"b": "1"}}'
+    root = write({"package.json": manifest, "pnpm-lock.yaml": "lockfileVersion: '9.0'\n"})
+
+    plain = langs.build(root, Settings())
+    mirrored = langs.build(root, Settings(indexes=("npm",)))
+
+    ran = [rest for keyword, rest in splitter.split(mirrored.dockerfile) if keyword == "RUN"]
+    installs = [rest for rest in ran if "pnpm install" in rest]
+    prunes = [rest for rest in ran if "pnpm prune" in rest]
+    assert [rest.count(" forget") for rest in installs] == [1]
+    assert [rest.endswith(" forget") and rest.index(" recall && ") < rest.index("pnpm prune") for rest in prunes] == [
+        True
+    ]
+    assert ".modules.yaml" not in plain.dockerfile
+
+
+async def test_what_pnpm_notes_of_a_mirror_is_put_back_as_it_was(tmp_path: Path) -> None:
+    notes = tmp_path / "node_modules/.modules.yaml"
+    notes.parent.mkdir()
+    before = "registries:\n  '@a': https://a.example/\n  default: https://me:pw@mirror.example/npm/\nskipped: []\n"
+    notes.write_text(before)
+    env = {"PATH": environment.read()["PATH"], "NPM_CONFIG_REGISTRY": "https://me:pw@mirror.example/npm"}
+
+    async def told(word: str) -> str:
+        command = nodemanagers.PNPM.forgetting("true", again=False).replace(" forget", f" {word}")
+        await anyio.run_process(command, cwd=tmp_path, env=env)
+        return notes.read_text()
+
+    forgotten, known = await told("forget"), await told("recall")
+
+    assert forgotten == before.replace("https://me:pw@mirror.example/npm", "https://registry.npmjs.org")
+    assert known == before
+
+
+def test_no_process_is_told_of_a_mirror_of_gems_by_an_argument(write: Write) -> None:
+    lock = "GEM\n\nBUNDLED WITH\n   2.6.7\n"
+    root = write({"Gemfile": 'gem "puma"\n', "Gemfile.lock": lock, "config.ru": "run 1\n"})
+
+    built = langs.build(root, Settings(indexes=("rubygems",)))
+
+    [asked] = [rest for _, rest in splitter.split(built.dockerfile) if "gem install bundler" in rest]
+    # The shell's own word, which is no process.
+    told = """printf ':sources: ["%s"]\\n' "$BUNDLE_MIRROR__ALL" > /dev/shm/gemrc && GEMRC=/dev/shm/gemrc gem install"""
+    assert told in asked
+    assert built.dockerfile.count("$BUNDLE_MIRROR__ALL") == 1
 
 
 SCALA = {"build.sbt": 'scalaVersion := "3.5.2"\n', "src/main/scala/A.scala": "object A extends App\n"}
