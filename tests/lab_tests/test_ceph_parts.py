@@ -12,10 +12,12 @@ import anyio
 import anyio.abc
 import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.lab.ceph import known, mount, record, settings, shape
+from tests.lab.__main__ import lab as command_line
+from tests.lab.ceph import clean, known, mount, record, settings, shape
 from tests.lab.ceph.asok import ask
 from tests.lab.ceph.programs import Programs
 from tests.lab.ceph.record import Record
@@ -70,6 +72,29 @@ def test_any_text_is_a_rate_and_a_delay_or_refused(text: str) -> None:
         except ValueError:
             continue
         assert math.isfinite(amount)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--ceph-rate", "fast"], "fast is not a rate such as 1gbit"),
+        (["--ceph-delay", "2"], "2 is not a delay such as"),
+    ],
+)
+def test_a_wrong_rate_or_delay_is_refused_before_anything_is_started(words: list[str], complaint: str) -> None:
+    done = CliRunner().invoke(command_line, ["up", *words])
+
+    assert done.exit_code == 2
+    assert complaint in done.output
+
+
+async def test_what_a_killed_down_left_is_deleted_by_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "ceph-trash" / "osd").mkdir(parents=True)
+
+    there_was_one = await clean(Layout(root=tmp_path))
+
+    assert not there_was_one
+    assert not (tmp_path / "ceph-trash").exists()
 
 
 def test_a_shape_is_said_in_words() -> None:

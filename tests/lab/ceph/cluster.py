@@ -29,7 +29,7 @@ from tests.lab.ceph.record import (
 )
 from tests.lab.ceph.shape import Shape
 from tests.lab.errors import LabError
-from tests.lab.mounts import delete
+from tests.lab.mounts import delete, unmount
 from tests.lab.process import end, strays
 from tests.lab.state import Layout, layout
 
@@ -98,7 +98,8 @@ async def clean(place: Layout) -> bool:
     Raises:
         LabError: something uses a file on it; it goes on then.
     """
-    folder = folder_of(place)
+    folder, trash = folder_of(place), place.root / "ceph-trash"
+    await delete(trash)
     if not folder.exists():
         return False
     record = read(place)
@@ -106,7 +107,10 @@ async def clean(place: Layout) -> bool:
     await mount.leave(place, client, answering=current(place) is not None)
     await _end_all(place)
     await network.remove(place)
-    await delete(folder)
+    await unmount(folder)
+    # In one step: whoever is killed now leaves no half of a cluster that the next one takes for a whole.
+    folder.rename(trash)
+    await delete(trash)
     return True
 
 
