@@ -3,6 +3,9 @@
 BuildKit looks an image up and pulls none of it until somebody needs its files. So it is asked for something that needs
 them and executes nothing, on any platform: a directory in the image. A Docker Engine with a graph driver pulls by its
 own API instead, whose images its builds find. Of several builders each gets what it may have to build on, all at once.
+
+Of many images the largest comes first, and the next one is asked for when it has a connection: what is asked for at the
+same time is downloaded in any order.
 """
 
 import secrets
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 import msgspec
 
-from orchestrator.app import builder, hosts, make_plan
+from orchestrator.app import builder, hosts, make_plan, sizing
 from orchestrator.app.everywhere import Failed, everywhere, failed
 from orchestrator.app.hosts import Builders, Opened
 from orchestrator.app.logins import given
@@ -24,7 +27,7 @@ from orchestrator.buildkit import Client, MemorySource, SolveRequest, StatusUpda
 from orchestrator.config import Config
 from orchestrator.engine.progress import Progress
 from orchestrator.errors import FleetpacksError, UsageError
-from orchestrator.events import StepCompleted, StepContinued, StepProgress
+from orchestrator.events import StepCompleted, StepContinued
 from orchestrator.model import AppPlan, Plan
 from orchestrator.plan.bases import Base, bases
 from orchestrator.plan.planner import Request
@@ -39,14 +42,20 @@ if TYPE_CHECKING:
     from orchestrator.docker import Engine
     from orchestrator.docker import Progress as EngineProgress
 
-_AT_ONCE = 4
-"""Images; each has several layers, which come at once, too."""
+_AT_ONCE = 8
+"""Images. A builder downloads fewer layers at once; the others wait there."""
+_FEW = 4
+"""Images that may come in any order: each has a connection at once."""
+_HEAD_START = 1.0
+"""Seconds after which an image is no longer waited for: no connection is free, or its registry gives no answer."""
 _INTERVAL = 2.0
 """Seconds between two words about one image."""
 _DOWNLOADING = "Downloading"
 """An engine's word for the only thing of a pull that is counted in bytes of the network."""
 _INTERNAL = "[internal] "
 """How BuildKit calls what moves no image: our Dockerfile comes to it."""
+_LAYER = "sha256:"
+"""How BuildKit's names of downloads begin."""
 _NEEDS_FILES = "FROM {name}\nWORKDIR /.fleetpacks\n"
 
 
@@ -125,11 +134,15 @@ async def warm(config: Config, request: Request, *, hear: Hear) -> Everywhere:
         wanted = {of.address: bases(_built_on(plan, of, builders), own=of.can.platform) for of in builders.all}
         of_address = {of.address: of for of in builders.all}
         several = len(named) > 1
+        many = [at for at, of in of_address.items() if len(wanted[at].images) > _FEW and of.can.platform]
+        asked = {sizing.wanted(base, of_address[at].can.platform) for at in many for base in wanted[at].images}
+        known = await sizing.sizes(asked, registry, mirrors.mirrors)
 
         async def one(at: Address) -> Outcome:
             of = of_address[at]
+            ordered = sizing.largest_first(wanted[at].images, known, own=of.can.platform)
             async with _puller(of, tokens, credentials, mirrors) as pull:
-                images = await _all(wanted[at].images, pull, lambda news: hear(str(at) if several else "", news))
+                images = await _all(ordered, pull, lambda news: hear(str(at) if several else "", news))
                 return Outcome(builder=str(at), images=images)
 
         done = await everywhere(tuple(of_address), one)
@@ -174,17 +187,23 @@ async def _puller(
 
 async def _all(wanted: tuple[Base, ...], pull: _Puller, hear: _Tell) -> tuple[Warmed, ...]:
     done: dict[str, Warmed] = {}
-    limiter = anyio.CapacityLimiter(_AT_ONCE)
+    room = anyio.Semaphore(_AT_ONCE)
 
-    async def one(base: Base) -> None:
-        async with limiter:
-            began = time.monotonic()
-            size, error, hint = 0, None, ""
-            try:
-                with _seldom(base.name, hear) as tell:
-                    size = await pull(base, tell)
-            except FleetpacksError as failure:
-                error, hint = failure.message, failure.hint
+    async def one(base: Base, begun: anyio.Event) -> None:
+        began = time.monotonic()
+        size, error, hint = 0, None, ""
+        try:
+            with _seldom(base.name, hear) as tell:
+
+                def moved(current: int, total: int) -> None:
+                    begun.set()
+                    tell(current, total)
+
+                size = await pull(base, moved)
+        except FleetpacksError as failure:
+            error, hint = failure.message, failure.hint
+        begun.set()
+        room.release()
         done[base.name] = Warmed(
             name=base.name,
             platforms=base.platforms,
@@ -198,7 +217,12 @@ async def _all(wanted: tuple[Base, ...], pull: _Puller, hear: _Tell) -> tuple[Wa
 
     async with anyio.create_task_group() as tasks:
         for base in wanted:
-            tasks.start_soon(one, base)
+            await room.acquire()
+            begun = anyio.Event()
+            tasks.start_soon(one, base, begun)
+            if len(wanted) > _FEW:
+                with anyio.move_on_after(_HEAD_START):
+                    await begun.wait()
     return tuple(done[base.name] for base in wanted)
 
 
@@ -220,13 +244,17 @@ def _solves(client: Client, tokens: RegistryTokens, mirrored: Ready) -> _Puller:
         ref = f"fleetpacks-warm-{secrets.token_hex(8)}"
         progress = Progress(base.name)
         moved = 0
+        layers: dict[str, tuple[int, int]] = {}
 
         async def note(update: StatusUpdate) -> None:
             nonlocal moved
+            # What a step says of itself is over before its layers come.
+            coming = {each.id: (each.current, each.total) for each in update.statuses if each.id.startswith(_LAYER)}
+            if coming:
+                layers.update(coming)
+                hear(sum(current for current, _ in layers.values()), sum(total for _, total in layers.values()))
             for event in progress.feed(update):
-                if isinstance(event, StepProgress):
-                    hear(event.current, event.total)
-                elif isinstance(event, StepCompleted | StepContinued) and not event.name.startswith(_INTERNAL):
+                if isinstance(event, StepCompleted | StepContinued) and not event.name.startswith(_INTERNAL):
                     moved += event.moved_bytes
 
         dockerfile = _NEEDS_FILES.format(name=base.name)

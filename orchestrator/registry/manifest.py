@@ -154,6 +154,12 @@ def select(index: Manifest, platform: Platform, source: str) -> Descriptor:
     )
 
 
+def platform_of(text: str) -> Platform:
+    """Read `os/architecture` or `os/architecture/variant`."""
+    os, architecture, *variant = text.split("/")
+    return Platform(os=os, architecture=architecture, variant="/".join(variant))
+
+
 def fits(offered: Platform, wanted: Platform) -> bool:
     """Whether something for one platform serves another."""
     same_variant = not offered.variant or not wanted.variant or offered.variant == wanted.variant

@@ -25,6 +25,7 @@ from orchestrator.registry.manifest import (
     content,
     fits,
     image_config,
+    platform_of,
     select,
 )
 from orchestrator.registry.reference import Reference
@@ -65,7 +66,7 @@ async def resolve(client: RegistryClient, reference: Reference, *, platform: str
         ImageNotFoundError: there is no such image, or none for this platform.
         FleetpacksError: see `RegistryClient.get_manifest`.
     """
-    wanted = _platform(platform)
+    wanted = platform_of(platform)
     manifest = await client.get_manifest(reference)
     if manifest.media_type in INDEXES:
         chosen = select(manifest, wanted, str(reference))
@@ -187,8 +188,3 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _platform(text: str) -> Platform:
-    os, architecture, *variant = text.split("/")
-    return Platform(os=os, architecture=architecture, variant="/".join(variant))

@@ -9,6 +9,8 @@ from benchmarks.cold import count_cold, prepare
 from benchmarks.commands import fleetpacks
 from benchmarks.contexts import contexts
 from benchmarks.offline import offline
+from benchmarks.throttled import throttled
+from benchmarks.warm import prepare as prepare_warm
 from tests.conftest import RealCount
 from tests.lab import Lab
 
@@ -48,6 +50,26 @@ async def test_40_cached_builds_take_no_more_solves_than_bake_and_execute_nothin
     assert (ours.solves, theirs.solves) == (40, 41)
     assert (ours.executed, ours.cached) == (theirs.executed, theirs.cached) == (0, 81)
     real_count.record("build", times=40)
+
+
+async def test_ten_images_are_pulled_once_and_the_largest_are_begun_first(
+    lab: Lab, tmp_path_factory: pytest.TempPathFactory, real_count: RealCount
+) -> None:
+    # A socket's path must be short.
+    root = tmp_path_factory.mktemp("w")
+    async with throttled(lab.registry, rate=100_000) as through:
+        images = [(1_000 + number % 2, 10_000 * (number + 1)) for number in range(10)]
+        case = await prepare_warm(lab, root, through, images, name="few")
+
+        await case.run()
+        asked = [digest for digest in through.begun if digest in {image.blobs[-1].digest for image in case.images}]
+        came = through.blobs.total()
+
+    assert came == case.distinct
+    own = [image.blobs[-1].digest for image in case.images]
+    assert set(asked[:4]) == set(own[-4:])
+    assert set(asked) == set(own)
+    real_count.record("build", times=10)
 
 
 @pytest.mark.full

@@ -1,6 +1,7 @@
 """`fleetpacks cache warm`: what builds stand on is on the builder's disk before they begin, on every kind of it."""
 
 import json
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.throttled import throttled
 from orchestrator.buildkit import Client, StatusUpdate
 from remote.address import EngineAddress, UnixAddress, parse
 from remote.connect import dialer
@@ -119,6 +121,25 @@ async def test_what_is_warm_is_not_pulled_again_and_one_missing_image_stops_no_o
     assert moved[shared] == moved[other] == 0
     # A build that needs what is not there says so: the sums above can be something else than 0.
     assert moved[cold] >= _BALLAST
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_how_far_an_image_is_that_comes_slowly_is_told(
+    start: Start, lab: Lab, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, real_count: RealCount
+) -> None:
+    name = (await published(lab)).partition("/")[2]
+
+    async with throttled(lab.registry, rate=_BALLAST / 3) as through:
+        base = f"{through.address}/{name}"
+        root = monorepo(tmp_path / "repo", one=f"FROM {base}\n")
+        plain = f'[registry."{through.address}"]\nhttp = true\n'
+        async with private_daemon(lab, tmp_path_factory.mktemp("d"), config=plain) as (_, socket):
+            ran = await start("cache", "warm", "-C", str(root), "--host", f"unix://{socket}")
+    real_count.record("build")
+
+    assert ran.code == 0, ran.err
+    assert re.search(r": \d\S* [kM]B of 2\.0 MB\n", ran.err)
+    assert through.blobs.total() >= _BALLAST
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
