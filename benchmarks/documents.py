@@ -23,6 +23,7 @@ PLACES = {
     "peers": ("README.md", "docs/figures.md"),
     "plan": ("docs/figures.md",),
     "unchanged": ("docs/figures.md",),
+    "warm": ("docs/figures.md",),
 }
 """Benchmark -> the documents that show its table."""
 
