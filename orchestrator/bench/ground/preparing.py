@@ -35,9 +35,8 @@ async def prepared(target: Target, *, size: int, need: Need) -> AsyncGenerator[G
     await to_thread.run_sync(place.sweep, directory)
     _suffices(target, directory, size)
     try:
-        # Not to be left between the directory and the block that removes it.
-        with anyio.CancelScope(shield=True):
-            ours = await to_thread.run_sync(place.make, directory)
+        # Nobody is cancelled between this and the block that removes it.
+        ours = place.make(directory)
     except OSError as error:
         raise UsageError(
             f"{target.name}: {directory}: {error.strerror}", hint="Name a directory that may be written to."

@@ -229,7 +229,11 @@ async def test_what_an_image_needs_and_is_not_there_is_told_and_nothing_is_left(
     if missing == "device":
         monkeypatch.setattr(image, "_CONTROL", tmp_path / "none")
     else:
-        monkeypatch.setattr(tools, "find", lambda name: None if name == missing else name)
+
+        def found(name: str) -> str | None:
+            return None if name == missing else name
+
+        monkeypatch.setattr(tools, "find", found)
     with stacked(tmp_path / "s") as disk:
         with pytest.raises(StorageError, match=message):
             async with prepared(target(disk), size=64 * MIB, need="layers"):

@@ -17,9 +17,18 @@ MIB = 1024 * 1024
 HERE = Path(__file__).parent
 
 
+def plant(monkeypatch: pytest.MonkeyPatch, program: str | None) -> None:
+    """Have this found, whatever program is looked for."""
+
+    def found(_name: str) -> str | None:
+        return program
+
+    monkeypatch.setattr(tools, "find", found)
+
+
 @pytest.fixture
 def without_fio(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "find", lambda _name: None)
+    plant(monkeypatch, None)
 
 
 @pytest.mark.usefixtures("without_fio")
@@ -84,7 +93,7 @@ async def test_an_fio_that_fails_is_told_with_what_it_says(tmp_path: Path, monke
         '#!/bin/sh\n[ "$1" = --version ] && { echo fio-3.33; exit; }\necho "its last words" >&2\nexit 1\n'
     )
     program.chmod(0o700)
-    monkeypatch.setattr(tools, "find", lambda _name: str(program))
+    plant(monkeypatch, str(program))
     (tmp_path / "d").mkdir()
 
     with pytest.raises(StorageError, match="fio has failed: its last words"):
@@ -92,7 +101,7 @@ async def test_an_fio_that_fails_is_told_with_what_it_says(tmp_path: Path, monke
 
 
 async def test_what_is_called_fio_and_is_none_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "find", lambda _name: "/bin/true")
+    plant(monkeypatch, "/bin/true")
 
     raws = await probe(tmp_path, seconds=0.05)
 
