@@ -25,6 +25,7 @@ from orchestrator.buildkit.model import (
 from orchestrator.buildkit.resources import MemoryUse
 from orchestrator.buildkit.session.auth import BasicCredential, Token, TokenProvider
 from orchestrator.buildkit.session.destinations import DirectoryDestination, FileDestination, StreamDestination
+from orchestrator.buildkit.session.layout import Layout
 from orchestrator.buildkit.session.sources import DirectorySource, MemorySource, Source
 from orchestrator.buildkit.subrequests import Lint, LintWarning, Outline, Subrequest, Target, Targets
 from orchestrator.buildkit.usage import Keep, UsageRecord
@@ -44,6 +45,7 @@ __all__ = [
     "FileDestination",
     "HistoryEvent",
     "Keep",
+    "Layout",
     "Lint",
     "LintWarning",
     "Log",

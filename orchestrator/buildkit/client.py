@@ -27,7 +27,7 @@ from orchestrator.buildkit.model import DaemonInfo, Dial, SolveRequest, SolveRes
 from orchestrator.buildkit.protos import content_pb2, control_pb2, ops_pb2
 from orchestrator.buildkit.resources import PREDICATES, MemoryUse, memory_use
 from orchestrator.buildkit.session.auth import Auth
-from orchestrator.buildkit.session.content import LOCAL, Content
+from orchestrator.buildkit.session.content import LAYOUT, LOCAL, Content
 from orchestrator.buildkit.session.filesend import FileSend
 from orchestrator.buildkit.session.filesync import file_sync_handlers
 from orchestrator.buildkit.session.health import health_handlers
@@ -288,7 +288,10 @@ class Client:
             **{method: unary(handler) for method, handler in methods.items()},
             **file_sync_handlers(request.sources, files),
             **ssh_handlers(request.ssh),
-            **Content({f"{LOCAL}{name}": store for name, store in request.stores.items()}).handlers(),
+            **Content(
+                {f"{LOCAL}{name}": store for name, store in request.stores.items()}
+                | {f"{LAYOUT}{name}": store for name, store in request.layouts.items()}
+            ).handlers(),
         }
 
     async def _until_gone(self, ref: str) -> None:

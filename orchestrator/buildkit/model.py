@@ -81,6 +81,9 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The build fails when one cannot be written, unless `ignore-error` says otherwise."""
     stores: Mapping[str, ReadableStore] = {}
     """What `local` caches are read from and written to, by the names that their entries use."""
+    layouts: Mapping[str, ReadableStore] = {}
+    """Images that named contexts are, by the names that they use: `context:base` is `oci-layout://<name>@<digest>` then
+    (see `session.layout`). Daemons before v0.11, and engines with a graph driver, cannot."""
     ssh: Mapping[str, Path] = {}
     """Sockets of SSH agents, by id. An id that is not here does not exist for the build."""
     source_policy: tuple[SourceRule, ...] = ()

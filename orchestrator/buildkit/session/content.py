@@ -1,7 +1,8 @@
-"""The content service: a daemon reads and writes the blobs of caches that we keep.
+"""The content service: a daemon reads and writes the blobs of caches that we keep, and reads those of images.
 
 A call says in its metadata which store it speaks of (session/content/attachable.go, BuildKit v0.30.0); for a cache of
-`type=local` that is `local:` and what the request calls `src` or `dest` (cache/remotecache/local/local.go). Blobs are
+`type=local` that is `local:` and what the request calls `src` or `dest` (cache/remotecache/local/local.go), for a named
+context that is an image `oci:` and the name in it (source/containerimage/ocilayout.go). Blobs are
 named by digest only, and a store that a daemon may not write to has no way to be written to. What a daemon writes is
 hashed by the store; the answer to a blob that is there already is ALREADY_EXISTS, which it takes for success.
 """
@@ -21,6 +22,8 @@ from orchestrator.buildkit.session.unary import unary
 
 LOCAL = "local:"
 """What stands before the name of a `type=local` cache."""
+LAYOUT = "oci:"
+"""What stands before the name in a context `oci-layout://NAME@DIGEST`."""
 
 _SERVICE = "/containerd.services.content.v1.Content"
 _STORE = "buildkit-attachable-store-id"
