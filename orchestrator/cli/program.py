@@ -23,6 +23,7 @@ _COMMANDS = {
     "cache": ("orchestrator.cli.cache:cache", "See what lies on a builder's disk, and prune it."),
     "bases": ("orchestrator.cli.bases:bases", "Make base images out of packages, for your own registry."),
     "daemon": ("orchestrator.cli.daemon:daemon", "Start a builder of your own, or see its configuration."),
+    "bench": ("orchestrator.cli.bench:bench", "Measure what builds cost on which storage."),
     "versions": ("orchestrator.cli.versions:versions", "Know the releases that ranges of versions mean."),
     "doctor": ("orchestrator.cli.doctor:doctor", "Say what is missing or slow, and what mends it."),
     "init": ("orchestrator.cli.init:init", "Write CI and cluster files, from what is configured."),
