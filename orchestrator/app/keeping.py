@@ -31,6 +31,7 @@ from orchestrator.text import size
 
 _TELLS = "Those with BuildKit 0.11 or newer do."
 
+
 class Keeping:
     """The package caches of one run, and the directory that they are kept in.
 

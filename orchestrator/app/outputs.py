@@ -39,7 +39,8 @@ async def outputs(
         load: whether images are loaded into a Docker Engine.
 
     Raises:
-        UsageError: images are to be loaded, and no engine is known, or the builder cannot hand them on.
+        UsageError: images are to be loaded, and no engine is known, or the builder cannot hand them on, or the engine
+            cannot take them.
         BuilderUnreachableError: the engine that they are to be loaded into does not answer.
     """
 
@@ -48,7 +49,7 @@ async def outputs(
 
     if not load:
         yield files
-    elif isinstance(builder, EngineAddress) and not _goes(config):
+    elif not hands_on(config, builder):
         yield lambda app: (*files(app), Exporter(type=can.image_exporter, attrs=_named(app)))
     elif _ARCHIVE not in can.exporters:
         raise UsageError(
@@ -61,7 +62,12 @@ async def outputs(
 
         async with Engine(engine_address(config)) as engine:
             # Before anything is built for it.
-            await engine.info()
+            info = await engine.info()
+            if not info.containerd and (config.attestations.provenance or config.attestations.sbom):
+                raise UsageError(
+                    f"{engine.address}: --load: an engine of a graph driver takes no image with what is attested of it",
+                    hint="Leave out --provenance and --sbom, or push the image.",
+                )
 
             async def consume(archive: AsyncIterator[bytes]) -> None:
                 await engine.load(archive)
@@ -70,9 +76,10 @@ async def outputs(
             yield lambda app: (*files(app), Exporter(type=_ARCHIVE, attrs=_named(app), destination=loaded))
 
 
-def _goes(config: Config) -> bool:
-    """Whether the builder is gone after the run."""
-    return any(host.source == ISOLATED for host in config.hosts)
+def hands_on(config: Config, builder: Address) -> bool:
+    """Whether an image that is loaded leaves the builder for another engine, as an archive."""
+    goes = any(host.source == ISOLATED for host in config.hosts)
+    return goes or not isinstance(builder, EngineAddress)
 
 
 def _exporter(app: AppPlan, placed: Placed) -> Exporter:

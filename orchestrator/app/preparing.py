@@ -15,7 +15,7 @@ from orchestrator.app.copies import Copies
 from orchestrator.app.hosts import Opened
 from orchestrator.app.localcache import local_caches
 from orchestrator.app.mirroring import ImageMirrors
-from orchestrator.app.outputs import Outputs, outputs
+from orchestrator.app.outputs import Outputs, hands_on, outputs
 from orchestrator.buildkit import SecretReader, SolveRequest
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.config import Config
@@ -72,7 +72,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             UsageError: what it cannot do without.
         """
-        differences = shortfalls(of.can, self._asked(of.can), address=str(of.address))
+        differences = shortfalls(of.can, self._asked(of), address=str(of.address))
         return tuple(message(each, address=str(of.address)) for each in differences)
 
     @asynccontextmanager
@@ -113,7 +113,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
         async with Engine(of.address, logins=self.credentials) as engine:
             yield EnginePublisher(engine, tagger)
 
-    def _asked(self, can: Capabilities) -> tuple[str, ...]:
+    def _asked(self, of: Opened) -> tuple[str, ...]:
         config, apps = self.config, self.plan.apps
         # A daemon of our own is told of them; of loopback addresses every engine takes it for granted.
         own = any(host.source == ISOLATED for host in config.hosts)
@@ -124,8 +124,9 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
         outputs = [placed.kind for placed in next(iter(self.placed.values()), ())]
         # Files of several platforms every builder makes.
         images = self.plan.push or self.load or not outputs
+        several = any(len(app.build.platforms) > 1 for app in apps)
         return asked_for(
-            can,
+            of.can,
             push=self.plan.push,
             insecure=bool(declared.intersection(parse(each).host for each in (*pushed, *_read(config)))),
             load=self.load,
@@ -134,7 +135,8 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
             cache=config.cache.image is not None and config.cache.export != "off",
             cache_read=bool(config.cache.sources),
             cache_insecure=config.cache.insecure and bool(config.cache.image or config.cache.sources),
-            platforms=images and any(len(app.build.platforms) > 1 for app in apps),
+            platforms=images and several,
+            archives=several and ("docker" in outputs or (self.load and hands_on(config, of.address))),
             local=config.cache.local.directory is not None or bool(config.cache.local.sources),
             attested=[
                 *(["--provenance"] if config.attestations.provenance else []),

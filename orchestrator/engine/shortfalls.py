@@ -92,6 +92,12 @@ ROWS = (
     CACHES,
     PLAIN,
     Shortfall(asked="an image for several platforms", kinds=_GRAPH, instead=None, hint=_HINT),
+    Shortfall(
+        asked="such an image by `--output type=docker`, or by `--load` into another engine",
+        kinds=frozenset(TABLE),
+        instead=None,
+        hint="Docker's archives hold one platform: push the image, write type=oci, or name one platform",
+    ),
     Shortfall(asked="`--provenance`", kinds=_GRAPH, instead=None, hint=_HINT),
     Shortfall(asked="`--sbom`", kinds=_GRAPH, instead=None, hint=_HINT),
     SEVERAL,
@@ -111,6 +117,7 @@ def asked_for(
     cache_read: bool = False,
     cache_insecure: bool = False,
     platforms: bool = False,
+    archives: bool = False,
     attested: Collection[str] = (),
     local: bool = False,
 ) -> tuple[str, ...]:
@@ -128,6 +135,7 @@ def asked_for(
         cache_read: whether more layer caches are read from registries.
         cache_insecure: whether the registries of layer caches were said to speak plain HTTP.
         platforms: whether an image is for several platforms.
+        archives: whether such an image is to become an archive of Docker's.
         local: whether layer caches are read from directories, or written to them.
         attested: what is attested, by its option.
     """
@@ -143,6 +151,7 @@ def asked_for(
         *([PLAIN.asked] if cache_insecure else []),
         *(["`cache.local`"] if local else []),
         *(["an image for several platforms"] if platforms else []),
+        *(["such an image by `--output type=docker`, or by `--load` into another engine"] if archives else []),
         *(f"`{option}`" for option in attested),
         *([SEVERAL.asked] if several else []),
         *([CONTEXTS.asked] if contexts else []),

@@ -82,6 +82,8 @@ def test_what_it_can_do_is_not_spoken_of(asked: dict[str, object]) -> None:
         ("buildkitd", "v0.10.6", {"contexts": True}),
         (GRAPH, None, {"push": True, "contexts": True}),
         (GRAPH, "v0.30.0", {"push": True, "platforms": True}),
+        ("buildkitd", "v0.30.0", {"load": True, "platforms": True, "archives": True}),
+        ("engine, containerd's image store", "v0.30.0", {"outputs": ("docker",), "archives": True}),
     ],
 )
 def test_what_nothing_is_near_to_is_an_error(kind: Kind, version: str | None, asked: dict[str, object]) -> None:
