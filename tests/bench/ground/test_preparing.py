@@ -1,6 +1,7 @@
 """Storages made ready: what of it lies where, and that all of it is gone afterwards, whoever ends it."""
 
 import os
+import secrets
 import signal
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -10,12 +11,14 @@ from pathlib import Path
 import anyio
 import anyio.abc
 import pytest
+from anyio import to_thread
 
-from orchestrator.bench.ground import image, place, prepared, tools, unmounting
+from orchestrator.bench.ground import image, metered, place, prepared, tools, unmounting
 from orchestrator.bench.model import Ground, Need, Target
 from orchestrator.config import environment
 from orchestrator.errors import StorageError, UsageError
 from tests.bench.ground.real import ROOT, left, memory, stacked
+from tests.lab.ceph import current
 
 MIB = 1024 * 1024
 ONCE = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -318,6 +321,31 @@ async def test_another_measurement_that_lives_is_left_alone(tmp_path: Path) -> N
             kept = (there / "data").read_bytes()
 
     assert len(kept) == MIB
+
+
+@ROOT
+@pytest.mark.full
+async def test_cephfs_by_fuse_gets_an_image_and_keeps_nothing() -> None:
+    ceph = current()
+    if ceph is None:
+        pytest.skip("the lab has no Ceph up: `python -m tests.lab up --ceph`")
+    disk = ceph.mount / f"g{secrets.token_hex(4)}"
+    disk.mkdir()
+    try:
+        async with prepared(target(disk), size=256 * MIB, need="layers") as ground, metered(ground) as meter:
+            meter.start()
+            await to_thread.run_sync((ground.path / "x").write_bytes, bytes(16 * MIB))
+            facts = await meter.stop()
+            # Not written out when all of it goes.
+            (ground.path / "y").write_bytes(bytes(64 * MIB))
+            shown = ground
+
+        assert shown.kind == "fuse.ceph-fuse"
+        assert shown.looped.startswith("overlay cannot be mounted on it")
+        assert 16 * MIB <= facts["device-written"] <= 24 * MIB
+        assert left(disk) == []
+    finally:
+        disk.rmdir()
 
 
 def test_a_directory_of_ours_without_a_mark_is_left_over_when_it_is_empty_alone(tmp_path: Path) -> None:
