@@ -5,8 +5,10 @@ Measures nothing: it writes the tables of all benchmarks anew, those of several 
 """
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks.storage import reported
 from orchestrator.bench import reading
 from orchestrator.bench.markdown import table
 from orchestrator.bench.result import Report
@@ -22,15 +24,18 @@ PLACES = {
     **dict.fromkeys(FLEET, ("docs/figures.md",)),
     "peers": ("README.md", "docs/figures.md"),
     "plan": ("docs/figures.md",),
+    **dict.fromkeys(("storage", "storage-reported", "storage-repeats"), ("docs/bench.md",)),
     "unchanged": ("docs/figures.md",),
     "warm": ("docs/figures.md",),
 }
 """Benchmark -> the documents that show its table."""
+_PARTS: Mapping[str, tuple[str, Callable[[Report], str]]] = {"storage-reported": ("storage", reported.table)}
+"""What shows a part of a benchmark's result -> the benchmark, and what shows it."""
 
 
 def read(name: str) -> Report | None:
     """A committed result; None: it has not been measured yet."""
-    file = RESULTS / f"{name}.json"
+    file = RESULTS / f"{_PARTS[name][0] if name in _PARTS else name}.json"
     return reading.read(file) if file.exists() else None
 
 
@@ -48,14 +53,16 @@ def filled(text: str, name: str, report: Report | None) -> str:
     if report is None:
         return f"{before}{begin}\nNot measured yet.\n{end}{after}"
     where = f"On {report.date}, commit {report.commit}: {report.machine}."
-    return f"{before}{begin}\n{where}\n\n{table(report)}{end}{after}"
+    shown = _PARTS[name][1] if name in _PARTS else table
+    return f"{before}{begin}\n{where}\n\n{shown(report)}{end}{after}"
 
 
 def write(report: Report) -> None:
     """Commit a result to its file, and its table to the documents that show it."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{report.benchmark}.json").write_bytes(reading.encode(report))
-    show(report.benchmark)
+    for name in (report.benchmark, *(part for part, (whole, _) in _PARTS.items() if whole == report.benchmark)):
+        show(name)
 
 
 def show(name: str) -> tuple[Path, ...]:

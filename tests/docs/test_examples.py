@@ -40,6 +40,8 @@ ELSEWHERE = {
     "python -m benchmarks plan": (".ci/full", "-m benchmarks plan"),
     "python -m benchmarks.fleet": (".ci/full", "-m benchmarks.fleet"),
     "python -m benchmarks.documents": ("tests/benchmarks/test_result.py", "documents.main()"),
+    "python -m benchmarks.storage run": ("benchmarks/storage/__main__.py", 'add_parser("run"'),
+    "python -m benchmarks.storage repeats": ("benchmarks/storage/__main__.py", 'add_parser("repeats"'),
     "python -m benchmarks.fleet scale": ("benchmarks/fleet/__main__.py", 'add_parser("scale"'),
     "python -m tests.lab up": ("check", "python -m tests.lab up"),
     "python -m tests.lab down": (".ci/run", "python -m tests.lab down"),
