@@ -8,6 +8,7 @@ Dockerfile, so that another mirror makes no other layer, and nothing of it is in
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -27,6 +28,7 @@ _IVY: Final = (
     "[organization]/[module]/[revision]/[type]s/[artifact](-[classifier]).[ext], bootOnly"
 )
 _SOURCES: Final = "/run/apt-mirror"
+_NPMRC: Final = "/root/.npmrc"
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +81,16 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
 def _plain(address: str) -> str:
     return address
+
+
+def _npm(address: str) -> str:
+    # What npm writes down of an address, in its cache for one, is the whole of it: a login stands apart. Yarn reads the
+    # comment.
+    plain, user, password = _login(address)
+    place = plain.partition("://")[2].rstrip("/")
+    login = b64encode(f"{user}:{password}".encode()).decode()
+    said = f"//{place}/:_auth={login}\n" if user or password else ""
+    return f"registry={plain}\n{said};address={address}\n"
 
 
 def _cargo(address: str) -> str:
@@ -182,10 +194,15 @@ _ALL: Final = (
     # npm, yarn 1, yarn's later versions, Corepack; pnpm, Bun and Deno read npm's.
     Index(
         name="npm",
-        content=_plain,
-        variables=dict.fromkeys(
-            ("NPM_CONFIG_REGISTRY", "YARN_REGISTRY", "YARN_NPM_REGISTRY_SERVER", "COREPACK_NPM_REGISTRY")
-        ),
+        content=_npm,
+        target=_NPMRC,
+        variables={
+            "NPM_CONFIG_REGISTRY": f'"$(sed -n s/^registry=//p {_NPMRC})"',
+            **dict.fromkeys(
+                ("YARN_REGISTRY", "YARN_NPM_REGISTRY_SERVER", "COREPACK_NPM_REGISTRY"),
+                f'"$(sed -n "s/^;address=//p" {_NPMRC})"',
+            ),
+        },
     ),
     Index(
         name="pypi",

@@ -25,12 +25,12 @@ def test_each_tool_is_told_in_its_own_words() -> None:
     contents = {key: indexes.content(key, ADDRESS).decode() for key in indexes.INDEXES}
 
     assert {name for name, content in contents.items() if content == ADDRESS} == {
-        "npm",
         "pypi",
         "go",
         "rubygems",
         "hex",
     }
+    assert contents["npm"] == f"registry={ADDRESS}\n;address={ADDRESS}\n"
     cargo = tomllib.loads(contents["crates"])
     assert cargo["source"]["crates-io"]["replace-with"] == "mirror"
     assert cargo["source"]["mirror"]["registry"] == f"sparse+{ADDRESS}/"
@@ -52,6 +52,20 @@ def test_a_login_is_told_apart_where_addresses_hold_none(key: str) -> None:
     assert {"maven": "p@ss&apos;&lt;", "gradle": "p@ss\\'<\\\"\\n'", "leiningen": 'p@ss\'<\\"\\n"'}.get(
         key, "p@ss"
     ) in text
+
+
+async def test_npm_has_a_login_apart_from_the_address_and_yarn_in_it(tmp_path: Path) -> None:
+    address = "https://me:p%40ss@mirror.example/npm"
+    (tmp_path / ".npmrc").write_bytes(indexes.content("npm", address))
+
+    exports = indexes.INDEXES["npm"].exports.replace("/root/.npmrc", f"{tmp_path}/.npmrc")
+    done = await anyio.run_process(f"{exports}env", env={"PATH": environment.read()["PATH"]})
+
+    lines = (tmp_path / ".npmrc").read_text().splitlines()
+    assert "//mirror.example/npm/:_auth=bWU6cEBzcw==" in lines
+    told = dict(line.split("=", 1) for line in done.stdout.decode().splitlines())
+    assert told["NPM_CONFIG_REGISTRY"] == "https://mirror.example/npm"
+    assert told["YARN_REGISTRY"] == told["YARN_NPM_REGISTRY_SERVER"] == address
 
 
 def test_apts_sources_lead_to_the_mirror_and_others_stay() -> None:
@@ -149,8 +163,10 @@ def test_the_steps_that_ask_an_index_are_told_and_the_image_is_not(
     instructions = splitter.split(mirrored.dockerfile)
     install = next(rest for keyword, rest in instructions if keyword == "RUN" and step in rest)
     last = mirrored.dockerfile[mirrored.dockerfile.rindex("FROM ") :]
-    assert f"--mount=type=secret,id=fleetpacks-index-{name},required=true" in install
-    assert f'export {variable}="$(cat /run/secrets/fleetpacks-index-{name})"' in install
+    place = ",target=/root/.npmrc" if name == "npm" else ""
+    value = "sed -n s/^registry=//p /root/.npmrc" if name == "npm" else f"cat /run/secrets/fleetpacks-index-{name}"
+    assert f"--mount=type=secret,id=fleetpacks-index-{name}{place},required=true" in install
+    assert f'export {variable}="$({value})"' in install
     assert "fleetpacks-index" not in last
     assert mirrored.indexes == (name,)
     assert plain.indexes == ()
