@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from orchestrator.bench.measured import RAW, Measured, cost, fact, measured, median_of, placed, steps
+from orchestrator.bench.measured import RAW, Measured, fact, measured, placed, steps
 from orchestrator.bench.result import Report, Sample
+from orchestrator.bench.verdict import compared
 
 _MULTIPLES = {
     "fsync": "an fsync took {:.3g} times as long beside the builds",
@@ -48,11 +49,9 @@ def causes(report: Report, than: str) -> tuple[Cause, ...]:
 
 def _reasons(told: Measured, than: str, storage: str) -> Iterator[str]:
     for scenario, said in _RAW.items():
-        one, other = told.get(scenario, than), told.get(scenario, storage)
-        if one is not None and other is not None:
-            ratio = cost(other, median_of(other)) / cost(one, median_of(one))
-            if ratio >= _NOTABLE:
-                yield said.format(ratio)
+        both = compared(told, scenario, than, storage)
+        if both is not None and both.ratio.decided and both.ratio.value >= _NOTABLE:
+            yield said.format(both.ratio.value)
     builds = [each for each in told.scenarios if not each.startswith(RAW) and told.pairs(each, than, storage)]
     mine, theirs = _samples(told, builds, storage), _samples(told, builds, than)
     for name, said in _MULTIPLES.items():

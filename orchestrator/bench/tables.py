@@ -12,6 +12,8 @@ from orchestrator.text import size
 
 _WHOLE, _TENTHS, _HUNDREDTHS = 100, 10, 0.1
 """From which on numbers are shown so."""
+_OPEN = 10
+"""An interval whose ends are further apart than so many times says nothing that its figures would."""
 _WORTH = 0.05
 """A build step below this share of its build is not shown."""
 
@@ -69,6 +71,8 @@ def taken(series: Series) -> str:
     middle = amount(found.median, series.unit)
     if found.interval is None:
         return middle
+    if _is_open(found.interval):
+        return f"{middle} (?)"
     low, high = (amount(end, series.unit).removesuffix("/s").removesuffix(f" {series.unit}") for end in found.interval)
     return f"{middle} ({low} to {high})"
 
@@ -77,14 +81,20 @@ def times(ratio: Ratio) -> str:
     """A ratio and its interval."""
     if ratio.interval is None:
         return f"{figure(ratio.value)} (one round)"
+    if _is_open(ratio.interval) and not ratio.decided:
+        return f"{figure(ratio.value)} (?)"
     low, high = ratio.interval
     return f"{figure(ratio.value)} ({figure(low)} to {figure(high)})"
+
+
+def _is_open(interval: tuple[float, float]) -> bool:
+    return interval[1] > _OPEN * interval[0]
 
 
 def _of_series(told: Measured) -> Iterator[Table]:
     first, *others = told.targets
     yield Table(
-        title="What it took: the median, and where that of a repeat will lie (95 %)",
+        title="What it took: the median, and where that of a repeat will lie (95 %; a question mark: hardly known)",
         head=("scenario", "runs", *told.targets),
         rows=tuple(_medians(told, scenario) for scenario in told.scenarios),
     )
@@ -128,8 +138,13 @@ def _ratios(told: Measured, scenario: str, first: str, others: Sequence[str]) ->
     found = [compared(told, scenario, first, other) for other in others]
     return (
         scenario,
-        *("" if each is None else times(each.ratio) + ("" if each.ratio.decided else " ?") for each in found),
+        *("" if each is None else _marked(each.ratio) for each in found),
     )
+
+
+def _marked(ratio: Ratio) -> str:
+    told = times(ratio)
+    return told if ratio.decided or told.endswith("(?)") else f"{told} ?"
 
 
 def _facts(series: Series) -> tuple[str, ...]:

@@ -29,9 +29,11 @@ def conclusions(report: Report) -> Iterator[str]:
         yield from _placement(placement)
     layers = next((each for each in placements if each.role == "layers"), None)
     if layers is not None:
+        dearer = {each.storage for each in layers.dearer}
         for cause in causes(report, layers.best[0]):
-            yield f"on {cause.storage}, beside {cause.than}:"
-            yield from (f"  {reason}" for reason in cause.reasons)
+            if cause.storage in dearer:
+                yield f"on {cause.storage}, beside {cause.than}:"
+                yield from (f"  {reason}" for reason in cause.reasons)
     yield from report.notes
 
 

@@ -8,7 +8,7 @@ from orchestrator.bench.tables import Table, amount, figure, tables, times
 from orchestrator.bench.telling import conclusions, head
 from orchestrator.text import inline
 
-_LONGEST, _LONGEST_LINE = 120, 4000
+_LONGEST, _LONGEST_LINE = 400, 4000
 """Characters of a cell, and of a line."""
 _ORDER = {"worse": 0, "better": 1, "unknown": 2, "same": 3}
 _WORDS = {"worse": "WORSE", "better": "better", "unknown": "not known: one run", "same": ""}

@@ -4,6 +4,8 @@ import random
 from collections.abc import Mapping, Sequence
 from math import exp
 
+import msgspec
+
 from orchestrator.bench.result import Report, Sample, Series
 
 BUILDS = ("no-cache/first", "no-cache/again", "cache/first", "cache/source", "cache/lockfile", "cache/same")
@@ -16,10 +18,9 @@ def series(scenario: str, target: str, values: Sequence[float], **facts: float) 
     return Series(scenario=scenario, target=target, unit="s", better="less", samples=samples)
 
 
-def rate(target: str, value: float) -> Series:
+def rate(target: str, *values: float) -> Series:
     """Small writes a second."""
-    sample = Sample(round=1, value=value, load=0.5)
-    return Series(scenario="raw/fsync", target=target, unit="1/s", better="more", samples=(sample,))
+    return msgspec.structs.replace(series("raw/fsync", target, values), unit="1/s", better="more")
 
 
 def report(*made: Series, settings: Mapping[str, str] | None = None, machine: str = "2 cores") -> Report:

@@ -139,8 +139,8 @@ def test_counters_and_raw_figures_explain_a_difference() -> None:
     ours = {"fsync": 0.001, "iowait": 0.02, "device-written": 1e6, "step:npm": 2.0, "step:pip": 1.0}
     theirs = {"fsync": 0.04, "iowait": 0.31, "device-written": 1e6, "step:npm": 9.0, "step:pip": 1.5}
     made = report(
-        rate("local", 4300),
-        rate("cephfs", 100),
+        rate("local", 4300, 4300),
+        rate("cephfs", 100, 100),
         series("cache/source", "local", [4, 4], **ours),
         series("cache/source", "cephfs", [12, 12], **theirs),
     )
