@@ -23,6 +23,7 @@ from orchestrator.events import Event
 from tests.buildkit.real import client as daemon_of
 from tests.lab import Lab
 from tests.lab.hosts import Host, client, machine, started
+from tests.lab.hosts.settings import HERE
 from tests.lab.state import layout
 
 SLOTS = 2
@@ -225,6 +226,11 @@ async def _builds(host: Host) -> list[str]:
         return [error.message]
 
 
+def _is_step(point: str) -> bool:
+    """Whether a mount is a step of this host: its namespace began with copies of what others had mounted just then."""
+    return point.startswith(f"{HERE}/host/") and ("/executor/" in point or "/buildkit-mount" in point)
+
+
 def _things(host: Host) -> list[str]:
     """Processes, mounts and connections that a host without builds has not."""
     processes = {pid: name for pid, name in host.processes().items() if pid != host.init.pid}
@@ -238,9 +244,8 @@ def _things(host: Host) -> list[str]:
             mounts = Path(f"/proc/{pid}/mounts").read_text(encoding="utf-8")
         except OSError:  # it has ended
             continue
-        number = mounts.count("/executor/") + mounts.count("/buildkit-mount")
-        if number and space not in spaces:
-            found.append(f"{number} mounts of steps")
+        if space not in spaces:
+            found += [f"mounted: {point}" for line in mounts.splitlines() if _is_step(point := line.split()[1])]
         spaces.add(space)
     try:
         sockets = Path(f"/proc/{host.init.pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]
