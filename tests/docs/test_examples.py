@@ -59,6 +59,7 @@ ELSEWHERE = {
     "poe release": ("tests/releases/test_release.py", '"-m", "tests.release", "--root"'),
     "poe release --image registry.example/team": ("tests/releases/test_release.py", '"-m", "tests.release", "--root"'),
     "poe languages": ("tests/docs/test_languages.py", "documents("),
+    "poe options": ("tests/docs/test_options.py", "table.document("),
     "python -m tests.lab up --languages": ("check", "python -m tests.lab up --languages"),
     "python -m tests.lab up --ceph": ("tests/lab_tests/test_ceph.py", '"--ceph"'),
     "python -m tests.lab up --bases NAME": ("tests/lab_tests/test_bases.py", "repositories("),
