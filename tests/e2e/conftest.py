@@ -95,6 +95,7 @@ def build(lab: Lab, tmp_path: Path) -> Start:
         host: str | None = "",
         variables: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
+        patience: float = 600,
     ) -> AsyncGenerator[Running]:
         temporary = tmp_path / "temporary"
         temporary.mkdir(exist_ok=True)
@@ -111,7 +112,7 @@ def build(lab: Lab, tmp_path: Path) -> Start:
         }
         process = await anyio.open_process([*command, *words], env=clean, start_new_session=True)
         try:
-            with anyio.fail_after(600):
+            with anyio.fail_after(patience):
                 yield Running(process, temporary)
         finally:
             with anyio.CancelScope(shield=True):

@@ -60,14 +60,16 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     """What is built.
 
     Attributes:
-        case: the example app; None: one of a few lines.
+        case: the example app.
+        files: those of an app that is none of the examples.
         index: the index that has a mirror with a password.
         build: what is run behind the proofs.
         asked: whether an installation asks the mirror.
         by_password: whether its credential is a password, or a part of its path: Go sends no password in the clear.
     """
 
-    case: str | None
+    case: str | None = None
+    files: Mapping[str, str] = {}
     index: str
     build: str = "true"
     asked: bool = True
@@ -75,18 +77,23 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _MAVEN = "mvn -B -DskipTests package"
-_CARGO = "cargo build --locked --release --package shortener && mkdir -p bin && cp target/release/shortener bin/"
+_CARGO = "cargo build --release && mkdir -p bin && cp target/release/small bin/"
+_CRATE = {
+    "Cargo.toml": '[package]\nname = "small"\nversion = "0.1.0"\nedition = "2021"\n\n'
+    '[dependencies]\nitoa = "=1.0.15"\n',
+    "src/main.rs": 'fn main() {\n    println!("{}", itoa::Buffer::new().format(1));\n}\n',
+}
 _MCS = "mkdir -p /out && mcs -r:System.Numerics -out:/out/Power.dll Program.cs && cp Power.runtimeconfig.json /out/"
 _APPS = {
-    "small": App(case=None, index="npm"),
+    "small": App(files=test_mirrors.CASES["npm"].files, index="npm"),
     "nodejs": App(case="nodejs-npm-express", index="npm", build="npm run build"),
     # A lockfile of Bun's says that packages are npm's own, whatever the registry.
     "bun": App(case="bun-express", index="npm", build="bun run build", asked=False),
     "deno": App(case="deno-hono", index="npm"),
     "python": App(case="python-pip-slugs", index="pypi"),
     "ruby": App(case="ruby-rack", index="rubygems", asked=False),
-    "go": App(case="go-ledger", index="go", build="go build -o bin/ledger ./cmd/ledger", by_password=False),
-    "rust": App(case="rust-axum", index="crates", build=_CARGO),
+    "go": App(files=test_mirrors.CASES["go"].files, index="go", build="go build -o bin/a .", by_password=False),
+    "rust": App(files=_CRATE, index="crates", build=_CARGO),
     "java": App(case="java-maven-javalin", index="maven", build=_MAVEN),
     "kotlin": App(case="kotlin-maven-ktor", index="maven", build=_MAVEN),
     "scala": App(case="scala-sbt-cask", index="maven", build="sbt stage"),
@@ -94,15 +101,11 @@ _APPS = {
     "dotnet": App(case="dotnet-mcs", index="nuget", build=_MCS, asked=False),
     "php": App(case="php-composer", index="composer", asked=False),
     "elixir": App(case="elixir-release", index="hex", build="mix compile", asked=False),
-    # Managers that keep what they were told of an index in files of their own.
+    # It keeps what it was told of an index beside the packages.
     "pnpm": App(case="nodejs-pnpm-fastify", index="npm", build="pnpm run build"),
-    "yarn": App(case="nodejs-yarn-express", index="npm", build="yarn run build"),
-    "berry": App(case="nodejs-yarn-berry", index="npm", build="yarn run build"),
-    "uv": App(case="python-uv-sizes", index="pypi"),
-    "poetry": App(case="python-poetry-dates", index="pypi"),
-    "pdm": App(case="python-pdm-colours", index="pypi"),
-    "gradle": App(case="java-gradle-javalin", index="maven", build="gradle build"),
 }
+_LIKE = {"npm": "nodejs-npm-express", "go": "go-ledger", "crates": "rust-axum"}
+"""Examples that stand on the images of those that are none."""
 _TRIED = tuple(_APPS) if FULL else ("small",)
 
 
@@ -164,7 +167,7 @@ class Run:
         site = self.site
         if app.case is not None:
             shutil.copytree(APPS / app.case / "app", site.source, symlinks=True)
-        site.lay_source(test_mirrors.CASES["npm"].files if app.case is None else {})
+        site.lay_source(app.files)
         await site.commit()
         site.lay_home(registry=around.registry.address, caches=around.caches.address)
         site.lay_operator(app.index)
@@ -190,7 +193,9 @@ class Run:
                 (site.folder / each).mkdir()
             words += ["--push", "-o", f"type=oci,dest={site.folder}/archive/image.tar"]
             said |= {"BUILD_CACHE_DIR": f"{site.folder}/packages"}
-        async with self._build(site.source, *words, image=self._image(around), variables=said) as running:
+        image = self._image(around)
+        # Nothing is cached, and all comes through a mirror in this process.
+        async with self._build(site.source, *words, image=image, variables=said, patience=1800) as running:
             site.sessions.add(running.process.pid)
             return await running.end()
 
@@ -293,7 +298,7 @@ def _kind(blob: Path) -> str:
 
 
 async def _check_bases(lab: Lab, app: App) -> None:
-    [case] = [each for each in cases() if each.name == (app.case or "nodejs-npm-express")]
+    [case] = [each for each in cases() if each.name == (app.case or _LIKE[app.index])]
     async with httpx.AsyncClient(trust_env=False) as http:
         for name in case.bases():
             at = reference.parse(name)
