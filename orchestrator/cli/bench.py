@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli import benchreport, loop, measuring
+from orchestrator.cli import benchfleet, benchreport, loop, measuring
 from orchestrator.cli.daemon import KINDS
 from orchestrator.config import environment, load
 from orchestrator.model import DaemonKind
@@ -23,6 +23,7 @@ def bench() -> None:
     """Measure what builds cost on your own storage, and compare what was measured."""
 
 
+bench.add_command(benchfleet.fleet)
 bench.add_command(benchreport.show)
 bench.add_command(benchreport.compare)
 

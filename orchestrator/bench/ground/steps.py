@@ -1,20 +1,20 @@
 """Raw figures without fio: what is written and read, in steps that are short, so that it can be ended between two.
 
 Each of the four is a generator: it gets ready, yields 0, and then how much it has done in each step. Also run as a
-program, `python3 steps.py DIRECTORY SECONDS`, in a build on a host of which nothing else can be asked: so it knows
-nothing but Python's own modules, and those of any version from 3.7 on. It prints a line per figure.
+program, `python3 steps.py DIRECTORY SECONDS`, in a build on a host of which nothing else can be asked: so it needs no
+module but those that are in the interpreter, of any version from 3.7 on. It prints a line per figure.
 
 Python's own share of a step is some microseconds a write, which a storage that answers in memory shows: by fio such a
 figure is larger. All figures of one report come from the same one of the two.
 """
 
-# ruff: noqa: UP006 -- of old versions
-
 import os
-import random
 import sys
 import time
-from typing import Generator, Tuple  # noqa: UP035 -- as above
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 FSYNC, WRITE, READ, MANY = "raw/fsync", "raw/sequential-write", "raw/sequential-read", "raw/small-files"
 SMALL = 4096
@@ -31,28 +31,31 @@ PART = 4
 """Of what is free, a quarter is written at most."""
 _STEP = 0.1
 """Seconds that a step of many small ones takes, about."""
-_BYTES = bytes(random.Random(9).getrandbits(8) for _ in range(SMALL))  # noqa: S311 -- no secret
+_STRIDE = 2654435761
+"""A prime: places that follow each other are far from each other."""
+_BYTES = os.urandom(SMALL)
+"""A storage that compresses is to find nothing to compress."""
 _PER_DIRECTORY = 1000
 
 
-def fsyncs(directory: str) -> Generator[int, None, None]:
-    """Small writes at random places of one file, with an fsync each."""
-    places = random.Random(9)  # noqa: S311 -- as above
+def fsyncs(directory: str) -> "Generator[int, None, None]":
+    """Small writes all over one file, with an fsync each."""
+    number = 0
     handle = _open(directory + "/fsync", os.O_RDWR | os.O_CREAT)
     try:
         yield 0
         while True:
             count, until = 0, time.perf_counter() + _STEP
             while not count or time.perf_counter() < until:
-                os.pwrite(handle, _BYTES, places.randrange(SPAN // SMALL) * SMALL)
+                os.pwrite(handle, _BYTES, number * _STRIDE % (SPAN // SMALL) * SMALL)
                 os.fsync(handle)
-                count += 1
+                number, count = number + 1, count + 1
             yield count
     finally:
         os.close(handle)
 
 
-def written(file: str, most: int) -> Generator[int, None, None]:
+def written(file: str, most: int) -> "Generator[int, None, None]":
     """Bytes that are written one after the other, with an fsync after some.
 
     Args:
@@ -75,7 +78,7 @@ def written(file: str, most: int) -> Generator[int, None, None]:
         os.close(handle)
 
 
-def read(file: str) -> Generator[int, None, None]:
+def read(file: str) -> "Generator[int, None, None]":
     """Bytes of a file that are read one after the other, without what the kernel remembers of them."""
     handle = _open(file, os.O_RDONLY)
     try:
@@ -90,7 +93,7 @@ def read(file: str) -> Generator[int, None, None]:
         os.close(handle)
 
 
-def small_files(directory: str, most: int) -> Generator[int, None, None]:
+def small_files(directory: str, most: int) -> "Generator[int, None, None]":
     """Small files that are made, written and closed; not synced, as package managers do not sync theirs."""
     yield 0
     made = 0
@@ -107,7 +110,7 @@ def small_files(directory: str, most: int) -> Generator[int, None, None]:
         yield count
 
 
-def room(directory: str) -> Tuple[int, int]:
+def room(directory: str) -> "tuple[int, int]":
     """Bytes of a large file, in whole parts between two fsyncs, and small files, that may be written."""
     told = os.statvfs(directory)
     free = told.f_bavail * told.f_frsize // PART
@@ -117,13 +120,13 @@ def room(directory: str) -> Tuple[int, int]:
     return max(unit, min(MOST, free) // unit * unit), max(1, min(MOST_FILES, free // SMALL, nodes))
 
 
-def timed(steps: Generator[int, None, None]) -> Tuple[int, float]:
+def timed(steps: "Generator[int, None, None]") -> "tuple[int, float]":
     """One step: how much it did, 0 when there is nothing more to do, and its seconds."""
     began = time.perf_counter()
     return next(steps, 0), time.perf_counter() - began
 
 
-def rate(steps: Generator[int, None, None], seconds: float) -> float:
+def rate(steps: "Generator[int, None, None]", seconds: float) -> float:
     """How much is done in a second."""
     next(steps)
     done, passed = 0, 0.0
