@@ -13,6 +13,8 @@ VERBS = ("debs", "large", "wheels", "tarballs", "sources")
 """The steps that write, in their order."""
 CACHED = ("debs", "wheels", "tarballs")
 """Those that have a package cache."""
+CARRIED = ("wheels", "tarballs")
+"""Those whose package cache is kept in a directory, and filled from it: a distribution's is not."""
 BASE = "fleetpacks-bench-base"
 PULLED = "fleetpacks-bench-pulled"
 """The named contexts that images of ours are."""

@@ -158,7 +158,7 @@ class Solves:
                 sharing=dockerfile.sharing_of(verb),
                 image=self._inputs.base or BASE,
             )
-            for verb in dockerfile.CACHED
+            for verb in dockerfile.CARRIED
         ]
 
 

@@ -21,6 +21,10 @@ _KINDS = (
 """Part of a step's name -> what it is called here; the first one counts. Of v0.8 to v0.33."""
 
 
+UNPACK = "unpack"
+"""What the layers of cached steps take."""
+
+
 class Steps:
     """The steps of one build."""
 
@@ -40,7 +44,9 @@ class Steps:
         """Seconds by what a step is called."""
         found: dict[str, float] = {}
         for (digest, _), seconds in self._spans.items():
-            name = called(self._last[digest].name)
+            vertex = self._last[digest]
+            # What is cached elsewhere has to be unpacked before a step can stand on it.
+            name = UNPACK if vertex.cached else called(vertex.name)
             found[name] = found.get(name, 0.0) + seconds
         return found
 

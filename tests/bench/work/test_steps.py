@@ -47,6 +47,14 @@ async def test_seconds_are_those_of_all_starts_of_a_step_each_once() -> None:
     assert steps.seconds() == {"debs": 3.0, "export": 0.5}
 
 
+async def test_what_a_cached_step_takes_is_unpacking() -> None:
+    steps = Steps()
+
+    await steps.feed(StatusUpdate(vertexes=(vertex(DEBS, 10.0, 12.0, cached=True),)))
+
+    assert steps.seconds() == {"unpack": 2.0}
+
+
 async def test_a_run_counts_when_exactly_what_should_run_has_run() -> None:
     right, cached = Steps(), Steps()
     sources = vertex('RUN ["python3", "/step.py", "sources"]', 1.0, 2.0)

@@ -72,11 +72,12 @@ async def left(home: Path, before: Traces) -> tuple[Traces, list[str]]:
     return traces(home), files
 
 
-async def test_every_scenario_is_measured_on_all_targets_and_nothing_is_left(
-    lab: Lab, home: Path, real_count: RealCount, anyio_backend: str
+# The program that gets a signal runs on asyncio, in every session.
+@pytest.mark.parametrize("anyio_backend", ["trio", pytest.param("asyncio", marks=pytest.mark.full)])
+async def test_every_scenario_is_measured_on_both_targets_and_nothing_is_left(
+    lab: Lab, home: Path, real_count: RealCount
 ) -> None:
-    # A second target is nothing else to an event loop.
-    names = ("one", "two") if anyio_backend == "asyncio" else ("one",)
+    names = ("one", "two")
     before = traces(home)
 
     report, heard = await measured(configured(variables(lab, home)), home, *names)
@@ -86,7 +87,7 @@ async def test_every_scenario_is_measured_on_all_targets_and_nothing_is_left(
     found = {(each.scenario, each.target): each for each in report.series}
     for name in names:
         assert {scenario for scenario, target in found if target == name} == SCENARIOS | RAW
-    split = {"layers=one+packages=two", "layers=two+packages=one"} if len(names) > 1 else set[str]()
+    split = {"layers=one+packages=two", "layers=two+packages=one"}
     assert {target for _, target in found if "+" in target} == split
     assert all(len(each.samples) == 1 and each.samples[0].value > 0 for each in report.series)
     facts = found["no-cache/first", "one"].samples[0].facts
