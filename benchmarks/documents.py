@@ -22,6 +22,7 @@ PLACES = {
     "detect": ("docs/figures.md",),
     "isolated": ("docs/figures.md",),
     **dict.fromkeys(FLEET, ("docs/figures.md",)),
+    "fleet-scale": ("docs/design/scale.md",),
     "peers": ("README.md", "docs/figures.md"),
     "plan": ("docs/figures.md",),
     **dict.fromkeys(("storage", "storage-reported", "storage-repeats"), ("docs/bench.md",)),

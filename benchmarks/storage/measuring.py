@@ -71,6 +71,8 @@ async def measured_here(case: Case, *, quick: bool, rounds: int | None = None) -
         if done.returncode != 0:
             raise SystemExit(f"{' '.join(command)}: exit code {done.returncode}")
         seconds = time.perf_counter() - began
+        for path in (case.local, case.cephfs):
+            path.rmdir()
         report = read(file)
     commit = await anyio.run_process(["git", "rev-parse", "--short=12", "HEAD"])
     return msgspec.structs.replace(
