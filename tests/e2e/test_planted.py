@@ -363,7 +363,7 @@ async def test_no_planted_credential_is_found_in_anything_that_comes_of_a_build(
     assert around.watch.looks > 10
     # And nothing else is found anywhere, but that steps have in their environment what they were to have.
     assert len(run.planted) >= 30
-    hits = {place: each for place in run.found if (each := sorted(_hits(place, run.found[place])))}
+    hits = {place: names for place in run.found if (names := sorted(_hits(place, run.found[place])))}
     assert hits == {}, [place for place, each in run.search.places.items() if _hits("", each)]
 
 
