@@ -123,7 +123,7 @@ def passing(variables: Mapping[str, str], *, said: frozenset[str] = frozenset())
 
     Args:
         variables: the environment.
-        said: names of which flags have decided.
+        said: names of which flags, or the operator's file, have decided.
     """
     passed: dict[str, str] = {}
     left: dict[str, list[str]] = {}

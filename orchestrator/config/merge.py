@@ -55,9 +55,9 @@ def load(
     at_root = repository.read_root(source) if source is not None else None
     table, document = at_root or (repository.RootTable(), None)
     found = operator.read(environment, source)
-    passing = _passing(flags, variables)
     arguments, given = _arguments(environment)
     operated, operated_by = (found[0], found[1].name) if found else (operator.OperatorTable(), _default(environment))
+    passing = _passing(flags, variables, operated)
     return Config(
         root=source or Path.cwd(),
         environment=environment,
@@ -235,13 +235,15 @@ def _turned(names: tuple[str, ...]) -> tuple[str, ...]:
     return (told,)
 
 
-def _passing(flags: Flags, variables: Mapping[str, str]) -> "Passing | None":
+def _passing(flags: Flags, variables: Mapping[str, str], table: operator.OperatorTable) -> "Passing | None":
     if not flags.drop_in:
         return None
     from orchestrator.config import dropin  # noqa: PLC0415 -- start-up counts: one mode alone needs it
 
-    said = (word.partition("=")[0] for word in (*flags.env, *flags.secrets))
-    return dropin.passing(variables, said=frozenset(said))
+    said = {word.partition("=")[0] for word in (*flags.env, *flags.secrets)}
+    # What holds a secret need not look like one.
+    sources = (*table.secrets.values(), *table.mirrors.values(), *table.network.proxies().values())
+    return dropin.passing(variables, said=frozenset(said | {source.env for source in sources if source.env}))
 
 
 def _known(name: str, variables: Mapping[str, str]) -> str:

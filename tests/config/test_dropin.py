@@ -166,6 +166,21 @@ def test_only_drop_in_mode_passes_anything(tmp_path: Path) -> None:
     assert other.settings_for(".").env == {"CI_JOB_ID": "7"}
 
 
+def test_what_the_operators_file_reads_is_no_apps(tmp_path: Path) -> None:
+    file = tmp_path / "operator.toml"
+    file.write_text(
+        '[secrets]\nLICENCE = { env = "SHOP" }\n[mirrors]\ngo = { env = "MODULES" }\n'
+        '[network]\nhttps_proxy = { env = "WAY_OUT" }\n'
+    )
+    source = tmp_path / "source"
+    source.mkdir()
+    variables = {"SHOP": "open", "MODULES": "https://m.example/t0k3n", "WAY_OUT": "http://p.example", "FEATURE": "on"}
+
+    config = load(source, {**variables, "HOME": str(tmp_path), "FLEETPACKS_CONFIG": str(file)}, Flags(drop_in=True))
+
+    assert (config.passed, config.warnings) == ({"FEATURE": "on"}, ())
+
+
 async def test_build_variables_are_arguments_and_those_that_look_like_credentials_are_secrets(tmp_path: Path) -> None:
     said = '{"BUILD_VAR_STAGE": "test", "FLAVOUR": "plain", "NPM_TOKEN": "hunter2"}'
 
