@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -181,6 +182,7 @@ class _Bench:
         self._tell("starting a daemon")
         async with self._daemon(ground.path / "l") as builder:
             self.version, can = builder.version, builder.can
+        await self._delete(ground.path / "l")
         self._caches = can.exports_cache and takes_layouts(can)
         if not self._caches:
             await anyio.to_thread.run_sync(lay_out, self._inputs)
@@ -201,39 +203,44 @@ class _Bench:
             async with self._up(phase, number, index) as up:
                 for scenario, place in phase.runs(number):
                     await self._run(scenario, up[place], number)
-        with self._clock.of("deleting"):
-            for ground in self._grounds.values():
-                await _delete(ground.files / f"r{number}")
+        await self._delete(*(ground.files / f"r{number}" for ground in self._grounds.values()))
 
     def _phases(self) -> list[Phase]:
         return list(phases(list(self._grounds), caches=self._caches))
 
     @asynccontextmanager
     async def _up(self, phase: Phase, number: int, index: int) -> AsyncGenerator[Mapping[Place, _Up]]:
-        """The daemons of a phase, on empty directories."""
+        """The daemons of a phase, on empty directories that go with them; after a failure they go with the storage."""
+        roots = {place: self._grounds[place.layers].path / f"{number}{index}" for place in phase.places}
         async with AsyncExitStack() as stack:
             up: dict[Place, _Up] = {}
             for place in phase.places:
                 ground, name = self._grounds[place.layers], f"{place.layers}-{place.packages}"
-                builder = await stack.enter_async_context(self._daemon(ground.path / f"{number}{index}"))
+                builder = await stack.enter_async_context(self._daemon(roots[place]))
                 meter = await stack.enter_async_context(metered(ground, tree=_always(builder.pid)))
                 files = self._grounds[place.packages].files / f"r{number}"
                 await anyio.Path(files).mkdir(exist_ok=True)
                 solves = Solves(builder, self._inputs, copy=f"fleetpacks-bench-{name}")
                 up[place] = _Up(place=place, solves=solves, meter=meter, files=files)
             yield up
+        await self._delete(*roots.values())
+
+    async def _delete(self, *directories: Path) -> None:
+        """Delete directories, all at once: they lie on different storages."""
+        with self._clock.of("deleting"):
+            async with anyio.create_task_group() as tasks:
+                for directory in directories:
+                    tasks.start_soon(anyio.to_thread.run_sync, partial(shutil.rmtree, directory, ignore_errors=True))
 
     @asynccontextmanager
     async def _daemon(self, root: Path) -> AsyncGenerator[Builder]:
-        """A daemon on a directory that goes with it; after a failure it goes with the storage."""
+        """A daemon on a directory, whose start and end are told from what is done with it."""
         async with AsyncExitStack() as stack:
             with self._clock.of("daemons"):
                 builder = await stack.enter_async_context(self._daemons.started(root))
             yield builder
             with self._clock.of("daemons"):
                 await stack.aclose()
-        with self._clock.of("deleting"):
-            await _delete(root)
 
     async def _run(self, scenario: Scenario, up: _Up, number: int) -> None:
         what = f"round {number + 1}: {scenario.name} on {up.place.name}"
@@ -273,12 +280,15 @@ class _Bench:
 
     def _tell(self, what: str, value: float | None = None) -> None:
         runs = [scenario for phase in self._phases() for scenario, _ in phase.runs(0)]
-        weight = self._rounds * sum(scenario.weight for scenario in runs)
-        spent = self._clock.wall - self._began
-        left = spent / self._worked * (weight - self._worked) if self._worked else None
+        weight = sum(scenario.weight for scenario in runs)
         limit = None if self._asked.rounds else self._asked.sizes.seconds
-        if left is not None and limit is not None:
-            left = min(left, max(0.0, limit - self._clock.wall))
+        left = None
+        if self._worked:
+            pace = (self._clock.wall - self._began) / self._worked
+            left = pace * (self._rounds * weight - self._worked)
+            if limit is not None:
+                # A round that has begun is made to its end.
+                left = max(pace * weight * (-self._done % len(runs)) / len(runs), min(left, limit - self._clock.wall))
         self._hear(
             Progress(
                 what=what,
@@ -293,7 +303,3 @@ class _Bench:
 
 def _always(pid: int) -> Callable[[], int]:
     return lambda: pid
-
-
-async def _delete(directory: Path) -> None:
-    await anyio.to_thread.run_sync(lambda: shutil.rmtree(directory, ignore_errors=True))
