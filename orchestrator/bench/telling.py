@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from orchestrator.bench.causes import causes
 from orchestrator.bench.measured import placed
 from orchestrator.bench.result import Report
-from orchestrator.bench.tables import amount, times
+from orchestrator.bench.tables import amount, figure, times
 from orchestrator.bench.verdict import Against, Placement, Role, verdict
 
 _ROLES: Mapping[Role, str] = {
@@ -53,7 +53,7 @@ def _placement(placement: Placement) -> Iterator[str]:
 
 def _doubt(each: Against) -> str:
     if each.ratio.interval is None:
-        return f"{times(each.ratio)}: no round but one was whole; measure at least three"
+        return f"{figure(each.ratio.value)} times as long in one round, which says nothing: measure at least three"
     return f"{times(each.ratio)} times as long in {_rounds(each)}: the interval is wider than the difference"
 
 

@@ -79,6 +79,13 @@ def test_what_is_not_clear_is_left_open(takes: float, noise: float) -> None:
     assert (set(layers.best), layers.decided, layers.dearer) == ({"local", "cephfs"}, False, ())
 
 
+def test_one_round_says_nothing_and_how_many_would_say_more() -> None:
+    told = list(conclusions(drawn({"local": 2, "cephfs": 6}, rounds=1, noise=0.1, scenarios=["cache/source"])))
+
+    assert told[0] == "layers (the daemon's directory): nothing is concluded between local and cephfs"
+    assert told[1].endswith(" times as long in one round, which says nothing: measure at least three")
+
+
 def test_three_storages_are_ranked() -> None:
     layers = of(drawn({"cephfs": 6, "local": 2, "nfs": 4}, rounds=5, noise=0.05), "layers")
 
