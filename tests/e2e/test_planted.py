@@ -96,7 +96,8 @@ _APPS = {
     "rust": App(files=_CRATE, index="crates", build=_CARGO),
     "java": App(case="java-maven-javalin", index="maven", build=_MAVEN),
     "kotlin": App(case="kotlin-maven-ktor", index="maven", build=_MAVEN),
-    "scala": App(case="scala-sbt-cask", index="maven", build="sbt stage"),
+    # The lab's image names repositories of its own, behind ours.
+    "scala": App(case="scala-sbt-cask", index="maven", build="sbt stage", asked=False),
     "clojure": App(case="clojure-deps-uber", index="maven", build="clojure -T:build uber"),
     "dotnet": App(case="dotnet-mcs", index="nuget", build=_MCS, asked=False),
     "php": App(case="php-composer", index="composer", asked=False),
