@@ -242,8 +242,9 @@ def _passing(flags: Flags, variables: Mapping[str, str], table: operator.Operato
 
     said = {word.partition("=")[0] for word in (*flags.env, *flags.secrets)}
     # What holds a secret need not look like one.
-    sources = (*table.secrets.values(), *table.mirrors.values(), *table.network.proxies().values())
-    return dropin.passing(variables, said=frozenset(said | {source.env for source in sources if source.env}))
+    read = {secret.env for secret in table.secrets.values()} | {mirror.env for mirror in table.mirrors.values()}
+    read |= {proxy.env for proxy in table.network.proxies().values()}
+    return dropin.passing(variables, said=frozenset(said | {name for name in read if name}))
 
 
 def _known(name: str, variables: Mapping[str, str]) -> str:

@@ -75,7 +75,7 @@ def _state(root: Path, state: State, sizes: Sizes, packages: Path, sources: Mapp
     app.mkdir(parents=True)
     for name, text in sources.items():
         (app / name).write_text(text)
-    (app / "main.py").write_text(f"STATE = {'third' if state == 'locked' else state!r}\n")
+    (app / "state.py").write_text(f"STATE = {'third' if state == 'locked' else state!r}\n")
     # The new version of one package of each kind.
     last = (sizes.wheels, sizes.tarballs) if state == "locked" else (sizes.wheels - 1, sizes.tarballs - 1)
     lock = {

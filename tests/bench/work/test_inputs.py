@@ -45,7 +45,7 @@ def test_states_differ_in_a_source_or_in_the_lock_file_and_in_nothing_else(tmp_p
         assert states[one].keys() == states[other].keys()
         return {path for path, digest in states[one].items() if states[other][path] != digest}
 
-    assert between("first", "second") == between("second", "third") == {"app/src/main.py"}
+    assert between("first", "second") == between("second", "third") == {"app/src/state.py"}
     assert between("third", "locked") == {"app/lock.json"}
 
 
