@@ -84,12 +84,15 @@ def _plain(address: str) -> str:
 
 
 def _npm(address: str) -> str:
-    # What npm writes down of an address, in its cache for one, is the whole of it: a login stands apart. Yarn reads the
-    # comment.
+    # What npm writes down of an address, in its cache for one, is the whole of it: a login stands apart. Yarn's later
+    # versions, Corepack and Bun have the comment.
     plain, user, password = _login(address)
-    place = plain.partition("://")[2].rstrip("/")
+    scheme, _, place = plain.rstrip("/").partition("://")
+    # npm looks for the login of a URL as browsers write it (docs.npmjs.com: npmrc, "Auth related configuration").
+    host, slash, path = place.partition("/")
+    host = host.lower().removesuffix(":443" if scheme == "https" else ":80")
     login = b64encode(f"{user}:{password}".encode()).decode()
-    said = f"//{place}/:_auth={login}\n" if user or password else ""
+    said = f"//{host}{slash}{path}/:_auth={login}\n" if user or password else ""
     return f"registry={plain}\n{said};address={address}\n"
 
 
@@ -198,8 +201,11 @@ _ALL: Final = (
         target=_NPMRC,
         variables={
             "NPM_CONFIG_REGISTRY": f'"$(sed -n s/^registry=//p {_NPMRC})"',
+            # Yarn 1 takes npm's address and login, and sends the latter only where it is told to.
+            "YARN_ALWAYS_AUTH": "true",
             **dict.fromkeys(
-                ("YARN_REGISTRY", "YARN_NPM_REGISTRY_SERVER", "COREPACK_NPM_REGISTRY"),
+                # Bun drops a login of npm's where $NPM_CONFIG_REGISTRY is set, and asks this one first.
+                ("BUN_CONFIG_REGISTRY", "YARN_REGISTRY", "YARN_NPM_REGISTRY_SERVER", "COREPACK_NPM_REGISTRY"),
                 f'"$(sed -n "s/^;address=//p" {_NPMRC})"',
             ),
         },

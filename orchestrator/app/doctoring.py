@@ -97,7 +97,7 @@ async def examine(config: Config, *, root: Path = Path("/"), seconds: float = _L
         tasks.start_soon(_builders, config, found)
         tasks.start_soon(_registries, config, plan, found)
         tasks.start_soon(_runs, config, found)
-    await _unreached(_published(config, plan), found)
+    await _unreached(config, _published(config, plan), found)
     # Who answers first differs from time to time.
     told = tuple(sorted(found.facts.told, key=lambda each: (each.about, each.kind)))
     return Examined(
@@ -234,10 +234,14 @@ async def _registry(client: RegistryClient, credentials: Credentials, asked: Ref
         found.add(answers=(*found.facts.answers, answer))
 
 
-async def _unreached(published: Reference | None, found: _Found) -> None:
+async def _unreached(config: Config, published: Reference | None, found: _Found) -> None:
     """Tell of registries that do not answer here, unless builders alone need them, and have a way of their own."""
+    # Whether an image is in a mirror that we were told of is asked from here.
+    ours = {place.partition("/")[0] for place in config.image_mirrors.values()}
+    if published is not None:
+        ours.add(published.host)
     for image, problem in found.unreached:
-        builders = () if published is not None and published.host == image.host else found.facts.builders
+        builders = () if image.host in ours else found.facts.builders
         if await reached(image, [parse(each.address) for each in builders]):
             found.add(unseen=(Unseen(what=image.host, why=f"{problem.message}; builders reach it"),))
         else:

@@ -188,8 +188,10 @@ async def _puller(
 async def _all(wanted: tuple[Base, ...], pull: _Puller, hear: _Tell) -> tuple[Warmed, ...]:
     done: dict[str, Warmed] = {}
     room = anyio.Semaphore(_AT_ONCE)
+    paced = len(wanted) > _FEW
 
     async def one(base: Base, begun: anyio.Event) -> None:
+        nonlocal paced
         began = time.monotonic()
         size, error, hint = 0, None, ""
         try:
@@ -202,6 +204,8 @@ async def _all(wanted: tuple[Base, ...], pull: _Puller, hear: _Tell) -> tuple[Wa
                 size = await pull(base, moved)
         except FleetpacksError as failure:
             error, hint = failure.message, failure.hint
+        # Where images are there already, nobody waits for a connection.
+        paced = paced and begun.is_set()
         begun.set()
         room.release()
         done[base.name] = Warmed(
@@ -220,7 +224,7 @@ async def _all(wanted: tuple[Base, ...], pull: _Puller, hear: _Tell) -> tuple[Wa
             await room.acquire()
             begun = anyio.Event()
             tasks.start_soon(one, base, begun)
-            if len(wanted) > _FEW:
+            if paced:
                 with anyio.move_on_after(_HEAD_START):
                     await begun.wait()
     return tuple(done[base.name] for base in wanted)

@@ -12,7 +12,7 @@ from typing import Protocol
 import anyio
 import msgspec
 
-from orchestrator.errors import FleetpacksError, RegistryBusyError, TransientError
+from orchestrator.errors import ConfigError, FleetpacksError, RegistryBusyError, TransientError
 from orchestrator.registry.hosts import canonical
 from orchestrator.registry.manifest import Descriptor
 from orchestrator.registry.reference import DEFAULT_TAG, Reference, parse
@@ -132,7 +132,8 @@ class Mirrors:
         except TimeoutError:
             self._fall_silent(at.host, origin.host, f"no answer within {_SECONDS:.0f} s")
         except FleetpacksError as error:
-            if isinstance(error, TransientError) and not isinstance(error, RegistryBusyError):
+            # A proxy that forbids it is a matter of configuration, and forbids all of it.
+            if isinstance(error, TransientError | ConfigError) and not isinstance(error, RegistryBusyError):
                 self._fall_silent(at.host, origin.host, error.message)
             else:
                 self._news.append(f"{name} is taken from {origin.host}: {error.message}")

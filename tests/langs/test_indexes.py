@@ -65,7 +65,14 @@ async def test_npm_has_a_login_apart_from_the_address_and_yarn_in_it(tmp_path: P
     assert "//mirror.example/npm/:_auth=bWU6cEBzcw==" in lines
     told = dict(line.split("=", 1) for line in done.stdout.decode().splitlines())
     assert told["NPM_CONFIG_REGISTRY"] == "https://mirror.example/npm"
-    assert told["YARN_REGISTRY"] == told["YARN_NPM_REGISTRY_SERVER"] == address
+    assert told["YARN_REGISTRY"] == told["YARN_NPM_REGISTRY_SERVER"] == told["BUN_CONFIG_REGISTRY"] == address
+
+
+def test_a_login_is_found_by_the_name_that_npm_makes_of_an_address() -> None:
+    lines = indexes.content("npm", "https://me:pw@Mirror.Example:443/Npm/").decode().splitlines()
+
+    assert lines[0] == "registry=https://Mirror.Example:443/Npm/"
+    assert lines[1] == "//mirror.example/Npm/:_auth=bWU6cHc="
 
 
 def test_apts_sources_lead_to_the_mirror_and_others_stay() -> None:
@@ -216,7 +223,9 @@ def test_no_process_is_told_of_a_mirror_of_gems_by_an_argument(write: Write) -> 
 
     [asked] = [rest for _, rest in splitter.split(built.dockerfile) if "gem install bundler" in rest]
     # The shell's own word, which is no process.
-    told = """printf ':sources: ["%s"]\\n' "$BUNDLE_MIRROR__ALL" > /dev/shm/gemrc && GEMRC=/dev/shm/gemrc gem install"""
+    told = (
+        """printf ':sources:\\n- "%s"\\n' "$BUNDLE_MIRROR__ALL" > /dev/shm/gemrc && GEMRC=/dev/shm/gemrc gem install"""
+    )
     assert told in asked
     assert built.dockerfile.count("$BUNDLE_MIRROR__ALL") == 1
 
