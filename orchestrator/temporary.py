@@ -55,6 +55,12 @@ def is_left(path: Path) -> bool:
     return name != path.name and owner.is_name(name) and _is_over(name, path.lstat().st_mtime)
 
 
+def renew(path: Path) -> None:
+    """Say that somebody is still at work on something with such a name: elsewhere, its time alone tells."""
+    with suppress(OSError):
+        os.utime(path, follow_symlinks=False)
+
+
 def forget(directory: Path, seconds: float) -> None:
     """Delete the files of a directory that nobody has touched for so long, as far as it can be."""
     with suppress(OSError), os.scandir(directory) as entries:

@@ -30,6 +30,8 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     """The target's file system as the kernel calls it: `ext4`, `fuse.ceph-fuse`; "": it does not say."""
     looped: str = ""
     """Why a loop image lies between the target and `path`; "": there is none."""
+    image: Path | None = None
+    """The file that is the loop image; None: there is none."""
     device: str = ""
     """`major:minor` of the block device that gets what is written below `path`: the loop's where there is one, else the
     target's own (and then others' writes count, too); "": there is none."""

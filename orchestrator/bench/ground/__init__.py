@@ -5,9 +5,9 @@ guessed by name), an ext4 image in it on a loop device, as operators of such sto
 whose it is (`orchestrator.temporary`), so that the next run clears away what a killed one could not.
 """
 
-from orchestrator.bench.ground.meter import Meter, metered
-from orchestrator.bench.ground.preparing import prepared
+from orchestrator.bench.ground.meter import Meter, metered, sync
+from orchestrator.bench.ground.preparing import prepared, renew
 from orchestrator.bench.ground.probing import probe
 from orchestrator.bench.model import Ground, Need, Raw, Target
 
-__all__ = ["Ground", "Meter", "Need", "Raw", "Target", "metered", "prepared", "probe"]
+__all__ = ["Ground", "Meter", "Need", "Raw", "Target", "metered", "prepared", "probe", "renew", "sync"]

@@ -64,7 +64,8 @@ def command(program: str, scenario: Scenario, place: Path, *, seconds: float, si
         size: bytes of the file that is written or read.
         files: how many small ones are written at most.
     """
-    words = [program, "--output-format=json", f"--name={scenario.removeprefix('raw/')}", "--ioengine=psync"]
+    # A job of its own process would go on when fio is killed.
+    words = [program, "--output-format=json", f"--name={scenario.removeprefix('raw/')}", "--ioengine=psync", "--thread"]
     words += [f"--runtime={max(1, round(seconds * 1000))}ms", "--fallocate=none", *_JOBS[scenario]]
     name = str(place).replace(":", "\\:")  # one alone divides names
     match scenario:

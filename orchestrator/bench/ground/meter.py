@@ -140,11 +140,12 @@ async def _settled(ground: Ground) -> float:
     """Have all of both file systems written, the inner one first; returns for how long it took."""
     began = time.perf_counter()
     for directory in dict.fromkeys((ground.path, ground.files)):
-        await to_thread.run_sync(_sync, directory)
+        await to_thread.run_sync(sync, directory)
     return time.perf_counter() - began
 
 
-def _sync(directory: Path) -> None:
+def sync(directory: Path) -> None:
+    """Have all of a directory's file system written."""
     # Its own: a machine-wide sync() would wait for the other storages, too.
     with suppress(OSError):
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -7,13 +7,18 @@ itself.
 
     .fpb-3fa9c2/            here: `files` (plain), `image` and `layers` (where it is mounted, or a plain directory)
     .fpb-3fa9c2/.fleetpacks-...   the mark, which is deleted last
+
+Others may be allowed to write to a target, and could put a link in our directory's place. What is unmounted and deleted
+is therefore what was opened once, and not what a path leads to a moment later.
 """
 
 import os
 import re
 import secrets
 import shutil
-from contextlib import suppress
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchestrator import temporary
@@ -53,33 +58,71 @@ def sweep(target: Path) -> None:
         found |= {Path(entry.path) for entry in os.scandir(target) if entry.is_dir(follow_symlinks=False)}
     for place in found:
         with suppress(OSError):
-            if _NAME.fullmatch(place.name) and is_left(place):
-                remove(place)
+            if _NAME.fullmatch(place.name):
+                with _opened(place) as handle:
+                    if _is_left(handle):
+                        _empty(handle)
+                        place.rmdir()
 
 
-def is_left(place: Path) -> bool:
-    """Whether nobody is at work in a directory of ours any more: its maker is gone, or was when its mark was deleted.
-
-    Raises:
-        OSError: it cannot be looked at.
-    """
-    names = os.listdir(place)  # noqa: PTH208 -- names alone
-    marks = [name for name in names if name.startswith(_MARK)]
-    return all(temporary.is_left(place / mark) for mark in marks) if marks else not names
+def renew(place: Path) -> None:
+    """Say that somebody is still at work in one of ours: elsewhere, its mark's time alone tells."""
+    with suppress(OSError), _opened(place) as handle:
+        for name in _marks(os.listdir(handle)):  # noqa: PTH208 -- of a handle
+            temporary.renew(unmounting.through(handle) / name)
 
 
 def remove(place: Path) -> None:
     """Unmount and delete one of ours, whatever of it is there. The mark goes last: who is killed here is continued.
 
     Raises:
-        OSError: some of it stays.
+        OSError: some of it stays, and is left over for the next one.
     """
-    unmounting.unmount(place, image=place / IMAGE)
-    names = sorted(os.listdir(place), key=lambda name: name.startswith(_MARK))  # noqa: PTH208 -- names alone
-    for name in names:
-        path = place / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    with _opened(place) as handle:
+        _empty(handle)
     place.rmdir()
+
+
+@contextmanager
+def _opened(place: Path) -> Generator[int]:
+    handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _marks(names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith(_MARK)]
+
+
+def _is_left(handle: int) -> bool:
+    """Whether nobody is at work in one of ours any more: its maker is gone, or was when its mark was deleted."""
+    names = os.listdir(handle)
+    marks = _marks(names)
+    return all(temporary.is_left(unmounting.through(handle) / mark) for mark in marks) if marks else not names
+
+
+def _empty(handle: int) -> None:
+    unmounting.unmount(handle, image=IMAGE)
+    names = os.listdir(handle)
+    failure: OSError | None = None
+    for name in names:
+        if not name.startswith(_MARK):
+            try:
+                _delete(name, handle)
+            except OSError as error:
+                # The rest, which may be large, goes all the same.
+                failure = failure or error
+    if failure is not None:
+        raise failure
+    for mark in _marks(names):
+        _delete(mark, handle)
+
+
+def _delete(name: str, handle: int) -> None:
+    with suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=handle)
+        else:
+            os.unlink(name, dir_fd=handle)

@@ -1,7 +1,8 @@
 """A storage made ready to be measured, for as long as a block lasts."""
 
 import os
-from collections.abc import AsyncGenerator
+import shlex
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -18,18 +19,25 @@ _SMALLEST = 64 * 1024 * 1024
 _TRIAL = "trial"
 
 
+def _nobody(_said: str) -> None:
+    pass
+
+
 @asynccontextmanager
-async def prepared(target: Target, *, size: int, need: Need) -> AsyncGenerator[Ground]:
+async def prepared(
+    target: Target, *, size: int, need: Need, told: Callable[[str], object] = _nobody
+) -> AsyncGenerator[Ground]:
     """Make a storage ready; nothing of it is left behind the block, and what killed runs have left is swept before.
 
     Args:
         target: what was named.
         size: bytes that are going to be written at most at a time: that much has to be free.
         need: what it is to carry.
+        told: told what stays behind the block all the same, and how it is removed: no reason to lose what was measured.
 
     Raises:
         UsageError: the target is no directory, or may not be written to.
-        StorageError: it cannot be measured here, or something stays behind the block that an operator has to remove.
+        StorageError: it cannot be measured here.
     """
     directory = await _directory(target)
     await to_thread.run_sync(place.sweep, directory)
@@ -43,18 +51,27 @@ async def prepared(target: Target, *, size: int, need: Need) -> AsyncGenerator[G
         ) from error
     try:
         yield await _ground(target, ours, size, need)
-    except BaseException:
-        with anyio.CancelScope(shield=True), suppress(OSError):
-            await to_thread.run_sync(place.remove, ours)
-        raise
-    try:
+    finally:
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(place.remove, ours)
-    except OSError as error:
-        raise StorageError(
-            f"{target.name}: {error.filename or ours}: {error.strerror}: it was to be deleted",
-            hint=f"umount {ours / place.LAYERS}; rm -rf {ours}",
-        ) from error
+            try:
+                await to_thread.run_sync(place.remove, ours)
+            except OSError as error:
+                told(_stays(target, ours, error))
+
+
+def _stays(target: Target, ours: Path, error: OSError) -> str:
+    """What an operator has to know, and to do where the next measurement there is not to do it."""
+    layers = ours / place.LAYERS
+    unmount = f"umount {shlex.quote(str(layers))}; " if mounts.below(mounts.read(), layers) else ""
+    return (
+        f"{target.name}: {ours} could not be deleted ({error.strerror}); the next measurement there tries again, or: "
+        f"{unmount}rm -rf {shlex.quote(str(ours))}"
+    )
+
+
+def renew(ground: Ground) -> None:
+    """Say on a storage that it is still being measured: for those on other machines that look for what was left."""
+    place.renew(ground.files.parent)
 
 
 async def _directory(target: Target) -> Path:
@@ -87,16 +104,17 @@ async def _ground(target: Target, ours: Path, size: int, need: Need) -> Ground:
             return Ground(target=target, path=files, files=files, kind=kind, device=device)
         layers.mkdir()
         looped = await _refusal(ours)
-        if looped:
+        file = ours / place.IMAGE if looped else None
+        if file is not None:
             # A file system needs a part of it for itself.
-            await image.mounted(ours / place.IMAGE, layers, size=max(size + size // 8, _SMALLEST))
+            await image.mounted(file, layers, size=max(size + size // 8, _SMALLEST))
             _, device = _lies(layers)
     except OSError as error:
         raise StorageError(
             f"{target.name}: {error.filename or ours}: {error.strerror}",
             hint="See whether the storage is full (df), read-only, or gone.",
         ) from error
-    return Ground(target=target, path=layers, files=files, kind=kind, looped=looped, device=device)
+    return Ground(target=target, path=layers, files=files, kind=kind, looped=looped, image=file, device=device)
 
 
 async def _refusal(ours: Path) -> str:

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import stat
 import struct
 import time
 from contextlib import suppress
@@ -28,22 +29,30 @@ _BUSY_SECONDS = 5.0
 _PAUSE = 0.02
 
 
-def unmount(directory: Path, *, image: Path) -> None:
-    """Unmount everything at or below a directory of ours.
+def unmount(directory: int, *, image: str) -> None:
+    """Unmount everything below a directory of ours.
 
     Args:
-        directory: it.
-        image: the file that may be mounted there, which is cut to nothing then.
+        directory: it, opened: what is mounted is reached through it, and never by a path that others may have changed.
+        image: the name of the file in it that may be mounted there, which is cut to nothing then.
 
     Raises:
         OSError: something stays mounted.
     """
-    resolved = directory.resolve()
+    resolved = through(directory).readlink()
     for mount in mounts.below(mounts.read(), resolved):
+        if mount.point == resolved:
+            continue  # its parent's: nothing of ours is mounted there
+        point = through(directory) / mount.point.relative_to(resolved)
         with suppress(OSError):
-            if is_of(mount, image.resolve()):
-                _discard(mount, image)
-        _unmount(mount.point)
+            if is_of(mount, resolved / image):
+                _discard(mount, point, image, directory)
+        _unmount(point)
+
+
+def through(directory: int) -> Path:
+    """A path to an open directory, wherever it is meanwhile."""
+    return Path(f"/proc/self/fd/{directory}")
 
 
 def is_of(mount: mounts.Mount, image: Path) -> bool:
@@ -55,8 +64,8 @@ def is_of(mount: mounts.Mount, image: Path) -> bool:
     return os.fsencode(image) == backing.read_bytes().rstrip(b"\n")
 
 
-def _discard(mount: mounts.Mount, image: Path) -> None:
-    handle = os.open(mount.point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _discard(mount: mounts.Mount, point: Path, image: str, directory: int) -> None:
+    handle = os.open(point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         seen = os.fstat(handle).st_dev
         # What is opened is what was looked at, and nothing that has been mounted over it meanwhile.
@@ -64,7 +73,12 @@ def _discard(mount: mounts.Mount, image: Path) -> None:
             fcntl.ioctl(handle, _SHUT_DOWN, struct.pack("=I", _NOT_EVEN_THE_JOURNAL))
     finally:
         os.close(handle)
-    os.truncate(image, 0)
+    handle = os.open(image, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
 
 
 def _unmount(point: Path) -> None:

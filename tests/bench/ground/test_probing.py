@@ -1,6 +1,7 @@
 """Raw figures: by our own probe, by fio, and what fio's answers mean."""
 
 import os
+import subprocess  # noqa: TID251 -- a program that tells what is in memory
 from pathlib import Path
 
 import anyio
@@ -40,6 +41,24 @@ async def test_our_own_probe_has_all_four_figures_and_leaves_nothing(tmp_path: P
     assert {raw.by for raw in raws} == {"own"}
     assert all(raw.value > 0 for raw in raws)
     assert os.listdir(tmp_path) == []  # noqa: PTH208 -- names alone
+
+
+@pytest.mark.usefixtures("without_fio")
+async def test_what_is_read_is_not_in_memory_in_the_image_either(tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(bytes(MIB))
+    (tmp_path / "d").mkdir()
+    before = remembered(image)
+
+    await probe(tmp_path / "d", seconds=0.01, image=image)
+
+    assert (before, remembered(image)) == (MIB, 0)
+
+
+def remembered(file: Path) -> int:
+    """Bytes of a file that are in memory."""
+    words = ["fincore", "--bytes", "--noheadings", "--output", "RES", str(file)]
+    return int(subprocess.run(words, check=True, capture_output=True).stdout)
 
 
 @ROOT
@@ -104,6 +123,8 @@ def test_a_job_is_of_the_file_that_was_written_and_colons_divide_no_names() -> N
     assert "--size=7" in words
     assert "--runtime=2500ms" in words
     assert not any(word.startswith("--directory") for word in words)
+    # Else it goes on when fio is killed.
+    assert "--thread" in words
 
 
 @pytest.mark.parametrize(("said", "version"), [(b"fio-3.33\n", "fio 3.33"), (b"", ""), (b"GNU", ""), (b"\xff", "")])
