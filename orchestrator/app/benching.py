@@ -1,9 +1,10 @@
 """The wiring of `bench storage`: daemons of our own on what is measured, and package caches carried as builds do."""
 
 import datetime as dt
+import errno
 import shutil
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from orchestrator.bench.work.sizes import Sizes
 from orchestrator.buildkit import Client, SolveRequest, SolveResult
 from orchestrator.buildkit.build import OnStatus
 from orchestrator.buildkit.capabilities import Capabilities
+from orchestrator.cache.local import LostError
 from orchestrator.cache.mounts import Store, Writing
 from orchestrator.config import Config
 from orchestrator.errors import ProtocolError, StorageError, UsageError
@@ -32,6 +34,7 @@ from orchestrator.model import DaemonKind, LocalCache
 
 _NO_LIMIT = 1 << 50
 """Bytes: no cache is pruned while it is measured."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _KEY = "bench"
 _FOLDER = "bench"
 
@@ -68,8 +71,30 @@ async def storage(
     """
     _refuse(targets)
     asked = Asked(targets=tuple(targets), sizes=sizes, rounds=rounds, seed=seed, base=base, drop_caches=drop_caches)
-    async with work_directory(config) as work:
-        return await measure(asked, OwnDaemons(config, kind), work=work, commit=__version__, date=today(), hear=hear)
+    with border():
+        async with work_directory(config) as work:
+            daemons = OwnDaemons(config, kind)
+            return await measure(asked, daemons, work=work, commit=__version__, date=today(), hear=hear)
+
+
+@contextmanager
+def border() -> Generator[None]:
+    """What the system says of any directory of a benchmark is an error for people: it is full, read-only, or gone.
+
+    Raises:
+        StorageError: in place of an OSError.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read what we print has left.
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise StorageError(
+            f"{where}{error.strerror or error}",
+            hint="Make room there." if error.errno in _FULL else "See whether it is there (ls) and writable (mount).",
+        ) from error
 
 
 @asynccontextmanager
@@ -158,7 +183,12 @@ class OwnBuilder:
 
     async def fill(self, cache: PackageCache, directory: Path, ready: Ready) -> None:
         """See `Builder`."""
-        source = await anyio.to_thread.run_sync(Store(directory, cache.name, _KEY).source)
+        try:
+            source = await anyio.to_thread.run_sync(Store(directory, cache.name, _KEY).source)
+        except LostError as error:
+            raise StorageError(
+                f"the package cache {cache.name} is damaged: {error}", hint="See who else deletes there; measure anew."
+            ) from error
         word = await Copies(self._client, ready).fill(_mount(cache), source.root, ignore="") if source else "nothing"
         if word != "filled":
             raise StorageError(

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import msgspec
 
 from orchestrator.cli import output
 from orchestrator.cli.lines import fit
-from orchestrator.errors import UsageError
+from orchestrator.errors import FleetpacksError, UsageError
 from orchestrator.report import place
 from orchestrator.text import duration
 
@@ -59,19 +60,32 @@ def check(json_file: str | None, directory: Path | None) -> None:
 
 
 def tell(report: "Report", *, json_file: str | None, directory: Path | None) -> None:
-    """Write the report, and show it unless its JSON goes to standard output."""
-    if directory is not None:
-        _write(report, directory)
-    if json_file == "-":
+    """Show the report, or its JSON where that goes to standard output, and write it.
+
+    It may be the only trace of hours: where one of these fails, the others are done all the same.
+    """
+    try:
+        _show(report, as_json=json_file == "-")
+    finally:
+        try:
+            if json_file not in (None, "-"):
+                from orchestrator.bench.reading import encode  # noqa: PLC0415 -- not for --help
+
+                place.write(Path(json_file), encode(report), what="the report", said_by=_JSON)
+        finally:
+            if directory is not None:
+                _write(report, directory)
+
+
+def _show(report: "Report", *, as_json: bool) -> None:
+    if as_json:
         output.write_json(msgspec.to_builtins(report))
-        return
-    if json_file is not None:
-        from orchestrator.bench.reading import encode  # noqa: PLC0415 -- not for --help
+    else:
+        from orchestrator.bench import text  # noqa: PLC0415 -- not for --help
 
-        place.write(Path(json_file), encode(report), what="the report", said_by=_JSON)
-    from orchestrator.bench import text  # noqa: PLC0415 -- as above
-
-    sys.stdout.writelines(f"{fit(line)}\n" for line in text.lines(report))
+        sys.stdout.writelines(f"{fit(line)}\n" for line in text.lines(report))
+    # Not held back while pictures are drawn: a signal then would lose it.
+    sys.stdout.flush()
 
 
 def _make(directory: Path) -> None:
@@ -96,8 +110,10 @@ def _write(report: "Report", directory: Path) -> None:
         for name in _PICTURES:
             kind = check(directory / name, said_by=_OUTPUT)
             write(directory / name, draw(report, kind))
-    except UsageError as error:
+    except FleetpacksError as error:
         sys.stderr.write(f"{fit(f'no pictures: {error.message}')}\n")
+    except Exception as error:  # noqa: BLE001 -- of matplotlib, whose errors are of any type
+        sys.stderr.write(f"{fit(f'no pictures: {type(error).__name__}: {error}')}\n")
 
 
 class Shown:
@@ -109,14 +125,20 @@ class Shown:
 
     def hear(self, progress: "Progress") -> None:
         """Tell of it."""
+        if progress.stays:
+            self.end()
+            sys.stderr.write(f"{fit(progress.what)}\n")
+            return
         now = time.monotonic()
         if not self._live and now - self._told < _SELDOM:
             return
         self._told = now
         line = told(progress)
         if self._live:
-            width = os.get_terminal_size(sys.stderr.fileno()).columns if self._live else 0
-            sys.stderr.write(f"\r\x1b[K{fit(line)[: max(1, width - 1)]}")
+            # A terminal that is gone has no width.
+            with suppress(OSError):
+                width = os.get_terminal_size(sys.stderr.fileno()).columns
+                sys.stderr.write(f"\r\x1b[K{fit(line)[: max(1, width - 1)]}")
         else:
             sys.stderr.write(f"{fit(line)}\n")
         sys.stderr.flush()

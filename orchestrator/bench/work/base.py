@@ -58,7 +58,11 @@ async def collect(*, whole: bool = True) -> Mapping[str, Path]:
     found, needing = await anyio.to_thread.run_sync(_files)
     if not whole:
         words = [sys.executable, "-I", "-S", "-c", _LISTED, str(Path(__file__).with_name("step.py"))]
-        loaded = (await anyio.run_process(words)).stdout.decode().splitlines()
+        listed_by = await anyio.run_process(words, check=False)
+        if listed_by.returncode:
+            said = listed_by.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            raise UsageError(f"{sys.executable} of this machine does not list its modules: {said}", hint=_INSTEAD)
+        loaded = listed_by.stdout.decode(errors="surrogateescape").splitlines()
         found = {path: file for path, file in found.items() if path in loaded or not path.endswith((".py", ".pyc"))}
     for program in needing:
         found |= await _libraries(program)

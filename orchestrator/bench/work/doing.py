@@ -1,10 +1,10 @@
 """What is done in each scenario."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-import anyio
-
+from orchestrator.bench.together import together
 from orchestrator.bench.work import rounds
 from orchestrator.bench.work.rounds import Scenario
 from orchestrator.bench.work.solves import Solves
@@ -59,9 +59,7 @@ async def _parallel(solves: Solves, _files: Path, apps: int) -> Sequence[Steps]:
     async def one(number: int) -> None:
         found.append(await solves.build("first", app=f"app{number}"))
 
-    async with anyio.create_task_group() as tasks:
-        for number in range(apps):
-            tasks.start_soon(one, number)
+    await together([partial(one, number) for number in range(apps)])
     return found
 
 

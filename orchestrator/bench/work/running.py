@@ -1,9 +1,10 @@
 """The storage benchmark, from what was asked to its report.
 
 Everything is made inside of blocks that end it: inputs, storages, daemons. Behind each run everything is written that
-waits for that (`Meter.stop`): so no run pays for another one.
+waits for that (`Meter.stop`), and behind all that is done between runs: so no run pays for another one, or for these.
 """
 
+import os
 import shutil
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -16,16 +17,18 @@ import anyio.from_thread
 import anyio.to_thread
 import msgspec
 
-from orchestrator.bench.ground import Ground, Meter, Target, metered, prepared, probe
+from orchestrator import temporary
+from orchestrator.bench.ground import Ground, Meter, Target, metered, prepared, probe, renew, sync
 from orchestrator.bench.result import Report, Sample, load
 from orchestrator.bench.work import base, inputs, pulled
 from orchestrator.bench.work.builder import Builder, Daemons
 from orchestrator.bench.work.clock import Clock
 from orchestrator.bench.work.doing import do, fault
 from orchestrator.bench.work.record import BUILDS, Record, own_python
-from orchestrator.bench.work.rounds import Phase, Place, Scenario, phases
+from orchestrator.bench.work.rounds import Phase, Place, Scenario, phases, turned
 from orchestrator.bench.work.sizes import Sizes
 from orchestrator.bench.work.solves import Inputs, Solves, lay_out, takes_layouts
+from orchestrator.errors import UsageError
 
 _DROP = Path("/proc/sys/vm/drop_caches")
 
@@ -57,6 +60,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that are left, about; None: nobody knows yet."""
     value: float | None = None
     """Seconds of the run, when it has just ended."""
+    stays: bool = False
+    """Whether people are to read it when all is over: no report tells it."""
 
 
 Hear = Callable[[Progress], None]
@@ -87,29 +92,49 @@ async def measure(asked: Asked, daemons: Daemons, *, work: Path, commit: str, da
         UsageError, StorageError: a target cannot be measured.
         FleetpacksError: a build failed, or a daemon does not start.
     """
+    if asked.drop_caches:
+        await anyio.to_thread.run_sync(_check_drop)
     clock = Clock()
     hear(Progress(what="making what is built", seconds=0.0))
     with clock.of("inputs"):
         made = await inputs_for(asked, work)
-    async with AsyncExitStack() as stack:
-        grounds: dict[str, Ground] = {}
-        for target in asked.targets:
-            hear(Progress(what=f"getting {target.name} ready", seconds=clock.wall))
+    left: list[str] = []
+    grounds: dict[str, Ground] = {}
+    try:
+        async with AsyncExitStack() as stack:
+            for target in asked.targets:
+                hear(Progress(what=f"getting {target.name} ready", seconds=clock.wall))
+                with clock.of("storage"):
+                    opened = prepared(target, size=asked.sizes.room, need="layers", told=left.append)
+                    grounds[target.name] = await stack.enter_async_context(opened)
+            bench = _Bench(asked, daemons, grounds, made, work=work, clock=clock, hear=hear)
+            await bench.all()
             with clock.of("storage"):
-                opened = prepared(target, size=asked.sizes.room, need="layers")
-                grounds[target.name] = await stack.enter_async_context(opened)
-        bench = _Bench(asked, daemons, grounds, made, clock=clock, hear=hear)
-        await bench.all()
-        settings = {
-            "seed": str(asked.seed),
-            "size": asked.sizes.name,
-            "base": asked.base or own_python(),
-            "daemon": bench.version,
-            "page-cache": "dropped" if asked.drop_caches else "kept",
-        }
-        return bench.record.report(
-            commit=commit, date=date, settings=settings, grounds=list(grounds.values()), clock=clock
-        )
+                await stack.aclose()
+    except BaseException:
+        for said in left:
+            hear(Progress(what=said, seconds=clock.wall, stays=True))
+        raise
+    bench.record.notes.extend(left)
+    settings = {
+        "seed": str(asked.seed),
+        "size": asked.sizes.name,
+        "base": asked.base or own_python(),
+        "daemon": bench.version,
+        "page-cache": "dropped" if asked.drop_caches else "kept",
+    }
+    return bench.record.report(commit=commit, date=date, settings=settings, grounds=list(grounds.values()), clock=clock)
+
+
+def _check_drop() -> None:
+    """See whether the page cache can be emptied, before minutes have been spent."""
+    try:
+        os.close(os.open(_DROP, os.O_WRONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise UsageError(
+            f"--drop-caches: {_DROP}: {error.strerror}",
+            hint="Leave it out, or run it as root; in a container, in one with --privileged.",
+        ) from error
 
 
 async def inputs_for(asked: Asked, work: Path) -> Inputs:
@@ -140,6 +165,7 @@ class _Bench:
         grounds: Mapping[str, Ground],
         made: Inputs,
         *,
+        work: Path,
         clock: Clock,
         hear: Hear,
     ) -> None:
@@ -149,6 +175,7 @@ class _Bench:
         self._daemons = daemons
         self._grounds = grounds
         self._inputs = made
+        self._work = work
         self._clock = clock
         self._hear = hear
         self._caches = True
@@ -192,11 +219,13 @@ class _Bench:
             )
 
     async def _round(self, number: int) -> None:
-        for name, ground in self._grounds.items():
+        await anyio.to_thread.run_sync(self._renew)
+        for name, ground in turned(list(self._grounds.items()), number):
             self._tell(f"raw figures of {name}")
             with self._clock.of("probes"):
                 loaded = load()
-                found = await probe(ground.path, seconds=self._asked.sizes.probe)
+                found = await probe(ground.path, seconds=self._asked.sizes.probe, image=ground.image)
+                await anyio.to_thread.run_sync(sync, ground.path)
             for raw in found:
                 self.record.add_raw(raw, name, Sample(round=number, value=raw.value, load=loaded))
         for index, phase in enumerate(self._phases()):
@@ -204,6 +233,11 @@ class _Bench:
                 for scenario, place in phase.runs(number):
                     await self._run(scenario, up[place], number)
         await self._delete(*(ground.files / f"r{number}" for ground in self._grounds.values()))
+
+    def _renew(self) -> None:
+        temporary.renew(self._work)
+        for ground in self._grounds.values():
+            renew(ground)
 
     def _phases(self) -> list[Phase]:
         return list(phases(list(self._grounds), caches=self._caches))
@@ -226,11 +260,11 @@ class _Bench:
         await self._delete(*roots.values())
 
     async def _delete(self, *directories: Path) -> None:
-        """Delete directories, all at once: they lie on different storages."""
+        """Delete directories, all at once: they lie on different storages. What that writes is written then, too."""
         with self._clock.of("deleting"):
             async with anyio.create_task_group() as tasks:
                 for directory in directories:
-                    tasks.start_soon(anyio.to_thread.run_sync, partial(shutil.rmtree, directory, ignore_errors=True))
+                    tasks.start_soon(_deleted, directory)
 
     @asynccontextmanager
     async def _daemon(self, root: Path) -> AsyncGenerator[Builder]:
@@ -299,6 +333,11 @@ class _Bench:
                 value=value,
             )
         )
+
+
+async def _deleted(directory: Path) -> None:
+    await anyio.to_thread.run_sync(partial(shutil.rmtree, directory, ignore_errors=True))
+    await anyio.to_thread.run_sync(sync, directory.parent)
 
 
 def _always(pid: int) -> Callable[[], int]:

@@ -42,6 +42,15 @@ async def test_a_program_is_missing_is_told_with_what_to_do(monkeypatch: pytest.
     assert "--base IMAGE" in caught.value.hint
 
 
+async def test_a_python_that_does_not_start_is_told_with_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "_LISTED", "import no_such_module")
+
+    with pytest.raises(UsageError, match="does not list its modules: ModuleNotFoundError") as caught:
+        await base.collect(whole=False)
+
+    assert "--base IMAGE" in caught.value.hint
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # files are the same; `test_storage` makes them on both
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root changes its root directory")
 @pytest.mark.parametrize("whole", [True, False])
