@@ -4,24 +4,24 @@ A host gets one SSH connection, as for builds: the daemon's socket is forwarded 
 read by sessions of a shell. What was built there is deleted afterwards.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 
 from orchestrator import __version__
 from orchestrator.app import benching, hostcheck, hostfacts, ways
-from orchestrator.bench.fleet.leavings import leavings
-from orchestrator.bench.fleet.running import Asked, measure
+from orchestrator.bench.fleet.leavings import copies, leavings
+from orchestrator.bench.fleet.running import Asked, Warn, measure
 from orchestrator.bench.result import Report
 from orchestrator.bench.work.running import Hear
 from orchestrator.bench.work.sizes import Sizes
 from orchestrator.buildkit import Client
 from orchestrator.buildkit.border import dial_error
 from orchestrator.config import Config
-from orchestrator.errors import BuilderUnreachableError, FleetpacksError
+from orchestrator.errors import BuilderUnreachableError, FleetpacksError, StorageError
+from orchestrator.text import size
 from remote.address import Address
 from remote.errors import RemoteError
 
@@ -35,13 +35,15 @@ _SECONDS = 10.0
 """For which a machine is waited for that is to tell its counters."""
 _FORGET_SECONDS = 60.0
 _PAUSE = 0.2
+_COPIES_SECONDS = 5.0
+"""For which copies of contexts are waited for: a build of ours lets go of them, and others' builds go on."""
 QUICK_ROUNDS = 3
 """The fewest of which anything can be concluded."""
 _SAME = "same-daemon"
 """A problem of `hostfacts`: its daemon is measured by another name already."""
 
 
-async def fleet(config: Config, sizes: Sizes, *, rounds: int, base: str, hear: Hear) -> Report:
+async def fleet(config: Config, sizes: Sizes, *, rounds: int, base: str, hear: Hear, warn: Warn) -> Report:
     """Measure the builders that are named. Nothing is left of it but what their daemons keep of any build.
 
     Args:
@@ -50,30 +52,72 @@ async def fleet(config: Config, sizes: Sizes, *, rounds: int, base: str, hear: H
         rounds: how often.
         base: the base image; "": this machine's own Python.
         hear: told of progress.
+        warn: told of what would stand in the report, when there is none.
 
     Raises:
         UsageError: an address is none, or none is named and no well-known socket is there.
         BuilderUnreachableError: no builder is well.
-        FleetpacksError: a build failed.
+        StorageError: no builder has room; or files cannot be written here.
+        FleetpacksError: a build failed on the last builder that was left.
     """
-    checked, addresses = await hostcheck.check(config), await hostcheck.addresses(config)
-    pairs = list(zip(checked.hosts, addresses, strict=True))
-    used = [(host, at) for host, at in pairs if host.state == "well" and not _is_second(host)]
-    if not used:
-        problem = checked.hosts[0].problems[0]
-        raise BuilderUnreachableError(problem.message, hint=problem.hint)
-    async with benching.work_directory(config) as work, AsyncExitStack() as stack:
-        hosts: list[Host] = [await stack.enter_async_context(_opened(host, at)) for host, at in used]
-        asked = Asked(sizes=sizes, rounds=rounds, base=base)
-        report = await measure(asked, hosts, work=work, commit=__version__, date=benching.today(), hear=hear)
-    left_out = tuple(
-        f"{host.address} is left out: {host.problems[-1].message}" for host, at in pairs if (host, at) not in used
+    with benching.border():
+        checked = await hostcheck.check(config)
+        used, left_out = chosen(checked.hosts, await hostcheck.addresses(config), sizes)
+        async with benching.work_directory(config) as work, AsyncExitStack() as stack:
+            hosts: list[Host] = []
+            for host, at in used:
+                try:
+                    hosts.append(await stack.enter_async_context(_opened(host, at)))
+                except FleetpacksError as error:
+                    if not hosts and (host, at) == used[-1]:
+                        raise
+                    left_out.append(f"{host.address} is left out: {error.message}")
+            asked = Asked(sizes=sizes, rounds=rounds, base=base)
+            return await measure(
+                asked,
+                hosts,
+                left_out=left_out,
+                work=work,
+                commit=__version__,
+                date=benching.today(),
+                hear=hear,
+                warn=warn,
+            )
+
+
+def chosen(
+    hosts: Sequence[hostfacts.Host], addresses: Sequence[Address], sizes: Sizes
+) -> tuple[list[tuple[hostfacts.Host, Address]], list[str]]:
+    """The builders that are measured, with where they are, and what is said of the others.
+
+    Args:
+        hosts: as they were found.
+        addresses: where they are. Names have been looked up once more: they may lead elsewhere by now.
+        sizes: how much is built.
+
+    Raises:
+        BuilderUnreachableError, StorageError: there is none.
+    """
+    places = {str(at): at for at in addresses}
+    used: dict[str, tuple[hostfacts.Host, Address]] = {}
+    left_out: list[str] = []
+    for host in hosts:
+        at, free = places.get(host.address), host.disk.free if host.disk is not None else None
+        if host.state != "well" or any(problem.kind == _SAME for problem in host.problems):
+            left_out.append(f"{host.address} is left out: {host.problems[-1].message}")
+        elif free is not None and free < sizes.room:
+            left_out.append(f"{host.address} is left out: {size(free)} are free there, of {size(sizes.room)} needed")
+        elif at is None:
+            left_out.append(f"{host.address} is left out: its name leads elsewhere by now")
+        else:
+            used[host.address] = host, at
+    if used:
+        return list(used.values()), left_out
+    if failed := next((host for host in hosts if host.state != "well"), None):
+        raise BuilderUnreachableError(failed.problems[0].message, hint=failed.problems[0].hint)
+    raise StorageError(
+        left_out[0], hint="Make room by `fleetpacks cache prune`, or build less by --quick; then run it again."
     )
-    return msgspec.structs.replace(report, notes=(*left_out, *report.notes))
-
-
-def _is_second(host: hostfacts.Host) -> bool:
-    return any(problem.kind == _SAME for problem in host.problems)
 
 
 @asynccontextmanager
@@ -128,7 +172,7 @@ class PoolHost:
             # A connection of its own: that of a benchmark that is cancelled is cancelled with it.
             with anyio.fail_after(_FORGET_SECONDS):
                 async with ways.way(self._at) as way, _client(self._found, way) as client:
-                    await _forget(client, self._known)
+                    await forget(client, self._known)
         except FleetpacksError as error:
             return error.message
         except TimeoutError:
@@ -136,11 +180,23 @@ class PoolHost:
         return ""
 
 
-async def _forget(client: Client, known: frozenset[str]) -> None:
-    while ids := leavings(await client.disk_usage(), known=known):
+async def forget(client: Client, known: frozenset[str]) -> None:
+    """Delete what a benchmark has made in a daemon's cache.
+
+    Args:
+        client: the daemon's.
+        known: the ids of what was there before.
+    """
+    records, until = await client.disk_usage(), anyio.current_time() + _COPIES_SECONDS
+    # Those that come later, others have sent.
+    sent = copies(records, known=known)
+    while ids := leavings(records, known=known, sent=sent):
         if not await client.prune(filters=[f"id=={each}" for each in ids], everything=True):
+            if sent.issuperset(ids) and anyio.current_time() > until:
+                return
             # A daemon lets go of what a cancelled build has used a moment later.
             await anyio.sleep(_PAUSE)
+        records = await client.disk_usage()
 
 
 def about(host: hostfacts.Host) -> str:

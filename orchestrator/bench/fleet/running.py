@@ -4,7 +4,7 @@ import random
 import secrets
 import shutil
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import anyio.to_thread
 import msgspec
 
 from orchestrator.bench.fleet.host import Host, between, load_of
+from orchestrator.bench.fleet.lost import Lost
 from orchestrator.bench.fleet.solves import HostSolves
 from orchestrator.bench.fleet.telling import POOL, SCALING, notes
 from orchestrator.bench.fleet.turns import ELSEWHERE, RAW, SCENARIOS, TRANSFER, Do, Turn, counts
@@ -30,6 +31,7 @@ from orchestrator.bench.work.rounds import Scenario
 from orchestrator.bench.work.running import Hear, Progress
 from orchestrator.bench.work.sizes import Sizes
 from orchestrator.bench.work.solves import Inputs, takes_layouts
+from orchestrator.errors import FleetpacksError, UsageError
 
 if TYPE_CHECKING:
     from orchestrator.bench.work.steps import Steps
@@ -44,19 +46,36 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The base image; "": one of our own."""
 
 
-async def measure(asked: Asked, hosts: Sequence[Host], *, work: Path, commit: str, date: str, hear: Hear) -> Report:
+Warn = Callable[[str], None]
+"""Told of what stands in no report."""
+
+
+async def measure(
+    asked: Asked,
+    hosts: Sequence[Host],
+    *,
+    left_out: Sequence[str],
+    work: Path,
+    commit: str,
+    date: str,
+    hear: Hear,
+    warn: Warn,
+) -> Report:
     """Measure the hosts of a pool.
 
     Args:
         asked: what.
         hosts: at least one.
+        left_out: what is to be said of others.
         work: an empty directory.
         commit: what measures: for the report.
         date: today.
         hear: told of progress.
+        warn: told of what would stand in the report, when there is none.
 
     Raises:
-        FleetpacksError: a build failed.
+        UsageError: no daemon takes the base image.
+        FleetpacksError: a build failed on the last host that was left.
     """
     clock = Clock()
     hear(Progress(what="making what is built", seconds=0.0))
@@ -64,15 +83,20 @@ async def measure(asked: Asked, hosts: Sequence[Host], *, work: Path, commit: st
         build = running.Asked(targets=(), sizes=asked.sizes, seed=secrets.randbits(32), base=asked.base)
         inputs = await running.inputs_for(build, work)
     bench = _Bench(asked, hosts, inputs, work, clock=clock, hear=hear)
+    bench.record.notes.extend(left_out)
+    measured = False
     try:
         await bench.all()
+        measured = True
     finally:
         with anyio.CancelScope(shield=True):
-            await bench.forget()
+            await bench.forget(hosts)
+        for note in () if measured else bench.record.notes:
+            warn(note)
     settings = {
         "size": asked.sizes.name,
         "base": asked.base or own_python(),
-        **{f"host:{host.name}": host.about for host in hosts},
+        **{f"host:{host.name}": host.about for host in bench.hosts},
     }
     report = bench.record.report(commit=commit, date=date, settings=settings, grounds=(), clock=clock)
     return msgspec.structs.replace(report, benchmark="fleet", notes=(*report.notes, *notes(report)))
@@ -86,7 +110,9 @@ class _Bench:
     ) -> None:
         self.record = Record()
         self._asked = asked
-        self._hosts = hosts
+        self.hosts = hosts
+        """Those that got ready."""
+        self._lost = Lost([host.name for host in hosts])
         self._inputs = inputs
         self._work = work
         self._clock = clock
@@ -97,20 +123,49 @@ class _Bench:
 
     async def all(self) -> None:
         """Make all rounds."""
-        for host in self._hosts:
-            self._tell(f"getting {host.name} ready")
-            with self._clock.of("readying"):
-                await self._solves(host, self._inputs).ready()
+        for host in self.hosts:
+            await self._try(host, None, partial(self._ready, host))
+        self.hosts = [host for host in self.hosts if host.name not in self._lost]
+        self._lost = Lost([host.name for host in self.hosts])
         self._began = self._clock.wall
-        each = len(SCENARIOS) + 2 - (len(self._hosts) == 1)
-        self._total = self._asked.rounds * (each * len(self._hosts) + len(counts(len(self._hosts))))
+        each = len(SCENARIOS) + 2 - (len(self.hosts) == 1)
+        self._total = self._asked.rounds * (each * len(self.hosts) + len(counts(len(self.hosts))))
         for number in range(self._asked.rounds):
+            if number:
+                # What all rounds build together is more than a disk may have.
+                await self.forget([host for host in self.hosts if host.name not in self._lost])
+                for host in self.hosts:
+                    await self._try(host, number, partial(self._ready, host))
             await self._round(number)
 
-    async def forget(self) -> None:
-        """Have all daemons delete what was built."""
+    async def forget(self, hosts: Sequence[Host]) -> None:
+        """Have daemons delete what was built."""
         with self._clock.of("deleting"):
-            await together([partial(self._forget, host) for host in self._hosts])
+            await together([partial(self._forget, host) for host in hosts])
+
+    async def _ready(self, host: Host) -> None:
+        if not self._asked.base and not takes_layouts(host.builder.can):
+            raise UsageError(
+                f"{host.name}: its daemon takes no image of ours",
+                hint="Name a base image with Python 3 and a shell in it, which it can pull: --base IMAGE.",
+            )
+        self._tell(f"getting {host.name} ready")
+        with self._clock.of("readying"):
+            await self._solves(host, self._inputs).ready()
+
+    async def _try(self, host: Host, number: int | None, do: Callable[[], Awaitable[object]]) -> bool:
+        """Do something on a host unless it is lost; returns whether it was done."""
+        if host.name in self._lost:
+            return False
+        try:
+            await do()
+        except FleetpacksError as error:
+            self._lose(host, error, number)
+            return False
+        return True
+
+    def _lose(self, host: Host, error: FleetpacksError, number: int | None) -> None:
+        self._note(self._lost.add(host.name, error, number=number))
 
     async def _forget(self, host: Host) -> None:
         if problem := await host.forget():
@@ -119,31 +174,39 @@ class _Bench:
     async def _round(self, number: int) -> None:
         with self._clock.of("inputs"):
             inputs, sent = await anyio.to_thread.run_sync(self._fresh, number)
-        turns = [self._turn(at, number, inputs) for at in range(len(self._hosts))]
+        turns = [self._turn(at, number, inputs) for at in range(len(self.hosts))]
         scenarios: list[tuple[Scenario, Do | None]] = [(TRANSFER, None), (RAW, None), *SCENARIOS]
         for index, (scenario, do) in enumerate(scenarios):
             if scenario is ELSEWHERE and len(turns) == 1:
                 continue
             for turn in rounds.turned(turns, number + index):
                 if scenario is TRANSFER:
-                    await self._transfer(turn, number, sent)
+                    run = partial(self._transfer, turn, number, sent)
                 elif scenario is RAW:
-                    await self._raw(turn, number)
+                    run = partial(self._raw, turn, number)
                 elif do is not None:
-                    await self._build(scenario, do, turn, number)
+                    run = partial(self._build, scenario, do, turn, number)
+                else:
+                    continue
+                if not await self._try(turn.host, number, run):
+                    self._total -= 1
         for count in counts(len(turns)):
-            await self._scale(rounds.turned(turns, number)[:count], number)
+            # Fewer hosts are another pool.
+            if self._lost:
+                self._total -= 1
+            else:
+                await self._scale(rounds.turned(turns, number)[:count], number)
         with self._clock.of("deleting"):
             await anyio.to_thread.run_sync(lambda: shutil.rmtree(sent, ignore_errors=True))
 
     def _turn(self, at: int, number: int, inputs: Inputs) -> Turn:
-        host, word = self._hosts[at], f"{self._word}r{number}"
+        host, word = self.hosts[at], f"{self._word}r{number}"
         return Turn(
             host=host,
             solves=self._solves(host, inputs),
             word=word,
             app=f"{word}h{at}",
-            other=f"{word}h{(at + 1) % len(self._hosts)}",
+            other=f"{word}h{(at + 1) % len(self.hosts)}",
             apps=self._asked.sizes.apps,
         )
 
@@ -197,11 +260,25 @@ class _Bench:
 
     async def _scale(self, turns: Sequence[Turn], number: int) -> None:
         """Build as many apps as the pool has hosts, on some of them."""
-        what = f"round {number + 1}: {len(self._hosts)} apps on {len(turns)} hosts"
-        apps = [f"{turns[0].word}s{len(turns)}a{each}" for each in range(len(self._hosts))]
-        shares = [(turn, apps[at :: len(turns)]) for at, turn in enumerate(turns)]
-        async with self._timed(what, None) as run:
-            await together([partial(turn.solves.parallel, share, word=turn.app) for turn, share in shares])
+        what = f"round {number + 1}: {len(self.hosts)} apps on {len(turns)} hosts"
+        apps = [f"{turns[0].word}s{len(turns)}a{each}" for each in range(len(self.hosts))]
+        failed: list[tuple[Host, FleetpacksError]] = []
+
+        async def share(turn: Turn, part: Sequence[str]) -> None:
+            try:
+                await turn.solves.parallel(part, word=turn.app)
+            except FleetpacksError as error:
+                failed.append((turn.host, error))
+                raise
+
+        try:
+            async with self._timed(what, None) as run:
+                await together([partial(share, turn, apps[at :: len(turns)]) for at, turn in enumerate(turns)])
+        except FleetpacksError:
+            self._total -= 1
+            for host, error in failed:
+                self._lose(host, error, number)
+            return
         self.record.add(f"{SCALING}{len(turns)}", POOL, run.sample(number))
 
     @asynccontextmanager

@@ -21,6 +21,7 @@ from orchestrator.buildkit import DirectorySource, MemorySource, SolveRequest, S
 
 MARK: Final = "fleetpacks-bench"
 """In the words of every step of ours, and so in what a daemon tells of its cache."""
+_RAW: Final = "fleetpacks-bench-raw.py"
 _FIGURE = re.compile(r"(raw/[a-z-]{1,30}) ([0-9]{1,15}\.[0-9]{1,6})")
 _MOST = 4096
 """Bytes of a step's output that are read."""
@@ -87,11 +88,11 @@ class HostSolves:
         program = await anyio.Path(raw.__file__).read_bytes()
         lines = [
             f"FROM {self._base}",
-            "COPY raw.py /raw.py",
+            f"COPY {_RAW} /{_RAW}",
             # Another word: it is run again.
-            f'RUN ["python3", "/raw.py", "/", "{seconds:.3f}", "{MARK}-{secrets.token_hex(8)}"]',
+            f'RUN ["python3", "/{_RAW}", "/", "{seconds:.3f}", "{MARK}-{secrets.token_hex(8)}"]',
         ]
-        return parse(await self._run(lines, {"raw.py": program}))
+        return parse(await self._run(lines, {_RAW: program}))
 
     async def _run(self, lines: Sequence[str], files: Mapping[str, bytes]) -> bytes:
         """Run steps on the base image; returns the beginning of what they say."""

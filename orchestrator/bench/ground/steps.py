@@ -2,7 +2,8 @@
 
 Each of the four is a generator: it gets ready, yields 0, and then how much it has done in each step. Also run as a
 program, `python3 steps.py DIRECTORY SECONDS`, in a build on a host of which nothing else can be asked: so it needs no
-module but those that are in the interpreter, of any version from 3.7 on. It prints a line per figure.
+module but those that are in the interpreter, of any version from 3.7 on. It prints a line per figure, and leaves no
+file: in a build its directory becomes a layer.
 
 Python's own share of a step is some microseconds a write, which a storage that answers in memory shows: by fio such a
 figure is larger. All figures of one report come from the same one of the two.
@@ -36,6 +37,7 @@ _STRIDE = 2654435761
 _BYTES = os.urandom(SMALL)
 """A storage that compresses is to find nothing to compress."""
 _PER_DIRECTORY = 1000
+_PLACE = "/fleetpacks-bench-raw"
 
 
 def fsyncs(directory: str) -> "Generator[int, None, None]":
@@ -143,17 +145,30 @@ def _open(path: str, flags: int) -> int:
 
 
 def main(directory: str, seconds: float) -> None:
-    """Measure all four, and print them."""
-    os.mkdir(directory + "/many")  # noqa: PTH102 -- as above
-    most, files = room(directory)
-    large = directory + "/large"
-    for name, steps in (
-        (FSYNC, fsyncs(directory)),
-        (WRITE, written(large, most)),
-        (READ, read(large)),
-        (MANY, small_files(directory + "/many", files)),
-    ):
-        sys.stdout.write("%s %.6f\n" % (name, rate(steps, seconds)))  # noqa: UP031 -- as above
+    """Measure all four in a directory of its own, print them, and delete it."""
+    place = directory + _PLACE
+    os.mkdir(place)  # noqa: PTH102 -- as above
+    try:
+        os.mkdir(place + "/many")  # noqa: PTH102 -- as above
+        most, files = room(place)
+        large = place + "/large"
+        for name, steps in (
+            (FSYNC, fsyncs(place)),
+            (WRITE, written(large, most)),
+            (READ, read(large)),
+            (MANY, small_files(place + "/many", files)),
+        ):
+            sys.stdout.write("%s %.6f\n" % (name, rate(steps, seconds)))  # noqa: UP031 -- as above
+    finally:
+        _delete(place)
+
+
+def _delete(place: str) -> None:
+    """A directory with all that is in it: `shutil` is not in the interpreter."""
+    for folder, _, files in os.walk(place, topdown=False):
+        for file in files:
+            os.remove(folder + "/" + file)  # noqa: PTH107 -- as above
+        os.rmdir(folder)  # noqa: PTH106 -- as above
 
 
 if __name__ == "__main__":

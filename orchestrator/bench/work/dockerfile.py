@@ -3,6 +3,8 @@
 The steps stand in the order of what changes least: packages of the distribution, a toolchain, packages of both
 languages by their lock file, sources. A second stage takes only what runs, as a generated Dockerfile of fleetpacks
 does. Package caches have a word in their ids, so that a build without caches finds empty ones.
+
+What a daemon tells of its cache are words of steps and ids: all of ours say `fleetpacks-bench`, which nobody else's do.
 """
 
 from collections.abc import Sequence
@@ -18,8 +20,10 @@ CARRIED = ("wheels", "tarballs")
 BASE = "fleetpacks-bench-base"
 PULLED = "fleetpacks-bench-pulled"
 """The named contexts that images of ours are."""
-MARK = "mark"
+MARK = "fleetpacks-bench-mark"
 """A file of the pulled image's last layer."""
+PROGRAM = "fleetpacks-bench.py"
+"""What steps run: `step.py`, under a name that only we have."""
 NONCE = "NONCE"
 """An argument that makes a step another one."""
 
@@ -37,7 +41,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
 
 def mount_id(verb: str, word: str) -> str:
     """A package cache's id."""
-    return f"bench-{word}-{verb}"
+    return f"fleetpacks-bench-{word}-{verb}"
 
 
 def app(base: Base, *, word: str) -> str:
@@ -51,7 +55,7 @@ def app(base: Base, *, word: str) -> str:
         *_stage(base, "base"),
         "FROM base AS app",
         f"ARG {NONCE}=",
-        "COPY step.py /step.py",
+        f"COPY {PROGRAM} /{PROGRAM}",
         _run("debs", word),
         _run("large", word),
         "COPY app/lock.json /app/lock.json",
@@ -90,7 +94,7 @@ def _run(verb: str, word: str) -> str:
         # Of dpkg's cache one user at a time, as of apt's.
         sharing = sharing_of(verb)
         options.append(f"--mount=type=cache,id={mount_id(verb, word)},target=/cache/{verb},sharing={sharing}")
-    return " ".join(["RUN", *options, f'["python3", "/step.py", "{verb}"]'])
+    return " ".join(["RUN", *options, f'["python3", "/{PROGRAM}", "{verb}"]'])
 
 
 def sharing_of(verb: str) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
+from orchestrator.bench.work.dockerfile import PROGRAM
 from orchestrator.bench.work.sizes import Sizes
 
 State = Literal["first", "second", "third", "locked"]
@@ -70,7 +71,7 @@ def _state(root: Path, state: State, sizes: Sizes, packages: Path, sources: Mapp
         place.parent.mkdir(parents=True, exist_ok=True)
         os.link(file, place)
     step = Path(__file__).with_name("step.py").read_bytes()
-    (root / "step.py").write_bytes(step)
+    (root / PROGRAM).write_bytes(step)
     app = root / "app/src"
     app.mkdir(parents=True)
     for name, text in sources.items():

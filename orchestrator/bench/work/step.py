@@ -1,7 +1,7 @@
 """What the steps of the measured builds run: it writes as dpkg, pip and npm do, without a network.
 
-`python3 /step.py VERB`, with archives in /packages/VERB and a package cache in /cache/VERB. Runs in the base image, so
-it knows nothing but Python's own modules, and those of any version from 3.7 on.
+`python3 /fleetpacks-bench.py VERB`, with archives in /packages/VERB and a package cache in /cache/VERB. Runs in the
+base image, so it knows nothing but Python's own modules, and those of any version from 3.7 on.
 
 dpkg: each file is written beside its place, synced and renamed; then the list of what is installed is written anew, and
 synced. pip: an archive that the cache lacks is put into it under another name, and renamed ("downloaded"); its files

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping
 
+from orchestrator.bench.work.dockerfile import PROGRAM
 from orchestrator.buildkit import StatusUpdate, Vertex
 
-_VERB = re.compile(r'"/step\.py", "([a-z]+)"')
+_VERB = re.compile(rf'"/{re.escape(PROGRAM)}", "([a-z]+)"')
 _KINDS = (
     ("[internal] load build context", "context"),
     ("[internal]", "reading"),

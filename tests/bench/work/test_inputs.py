@@ -95,6 +95,6 @@ def test_an_image_is_a_layout_whose_blobs_are_what_their_names_say(tmp_path: Pat
     for layer in found.layers:
         with tarfile.open(layer) as tar:
             names += tar.getnames()
-    assert "mark" in names
+    assert "fleetpacks-bench-mark" in names
     assert len([name for name in names if "/part" in name]) == TINY.pulled_files
     assert (tmp_path / "oci-layout").read_bytes() == b'{"imageLayoutVersion":"1.0.0"}'

@@ -9,7 +9,7 @@ from orchestrator.bench.work.doing import fault
 from orchestrator.bench.work.steps import Steps, called
 from orchestrator.buildkit import StatusUpdate, Vertex
 
-DEBS = '[app 3/8] RUN --mount=type=bind,source=packages/debs ["python3", "/step.py", "debs"]'
+DEBS = '[app 3/8] RUN --mount=type=bind,source=packages/debs ["python3", "/fleetpacks-bench.py", "debs"]'
 
 
 def vertex(name: str, started: float | None, completed: float | None, *, cached: bool = False) -> Vertex:
@@ -57,7 +57,7 @@ async def test_what_a_cached_step_takes_is_unpacking() -> None:
 
 async def test_a_run_counts_when_exactly_what_should_run_has_run() -> None:
     right, cached = Steps(), Steps()
-    sources = vertex('RUN ["python3", "/step.py", "sources"]', 1.0, 2.0)
+    sources = vertex('RUN ["python3", "/fleetpacks-bench.py", "sources"]', 1.0, 2.0)
     await right.feed(StatusUpdate(vertexes=(vertex(DEBS, 1.0, 1.0, cached=True), sources)))
     await cached.feed(StatusUpdate(vertexes=(vertex(DEBS, 1.0, 2.0), sources)))
 
@@ -71,11 +71,11 @@ def test_a_dockerfile_has_the_steps_in_their_order_and_names_its_caches() -> Non
     text = dockerfile.app(Base(image="some"), word="warm")
 
     assert text.startswith("FROM some AS base\n")
-    assert [text.index(f'"/step.py", "{verb}"') for verb in dockerfile.VERBS] == sorted(
-        text.index(f'"/step.py", "{verb}"') for verb in dockerfile.VERBS
+    assert [text.index(f'"/fleetpacks-bench.py", "{verb}"') for verb in dockerfile.VERBS] == sorted(
+        text.index(f'"/fleetpacks-bench.py", "{verb}"') for verb in dockerfile.VERBS
     )
     assert text.count("type=cache") == len(dockerfile.CACHED)
-    assert all(f"id=bench-warm-{verb}," in text for verb in dockerfile.CACHED)
+    assert all(f"id=fleetpacks-bench-warm-{verb}," in text for verb in dockerfile.CACHED)
     # Of 1.2 syntax, which knows no more than these.
     assert {line.split()[0] for line in text.splitlines()} == {"FROM", "ARG", "COPY", "RUN"}
 
