@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, from the first moment of the process to its last: the first one counts, whoever it finds.
+"""SIGINT, SIGTERM and SIGHUP, from the first moment of the process to its last: the first one counts, whoever it finds.
 
 Python's own answer is an exception wherever the program happens to be: it leaves a traceback in an import, and in an
 event loop that ends worker threads that nobody ends any more. Here a signal is noted. Who listens hears of it (an
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OF_SIGNALS = 128
 """What shells add to a signal's number to make an exit code."""
 SAME_SECONDS = 1.0
@@ -36,7 +36,7 @@ class Interrupts:
 
     def install(self) -> None:
         """Answer from now on, to the end of the process; signals are held back."""
-        for number in _NUMBERS:
+        for number in _answered():
             signal.signal(number, self._receive)
 
     def hold(self) -> None:
@@ -62,7 +62,7 @@ class Interrupts:
         Returns:
             What ends that: signals are held back again, or answered as they were before where nothing is installed.
         """
-        before = [(number, signal.signal(number, self._receive)) for number in _NUMBERS]
+        before = [(number, signal.signal(number, self._receive)) for number in _answered()]
         self._listener = listener
         if self.exit_code:
             listener()
@@ -88,6 +88,12 @@ class Interrupts:
             self._listener()
         elif not self._held:
             raise KeyboardInterrupt
+
+
+def _answered() -> list[signal.Signals]:
+    # Whoever has a hangup ignored (nohup) means to go on when the terminal, or the connection, is gone.
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in _NUMBERS if number != signal.SIGHUP or not ignored]
 
 
 interrupts = Interrupts()

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM in an event loop: the first one is a cancellation, the second one ends the process.
+"""SIGINT, SIGTERM and SIGHUP in an event loop: the first one is a cancellation, the second one ends the process.
 
 A cancelled run may still wait: for a daemon that cleans up, for a display that nobody reads. Whoever presses Ctrl-C
 again does not want to. SIGUSR1 asks for the operator's file to be read again.

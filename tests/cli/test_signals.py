@@ -13,8 +13,10 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from orchestrator.config import environment
 
 _PROGRAM = """
-import sys
+import signal, sys
 import anyio
+# Whoever runs these tests may have it ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from orchestrator import interrupts
 from orchestrator.app.signals import Signals
 
@@ -65,7 +67,7 @@ main()
 _AT_THE_END = ("shutdown_asyncgens", "_exit")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_second_signal_ends_a_process_that_still_waits(anyio_backend_name: str, number: signal.Signals) -> None:
     command = [sys.executable, "-c", _PROGRAM, anyio_backend_name, "0"]
 
@@ -102,6 +104,41 @@ async def test_signals_that_come_together_are_one(anyio_backend_name: str) -> No
             code = await process.wait()
 
     assert code == 130
+
+
+async def test_a_terminal_that_is_gone_ends_what_runs_as_any_signal_does(anyio_backend_name: str) -> None:
+    command = [sys.executable, "-c", _PROGRAM, anyio_backend_name, "600"]
+
+    with anyio.fail_after(30):
+        async with await anyio.open_process(command, env=environment.read(), start_new_session=True) as process:
+            assert process.stdout is not None
+            assert process.stdin is not None
+            lines = BufferedByteReceiveStream(process.stdout)
+            await lines.receive_until(b"\n", 100)
+            os.kill(process.pid, signal.SIGHUP)
+            said = await lines.receive_until(b"\n", 100)
+            await process.stdin.aclose()
+            code = await process.wait()
+
+    assert (said, code) == (b"interrupted", 129)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_is_to_outlive_its_terminal_does() -> None:
+    code = """
+import os, signal
+from orchestrator.interrupts import interrupts
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+interrupts.install()
+interrupts.listen(lambda: print("interrupted"))
+os.kill(os.getpid(), signal.SIGHUP)
+print(interrupts.exit_code)
+"""
+
+    with anyio.fail_after(30):
+        ran = await anyio.run_process([sys.executable, "-c", code], env=environment.read())
+
+    assert ran.stdout == b"0\n"
 
 
 async def _struck(folder: Path, *words: str, moments: tuple[str, ...], number: int) -> tuple[int, str, str]:

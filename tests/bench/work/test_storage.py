@@ -124,7 +124,7 @@ async def test_a_docker_engine_is_measured_as_far_as_it_can(
 
 
 _MEASURING = """
-import sys
+import signal, sys
 from functools import partial
 from orchestrator.app import benching
 from orchestrator.bench.model import Target
@@ -134,6 +134,8 @@ from orchestrator.config import environment, load
 from orchestrator.interrupts import interrupts
 from pathlib import Path
 
+# Whoever runs these tests may have it ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 interrupts.install()
 targets = [Target(name=Path(each).name, path=Path(each)) for each in sys.argv[1:]]
 try:
@@ -147,7 +149,9 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, *(pytest.param(each, marks=pytest.mark.full) for each in (signal.SIGTERM, signal.SIGHUP))]
+)
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # of the test; the program has its own
 async def test_a_signal_halfway_leaves_nothing(lab: Lab, home: Path, number: signal.Signals) -> None:
     before = traces(home)
