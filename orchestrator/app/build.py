@@ -173,6 +173,7 @@ async def run_build(
                     *await anyio.to_thread.run_sync(low, _written(config, options)),
                 ],
                 record=_both(record.note, learning.note),
+                mask=record.shown,
                 skipper=skip.skipper,
                 retries=RETRIES if config.retries is None else config.retries,
                 expected=learning.seconds,
@@ -203,6 +204,7 @@ async def run_build(
                 async with changing:
                     outcomes = await execute(run, partial(display, receive), signals)
     except FleetpacksError as error:
+        record.mask(error)
         failure = error
     # A signal that comes while the end is told changes it no more.
     interrupted = signals.exit_code

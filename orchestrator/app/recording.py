@@ -1,4 +1,7 @@
-"""The record of a run, around it: begun before a builder is asked, closed when all is told."""
+"""The record of a run, around it: begun before a builder is asked, closed when all is told.
+
+Whoever learns what must not be read for the record's sake knows it for all others: it is masked wherever it is shown.
+"""
 
 import datetime as dt
 import sys
@@ -7,7 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -25,6 +28,7 @@ from orchestrator.report.record import Header, Record, RecordedApp, is_recorded
 from orchestrator.report.recorder import Recorder
 from orchestrator.workspace.files import text
 
+_E = TypeVar("_E", bound=Event)
 _PATIENCE = 2.0
 """Seconds that a run waits at its end for its record's disk."""
 
@@ -54,6 +58,15 @@ class Recording:
             self._recorder.record(event)
         if self._telemetry is not None and is_recorded(event):
             self._kept.append(event)
+
+    def shown(self, event: _E, /) -> _E:
+        """An event or an outcome as it may be shown, record or not."""
+        return self._redactor.event(event)
+
+    def mask(self, error: FleetpacksError) -> None:
+        """Mask what is said of a run that ended, or never began."""
+        error.message, error.hint = self._redactor.text(error.message), self._redactor.text(error.hint)
+        error.args = (error.message,)
 
     def learning(self, reader: SecretReader) -> SecretReader:
         """A reader whose values are masked from then on."""

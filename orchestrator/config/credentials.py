@@ -45,13 +45,25 @@ _UNMASKED = frozenset({"a private key", "a URL with a password", "an address wit
 MASK = "***"
 _REST = r"[A-Za-z0-9_.~+/=-]*"
 """What may follow the part of a token by which it is known."""
+_KEY_SIGN = "-----BEGIN "
 _KEY = r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-_LOGIN = rf"({_SCHEME})(?:[^/@\s]*:[^/@\s]+@|{_SLASHED})"
+_BEHIND = rf"(?:[^/@\s]*:[^/@\s]+@|{_SLASHED})"
+_LOGIN_SIGN = rf"://{_BEHIND}"
+"""Begins with what is found at once, where the name of a scheme would be tried at every letter."""
+_LOGIN = rf"({_SCHEME}){_BEHIND}"
 _TOKEN = "|".join(f"(?:{shape}){_REST}" for shape, what in _SHAPES if what not in _UNMASKED)
+_TOKEN_SIGNS = (
+    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "AKIA", "ASIA", "npm_", "pypi-", "xox"),
+    *("k_live_", "eyJ", 'auth"', 'auth\\"'),
+)
+"""Each token holds one of these: megabytes of output are searched for them much faster than for the shapes."""
 _PUBLIC = ("VITE_", "NEXT_PUBLIC_", "NUXT_PUBLIC_", "REACT_APP_", "GATSBY_", "PUBLIC_", "EXPO_PUBLIC_", "STORYBOOK_")
 _SETTINGS = frozenset({"CACHE_KEY"})
-_PLACES = frozenset({"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "DHI_MIRROR", "DOCKER_CONFIG", "SSH_AUTH_SOCK"})
-"""Variables of credentials that say where or as whom, in words that are found everywhere."""
+_PLACES = frozenset(
+    {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "DHI_MIRROR", "DOCKER_CONFIG", "SSH_AUTH_SOCK"}
+    | {"AWS_DEFAULT_OUTPUT", "AWS_PAGER", "AWS_RETRY_MODE", "AWS_STS_REGIONAL_ENDPOINTS", "SSH_AGENT_PID", "SSH_TTY"}
+)
+"""Variables of credentials that say where, how or as whom, in words that are found everywhere."""
 _PREFIXES = ("AWS_", "DHI_", "KUBERNETES_", "SSH_")
 _SUFFIXES = ("KEY", "CREDENTIALS")
 """Words that are a name, or the last part of one: MONKEY is none."""
@@ -104,4 +116,10 @@ def is_masked(name: str, value: str) -> bool:
 
 def masked(text: str) -> str:
     """A text with a mask in place of all that has the shape of a credential."""
-    return re.sub(_TOKEN, MASK, re.sub(_LOGIN, rf"\1{MASK}@", re.sub(_KEY, MASK, text)))
+    if _KEY_SIGN in text:
+        text = re.sub(_KEY, MASK, text)
+    if "://" in text and "@" in text and re.search(_LOGIN_SIGN, text):
+        text = re.sub(_LOGIN, rf"\1{MASK}@", text)
+    if any(map(text.__contains__, _TOKEN_SIGNS)):
+        text = re.sub(_TOKEN, MASK, text)
+    return text

@@ -26,6 +26,7 @@ from orchestrator.engine.building import Building, failed_app
 from orchestrator.engine.hedging import Hedge
 from orchestrator.engine.host import Joiner, Lease
 from orchestrator.engine.hosts import LOST, Hosts, Member
+from orchestrator.engine.masking import Mask, unmasked
 from orchestrator.engine.mirroring import Mirroring
 from orchestrator.engine.parts import End, Parts
 from orchestrator.engine.retry import RETRIES
@@ -81,6 +82,7 @@ class Run:
         fail_fast: bool,
         warnings: Sequence[str] = (),
         record: Callable[[Event], None] | None = None,
+        mask: Mask = unmasked,
         skipper: Skipper | None = None,
         retries: int = RETRIES,
         expected: Mapping[str, float] | None = None,
@@ -103,7 +105,8 @@ class Run:
             jobs: builds at once on all hosts together, at least 1.
             fail_fast: whether the first failure cancels the rest.
             warnings: what is to be said of the whole run, once.
-            record: hears of every event at once, whoever reads `events`; must not wait.
+            record: hears of every event at once, whoever reads `events`, and as it is; must not wait.
+            mask: what is told, through `events` and by the outcomes, is what it leaves.
             skipper: knows what need not be built; None: everything is.
             retries: attempts after a first one that failed in a way that trying again can mend.
             expected: how long apps took when they were built last, in seconds: the longest begin first, and those
@@ -125,6 +128,7 @@ class Run:
         self._fail_fast = fail_fast
         self._warnings = warnings
         self._record = record
+        self._mask = mask
         self._scope = anyio.CancelScope()
         self._telling = anyio.CancelScope()
         self._last_words: set[anyio.CancelScope] = set()
@@ -256,7 +260,7 @@ class Run:
             with self._telling:
                 for event in last:
                     await self._tell(event)
-        return outcomes
+        return {name: self._mask(outcome) for name, outcome in outcomes.items()}
 
     def _hurry(self) -> None:
         for scope in (self._telling, *self._last_words):
@@ -459,6 +463,7 @@ class Run:
                 carrier.note(event)
 
     async def _tell(self, event: Event) -> None:
+        event = self._mask(event)
         try:
             self._events.send_nowait(event)
         except anyio.WouldBlock:

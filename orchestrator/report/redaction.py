@@ -1,11 +1,12 @@
-"""What must not stand in a record is masked before it is written: known secrets by value, all others by their shape.
+"""What must not be read is masked before it is shown or written: known secrets by value, all others by their shape.
 
-Names of steps, errors and the last words of a failed step are foreign text, and may hold what a build was trusted with.
+Names of steps, what they print, errors and the last words of a failed step are foreign text, and may hold what a build
+was trusted with.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -16,6 +17,11 @@ _SHORTEST = 6
 """Characters: a shorter value is found in too much that has nothing to do with it."""
 _LINES = frozenset({"log", "source"})
 """Fields whose items are the lines of one text."""
+_FOREIGN = frozenset({"text", "name", "activity", "error", "message", "hint", "command", *_LINES})
+"""Fields of events that hold what steps, builders and registries say. What the others name (apps, images, digests,
+hosts, files) is what whoever reads them goes on with."""
+
+_E = TypeVar("_E", bound=msgspec.Struct)
 
 
 class Redactor:
@@ -51,8 +57,21 @@ class Redactor:
         """A text with a mask in place of what must not be read."""
         if len(text) < _SHORTEST:
             return text
-        pattern = self._pattern
-        return credentials.masked(text if pattern is None else pattern.sub(credentials.MASK, text))
+        # The pattern learns after the values: what is found has its place in it, or is being learnt just now.
+        if (pattern := self._pattern) is not None and any(map(text.__contains__, self._values)):
+            text = pattern.sub(credentials.MASK, text)
+        return credentials.masked(text)
+
+    def event(self, event: _E) -> _E:
+        """An event as it may be shown: the same with all foreign text masked."""
+        changed: dict[str, object] = {}
+        for field in event.__struct_fields__:
+            if field in _FOREIGN and (said := getattr(event, field)):
+                masked = self._masked(field, said)
+                text = tuple(cast("list[str]", masked)) if isinstance(masked, list) else masked
+                if text != said:
+                    changed[field] = text
+        return msgspec.structs.replace(event, **changed) if changed else event
 
     def line(self, value: msgspec.Struct) -> dict[str, Any]:
         """A line of a record, as what JSON can hold."""

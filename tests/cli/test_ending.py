@@ -155,3 +155,19 @@ def test_names_that_are_no_text_are_told_in_escapes(run: Run, tmp_path: Path, wo
     assert "'no\\xff': no such directory in" in ran.err.replace("\\\\", "\\")
     if words:
         assert "caf\\xe9" in json.loads(ran.out)["error"]
+
+
+def test_what_the_environment_holds_as_a_credential_is_told_of_no_run_that_never_began(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    variables = {"DEPLOY_TOKEN": "found-by-value", "BUILDKIT_HOST": f"unix://{tmp_path}/found-by-value.sock"}
+    summary = tmp_path / "summary.md"
+    variables |= {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+
+    ran = run("build", "-C", tmp_path, "--json", "--result-file", tmp_path / "result.json", variables=variables)
+
+    told = [ran.out, ran.err, (tmp_path / "result.json").read_text(), summary.read_text().replace("\\", "")]
+    assert ran.code == 75
+    assert ["found-by-value" in text for text in told] == [False] * 4
+    assert ["/***.sock" in text for text in told] == [True] * 4

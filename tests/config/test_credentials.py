@@ -103,6 +103,21 @@ def test_a_password_with_a_slash_is_masked_in_any_text() -> None:
     assert masked == "connecting to redis://***@cache.example/0 and http://api.example:8080/@scope/x"
 
 
+@pytest.mark.parametrize(
+    "token",
+    [
+        *(f"gh{kind}_{'a' * 36}" for kind in "pousr"),
+        *("github_pat_" + "a" * 22, "glpat-" + "a" * 20, "AKIA" + "A" * 16, "ASIA" + "A" * 16, "npm_" + "a" * 36),
+        *("pypi-" + "a" * 50, *(f"xox{kind}-{'a' * 10}" for kind in "abeoprs")),
+        *("sk_live_" + "a" * 16, "rk_live_" + "a" * 16, f"eyJ{'a' * 10}.eyJ{'a' * 10}.{'a' * 20}"),
+        *('"auth": "dTpodW50ZXIy"', '\\"auth\\": \\"dTpodW50ZXIy\\"'),
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----",
+    ],
+)
+def test_what_has_the_shape_of_a_token_is_masked_in_any_text(token: str) -> None:
+    assert credentials.masked(f"before {token} after") == "before *** after"
+
+
 @pytest.mark.parametrize("word", ["a-", "a.b:", "a://x:yy", "a://:yy/", "x:y", '"auth": ', "password="])
 def test_a_long_text_is_searched_in_no_time(word: str) -> None:
     text = word * (100_000 // len(word))

@@ -5,7 +5,8 @@ their histories, attestations), an OCI archive, package caches, output, result, 
 builder and the registry keep. What can be read of processes while they run is a sample. A blob that was there before
 the run holds nothing that was drawn for it.
 
-By design, and no part of this: what a step itself prints, or writes into a file of the app. None of these does.
+What steps print of it is masked where it is shown. By design, and no part of this: what a step itself writes into a
+file of the app. None of these does.
 """
 
 import gzip
@@ -313,6 +314,12 @@ def _proven(events: Iterable[Event]) -> dict[str, str]:
     return dict(_PROOF.findall(text))
 
 
+def _masked(events: Iterable[Event]) -> dict[str, str]:
+    """What is shown of the secrets that steps have printed; of the last line, where there are more."""
+    text = "\n".join(event.text for event in events if isinstance(event, StepLog))
+    return {name: shown for shown, name in re.findall(r"^(.*)\n? said ([A-Z_]+)$", text, re.MULTILINE)}
+
+
 def _expected(run: Run) -> dict[str, str]:
     """What the proofs have to be, if steps had what they have to have."""
     key = (run.site.folder / "secrets/deploy_key").read_text().rstrip("\n")
@@ -345,6 +352,8 @@ async def test_no_planted_credential_is_found_in_anything_that_comes_of_a_build(
 
     # All of it was used that is of use.
     assert _proven(ran.events) == _expected(run)
+    # And printed, of which only that is left.
+    assert _masked(ran.events) == dict.fromkeys(STEPS, "***")
     assert bool(around.mirror.asked) == app.asked
     [(request, _)] = around.collector.requests[:1]
     assert dict(request.headers)[b"authorization"].decode() == f"Bearer {run.planted['token of a collector']}"

@@ -1,12 +1,17 @@
-"""A declared secret reaches the steps that need it, and nothing else: no layer, no configuration, no output of ours."""
+"""A declared secret reaches the steps that need it, and nothing else: no layer, no configuration, no output of ours.
+
+What a step prints of it is masked wherever it is shown.
+"""
 
 import hashlib
+import json
 import re
 import secrets
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import anyio
 import httpx
 import msgspec
 import pytest
@@ -21,7 +26,9 @@ from orchestrator.registry.manifest import ACCEPTED, content
 from orchestrator.registry.pull import pull
 from tests.buildkit.real import client
 from tests.conftest import RealCount
+from tests.display.runner import Runner
 from tests.e2e.conftest import Ran, Start
+from tests.e2e.test_terminal import command, variables
 from tests.lab import Lab
 
 pytestmark = pytest.mark.real
@@ -290,3 +297,60 @@ def _skipped(ran: Ran) -> set[str]:
 
 def _digest(ran: Ran, app: str) -> str | None:
     return ran.completed()[app].digest
+
+
+_TALKATIVE = """\
+FROM debian:bookworm-slim
+COPY run.txt /
+RUN --mount=type=secret,id=LICENCE --mount=type=secret,id=DEPLOY_KEY \
+    cat /run/secrets/LICENCE /run/secrets/DEPLOY_KEY; echo "licence: $(cat /run/secrets/LICENCE)." >&2; \
+    echo {token} {variable} https://me:{password}@git.example/x; exit 3
+"""
+
+
+@pytest.mark.parametrize(("progress", "kept"), [("plain", True), ("json", False)])
+async def test_what_a_step_prints_of_secrets_before_it_fails_is_shown_nowhere(
+    lab: Lab, real_count: RealCount, tmp_path: Path, progress: str, *, kept: bool
+) -> None:
+    names = ("licence", "first line", "second line", "variable", "password")
+    words = {name: secrets.token_hex(16) for name in names} | {"token": f"ghp_{secrets.token_hex(18)}"}
+    app = tmp_path / "source/app"
+    app.mkdir(parents=True)
+    (app / "Dockerfile").write_text(_TALKATIVE.format_map(words))
+    (app / "run.txt").write_text(secrets.token_hex(8))
+    (app / "fleetpacks.toml").write_text('secrets = ["LICENCE", "DEPLOY_KEY"]\n')
+    key = f"-----BEGIN OPENSSH PRIVATE KEY-----\n{words['first line']}\n{words['second line']}\n"
+    (tmp_path / "key").write_text(f"{key}-----END OPENSSH PRIVATE KEY-----\n")
+    operator, result, summary = (tmp_path / name for name in ("operator.toml", "result.json", "summary.md"))
+    said = f"[secrets]\nLICENCE = {{ env = 'VALUE' }}\nDEPLOY_KEY = {{ file = '{tmp_path}/key' }}\n"
+    operator.write_text(said + ("" if kept else "[runs]\nkeep = 0\n"))
+    env = variables(
+        tmp_path,
+        FLEETPACKS_CONFIG=str(operator),
+        VALUE=words["licence"],
+        DEPLOY_TOKEN=words["variable"],
+        GITHUB_ACTIONS="true",
+        GITHUB_STEP_SUMMARY=str(summary),
+    )
+    more = ("--progress", progress, "--result-file", str(result))
+
+    with anyio.fail_after(60):
+        ran = await anyio.run_process(command(lab, tmp_path / "source", *more)[2:], env=env, check=False)
+
+    real_count.record("build")
+    out, err = ran.stdout.decode(), ran.stderr.decode()
+    told = [out, err, result.read_text(), summary.read_text().replace("\\", "")]
+    home = tmp_path / "home"
+    told += [file.read_bytes().decode(errors="replace") for file in home.rglob("*") if file.is_file()]
+    assert (ran.returncode, list(home.rglob("record.jsonl")) != []) == (1, kept), err
+    assert {name for name, word in words.items() if any(word in text for text in told)} == set()
+    # All of it was printed, and is told without it, also in the log of what failed.
+    assert out.count("licence: ***.") >= 2
+    assert out.count("*** *** https://***@git.example/x") >= 2
+    [failed] = json.loads(result.read_text())["apps"]
+    assert "echo *** *** https://***@git.example/x; exit 3" in failed["error"]["command"]
+    assert "app | failed" in told[3]
+    if progress == "plain":
+        runner = Runner()
+        runner.read(out)
+        assert [each.name for each in runner.commands] == ["group", "endgroup", "error"]
