@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.bench import markdown, text
 from orchestrator.bench.reading import encode
 from orchestrator.bench.result import Report
 from orchestrator.bench.tables import figure, tables
+from orchestrator.text import inline
 from tests.bench.made import drawn, rate, report, series
 from tests.cli.conftest import run as run  # noqa: PLC0414 -- a fixture
 
@@ -114,12 +115,14 @@ def test_an_interval_that_says_nothing_is_not_shown_as_if_it_did() -> None:
     st.lists(st.floats(0.001, 1e5), min_size=1, max_size=4),
     st.dictionaries(st.sampled_from(sorted(_FACTS)), st.floats(0, 1e12)),
 )
+@example("\xa0", [1.0], {})
 def test_a_table_keeps_its_columns_whatever_a_name_is(name: str, values: list[float], facts: dict[str, float]) -> None:
     made = report(series("pull", name, values, **facts), series("pull", "b", values))
 
     for line in markdown.table(made).splitlines():
         assert not line.startswith("|") or line.endswith("|")
-    assert all(line.isprintable() for line in text.lines(made))
+    # Not `isprintable`: to that, no blank is printable but one.
+    assert all(inline(line, len(line)) == line for line in text.lines(made))
     for each in tables(made):
         assert {len(row) for row in each.rows} == {len(each.head)}
 
