@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unicodedata import category
 
 import msgspec
 import pytest
@@ -108,10 +107,6 @@ def test_an_interval_that_says_nothing_is_not_shown_as_if_it_did() -> None:
 
     assert "pull      2     15.5 s (?)  1.05 s (" in shown
     assert "\npull      0.19 (?)\n" in shown
-
-
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Categories of characters that a terminal obeys, or that take no place."""
 
 
 @settings(max_examples=40)
