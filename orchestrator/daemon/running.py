@@ -1,5 +1,6 @@
 """Starting a daemon of our own, waiting for its answer, and its end. See `keeper` for the process in between."""
 
+import stat
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -34,6 +35,8 @@ _PATIENCE = 60.0
 _KEEPER = "import sys; sys.path.append(sys.argv[1]); from keeper.program import main; sys.exit(main())"
 """The program, found beside this module: not as a part of ours, which would have to be imported for it."""
 _PAUSE = 0.01
+_EMPTY = frozenset({"log", "lost+found"})
+"""What a directory may hold that no daemon has used: the log is there a moment before the lock."""
 _USUAL_AUTHORITIES = "/etc/ssl/certs:/etc/pki/tls/certs"
 _PASSED_ON = frozenset(
     {"LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
@@ -87,6 +90,7 @@ async def running(of: Settings, facts: Facts, variables: Mapping[str, str]) -> A
         OwnDaemonBusyError: another run has one on its directory.
     """
     refusal.refuse(of, facts)
+    _refuse_others(of.root)
     task = task_of(of, variables)
     try:
         of.root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -103,6 +107,28 @@ async def running(of: Settings, facts: Facts, variables: Mapping[str, str]) -> A
     finally:
         with anyio.CancelScope(shield=True):
             await _end(process, task)
+
+
+def _refuse_others(root: Path) -> None:
+    """Refuse a directory that holds something and was never a daemon's of ours: a part of it is deleted at a start.
+
+    Raises:
+        OwnDaemonError: it is, or cannot be looked into.
+    """
+    try:
+        found = {each.name for each in root.iterdir()}
+        ours = stat.S_ISREG(root.joinpath("lock").lstat().st_mode) if "lock" in found else found <= _EMPTY
+    except FileNotFoundError:
+        ours = not root.exists()
+    except OSError as error:
+        raise OwnDaemonError(
+            f"{root}: {error.strerror}", hint="Choose a directory that may be written to: --data-root."
+        ) from error
+    if not ours:
+        raise OwnDaemonError(
+            f"{root}: expected an empty directory, or one of an earlier daemon: this one holds other things",
+            hint="Name a directory that is not there yet: --data-root.",
+        )
 
 
 def task_of(of: Settings, variables: Mapping[str, str]) -> "Task":

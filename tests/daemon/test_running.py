@@ -110,6 +110,22 @@ async def test_the_cache_of_the_last_one_is_that_of_the_next(config: Config, hom
     assert first.id == second.id
 
 
+@pytest.mark.parametrize("name", ["run/mine", "lock/mine", "mine"])
+async def test_a_directory_of_somebody_else_is_refused_and_stays_as_it_is(
+    config: Config, home: Path, name: str
+) -> None:
+    place = home / "d" / name
+    place.parent.mkdir(parents=True)
+    place.write_text("important")
+
+    with pytest.raises(OwnDaemonError, match="holds other things") as caught:
+        async with isolated.started(config):
+            pass
+
+    assert "--data-root" in caught.value.hint
+    assert [each for each in (home / "d").rglob("*") if each.is_file()] == [place]
+
+
 async def test_a_second_one_on_the_same_directory_is_refused_and_the_first_one_stays(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
