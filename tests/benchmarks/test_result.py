@@ -97,7 +97,7 @@ def test_a_documents_table_is_made_of_the_committed_result() -> None:
 def test_all_tables_are_made_anew_by_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for place in {place for places in documents.PLACES.values() for place in places}:
         text = (documents.ROOT / place).read_text(encoding="utf-8")
-        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_text(_TABLE.sub(r"\1Forged.\n", text), encoding="utf-8")
     monkeypatch.setattr(documents, "ROOT", tmp_path)
 
