@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 from pathlib import Path
 
 import msgspec
@@ -73,8 +74,10 @@ async def test_a_daemon_has_a_session_of_its_own_and_writes_to_its_log(tmp_path:
 
 
 async def test_a_daemon_that_nobody_wrote_down_is_found_by_its_configuration(tmp_path: Path) -> None:
-    ours = start(tmp_path / "log", "/bin/sh", "-c", "sleep 600; :", "serve", str(tmp_path / "registry.yml"))
-    other = start(tmp_path / "log", "/bin/sh", "-c", "sleep 600; :", "serve", str(tmp_path / "other" / "registry.yml"))
+    # A program that starts no other: between its fork and its exec, a child has its parent's command line.
+    waits = (sys.executable, "-c", "import time; time.sleep(600)", "serve")
+    ours = start(tmp_path / "log", *waits, str(tmp_path / "registry.yml"))
+    other = start(tmp_path / "log", *waits, str(tmp_path / "other" / "registry.yml"))
 
     found = strays(tmp_path)
     found_beside_known = strays(tmp_path, known=[ours])
