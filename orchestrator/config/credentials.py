@@ -36,7 +36,7 @@ _SHAPES = (
     (r"^[^:/@\s]+:[^@\s]+@(tcp|unix)\(", "an address with a password"),
     (r'\\?"auth\\?"\s*:\s*\\?"(?=[a-z/]*[A-Z0-9+=])[A-Za-z0-9+/]{11,}={0,2}\\?"', "a registry's login"),
     (
-        rf"""{_ASSIGNED}(?!(?i:true|false|yes|no|none|null|0|1|changeit)(?:$|[\s;&,"']))[^\s;&]""",
+        rf"""{_ASSIGNED}(?!(?i:{_HARMLESS})(?:$|[\s;&,"']))[^\s;&]""",
         "text with a password",
     ),
 )
