@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 
+from orchestrator import mountinfo
 from orchestrator.daemon.model import Facts, Groups
 from orchestrator.model import DaemonKind
 
@@ -23,8 +24,6 @@ _INSTEAD = {"runc": ("runc", "buildkit-runc", "crun")}
 _CAPABILITIES = {"net_admin": 12, "sys_admin": 21}
 """capabilities(7)."""
 _VERSION = re.compile(rb"version v?(\d{1,4})\.(\d{1,4})")
-_OCTAL = re.compile(r"\\([0-7]{3})")
-"""How mounts name blanks: proc(5)."""
 _ANYWHERE = "00000000"
 _VERSION_SECONDS = 10.0
 
@@ -96,10 +95,10 @@ def parse_capabilities(status: str) -> frozenset[str]:
     return frozenset()
 
 
-def parse_groups(mountinfo: str) -> Groups:
+def parse_groups(mounts: str) -> Groups:
     """How control groups are mounted. Any hierarchy of version 1 that can be written to is taken for all of them."""
     found: set[Groups] = set()
-    for line in mountinfo.splitlines():
+    for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         kind = after.partition(" ")[0]
         if kind in {"cgroup", "cgroup2"}:
@@ -126,19 +125,13 @@ def default_interface(route: str, route6: str) -> str | None:
     return None
 
 
-def disk_of(root: Path, mountinfo: str) -> str:
+def disk_of(root: Path, mounts: str) -> str:
     """The kind of the file system at a directory, which may not exist yet; "" where that does not show."""
     # `Path.exists` fails where it may not look.
     while not os.path.exists(root) and root != root.parent:  # noqa: PTH110 -- as it says
         root = root.parent
-    resolved, depth, kind = root.resolve(), 0, ""
-    for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        point = Path(_OCTAL.sub(lambda found: chr(int(found[1], 8)), before.split()[4]))
-        # Of two mounts on one place the later one is seen.
-        if resolved.is_relative_to(point) and len(point.parts) >= depth:
-            depth, kind = len(point.parts), after.partition(" ")[0]
-    return kind
+    mount = mountinfo.holding(mountinfo.parse(mounts), root.resolve())
+    return mount.kind if mount is not None else ""
 
 
 def _text(path: str) -> str:

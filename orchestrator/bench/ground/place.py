@@ -21,8 +21,8 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from orchestrator import temporary
-from orchestrator.bench.ground import mounts, unmounting
+from orchestrator import mountinfo, temporary
+from orchestrator.bench.ground import unmounting
 
 FILES, IMAGE, LAYERS = "files", "image", "layers"
 _NAME = re.compile(r"\.fpb-[0-9a-f]{6}")
@@ -53,7 +53,7 @@ def sweep(target: Path) -> None:
     Whatever cannot be taken away stays for the next time.
     """
     temporary.sweep(target)
-    found = {mount.point.parent for mount in mounts.read() if mount.point.name == LAYERS}
+    found = {mount.point.parent for mount in mountinfo.read() if mount.point.name == LAYERS}
     with suppress(OSError):
         found |= {Path(entry.path) for entry in os.scandir(target) if entry.is_dir(follow_symlinks=False)}
     for place in found:

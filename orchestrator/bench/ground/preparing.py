@@ -9,7 +9,8 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from orchestrator.bench.ground import image, mounts, overlay, place
+from orchestrator import mountinfo
+from orchestrator.bench.ground import image, overlay, place
 from orchestrator.bench.model import Ground, Need, Target
 from orchestrator.errors import StorageError, UsageError
 from orchestrator.text import size as bytes_of
@@ -62,7 +63,7 @@ async def prepared(
 def _stays(target: Target, ours: Path, error: OSError) -> str:
     """What an operator has to know, and to do where the next measurement there is not to do it."""
     layers = ours / place.LAYERS
-    unmount = f"umount {shlex.quote(str(layers))}; " if mounts.below(mounts.read(), layers) else ""
+    unmount = f"umount {shlex.quote(str(layers))}; " if mountinfo.below(mountinfo.read(), layers) else ""
     return (
         f"{target.name}: {ours} could not be deleted ({error.strerror}); the next measurement there tries again, or: "
         f"{unmount}rm -rf {shlex.quote(str(ours))}"
@@ -125,7 +126,7 @@ async def _refusal(ours: Path) -> str:
 
 def _lies(directory: Path) -> tuple[str, str]:
     """The kind of file system on which a directory lies, and its block device, "" where there is none."""
-    mount = mounts.holding(mounts.read(), directory)
+    mount = mountinfo.holding(mountinfo.read(), directory)
     if mount is None:
         return "", ""
     if Path(f"/sys/dev/block/{mount.device}").exists():

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.bench.ground import mounts
+from orchestrator import mountinfo
 
 _SHUT_DOWN = 0x8004587D
 """EXT4_IOC_SHUTDOWN: _IOR('X', 125, __u32) of fs/ext4/ext4.h."""
@@ -40,7 +40,7 @@ def unmount(directory: int, *, image: str) -> None:
         OSError: something stays mounted.
     """
     resolved = through(directory).readlink()
-    for mount in mounts.below(mounts.read(), resolved):
+    for mount in mountinfo.below(mountinfo.read(), resolved):
         if mount.point == resolved:
             continue  # its parent's: nothing of ours is mounted there
         point = through(directory) / mount.point.relative_to(resolved)
@@ -55,7 +55,7 @@ def through(directory: int) -> Path:
     return Path(f"/proc/self/fd/{directory}")
 
 
-def is_of(mount: mounts.Mount, image: Path) -> bool:
+def is_of(mount: mountinfo.Mount, image: Path) -> bool:
     """Whether a mount is of the loop device of this very file, and of no other."""
     major, _, minor = mount.device.partition(":")
     if int(major) != _LOOP:
@@ -64,7 +64,7 @@ def is_of(mount: mounts.Mount, image: Path) -> bool:
     return os.fsencode(image) == backing.read_bytes().rstrip(b"\n")
 
 
-def _discard(mount: mounts.Mount, point: Path, image: str, directory: int) -> None:
+def _discard(mount: mountinfo.Mount, point: Path, image: str, directory: int) -> None:
     handle = os.open(point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         seen = os.fstat(handle).st_dev

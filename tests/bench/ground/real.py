@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.bench.ground import mounts
+from orchestrator import mountinfo
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
 
@@ -42,7 +42,7 @@ def stacked(point: Path, *, size: str = "256m") -> Generator[Path]:
 def left(directory: Path) -> list[str]:
     """What there is of measurements in a directory: files, mounts in it, and loop devices of files in it."""
     found = sorted(os.listdir(directory))  # noqa: PTH208 -- names alone
-    found += [str(mount.point) for mount in mounts.read() if directory in mount.point.parents]
+    found += [str(mount.point) for mount in mountinfo.read() if directory in mount.point.parents]
     for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
         try:
             text = backing.read_text(encoding="utf-8").strip()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.bench.ground import mounts
+from orchestrator import mountinfo
 
 TOLD = """\
 22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -33,21 +33,21 @@ nonsense
 def test_a_place_lies_on_the_nearest_mount_and_of_two_on_one_point_on_the_later(
     place: str, kind: str, device: str
 ) -> None:
-    found = mounts.holding(mounts.parse(TOLD), Path(place))
+    found = mountinfo.holding(mountinfo.parse(TOLD), Path(place))
 
     assert found is not None
     assert (found.kind, found.device) == (kind, device)
 
 
 def test_what_is_below_a_directory_is_told_in_the_order_of_unmounting() -> None:
-    found = mounts.below(mounts.parse(TOLD), Path("/mnt"))
+    found = mountinfo.below(mountinfo.parse(TOLD), Path("/mnt"))
 
     assert [mount.kind for mount in found] == ["tmpfs", "nfs4", "ext4", "fuse.ceph-fuse"]
     assert found[1].source == "server:/x\\y"
 
 
 def test_the_kernel_tells_of_this_machine_what_can_be_read() -> None:
-    found = mounts.holding(mounts.read(), Path("/proc/self"))
+    found = mountinfo.holding(mountinfo.read(), Path("/proc/self"))
 
     assert found is not None
     assert found.kind == "proc"
@@ -55,7 +55,7 @@ def test_the_kernel_tells_of_this_machine_what_can_be_read() -> None:
 
 @given(st.text())
 def test_no_text_is_too_odd_to_be_read(text: str) -> None:
-    found = mounts.parse(text)
+    found = mountinfo.parse(text)
 
     assert len(found) <= len(text.splitlines())
 
@@ -68,6 +68,6 @@ def test_no_text_is_too_odd_to_be_read(text: str) -> None:
 def test_every_name_of_a_directory_comes_back(name: str) -> None:
     told = "".join(f"\\{ord(letter):03o}" if letter in " \t\n\\" else letter for letter in name)
 
-    found = mounts.parse(f"1 0 8:1 / /{told} rw - ext4 /dev/sda rw\n")
+    found = mountinfo.parse(f"1 0 8:1 / /{told} rw - ext4 /dev/sda rw\n")
 
     assert str(found[0].point) == str(Path(f"/{name}"))
