@@ -35,6 +35,7 @@ _PATIENCE = 60.0
 _KEEPER = "import sys; sys.path.append(sys.argv[1]); from keeper.program import main; sys.exit(main())"
 """The program, found beside this module: not as a part of ours, which would have to be imported for it."""
 _PAUSE = 0.01
+_WRITABLE = "Choose a directory that may be written to: --data-root."
 _EMPTY = frozenset({"log", "lost+found"})
 """What a directory may hold that no daemon has used: the log is there a moment before the lock."""
 _USUAL_AUTHORITIES = "/etc/ssl/certs:/etc/pki/tls/certs"
@@ -96,9 +97,7 @@ async def running(of: Settings, facts: Facts, variables: Mapping[str, str]) -> A
         of.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         log = of.log.open("ab")
     except OSError as error:
-        raise OwnDaemonError(
-            f"{of.root}: {error.strerror}", hint="Choose a directory that may be written to: --data-root."
-        ) from error
+        raise OwnDaemonError(f"{of.root}: {error.strerror}", hint=_WRITABLE) from error
     with log:
         process = await begun(log)
     over = _Over(process, of, facts)
@@ -121,9 +120,7 @@ def _refuse_others(root: Path) -> None:
     except FileNotFoundError:
         ours = not root.exists()
     except OSError as error:
-        raise OwnDaemonError(
-            f"{root}: {error.strerror}", hint="Choose a directory that may be written to: --data-root."
-        ) from error
+        raise OwnDaemonError(f"{root}: {error.strerror}", hint=_WRITABLE) from error
     if not ours:
         raise OwnDaemonError(
             f"{root}: expected an empty directory, or one of an earlier daemon: this one holds other things",
