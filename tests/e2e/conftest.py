@@ -7,11 +7,14 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
+import httpx
 import msgspec
 import pytest
 
 from orchestrator.config import environment
 from orchestrator.events import AppCompleted, AppFailed, Event, RunCompleted, StepCompleted
+from orchestrator.registry import reference
+from tests.e2e.languages import Case
 from tests.lab import Lab
 
 
@@ -35,6 +38,16 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
     def steps(self, app: str) -> dict[str, StepCompleted]:
         """An app's steps by name."""
         return {event.name: event for event in self.events if isinstance(event, StepCompleted) and event.app == app}
+
+
+async def need_bases(lab: Lab, case: Case) -> None:
+    """Skip an app whose base images were not made."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        for name in case.bases():
+            at = reference.parse(name)
+            answer = await http.head(f"http://{lab.registry}/v2/{at.path}/manifests/{at.identifier}")
+            if answer.is_error:
+                pytest.skip(f"the lab has no {name}: `python -m tests.lab up --languages`")
 
 
 class Running:

@@ -26,10 +26,9 @@ import msgspec
 import pytest
 
 from orchestrator.bench.result import machine
-from orchestrator.registry import reference
 from tests.buildkit.real import client, request
 from tests.conftest import RealCount
-from tests.e2e.conftest import Ran, Start
+from tests.e2e.conftest import Ran, Start, need_bases
 from tests.e2e.languages import Answered, Case, cases, record
 from tests.lab import Lab
 from tests.lab.container import started
@@ -127,12 +126,7 @@ class Bench:
 @pytest.fixture
 async def bench(lab: Lab, build: Start, case: Case, tmp_path: Path) -> AsyncGenerator[Bench]:
     """The app, alone on this lab, where mounts are counted; a case whose base images were not made is skipped."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        for name in case.bases():
-            at = reference.parse(name)
-            answer = await http.head(f"http://{lab.registry}/v2/{at.path}/manifests/{at.identifier}")
-            if answer.is_error:
-                pytest.skip(f"the lab has no {name}: `python -m tests.lab up --languages`")
+    await need_bases(lab, case)
     locks = lab.state / "tmp" / "cases"
     locks.mkdir(parents=True, exist_ok=True)
     with (locks / case.name).open("w") as lock:

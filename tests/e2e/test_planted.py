@@ -23,17 +23,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
-import httpx
 import msgspec
 import pytest
 from anyio.abc import SocketAttribute
 
 from orchestrator.events import AppWarning, Event, StepLog
-from orchestrator.registry import reference
 from tests.buildkit.real import client
 from tests.conftest import RealCount
 from tests.e2e import test_mirrors
-from tests.e2e.conftest import Ran, Start
+from tests.e2e.conftest import Ran, Start, need_bases
 from tests.e2e.gate import Gate, gate
 from tests.e2e.languages import APPS, cases
 from tests.e2e.planted import SEEN, STEPS, Found, Search, controls, draw, word
@@ -301,12 +299,7 @@ def _kind(blob: Path) -> str:
 
 async def _check_bases(lab: Lab, app: App) -> None:
     [case] = [each for each in cases() if each.name == (app.case or _LIKE[app.index])]
-    async with httpx.AsyncClient(trust_env=False) as http:
-        for name in case.bases():
-            at = reference.parse(name)
-            answer = await http.head(f"http://{lab.registry}/v2/{at.path}/manifests/{at.identifier}")
-            if answer.is_error:
-                pytest.skip(f"the lab has no {name}: `python -m tests.lab up --languages`")
+    await need_bases(lab, case)
 
 
 def _proven(events: Iterable[Event]) -> dict[str, str]:
