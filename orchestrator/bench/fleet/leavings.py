@@ -1,12 +1,10 @@
 """What of a daemon's cache a benchmark has made: found by a word that is ours alone, and what stands on it. Pure."""
 
-import re
 from collections.abc import Collection, Sequence
 
+from orchestrator.bench.work.dockerfile import OURS
 from orchestrator.buildkit.usage import UsageRecord
 
-_WORDS = re.compile(r"fleetpacks-bench")
-"""In what a daemon tells of images of ours, of steps that run our programs, and of their package caches."""
 _COPY = "source.local"
 
 
@@ -41,7 +39,7 @@ def leavings(records: Sequence[UsageRecord], *, known: Collection[str], sent: Co
 
 
 def _is_ours(record: UsageRecord) -> bool:
-    return record.type != _COPY and _WORDS.search(record.description) is not None
+    return record.type != _COPY and OURS in record.description
 
 
 def _depth(record: str, parents: dict[str, tuple[str, ...]]) -> int:

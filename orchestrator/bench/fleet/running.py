@@ -23,8 +23,9 @@ from orchestrator.bench.ground.shapes import OWN, UNITS
 from orchestrator.bench.model import Raw
 from orchestrator.bench.result import Report, Sample, load
 from orchestrator.bench.together import together
-from orchestrator.bench.work import pulled, rounds, running
+from orchestrator.bench.work import pulled, rounds, running, steps
 from orchestrator.bench.work.clock import Clock
+from orchestrator.bench.work.dockerfile import OURS
 from orchestrator.bench.work.doing import fault
 from orchestrator.bench.work.record import BUILDS, Record, own_python
 from orchestrator.bench.work.rounds import Scenario
@@ -211,7 +212,7 @@ class _Bench:
         )
 
     def _solves(self, host: Host, inputs: Inputs) -> HostSolves:
-        return HostSolves(host.builder, inputs, copy=f"fleetpacks-bench-{self._word}")
+        return HostSolves(host.builder, inputs, copy=f"{OURS}-{self._word}")
 
     def _fresh(self, number: int) -> tuple[Inputs, Path]:
         """An image and a file that no host has yet."""
@@ -230,9 +231,7 @@ class _Bench:
         builds: Sequence[Steps] = ()
         async with self._timed(what, turn.host) as run:
             builds = await do(turn)
-        for steps in builds:
-            for name, took in steps.seconds().items():
-                run.facts[f"step:{name}"] = run.facts.get(f"step:{name}", 0.0) + took
+        run.facts |= steps.facts(builds)
         if wrong := fault(scenario, builds):
             self.record.notes.append(f"{what} does not count: {wrong}")
         else:

@@ -13,15 +13,13 @@ from orchestrator.bench.ground import steps as raw
 from orchestrator.bench.ground.shapes import UNITS
 from orchestrator.bench.together import together
 from orchestrator.bench.work.builder import Builder
-from orchestrator.bench.work.dockerfile import BASE
+from orchestrator.bench.work.dockerfile import BASE, OURS
 from orchestrator.bench.work.inputs import State
 from orchestrator.bench.work.solves import Inputs, Solves
 from orchestrator.bench.work.steps import Steps
 from orchestrator.buildkit import DirectorySource, MemorySource, SolveRequest, StatusUpdate
 
-MARK: Final = "fleetpacks-bench"
-"""In the words of every step of ours, and so in what a daemon tells of its cache."""
-_RAW: Final = "fleetpacks-bench-raw.py"
+_RAW: Final = f"{OURS}-raw.py"
 _FIGURE = re.compile(r"(raw/[a-z-]{1,30}) ([0-9]{1,15}\.[0-9]{1,6})")
 _MOST = 4096
 """Bytes of a step's output that are read."""
@@ -43,7 +41,7 @@ class HostSolves:
 
     async def ready(self) -> None:
         """Have the base image there."""
-        await self._run([f"FROM {self._base}", f'RUN ["python3", "-c", "0", "{MARK}"]'], {})
+        await self._run([f"FROM {self._base}", f'RUN ["python3", "-c", "0", "{OURS}"]'], {})
 
     async def build(self, state: State, *, app: str, word: str) -> Steps:
         """Build an app; the image goes nowhere.
@@ -72,14 +70,14 @@ class HostSolves:
     async def transfer(self, directory: Path) -> None:
         """Send the files of a directory to the host."""
         request = SolveRequest(
-            ref=f"{MARK}-{secrets.token_hex(8)}",
+            ref=f"{OURS}-{secrets.token_hex(8)}",
             attrs={"filename": "Dockerfile"},
             sources=(
                 DirectorySource(name="context", root=directory),
-                MemorySource(name="dockerfile", files={"Dockerfile": b"FROM scratch\nCOPY . /fleetpacks-bench/\n"}),
+                MemorySource(name="dockerfile", files={"Dockerfile": f"FROM scratch\nCOPY . /{OURS}/\n".encode()}),
             ),
             # Nothing of an earlier copy is there to be compared with.
-            shared_key=f"{MARK}-{secrets.token_hex(8)}",
+            shared_key=f"{OURS}-{secrets.token_hex(8)}",
         )
         await self._builder.solve(request, on_status=Steps().feed)
 
@@ -90,7 +88,7 @@ class HostSolves:
             f"FROM {self._base}",
             f"COPY {_RAW} /{_RAW}",
             # Another word: it is run again.
-            f'RUN ["python3", "/{_RAW}", "/", "{seconds:.3f}", "{MARK}-{secrets.token_hex(8)}"]',
+            f'RUN ["python3", "/{_RAW}", "/", "{seconds:.3f}", "{OURS}-{secrets.token_hex(8)}"]',
         ]
         return parse(await self._run(lines, {_RAW: program}))
 
@@ -98,13 +96,13 @@ class HostSolves:
         """Run steps on the base image; returns the beginning of what they say."""
         text = "\n".join((*lines, ""))
         request = SolveRequest(
-            ref=f"{MARK}-{secrets.token_hex(8)}",
+            ref=f"{OURS}-{secrets.token_hex(8)}",
             attrs={"filename": "Dockerfile", "force-network-mode": "none"},
             sources=(
                 MemorySource(name="context", files=files),
                 MemorySource(name="dockerfile", files={"Dockerfile": text.encode()}),
             ),
-            shared_key=f"{MARK}-steps",
+            shared_key=f"{OURS}-steps",
         )
         said = bytearray()
 

@@ -4,25 +4,27 @@ The steps stand in the order of what changes least: packages of the distribution
 languages by their lock file, sources. A second stage takes only what runs, as a generated Dockerfile of fleetpacks
 does. Package caches have a word in their ids, so that a build without caches finds empty ones.
 
-What a daemon tells of its cache are words of steps and ids: all of ours say `fleetpacks-bench`, which nobody else's do.
+What a daemon tells of its cache are words of steps and ids: all of ours say `OURS`, which nobody else's do.
 """
 
 from collections.abc import Sequence
 
 import msgspec
 
+OURS = "fleetpacks-bench"
+"""In every name that a daemon sees."""
 VERBS = ("debs", "large", "wheels", "tarballs", "sources")
 """The steps that write, in their order."""
 CACHED = ("debs", "wheels", "tarballs")
 """Those that have a package cache."""
 CARRIED = ("wheels", "tarballs")
 """Those whose package cache is kept in a directory, and filled from it: a distribution's is not."""
-BASE = "fleetpacks-bench-base"
-PULLED = "fleetpacks-bench-pulled"
+BASE = f"{OURS}-base"
+PULLED = f"{OURS}-pulled"
 """The named contexts that images of ours are."""
-MARK = "fleetpacks-bench-mark"
+MARK = f"{OURS}-mark"
 """A file of the pulled image's last layer."""
-PROGRAM = "fleetpacks-bench.py"
+PROGRAM = f"{OURS}.py"
 """What steps run: `step.py`, under a name that only we have."""
 NONCE = "NONCE"
 """An argument that makes a step another one."""
@@ -41,7 +43,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
 
 def mount_id(verb: str, word: str) -> str:
     """A package cache's id."""
-    return f"fleetpacks-bench-{word}-{verb}"
+    return f"{OURS}-{word}-{verb}"
 
 
 def app(base: Base, *, word: str) -> str:

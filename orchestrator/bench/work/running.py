@@ -20,9 +20,10 @@ import msgspec
 from orchestrator import temporary
 from orchestrator.bench.ground import Ground, Meter, Target, metered, prepared, probe, renew, sync
 from orchestrator.bench.result import Report, Sample, load
-from orchestrator.bench.work import base, inputs, pulled
+from orchestrator.bench.work import base, inputs, pulled, steps
 from orchestrator.bench.work.builder import Builder, Daemons
 from orchestrator.bench.work.clock import Clock
+from orchestrator.bench.work.dockerfile import OURS
 from orchestrator.bench.work.doing import do, fault
 from orchestrator.bench.work.record import BUILDS, Record, own_python
 from orchestrator.bench.work.rounds import Phase, Place, Scenario, phases, turned
@@ -254,7 +255,7 @@ class _Bench:
                 meter = await stack.enter_async_context(metered(ground, tree=_always(builder.pid)))
                 files = self._grounds[place.packages].files / f"r{number}"
                 await anyio.Path(files).mkdir(exist_ok=True)
-                solves = Solves(builder, self._inputs, copy=f"fleetpacks-bench-{name}")
+                solves = Solves(builder, self._inputs, copy=f"{OURS}-{name}")
                 up[place] = _Up(place=place, solves=solves, meter=meter, files=files)
             yield up
         await self._delete(*roots.values())
@@ -290,9 +291,7 @@ class _Bench:
             seconds = time.perf_counter() - began
         with self._clock.of("settling"):
             facts = dict(await up.meter.stop())
-        for steps in builds:
-            for name, took in steps.seconds().items():
-                facts[f"step:{name}"] = facts.get(f"step:{name}", 0.0) + took
+        facts |= steps.facts(builds)
         facts |= self._own(client=facts.pop("harness-cpu", 0.0))
         if wrong := fault(scenario, builds):
             self.record.notes.append(f"{what} does not count: {wrong}")

@@ -10,14 +10,13 @@ import msgspec
 
 from orchestrator.bench.work import dockerfile
 from orchestrator.bench.work.builder import Builder, PackageCache
-from orchestrator.bench.work.dockerfile import BASE, PULLED, Base
+from orchestrator.bench.work.dockerfile import BASE, OURS, PULLED, Base
 from orchestrator.bench.work.image import content
 from orchestrator.bench.work.inputs import State
 from orchestrator.bench.work.steps import Steps
 from orchestrator.buildkit import CacheEntry, DirectorySource, Exporter, Layout, MemorySource, SolveRequest
 from orchestrator.buildkit.capabilities import Capabilities
 
-_LAYOUT: Final = "fleetpacks-bench"
 _WARM: Final = "warm"
 """The word of package caches that stay."""
 
@@ -80,7 +79,7 @@ class Solves:
         attrs = {f"build-arg:{dockerfile.NONCE}": app} if app else {}
         if anew:
             attrs["no-cache"] = "app,image"
-        name = f"localhost/fleetpacks-bench:{app or 'app'}"
+        name = f"localhost/{OURS}:{app or 'app'}"
         request = self._request(
             dockerfile.app(self._base(), word=word),
             self._inputs.states[state],
@@ -121,14 +120,14 @@ class Solves:
         found = {PULLED: self._inputs.pulled_digest}
         if self._inputs.base_digest:
             found[BASE] = self._inputs.base_digest
-        contexts = {f"context:{name}": f"oci-layout://{_LAYOUT}@{digest}" for name, digest in found.items()}
+        contexts = {f"context:{name}": f"oci-layout://{OURS}@{digest}" for name, digest in found.items()}
         return msgspec.structs.replace(
-            request, attrs={**request.attrs, **contexts}, layouts={_LAYOUT: Layout(self._inputs.layout)}
+            request, attrs={**request.attrs, **contexts}, layouts={OURS: Layout(self._inputs.layout)}
         )
 
     def _request(self, text: str, root: Path, *, copy: str, attrs: Mapping[str, str] | None = None) -> SolveRequest:
         return SolveRequest(
-            ref=f"fleetpacks-bench-{secrets.token_hex(8)}",
+            ref=f"{OURS}-{secrets.token_hex(8)}",
             attrs={"filename": "Dockerfile", "force-network-mode": "none", **(attrs or {})},
             sources=(
                 DirectorySource(name="context", root=root),

@@ -1,7 +1,7 @@
 """Where the time of a build went, by what its daemon says of its steps."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from orchestrator.bench.work.dockerfile import PROGRAM
 from orchestrator.buildkit import StatusUpdate, Vertex
@@ -58,6 +58,15 @@ class Steps:
             for vertex in self._last.values()
             if vertex.completed is not None and not vertex.cached and (verb := _VERB.search(vertex.name))
         )
+
+
+def facts(builds: Sequence[Steps]) -> Mapping[str, float]:
+    """The facts `step:...` of a run: what the steps of all its builds took together."""
+    found: dict[str, float] = {}
+    for steps in builds:
+        for name, took in steps.seconds().items():
+            found[f"step:{name}"] = found.get(f"step:{name}", 0.0) + took
+    return found
 
 
 def called(name: str) -> str:
