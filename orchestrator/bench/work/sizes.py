@@ -12,7 +12,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
     name: SizeName
     debs: int
-    """Archives that are unpacked as dpkg does it: each file is synced before it has its name."""
+    """Archives that are unpacked as dpkg does it: its database is synced 26 times for each."""
     deb_files: int
     """In each."""
     wheels: int
@@ -88,7 +88,7 @@ QUICK = Sizes(
 """A first answer in under three minutes."""
 USUAL = Sizes(
     name="usual",
-    debs=18,
+    debs=12,
     deb_files=40,
     wheels=24,
     modules=60,
