@@ -5,9 +5,9 @@ base image, so it knows nothing but Python's own modules, and those of any versi
 
 dpkg: as it is set in images of Debian and Ubuntu (`force-unsafe-io` in /etc/dpkg/dpkg.cfg.d/docker-apt-speedup): files
 are written beside their places and renamed, and only its database is synced, which is 26 syncs for a package (132 for
-five, by strace of dpkg 1.21.22: a file and its directory for each change of a package's state). pip: an archive that the
-cache lacks is put into it under another name, and renamed ("downloaded"); its files are written and compiled. npm: the
-same cache, then many small files.
+five, by strace of dpkg 1.21.22: a file and its directory for each change of a package's state). pip: an archive that
+the cache lacks is put into it under another name, and renamed ("downloaded"); its files are written and compiled. npm:
+the same cache, then many small files.
 """
 
 from __future__ import annotations
