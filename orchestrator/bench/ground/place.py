@@ -5,8 +5,12 @@ tell whether a maker still lives (`orchestrator.temporary`) is that of a file in
 before it gets its short name: no moment shows one without the other, and what is killed in between has a long name
 itself.
 
-    .fpb-3fa9c2/            here: `files` (plain), `image` and `layers` (where it is mounted, or a plain directory)
+    .fpb-3fa9c2/            here: `files` and `layers` (plain), or `image` in place of the latter
     .fpb-3fa9c2/.fleetpacks-...   the mark, which is deleted last
+    /run/.fpb-3fa9c2/             the same for what is mounted: `layers`, which is the image, and a mark
+
+The image is not mounted on the storage itself, as none is in earnest: each path of a daemon's would lead through that,
+and a file system across a network is asked about it anew (0.2 ms with ceph-fuse, in place of 0.001).
 
 Others may be allowed to write to a target, and could put a link in our directory's place. What is unmounted and deleted
 is therefore what was opened once, and not what a path leads to a moment later.
@@ -25,6 +29,7 @@ from orchestrator import mountinfo, temporary
 from orchestrator.bench.ground import unmounting
 
 FILES, IMAGE, LAYERS = "files", "image", "layers"
+_MOUNTS = Path("/run")
 _NAME = re.compile(r"\.fpb-[0-9a-f]{6}")
 _MARK = ".fleetpacks-"
 _MODE = 0o700
@@ -36,12 +41,32 @@ def make(target: Path) -> Path:
     Raises:
         OSError: it cannot be made.
     """
-    grown = temporary.inside(target)
+    return _make(target, f".fpb-{secrets.token_hex(3)}")
+
+
+def make_layers(place: Path) -> Path:
+    """Make the directory on which the image of one of ours is to be mounted: only root may change anything there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    made = _make(_MOUNTS, place.name) / LAYERS
+    made.mkdir(mode=_MODE)
+    return made
+
+
+def layers(place: Path) -> Path:
+    """Where the image of one of ours is mounted."""
+    return _MOUNTS / place.name / LAYERS
+
+
+def _make(directory: Path, name: str) -> Path:
+    grown = temporary.inside(directory)
     grown.mkdir(mode=_MODE)
     try:
         os.close(temporary.create(temporary.inside(grown)))
         # A name that is taken is an error: of that directory, which is not empty.
-        return grown.rename(target / f".fpb-{secrets.token_hex(3)}")
+        return grown.rename(directory / name)
     except BaseException:
         shutil.rmtree(grown, ignore_errors=True)
         raise
@@ -52,16 +77,19 @@ def sweep(target: Path) -> None:
 
     Whatever cannot be taken away stays for the next time.
     """
-    temporary.sweep(target)
-    found = {mount.point.parent for mount in mountinfo.read() if mount.point.name == LAYERS}
-    with suppress(OSError):
-        found |= {Path(entry.path) for entry in os.scandir(target) if entry.is_dir(follow_symlinks=False)}
-    for place in found:
+    found = {image.parent for mount in mountinfo.read() if _is_ours(mount) and (image := unmounting.backing(mount))}
+    places = [*found]
+    # Behind those whose images lie there: what is left then has lost its storage.
+    for directory in (target, _MOUNTS):
+        temporary.sweep(directory)
+        with suppress(OSError):
+            places += [Path(entry.path) for entry in os.scandir(directory) if entry.is_dir(follow_symlinks=False)]
+    for place in places:
         with suppress(OSError):
             if _NAME.fullmatch(place.name):
                 with _opened(place) as handle:
                     if _is_left(handle):
-                        _empty(handle)
+                        _empty(handle, place.name)
                         place.rmdir()
 
 
@@ -79,7 +107,7 @@ def remove(place: Path) -> None:
         OSError: some of it stays, and is left over for the next one.
     """
     with _opened(place) as handle:
-        _empty(handle)
+        _empty(handle, place.name)
     place.rmdir()
 
 
@@ -103,8 +131,23 @@ def _is_left(handle: int) -> bool:
     return all(temporary.is_left(unmounting.through(handle) / mark) for mark in marks) if marks else not names
 
 
-def _empty(handle: int) -> None:
-    unmounting.unmount(handle, image=IMAGE)
+def _is_ours(mount: mountinfo.Mount) -> bool:
+    point = mount.point
+    return point.name == LAYERS and point.parent.parent == _MOUNTS and _NAME.fullmatch(point.parent.name) is not None
+
+
+def _empty(handle: int, name: str) -> None:
+    image = unmounting.through(handle).readlink() / IMAGE
+    with suppress(FileNotFoundError), _opened(_MOUNTS / name) as point:
+        of = [unmounting.backing(mount) for mount in mountinfo.read() if mount.point == _MOUNTS / name / LAYERS]
+        if all(each == image for each in of):
+            _clear(point, home=handle)
+            (_MOUNTS / name).rmdir()
+    _clear(handle, home=handle)
+
+
+def _clear(handle: int, *, home: int) -> None:
+    unmounting.unmount(handle, home=home, image=IMAGE)
     names = os.listdir(handle)
     failure: OSError | None = None
     for name in names:

@@ -62,8 +62,9 @@ async def prepared(
 
 def _stays(target: Target, ours: Path, error: OSError) -> str:
     """What an operator has to know, and to do where the next measurement there is not to do it."""
-    layers = ours / place.LAYERS
-    unmount = f"umount {shlex.quote(str(layers))}; " if mountinfo.below(mountinfo.read(), layers) else ""
+    mounts = mountinfo.read()
+    points = [point for point in (place.layers(ours), ours / place.LAYERS) if mountinfo.below(mounts, point)]
+    unmount = "".join(f"umount {shlex.quote(str(point))}; " for point in points)
     return (
         f"{target.name}: {ours} could not be deleted ({error.strerror}); the next measurement there tries again, or: "
         f"{unmount}rm -rf {shlex.quote(str(ours))}"
@@ -103,10 +104,12 @@ async def _ground(target: Target, ours: Path, size: int, need: Need) -> Ground:
         kind, device = _lies(ours)
         if need == "files":
             return Ground(target=target, path=files, files=files, kind=kind, device=device)
-        layers.mkdir()
         looped = await _refusal(ours)
         file = ours / place.IMAGE if looped else None
-        if file is not None:
+        if file is None:
+            layers.mkdir()
+        else:
+            layers = place.make_layers(ours)
             # A file system needs a part of it for itself.
             await image.mounted(file, layers, size=max(size + size // 8, _SMALLEST))
             _, device = _lies(layers)

@@ -29,24 +29,25 @@ _BUSY_SECONDS = 5.0
 _PAUSE = 0.02
 
 
-def unmount(directory: int, *, image: str) -> None:
+def unmount(directory: int, *, home: int, image: str) -> None:
     """Unmount everything below a directory of ours.
 
     Args:
         directory: it, opened: what is mounted is reached through it, and never by a path that others may have changed.
-        image: the name of the file in it that may be mounted there, which is cut to nothing then.
+        home: another one, opened, in which the image lies.
+        image: the name of the file that may be mounted there, which is cut to nothing then.
 
     Raises:
         OSError: something stays mounted.
     """
-    resolved = through(directory).readlink()
+    resolved, file = through(directory).readlink(), through(home).readlink() / image
     for mount in mountinfo.below(mountinfo.read(), resolved):
         if mount.point == resolved:
             continue  # its parent's: nothing of ours is mounted there
         point = through(directory) / mount.point.relative_to(resolved)
         with suppress(OSError):
-            if is_of(mount, resolved / image):
-                _discard(mount, point, image, directory)
+            if backing(mount) == file:
+                _discard(mount, point, image, home)
         _unmount(point)
 
 
@@ -55,16 +56,18 @@ def through(directory: int) -> Path:
     return Path(f"/proc/self/fd/{directory}")
 
 
-def is_of(mount: mountinfo.Mount, image: Path) -> bool:
-    """Whether a mount is of the loop device of this very file, and of no other."""
+def backing(mount: mountinfo.Mount) -> Path | None:
+    """The file on whose loop device a file system lies; None: on none."""
     major, _, minor = mount.device.partition(":")
-    if int(major) != _LOOP:
-        return False
-    backing = Path(f"/sys/dev/block/{major}:{minor}/loop/backing_file")
-    return os.fsencode(image) == backing.read_bytes().rstrip(b"\n")
+    if int(major) == _LOOP:
+        with suppress(OSError):
+            return Path(
+                os.fsdecode(Path(f"/sys/dev/block/{major}:{minor}/loop/backing_file").read_bytes().rstrip(b"\n"))
+            )
+    return None
 
 
-def _discard(mount: mountinfo.Mount, point: Path, image: str, directory: int) -> None:
+def _discard(mount: mountinfo.Mount, point: Path, image: str, home: int) -> None:
     handle = os.open(point, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         seen = os.fstat(handle).st_dev
@@ -73,7 +76,7 @@ def _discard(mount: mountinfo.Mount, point: Path, image: str, directory: int) ->
             fcntl.ioctl(handle, _SHUT_DOWN, struct.pack("=I", _NOT_EVEN_THE_JOURNAL))
     finally:
         os.close(handle)
-    handle = os.open(image, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    handle = os.open(image, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=home)
     try:
         if stat.S_ISREG(os.fstat(handle).st_mode):
             os.ftruncate(handle, 0)

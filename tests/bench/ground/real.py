@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import mountinfo
+from orchestrator.bench.ground import unmounting
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
 
@@ -40,7 +41,10 @@ def stacked(point: Path, *, size: str = "256m") -> Generator[Path]:
 
 
 def left(directory: Path) -> list[str]:
-    """What there is of measurements in a directory: files, mounts in it, and loop devices of files in it."""
+    """What there is of measurements in a directory: files, mounts in it, and loop devices of files in it.
+
+    With the directories of ours in which nothing is mounted any more, and which are nobody's.
+    """
     found = sorted(os.listdir(directory))  # noqa: PTH208 -- names alone
     found += [str(mount.point) for mount in mountinfo.read() if directory in mount.point.parents]
     for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
@@ -50,6 +54,9 @@ def left(directory: Path) -> list[str]:
             continue
         if text.startswith(str(directory)):
             found.append(text)
+            found += [str(mount.point) for mount in mountinfo.read() if unmounting.backing(mount) == Path(text)]
+    mounted = {mount.point.parent for mount in mountinfo.read()}
+    found += [str(point) for point in Path("/run").glob(".fpb-*") if point not in mounted]
     return found
 
 

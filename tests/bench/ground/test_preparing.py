@@ -92,10 +92,12 @@ async def test_one_that_does_not_gets_an_image_with_the_reason_told(tmp_path: Pa
         async with prepared(target(disk), size=64 * MIB, need="layers") as ground:
             free = os.statvfs(ground.path)
             (ground.path / "x").write_bytes(bytes(MIB))
-            taken = (ground.path.parent / "image").stat()
+            taken = (ground.files.parent / "image").stat()
             shown = ground
 
         assert shown.kind == "overlay"
+        # A path of a daemon's does not lead through the storage.
+        assert not shown.path.is_relative_to(disk)
         assert shown.looped.startswith("overlay ")
         assert shown.device.startswith("7:")
         assert free.f_bavail * free.f_frsize >= 48 * MIB
