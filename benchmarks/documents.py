@@ -25,12 +25,18 @@ PLACES = {
     "fleet-scale": ("docs/design/scale.md",),
     "peers": ("README.md", "docs/figures.md"),
     "plan": ("docs/figures.md",),
-    **dict.fromkeys(("storage", "storage-reported", "storage-repeats"), ("docs/bench.md",)),
+    **dict.fromkeys(
+        ("storage", "storage-reported", "storage-network", "storage-network-reported", "storage-repeats"),
+        ("docs/bench.md",),
+    ),
     "unchanged": ("docs/figures.md",),
     "warm": ("docs/figures.md",),
 }
 """Benchmark -> the documents that show its table."""
-_PARTS: Mapping[str, tuple[str, Callable[[Report], str]]] = {"storage-reported": ("storage", reported.table)}
+_PARTS: Mapping[str, tuple[str, Callable[[Report], str]]] = {
+    "storage-reported": ("storage", reported.table),
+    "storage-network-reported": ("storage-network", reported.table),
+}
 """What shows a part of a benchmark's result -> the benchmark, and what shows it."""
 
 
