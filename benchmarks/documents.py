@@ -18,18 +18,18 @@ RESULTS = Path(__file__).parent / "results"
 FLEET = ("fleet-placement", "fleet-speedup", "fleet-concurrent", "fleet-context", "fleet-second", "fleet-faults")
 """Those of several hosts, which `python -m benchmarks.fleet` runs."""
 PLACES = {
-    "cold": ("docs/figures.md",),
-    "detect": ("docs/figures.md",),
+    "cold": ("docs/compare.md", "docs/figures.md"),
+    "detect": ("docs/compare.md", "docs/figures.md"),
     "isolated": ("docs/figures.md",),
     **dict.fromkeys(FLEET, ("docs/figures.md",)),
     "fleet-scale": ("docs/design/scale.md",),
-    "peers": ("README.md", "docs/figures.md"),
-    "plan": ("docs/figures.md",),
+    "peers": ("README.md", "docs/compare.md", "docs/figures.md"),
+    "plan": ("docs/compare.md", "docs/figures.md"),
     **dict.fromkeys(
         ("storage", "storage-reported", "storage-network", "storage-network-reported", "storage-repeats"),
         ("docs/bench.md",),
     ),
-    "unchanged": ("docs/figures.md",),
+    "unchanged": ("docs/compare.md", "docs/figures.md"),
     "warm": ("docs/figures.md",),
 }
 """Benchmark -> the documents that show its table."""

@@ -5,6 +5,7 @@ Nothing below a command claims nothing about its output. `...` stands for any te
 document writes `; echo $?` behind the command, as a reader would.
 """
 
+import functools
 import re
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ from sybil.typing import Evaluator
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = tuple(sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/README.md")]))
+PAGES = tuple(document for document in DOCUMENTS if document.parent == ROOT / "docs/languages")
+"""Those that are made of the example apps: `tests/docs/test_pages.py` types what they say to type."""
 
 _SECONDS = 600
 _VOLATILE = (
@@ -53,6 +56,7 @@ def steps_of(block: str) -> tuple[Step, ...]:
     return tuple(Step(command=command, shown="\n".join(shown)) for command, shown in found)
 
 
+@functools.cache
 def commands(document: Path) -> tuple[str, ...]:
     """All commands of a document's console blocks."""
     parsed = parse(document, CodeBlockParser("console", lambda _: None))

@@ -20,7 +20,7 @@ from sybil.example import SybilFailure
 from orchestrator.config import environment, load
 from orchestrator.errors import ConfigError
 from tests.docs import console
-from tests.docs.console import DOCUMENTS, ROOT
+from tests.docs.console import DOCUMENTS, PAGES, ROOT
 from tests.lab import Lab
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ ELSEWHERE = {
     "poe release": ("tests/releases/test_release.py", '"-m", "tests.release", "--root"'),
     "poe release --image registry.example/team": ("tests/releases/test_release.py", '"-m", "tests.release", "--root"'),
     "poe languages": ("tests/docs/test_languages.py", "documents("),
+    "poe site": (".ci/full", "-m tests.site"),
     "poe options": ("tests/docs/test_options.py", "table.document("),
     "python -m tests.lab up --languages": ("check", "python -m tests.lab up --languages"),
     "python -m tests.lab up --ceph": ("tests/lab_tests/test_ceph.py", '"--ceph"'),
@@ -72,7 +73,7 @@ ELSEWHERE = {
 _TYPED = re.compile(r"(fleetpacks|tail|echo|exit|\.) [^;&|]*(; echo \$\?)?|python -m tests\.lab status")
 """What the session types. Anything else could end the lab that other tests use, or change the checkout."""
 
-_LANGUAGES = frozenset({"console", "json", "python", "text", "toml"})
+_LANGUAGES = frozenset({"console", "dockerfile", "json", "python", "text", "toml"})
 
 
 def run_elsewhere(command: str) -> bool:
@@ -109,6 +110,7 @@ _NEEDS = (_needs_lab, _needs_engine, _needs_buildkitd)
             marks=[pytest.mark.real] if any(needs(document) for needs in _NEEDS) else [],
         )
         for document in DOCUMENTS
+        if document not in PAGES
     ],
 )
 def test_every_example_of_a_document_does_what_the_document_says(

@@ -2,10 +2,11 @@
 
 `tests/apps/<case>/real.json` says where an app changes and what it answers. `answered.json` beside it is written by
 `test_languages.py` under `FLEETPACKS_FULL=1`, when the app was built and had answered; it counts as long as the app's
-golden Dockerfile is the one that was built. From both, and from which toolchains the base images really hold, comes the
-table of languages: `python -m tests.e2e.languages` writes it into the documents.
+golden Dockerfile is the one that was built. From both, and from which toolchains the base images really hold, come the
+tables of languages and frameworks, and a page for each language (`tests/e2e/pages.py`): `poe languages` writes them.
 """
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,12 +15,11 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from orchestrator.bases.recipes import load
+from langs.model import CacheMount, Evidence, Process, Version
+from orchestrator.bases.recipes import Recipes, load
 
 ROOT = Path(__file__).parents[2]
 APPS = ROOT / "tests" / "apps"
-TABLE = "docs/languages.md"
-CLAIM = "README.md"
 NOT_LANGUAGES = ("static", "dockerfile", "compose")
 """What is built, too, and is no programming language."""
 _SOURCES = re.compile(r"(?:^FROM (?:--\S+ )?|--from=|,from=)([^\s,$]+)(?=[\s,])", re.MULTILINE | re.IGNORECASE)
@@ -79,11 +79,23 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Of each build, and until the answer."""
 
 
+class Place(msgspec.Struct, frozen=True):
+    """What is read of `place.json`, which stands in for `real.json` where an app of a workspace is not really built."""
+
+    app: str = "."
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What is read of `plan.golden.json`."""
 
     language: str
     package_manager: str | None = None
+    version: Version | None = None
+    start_command: str | None = None
+    processes: tuple[Process, ...] = ()
+    cache: tuple[CacheMount, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +105,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     dockerfile: str
     """The golden one."""
+    place: str = "."
+    """Where the app is, as in `Real`."""
+    settings: str | None = None
+    """What is said of it (`settings.json`), where its files alone do not give that plan."""
     real: Real | None
     answered: Answered | None
 
@@ -120,7 +136,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         """The real tools in it that are not what they are called."""
         held: dict[str, str] = {}
         for name in self.bases():
-            for recipe in load().images:
+            for recipe in _recipes().images:
                 if recipe.stands_in(name) and recipe.holds is not None:
                     held.setdefault(recipe.holds, name)
         own = [self.real.stand_in] if self.real and self.real.stand_in else []
@@ -151,7 +167,7 @@ def table(known: Sequence[Case]) -> str:
     for (language, manager), mine in _grouped(known):
         best = _best(mine)
         words = f"{best.status} {'; '.join(best.stand_ins())}" if best.status == "built with stand-in" else best.status
-        rows.append(f"| `{language}` | {manager or ''} | {len(mine)} | {words} |")
+        rows.append(f"| [`{language}`](languages/{language}.md) | {manager or ''} | {len(mine)} | {words} |")
     return "\n".join(rows)
 
 
@@ -181,23 +197,23 @@ def filled(document: str, mark: str, content: str) -> str:
     return f"{before}{begin}\n{content}\n{end}{after}"
 
 
-def documents(known: Sequence[Case]) -> Mapping[Path, str]:
-    """The documents as they have to be."""
-    contents = {TABLE: table(known), CLAIM: claim(known)}
-    return {
-        ROOT / name: filled((ROOT / name).read_text(encoding="utf-8"), "languages", content)
-        for name, content in contents.items()
-    }
-
-
 def _case(folder: Path) -> Case:
+    real = _read(folder / "real.json", Real)
+    settings = folder / "settings.json"
     return Case(
         name=folder.name,
         plan=msgspec.json.decode((folder / "plan.golden.json").read_bytes(), type=Plan),
         dockerfile=(folder / "Dockerfile.golden").read_text(encoding="utf-8"),
-        real=_read(folder / "real.json", Real),
+        place=(real or _read(folder / "place.json", Place) or Place()).app,
+        settings=settings.read_text(encoding="utf-8") if settings.exists() else None,
+        real=real,
         answered=_read(folder / "answered.json", Answered),
     )
+
+
+@functools.cache
+def _recipes() -> Recipes:
+    return load()
 
 
 def _read(file: Path, kind: type[_Read]) -> _Read | None:
@@ -214,13 +230,3 @@ def _grouped(known: Iterable[Case]) -> Iterator[tuple[tuple[str, str | None], li
 def _best(mine: Sequence[Case]) -> Case:
     order: tuple[Status, ...] = ("built and answered", "built with stand-in", "checked by lint and outline only")
     return min(mine, key=lambda case: order.index(case.status))
-
-
-def main() -> None:
-    """Write the documents anew."""
-    for file, text in documents(cases()).items():
-        file.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
