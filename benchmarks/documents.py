@@ -1,6 +1,6 @@
 """`python -m benchmarks.documents`: the documents' tables, made from committed results and never by hand.
 
-Measures nothing: it writes the tables of all benchmarks anew, those of several hosts and of storage with them.
+Measures nothing: it writes the tables of all benchmarks anew, those of several hosts, storage and images with them.
 `--write` of the benchmarks commits a result and does the same for its own table.
 """
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks.images import telling
 from benchmarks.storage import reported
 from orchestrator.bench import reading
 from orchestrator.bench.markdown import table
@@ -20,6 +21,7 @@ FLEET = ("fleet-placement", "fleet-speedup", "fleet-concurrent", "fleet-context"
 PLACES = {
     "cold": ("docs/compare.md", "docs/figures.md"),
     "detect": ("docs/compare.md", "docs/figures.md"),
+    "images": ("docs/figures.md",),
     "isolated": ("docs/figures.md",),
     **dict.fromkeys(FLEET, ("docs/figures.md",)),
     "fleet-scale": ("docs/design/scale.md",),
@@ -34,10 +36,11 @@ PLACES = {
 }
 """Benchmark -> the documents that show its table."""
 _PARTS: Mapping[str, tuple[str, Callable[[Report], str]]] = {
+    "images": ("images", telling.table),
     "storage-reported": ("storage", reported.table),
     "storage-network-reported": ("storage-network", reported.table),
 }
-"""What shows a part of a benchmark's result -> the benchmark, and what shows it."""
+"""What shows a benchmark's result in a manner of its own, or a part of it -> the benchmark, and what shows it."""
 
 
 def read(name: str) -> Report | None:

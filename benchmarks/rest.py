@@ -46,6 +46,16 @@ async def at_rest(daemon: Path) -> None:
             before = after
 
 
+def spent(pid: int) -> float:
+    """Processor seconds of a process and of what it started and has waited for, as a daemon does with its steps."""
+    return sum(_ticks(pid)) / os.sysconf("SC_CLK_TCK")
+
+
 def _cpu_seconds(pid: int) -> float:
+    return sum(_ticks(pid)[:2]) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> tuple[int, ...]:
+    """`utime`, `stime`, `cutime` and `cstime` of proc(5)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return tuple(map(int, fields[11:15]))

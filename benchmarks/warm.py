@@ -16,8 +16,8 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from benchmarks.blobs import Pushed, push
 from benchmarks.commands import environment, fleetpacks, seconds
-from benchmarks.images import Pushed, push
 from benchmarks.rest import MOST_LOAD, quiet
 from benchmarks.throttled import Throttled, throttled
 from orchestrator.bench.result import Figure, Report, machine, median_interval

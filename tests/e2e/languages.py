@@ -161,6 +161,22 @@ def record(case: Case, answered: Answered) -> None:
     (APPS / case.name / "answered.json").write_bytes(encoded + b"\n")
 
 
+def appended(file: Path, text: str | None, word: str) -> None:
+    """Change a file's content and nothing of its meaning, in a way that nobody has built before.
+
+    Args:
+        file: what is appended to.
+        text: what is appended, as `Real` has it.
+        word: hexadecimal digits that nobody has used before.
+    """
+    blanks = "".join(" \t"[bit == "1"] for bit in f"{int(word, 16):048b}")
+    added = f"\n{blanks}\n" if text is None else text.replace("%s", word)
+    before = file.read_bytes()
+    with file.open("ab") as stream:
+        stream.write(added.encode())
+    assert file.read_bytes() != before, f"nothing was appended to {file}"
+
+
 def table(known: Sequence[Case]) -> str:
     """The languages and their package managers, and how far each was proved, as a Markdown table."""
     rows = ["| language | package manager | example apps | |", "|---|---|---|---|"]

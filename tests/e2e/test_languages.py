@@ -29,7 +29,7 @@ from orchestrator.bench.result import machine
 from tests.buildkit.real import client, request
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start, need_bases
-from tests.e2e.languages import Answered, Case, cases, record
+from tests.e2e.languages import Answered, Case, appended, cases, record
 from tests.lab import Lab
 from tests.lab.container import started
 from tests.tiers import FULL
@@ -214,14 +214,7 @@ async def test_buildkit_reads_every_example_and_warns_of_no_dockerfile_of_ours(l
 
 
 def _append(file: Path, text: str | None) -> None:
-    """Change a file's content and nothing of its meaning, in a way that nobody has built before."""
-    word = secrets.token_hex(6)
-    blanks = "".join(" \t"[bit == "1"] for bit in f"{int(word, 16):048b}")
-    added = f"\n{blanks}\n" if text is None else text.replace("%s", word)
-    before = file.read_bytes()
-    with file.open("ab") as stream:
-        stream.write(added.encode())
-    assert file.read_bytes() != before, f"nothing was appended to {file}"
+    appended(file, text, secrets.token_hex(6))
 
 
 async def _keep(case: Case, seconds: dict[str, float]) -> None:

@@ -46,7 +46,7 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def started(
-    lab: Lab, image: str, *, path: str = "/", env: Mapping[str, str] | None = None
+    lab: Lab, image: str, *, path: str = "/", env: Mapping[str, str] | None = None, writable: bool = False
 ) -> AsyncGenerator[Container]:
     """Pull an image, start it, and wait until it answers HTTP; kill and delete it on leaving.
 
@@ -55,6 +55,7 @@ async def started(
         image: full reference.
         path: what is asked for; any status counts as an answer.
         env: variables beside the image's own and `$PORT`.
+        writable: whether its root may be written to: for images of others, which cannot do without.
 
     Raises:
         LabError: it ended or did not answer in time; the message has the end of its output.
@@ -68,7 +69,7 @@ async def started(
             config = await roots.make(lab, client, reference.parse(image), bundle)
         port = _free_port()
         user = _user(bundle / "root", config.user)
-        spec = _spec(name, config, user, {**(env or {}), "PORT": str(port)})
+        spec = _spec(name, config, user, {**(env or {}), "PORT": str(port)}, writable=writable)
         await anyio.Path(bundle / "config.json").write_text(json.dumps(spec))
         container = Container(url=f"http://127.0.0.1:{port}", uid=user[0], log=bundle / "log")
         async with _running(lab, name, bundle) as process:
@@ -114,7 +115,9 @@ async def _answers(container: Container, process: anyio.abc.Process, image: str,
     )
 
 
-def _spec(name: str, config: RunConfig, user: tuple[int, int], env: Mapping[str, str]) -> Mapping[str, object]:
+def _spec(
+    name: str, config: RunConfig, user: tuple[int, int], env: Mapping[str, str], *, writable: bool
+) -> Mapping[str, object]:
     """The bundle's config.json, by the OCI runtime specification."""
     # A variable of ours replaces the image's own of that name.
     image_env = [pair for pair in config.env or () if pair.partition("=")[0] not in env]
@@ -130,7 +133,7 @@ def _spec(name: str, config: RunConfig, user: tuple[int, int], env: Mapping[str,
             "capabilities": dict.fromkeys(sets, no_capabilities),
             "noNewPrivileges": True,
         },
-        "root": {"path": "root", "readonly": True},
+        "root": {"path": "root", "readonly": not writable},
         "hostname": name,
         "mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},
