@@ -21,7 +21,7 @@ FLEET = ("fleet-placement", "fleet-speedup", "fleet-concurrent", "fleet-context"
 PLACES = {
     "cold": ("docs/compare.md", "docs/figures.md"),
     "detect": ("docs/compare.md", "docs/figures.md"),
-    "images": ("docs/figures.md",),
+    "images": ("docs/compare.md", "docs/figures.md"),
     "isolated": ("docs/figures.md",),
     **dict.fromkeys(FLEET, ("docs/figures.md",)),
     "fleet-scale": ("docs/design/scale.md",),
