@@ -33,7 +33,9 @@ def make(language: Language, files: AppFiles, settings: Settings) -> Assets:
     """
     detection = language.detect(files) or Detection(language=language.NAME, evidence=())
     # Nothing starts here; and the build command that somebody gave is the primary's.
-    told = msgspec.structs.replace(settings, run_command="true", build_command=None, assets=None)
+    told = msgspec.structs.replace(
+        settings, run_command="true", build_command=None, assets=None, apt_run=(), healthcheck=None, part=True
+    )
     built = language.build(files, told, detection)
     file = detection.evidence[0].file if detection.evidence else "package.json"
     return Assets(

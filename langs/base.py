@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from langs import commands, hardened, indexes, network, procfile, render, workspace
+from langs import commands, debian, hardened, health, indexes, network, procfile, render, workspace
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, CacheMount, Detection, Process, Settings, Version
@@ -259,6 +259,7 @@ def dockerfile(
     command: str,
     values: Mapping[str, object],
     asks: tuple[str, ...] = (),
+    probe: health.Probe = health.SHELL,
 ) -> str:
     """Render a language's template with what all templates need.
 
@@ -268,15 +269,35 @@ def dockerfile(
         command: what starts the image.
         values: the language's own.
         asks: the package indexes (`indexes.NAMES`) that its steps ask, which the operator may have mirrors of.
+        probe: what asks the app whether it is well, where somebody wants that.
 
     Raises:
-        LangError: a setting cannot be written into a Dockerfile.
+        LangError: a setting cannot be written into a Dockerfile, or the image cannot do what is asked of it.
     """
+    runtime = str(values["runtime"])
+    bare = settings.hardened and runtime.startswith(f"{_hardened_registry(settings)}/")
+    if bare and settings.apt_run:
+        raise debian.refused(settings, runtime)
     cmd = commands.exec_form(command)
     if settings.hardened:
         cmd = commands.without_shell(command, {"PORT": str(settings.port)})
-    said = {**common(settings, asks), "cmd": cmd, "front_end": settings.assets, **values}
+    said = {
+        **common(settings, asks),
+        "cmd": cmd,
+        "healthcheck": health.words(settings.healthcheck, probe, has_shell=not bare, image=runtime),
+        "front_end": settings.assets,
+        **values,
+    }
     return render.render(template, {**said, "step": Steps(said)})
+
+
+def _packages(settings: Settings) -> tuple[CacheMount, ...]:
+    """The cache mounts of the steps that install packages: none where there are no such steps."""
+    if not settings.apt and not settings.apt_run:
+        return ()
+    # Two installations cannot write to one directory at the same time.
+    places = (("apt", "/var/cache/apt"), ("apt-lists", "/var/lib/apt/lists"))
+    return tuple(msgspec.structs.replace(cache(settings, *place), sharing="locked") for place in places)
 
 
 def stages(template: str, *, settings: Settings, values: Mapping[str, object], asks: tuple[str, ...] = ()) -> str:
@@ -314,6 +335,9 @@ def common(settings: Settings, asks: tuple[str, ...]) -> Mapping[str, object]:
         "indexes": indexes.mirrored(settings.indexes, asks),
         "network": network.seen(settings.network, asks),
         "distribution": indexes.mirrored(settings.indexes, ("apt",)),
+        "apt": debian.merged(debian.checked("apt", settings.apt)),
+        "apt_run": debian.merged(debian.checked("apt_run", settings.apt_run)),
+        "apt_mounts": _packages(settings),
         "port": settings.port,
         "user": hardened.USER if settings.hardened else "1000:1000",
         "build_command": None if build is None else commands.check(build, key=BUILD_SETTING),
@@ -389,8 +413,12 @@ def generated(
         start_command=start.command,
         processes=start.processes,
         port=settings.port,
-        cache=cache,
+        cache=(*cache, *_packages(settings)),
         evidence=detection.evidence,
+        apt=debian.merged(settings.apt),
+        apt_run=debian.merged(settings.apt_run),
+        needs=settings.needs,
+        healthcheck=health.path_of(settings.healthcheck),
         considered=detection.considered,
         warnings=warnings,
         args=settings.arguments,

@@ -12,6 +12,9 @@ import msgspec
 from langs import (
     base,
     documents,
+    health,
+    locked,
+    natives,
     nodeentry,
     nodeworkspace,
     npmrc,
@@ -113,6 +116,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     if installing:
         run = ", ".join(dict.fromkeys(installing))
         warnings += (f"every change of source installs again: package.json runs {run} at installation",)
+    installed = locked.node(root, package, member)
+    settings = natives.needing(settings, "npm", installed, image="oven/bun", builds=False)
     builder = base.image(settings, "oven/bun", version.value)
     runtime = base.image(settings, "oven/bun", f"{version.value}-slim")
     mount = base.cache(settings, "bun", "/root/.bun/install/cache")
@@ -127,6 +132,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         settings=settings,
         command=command,
         asks=("npm",),
+        probe=health.BUN,
         values={
             "builder": builder,
             "runtime": runtime,

@@ -7,7 +7,7 @@ addresses stay in `DENO_DIR`, which is a part of the image. Both are copied apar
 import re
 from typing import Final
 
-from langs import base, denoconfig, nodeentry, npmrc, packagejson, procfile, versions
+from langs import base, denoconfig, health, nodeentry, npmrc, packagejson, procfile, versions
 from langs.denoconfig import DenoConfig
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
@@ -102,6 +102,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         settings=settings,
         command=command,
         asks=("npm",),
+        probe=health.DENO,
         values={
             "builder": image,
             "runtime": base.image(settings, "denoland/deno", version.value, runs=True),

@@ -78,6 +78,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     """Directories of included builds."""
     constants: Mapping[str, str] = {}
     """Names that are assigned a constant: versions, as a rule."""
+    modules: frozenset[str] = frozenset()
+    """`group:artifact` of all that it names by a constant: what the project depends on, as a rule."""
 
 
 @once
@@ -148,6 +150,7 @@ class _Reader:
             neighbours=_neighbours(self._tokens),
             builds=tuple(dict.fromkeys(self._builds)),
             constants=self._constants,
+            modules=_modules(self._tokens),
         )
 
     def take(self, around: tuple[str, ...], statement: Statement) -> None:
@@ -309,6 +312,12 @@ def _neighbours(tokens: Tokens) -> frozenset[str]:
                 parts.append(name.text)
             found.add("/".join(parts))
     return frozenset(found)
+
+
+def _modules(tokens: Tokens) -> frozenset[str]:
+    """`"group:artifact"`, with or without a version, which may be computed."""
+    words = (token.text.split(":") for token in tokens if token.kind in (STRING, TEMPLATE) and ":" in token.text)
+    return frozenset(":".join(each[:2]) for each in words if all(each[:2]))
 
 
 def _is_inside(path: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, commands, gradle, jvm, jvmproject, launch, maven, procfile, workspace
+from langs import base, commands, gradle, health, jvm, jvmhealth, jvmproject, launch, maven, procfile, workspace
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.jvmproject import Found, Member
@@ -80,6 +80,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         plan = _with_maven(files, settings, found.work, launched, member)
     else:
         plan = _with_gradle(files, settings, found.work, launched, member)
+    settings = health.answering(
+        settings, lambda: jvmhealth.path(member.root if member else files, found.work, launched)
+    )
     runtime = jvm.runtime_image(settings, plan.java)
     text = base.dockerfile(
         f"{found.tool}.Dockerfile.j2",

@@ -104,7 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     releases: Mapping[str, Releases] = {}
     """Tables of releases that the operator refreshed, by tool; what ships counts where it is newer."""
     own: tuple[str, ...] = ()
-    """Which of `port` and `versions.<language>` were said of this app, and not of all."""
+    """Which of `port`, `versions.<language>` and what else makes only generated images were said of this app alone."""
     cache_key: str = "fleetpacks"
     """The namespace of cache mount ids."""
     images: Mapping[str, str] = {}
@@ -128,6 +128,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Those of the secrets without whose present value a step is not taken from a cache."""
     ssh: tuple[str, ...] = ()
     """Ids of the SSH agents that steps of the user's own Dockerfile may ask: `RUN --mount=type=ssh`."""
+    apt: tuple[str, ...] = ()
+    """Debian packages of the stages that build, from `apt` and from what dependencies are known to need."""
+    apt_run: tuple[str, ...] = ()
+    """The same for the image that runs."""
+    needs: tuple[Evidence, ...] = ()
+    """Which dependency needs which of them: set by languages, never by configuration."""
+    healthcheck: bool | str | None = None
+    """What the image asks its app, to tell whether it is well: a path, or True for what the framework has for that."""
+    part: bool = False
+    """Whether only stages are made, for an app that another language starts: set by `langs.assets`."""
     hardened: bool = False
     """Whether images are built on hardened ones, which have no shell at run time."""
     hardened_registry: str = "dhi.io"
@@ -225,6 +235,14 @@ class AppBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the language itself runs on, where that has a version of its own: Java's for Kotlin, OTP's for Elixir."""
     considered: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    apt: tuple[str, ...] = ()
+    """Debian packages that are installed for the build."""
+    apt_run: tuple[str, ...] = ()
+    """The same in the image."""
+    needs: tuple[Evidence, ...] = ()
+    """The dependencies for which some of them are, and the files that say so."""
+    healthcheck: str | None = None
+    """The path that the image asks its app for."""
     release: Release | None = None
     """What app.json says to those who run the app."""
     indexes: tuple[str, ...] = ()

@@ -12,6 +12,9 @@ import msgspec
 
 from langs import (
     base,
+    health,
+    locked,
+    natives,
     nodeentry,
     nodemanagers,
     nodeworkspace,
@@ -119,6 +122,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         warnings += (f"every change of source installs again: package.json runs {names} at installation",)
     sources_first = bool(package.workspaces or installing or programs or local)
     manifests = _manifests(files, package, chosen, member, file)
+    settings = natives.needing(settings, "npm", locked.node(root, package, member), image="node")
     builder = base.image(settings, "node", version.value)
     runtime = base.image(settings, "node", f"{version.value}-slim")
     npm = base.cache(settings, NPM.mount, NPM.cache)
@@ -128,6 +132,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         settings=settings,
         command=command,
         asks=("npm",),
+        probe=health.NODE,
         values={
             "builder": builder,
             "runtime": runtime,
@@ -158,7 +163,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         package_manager=manager.name if said else None,
         dockerfile=text,
         start=base.started(processes),
-        cache=mounts if said else (),
+        cache=mounts if said or settings.build_command else (),
         warnings=warnings,
         place=member.place(path for _, paths in manifests for path in paths) if member else None,
     )

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, commands, composer, procfile, spans, statements, versions
+from langs import base, commands, composer, health, procfile, spans, statements, versions
 from langs.composer import Composer
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
@@ -44,6 +44,8 @@ _HEROKU: Final = "heroku-php-"
 _VERSION_HINT: Final = "Write a PHP version, such as 8.3 or 8.3.14."
 _LARAVEL: Final = "laravel/framework"
 _SYMFONY: Final = frozenset({"symfony/framework-bundle", "symfony/runtime"})
+_HEALTH: Final = re.compile(r"""\bhealth:[ \t]*["'](/[A-Za-z0-9/_-]{1,100})["']""")
+"""As Laravel 11 writes it into a new application: laravel.com/docs/deployment, "The Health Route"."""
 _LARAVEL_WRITES: Final = (
     "mkdir -p /tmp/storage/app /tmp/storage/logs /tmp/storage/framework/cache/data "
     "/tmp/storage/framework/sessions /tmp/storage/framework/views"
@@ -109,6 +111,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         command = serve
     frankenphp = "frankenphp" in command
     warnings += _warnings(files, settings, manifest, frankenphp=frankenphp)
+    settings = health.answering(settings, lambda: _health(files) if site.framework == "Laravel" else None)
     builder = base.image(settings, _IMAGE, f"builder-php{version.value}")
     runtime = base.image(settings, _IMAGE, f"php{version.value}", runs=True)
     cache = base.cache(settings, "composer", "/var/cache/composer")
@@ -117,6 +120,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         settings=settings,
         command=command,
         asks=("composer",),
+        probe=health.PHP,
         values={
             "composer": base.image(settings, "composer", "2") if manifest else None,
             "builder": builder if manifest or settings.build_command else runtime,
@@ -158,6 +162,15 @@ def _site(files: AppFiles, manifest: Composer | None) -> _Site:
         own = (posixpath.normpath(f"{posixpath.normpath(said)}/index.php"),)
     found = files.first(*own, *_FRONTS)
     return _Site(root=None if found is None else posixpath.dirname(found) or ".", framework=framework)
+
+
+def _health(files: AppFiles) -> str | None:
+    """Laravel's own answer to whether the app is well, where its bootstrap names a path for it."""
+    try:
+        found = _HEALTH.search(files.read_text("bootstrap/app.php") or "")
+    except LangError:
+        return None
+    return found[1] if found else None
 
 
 def _leads_out(path: str) -> bool:

@@ -11,6 +11,9 @@ from langs import (
     base,
     commands,
     django,
+    health,
+    locked,
+    natives,
     nodeentry,
     pipfile,
     procfile,
@@ -46,6 +49,8 @@ MANIFESTS: Final = (
 ENTRY_POINTS: Final = pyentry.NAMES
 IMAGES: Final = ("python",)
 
+_HEALTH: Final = "/_stcore/health"
+"""Streamlit's own: docs.streamlit.io/deploy/tutorials/docker."""
 _LOCKS: Final = (("poetry", "poetry.lock"), ("pdm", "pdm.lock"), ("pipenv", "Pipfile.lock"), ("pipenv", "Pipfile"))
 _KNOWN: Final = (("uv", "uv.lock"), ("pip", requirements.FILE), *_LOCKS)
 """Files that name a package manager, the first one wins; an exported requirements.txt is there to be installed."""
@@ -114,6 +119,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     if found.manager and not found.locked:
         pinned = found.manager_file == requirements.FILE
         warnings += () if pinned else ("there is no lockfile: the versions installed may differ from build to build",)
+    settings = natives.needing(settings, "pypi", _installed(files, found, member), image="python")
+    settings = health.answering(settings, lambda: _HEALTH if "streamlit" in found.names else None)
     builder = base.image(settings, "python", version.value)
     runtime = base.image(settings, "python", f"{version.value}-slim")
     wsgi_file = found.application.file if found.application else None
@@ -128,6 +135,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         settings=settings,
         command=start.command,
         asks=("pypi",),
+        probe=health.PYTHON,
         values={
             "builder": builder,
             "runtime": runtime,
@@ -163,6 +171,15 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         ignored=installer.ignored if installer else (),
         warnings=warnings,
         place=member.place if member else None,
+    )
+
+
+def _installed(files: AppFiles, found: Found, member: uvworkspace.Member | None) -> natives.Dependencies:
+    """What is installed, each with the file that says so: by the lockfile, and what is asked for in any case."""
+    by_lock = locked.python(member.root if member else files, found.names) if found.locked else natives.Dependencies()
+    built = found.requirements.compiled if found.requirements else frozenset[str]()
+    return natives.Dependencies(
+        names={**dict.fromkeys(found.names, found.manager_file), **by_lock.names}, compiled=by_lock.compiled | built
     )
 
 

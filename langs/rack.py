@@ -32,6 +32,13 @@ _SERVERS: Final = (
     ("unicorn", "bundle exec unicorn --listen 0.0.0.0:$PORT"),
     ("thin", "bundle exec thin start --address 0.0.0.0 --port $PORT"),
 )
+_ROUTES: Final = "config/routes.rb"
+_HEALTH: Final = re.compile(
+    r"""^[ \t]*get[ \t(]+["']([A-Za-z0-9/_-]{1,100})["'][ \t]*(?:=>|,[ \t]*to:)[ \t]*["']rails/health#show["']""",
+    re.MULTILINE,
+)
+"""As Rails writes it into a new application: guides.rubyonrails.org/configuring.html and its template of routes.rb."""
+_HEALTH_SINCE: Final = (7, 1)
 _RACKUPS: Final = frozenset({"rackup", "webrick"})
 _ASSET_PIPELINES: Final = frozenset({"propshaft", "shakapacker", "vite_rails", "webpacker"})
 
@@ -106,6 +113,13 @@ def has_assets(files: AppFiles, bundle: Bundle) -> bool:
     if names & _ASSET_PIPELINES or "sprockets-rails" in bundle.gemfile.gems:
         return True
     return "sprockets-rails" in names and files.has_directory("app/assets")
+
+
+def health(files: AppFiles, bundle: Bundle) -> str | None:
+    """The path of Rails's own answer to whether it is well: since 7.1, where the routes still have it."""
+    routes = _text_of(files, _ROUTES)
+    found = _HEALTH.search(routes) if bundle.release("rails")[:2] >= _HEALTH_SINCE else None
+    return f"/{found[1].lstrip('/')}" if found else None
 
 
 def _text_of(files: AppFiles, file: str) -> str:

@@ -27,9 +27,13 @@ _PLAIN: Final = (
 """What nearly all requirements look like: a name, an extra, and comparisons of releases."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _MAX_INCLUDED: Final = 50
-_BUNDLES: Final = frozenset({"all", "standard"})
-_BUNDLED: Final = frozenset({"fastapi", "litestar"})
-"""Packages of which these extras bring uvicorn."""
+_BROUGHT: Final[Mapping[tuple[str, str], str]] = {
+    **{(name, extra): "uvicorn" for name in ("fastapi", "litestar") for extra in ("all", "standard")},
+    ("psycopg", "binary"): "psycopg-binary",
+    ("psycopg", "c"): "psycopg-c",
+}
+"""What extras bring that decides something."""
+_NO_BINARY: Final = re.compile(r"--no-binary(?:[ \t]+|=)[ \t]*(\S+)")
 
 
 class Requirements(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +45,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """Canonical names of the packages required."""
     local: bool
     """Whether something is installed from the app's own directory."""
+    compiled: frozenset[str] = frozenset()
+    """Those of the packages that are not to be taken ready-made."""
 
 
 class _Lines(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +55,7 @@ class _Lines(msgspec.Struct, frozen=True, kw_only=True):
     includes: tuple[str, ...]
     names: frozenset[str]
     local: bool
+    no_binary: frozenset[str]
 
 
 def read(files: AppFiles, path: str = FILE) -> Requirements | None:
@@ -72,16 +79,20 @@ def read(files: AppFiles, path: str = FILE) -> Requirements | None:
         waiting += seen[file].includes
         if len(seen) > _MAX_INCLUDED:
             raise LangError(f"includes more than {_MAX_INCLUDED} files", file=path, hint="Write one file.")
+    names = frozenset(name for lines in seen.values() for name in lines.names)
+    no_binary = frozenset(name for lines in seen.values() for name in lines.no_binary)
     return Requirements(
         files=tuple(seen),
-        names=frozenset(name for lines in seen.values() for name in lines.names),
+        names=names,
         local=any(lines.local for lines in seen.values()),
+        compiled=names if ":all:" in no_binary else names & no_binary,
     )
 
 
 def _read_lines(text: str, file: str, top: str) -> _Lines:
     includes: list[str] = []
     required: set[str] = set()
+    no_binary: set[str] = set()
     local = False
     for number, line in _logical_lines(text):
         refuse_credential(line, file=file, line=number)
@@ -97,9 +108,10 @@ def _read_lines(text: str, file: str, top: str) -> _Lines:
         elif name:
             required.add(canonical(name[0]))
             extras = re.match(r"\s*\[([^\]]*)\]", line[name.end() :])
-            if extras and _bundles(name[0], (extra.strip() for extra in extras[1].split(","))):
-                required.add("uvicorn")
-    return _Lines(includes=tuple(includes), names=frozenset(required), local=local)
+            required |= _brought(name[0], extras[1].split(",")) if extras else set()
+        elif option := _NO_BINARY.match(line):
+            no_binary |= {word if word == ":all:" else canonical(word) for word in option[1].split(",")}
+    return _Lines(includes=tuple(includes), names=frozenset(required), local=local, no_binary=frozenset(no_binary))
 
 
 def named(texts: Iterable[str], *, file: str, key: str) -> frozenset[str]:
@@ -116,9 +128,7 @@ def named(texts: Iterable[str], *, file: str, key: str) -> frozenset[str]:
     found: set[str] = set()
     for text in texts:
         name, extras = _requirement(text, file=file, key=key)
-        found.add(canonical(name))
-        if _bundles(name, extras):
-            found.add("uvicorn")
+        found |= {canonical(name), *_brought(name, extras)}
     return frozenset(found)
 
 
@@ -127,14 +137,15 @@ def keys(wanted: Mapping[str, object]) -> frozenset[str]:
     found = {canonical(name) for name in wanted}
     for name, said in wanted.items():
         extras = cast("dict[str, object]", said).get("extras") if isinstance(said, dict) else None
-        if isinstance(extras, list) and _bundles(name, map(str, cast("list[object]", extras))):
-            found.add("uvicorn")
+        if isinstance(extras, list):
+            found |= _brought(name, map(str, cast("list[object]", extras)))
     return frozenset(found)
 
 
-def _bundles(name: str, extras: Iterable[str]) -> bool:
-    """Whether a package brings uvicorn by its extras."""
-    return canonical(name) in _BUNDLED and not _BUNDLES.isdisjoint(extras)
+def _brought(name: str, extras: Iterable[str]) -> set[str]:
+    """What a package brings by its extras."""
+    known = (_BROUGHT.get((canonical(name), extra.strip())) for extra in extras)
+    return {brought for brought in known if brought is not None}
 
 
 def canonical(name: str) -> str:

@@ -4,13 +4,12 @@ import posixpath
 import re
 from typing import Final
 
-import msgspec
-
-from langs import base, gemfile, procfile, rack, versions
+from langs import base, gemfile, health, natives, procfile, rack, versions
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 from langs.gemfile import Bundle
 from langs.model import AppBuild, Detection, Evidence, Settings, Version
+from langs.natives import Dependencies
 
 NAME: Final = "ruby"
 PROGRAMS: Final = rack.PROGRAMS
@@ -25,22 +24,6 @@ _LINE: Final = 2
 _VERSION_FILE: Final = ".ruby-version"
 _TOOL_FILE: Final = ".tool-versions"
 _BUNDLER: Final = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}(?:\.(?:dev|pre|beta|rc)[.0-9]{0,8})?", re.ASCII)
-_PACKAGES: Final = {
-    "charlock_holmes": "libicu-dev",
-    "curb": "libcurl4",
-    "ethon": "libcurl4",
-    "image_processing": "libvips42",
-    "mini_magick": "imagemagick",
-    "mysql2": "libmariadb3",
-    "pg": "libpq5",
-    "rbnacl": "libsodium23",
-    "rmagick": "imagemagick",
-    "ruby-filemagic": "libmagic1",
-    "ruby-vips": "libvips42",
-    "sqlite3": "libsqlite3-0",
-    "tiny_tds": "libsybdb5",
-}
-"""Gem -> the Debian package whose library it loads or whose program it runs, by the name that all releases know."""
 _DUMMY_SINCE: Final = (7, 1)
 """Since this release Rails makes up a key of its own for a build (SECRET_KEY_BASE_DUMMY)."""
 _MAX_FILES: Final = 1000
@@ -83,21 +66,12 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     start = base.start(settings, declared, None if told else rack.default_start(files, bundle))
     rails = rack.is_rails(files) and "rails" in names
     manifests, sources_first = _manifests(files, bundle) if bundle else ((), False)
-    packages = tuple(sorted({package for gem, package in _PACKAGES.items() if gem in names}))
-    if packages and settings.hardened:
-        raise LangError(
-            f"the gems need {', '.join(packages)}, and a hardened image cannot install packages",
-            file=bundle.gemfile.file if bundle else None,
-            hint="Unset $USE_DHI for this app, or name an image of yours with them: images.ruby in fleetpacks.toml.",
-        )
+    if bundle is not None:
+        settings = natives.needing(settings, "gems", _installed(bundle), image="ruby")
+    settings = health.answering(settings, lambda: rack.health(files, bundle) if rails and bundle else None)
     builder = base.image(settings, "ruby", version.value)
     runtime = base.image(settings, "ruby", f"{version.value}-slim")
     gems = base.cache(settings, "bundler", "/root/.bundle/cache")
-    apt = tuple(
-        msgspec.structs.replace(base.cache(settings, tool, target), sharing="locked")
-        for tool, target in (("apt", "/var/cache/apt"), ("apt-lists", "/var/lib/apt/lists"))
-        if packages
-    )
     text = base.dockerfile(
         "ruby.Dockerfile.j2",
         settings=settings,
@@ -117,10 +91,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "bootsnap": "bootsnap" in names,
             "code": tuple(name for name in ("app", "lib") if files.has_directory(name)),
             "vendored": files.has_directory("vendor/cache"),
-            "packages": packages,
-            "apt": apt,
         },
         asks=("rubygems",),
+        probe=health.RUBY,
     )
     return base.generated(
         files,
@@ -130,10 +103,16 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         package_manager=detection.package_manager,
         dockerfile=text,
         start=start,
-        cache=(*((gems,) if bundle else ()), *apt),
+        cache=(gems,) if bundle else (),
         ignored=_IGNORED,
         warnings=warnings,
     )
+
+
+def _installed(bundle: Bundle) -> Dependencies:
+    """The gems, each with the file that says so."""
+    lock = dict.fromkeys(bundle.lock.versions, bundle.lock.file) if bundle.lock else {}
+    return Dependencies(names={**lock, **dict.fromkeys(bundle.gemfile.gems, bundle.gemfile.file)})
 
 
 def _bundle_warnings(bundle: Bundle | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ What an app is told of, its variables, secrets and indexes, is known here; a tem
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from langs import health
 from langs.indexes import Index
 from langs.model import SECRETS_VERSION, CacheMount
 from langs.network import Network
@@ -21,8 +22,8 @@ class Steps:
 
     Args:
         values: those of the template: `env`, `passed`, `arguments`, `secrets`, `invalidating`, `network`, `indexes`,
-            `distribution`, `port`, `user`, `cmd` and `origin` are read, and `front_end`, `tools`, `manifests` and
-            `builder` where there are such.
+            `distribution`, `apt`, `apt_run`, `apt_mounts`, `port`, `user`, `cmd`, `healthcheck` and `origin` are read,
+            and `front_end`, `tools`, `manifests` and `builder` where there are such.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -43,6 +44,24 @@ class Steps:
     def installing(self, mounts: Sequence[CacheMount]) -> str:
         """A step that installs packages of the distribution, up to its command; it sees nothing of the app's."""
         return self._apart(mounts, (*self._values["network"], *self._values["distribution"]))
+
+    def building(self) -> str:
+        """Installs the packages that the build needs: the first step of its first stage, which no change reaches."""
+        return self._packages(self._values["apt"])
+
+    def running(self) -> str:
+        """Installs those that the app needs when it runs: the first step of the last stage."""
+        return self._packages(self._values["apt_run"])
+
+    def _packages(self, names: Sequence[str]) -> str:
+        if not names:
+            return ""
+        # The image's own rule would empty the cache. What may ask questions, such as tzdata, is told to ask none.
+        step = self.installing(self._values["apt_mounts"])
+        return (
+            f"{step}rm -f /etc/apt/apt.conf.d/docker-clean && apt-get update \\\n"
+            f"    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {' '.join(names)}\n"
+        )
 
     def fetching(self) -> str:
         """A step that fetches something of a toolchain's own, up to its command; it sees nothing of the app's."""
@@ -122,6 +141,8 @@ class Steps:
         lines += [f"{_LABEL}.title={quoted(title)}"] if title else []
         lines += [f"{_LABEL}.base.name={quoted(name)}"]
         lines += [f"{_LABEL}.base.digest={quoted(digest)}"] if digest else []
+        check = self._values["healthcheck"]
+        lines += [health.instruction(exec_form(check))] if check else []
         said = _variables(self._values["env"]) + _variables(self._values["passed"])
         return said + "\n".join((*lines, f"USER {user}", f"CMD {exec_form(command)}", ""))
 

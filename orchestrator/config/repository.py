@@ -1,8 +1,8 @@
 """`fleetpacks.toml`: what the repository being built may say.
 
 It stands at the root, and in an app's directory for that app. It is untrusted: nothing in it can change where an
-image goes, which daemon is used, or what a build may see. The root's file knows two keys more, and its `port`,
-`versions`, `env`, `secrets`, `ssh` and `images` hold for every app below.
+image goes, which daemon is used, or what a build may see. The root's file knows more keys, and its `port`,
+`healthcheck`, `apt`, `apt_run`, `versions`, `env`, `secrets`, `ssh` and `images` hold for every app below.
 """
 
 import os
@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from langs import debian, health
 from langs.facts import IMAGES, NAMES
 from langs.listing import Listing
 from orchestrator.config import credentials, decode
@@ -40,6 +41,8 @@ APP = "app:"
 SSH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 NonEmpty = Annotated[str, Meta(min_length=1)]
+Package = Annotated[str, Meta(pattern=debian.PATTERN, extra={WORDS: debian.WORDS})]
+Check = Annotated[bool | Annotated[str, Meta(pattern=health.PATTERN)], Meta(extra={WORDS: health.WORDS})]
 
 
 class SecretTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +73,12 @@ class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     run: Annotated[str, Meta(min_length=1, description="The command that starts the app.")] | None = None
     build: Annotated[str, Meta(min_length=1, description="The command that builds the app.")] | None = None
     port: Annotated[int, Meta(ge=1, le=65535, description="The port the app listens on.")] | None = None
+    healthcheck: (
+        Annotated[Check, Meta(description="HEALTHCHECK of the image: a path, or true for the framework's own or /.")]
+        | None
+    ) = None
+    apt: Annotated[tuple[Package, ...], Meta(description="Debian packages that the build needs.")] = ()
+    apt_run: Annotated[tuple[Package, ...], Meta(description="Debian packages that are installed in the image.")] = ()
     versions: Annotated[Mapping[str, NonEmpty], Meta(description="Versions by language.")] = {}
     env: Annotated[Mapping[str, str], Meta(description="Variables of the build steps and of the image.")] = {}
     secrets: Annotated[
@@ -216,6 +225,7 @@ def check(stated: Stated) -> None:
     table = stated.table
     _check_names(stated)
     _check_declared(stated)
+    _check_packages(stated)
     for name, value in table.env.items():
         if not _VARIABLE.fullmatch(name):
             raise stated.error(
@@ -260,6 +270,15 @@ def _check_declared(stated: Stated) -> None:
         if not value.removeprefix(APP) or not value.startswith(APP):
             raise stated.error(
                 ("contexts", name), f"expected the image of an app, got {value!r}", hint=f'Write it as "{APP}NAME".'
+            )
+
+
+def _check_packages(stated: Stated) -> None:
+    """The lists of the distribution's packages."""
+    for key, packages in (("apt", stated.table.apt), ("apt_run", stated.table.apt_run)):
+        if len(packages) > debian.MOST:
+            raise stated.error(
+                (key,), f"more than {debian.MOST} packages", hint="Name an image of yours that has them: [images]."
             )
 
 

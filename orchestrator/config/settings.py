@@ -190,16 +190,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         ssh: dict[str, None] = {}
         images: dict[str, str] = {}
         own: dict[str, None] = {}
+        packages: dict[str, dict[str, None]] = {"apt": {}, "apt_run": {}}
         tables = self.stated_for(path)
         for stated in tables:
             table = stated.table
             merged |= _of_one_app(table) if stated is not self.shared or path == "." else {}
             merged |= {"port": table.port} if table.port is not None else {}
+            merged |= {"healthcheck": table.healthcheck} if table.healthcheck is not None else {}
+            for key, said_there in (("apt", table.apt), ("apt_run", table.apt_run)):
+                packages[key] |= dict.fromkeys(said_there)
             for language, value in table.versions.items():
                 versions[language] = Version(value=value, source=stated.document.name)
             if stated is not self.shared or path == ".":
                 own |= {"port": None} if table.port is not None else {}
                 own |= dict.fromkeys(f"versions.{language}" for language in table.versions)
+                own |= {"healthcheck": None} if table.healthcheck else {}
+                own |= {key: None for key, words in (("apt", table.apt), ("apt_run", table.apt_run)) if words}
             env |= table.env
             ssh |= dict.fromkeys(table.ssh)
             images |= table.images
@@ -227,6 +233,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "ssh": tuple(ssh),
             "images": images,
             "own": tuple(own),
+            **{key: tuple(words) for key, words in packages.items()},
             "indexes": tuple(self.mirrors),
             "network": _secrets_of(self.network),
             "releases": self.releases,

@@ -97,6 +97,18 @@ def test_what_names_one_app_in_the_roots_file_is_not_inherited(root: Path) -> No
     assert (config.name_for("a"), config.name_for(".")) == (None, "shop")
 
 
+def test_packages_of_the_root_and_of_the_app_are_taken_together_and_the_last_health_check_counts(root: Path) -> None:
+    (root / "fleetpacks.toml").write_text('apt = ["bc", "gcc"]\napt_run = ["jq"]\nhealthcheck = true\n')
+    (root / "a/fleetpacks.toml").write_text('apt = ["gcc", "make=4.3-4.1"]\nhealthcheck = false\n')
+
+    config = load(root, {})
+    app, other = config.settings_for("a"), config.settings_for("b")
+
+    assert (app.apt, app.apt_run, app.healthcheck) == (("bc", "gcc", "make=4.3-4.1"), ("jq",), False)
+    assert (other.apt, other.apt_run, other.healthcheck) == (("bc", "gcc"), ("jq",), True)
+    assert (app.own, other.own) == (("apt",), ())
+
+
 def test_settings_of_many_apps_are_those_of_each(root: Path) -> None:
     (root / "fleetpacks.toml").write_text('port = 1000\nrun = "x"\n[apps.b]\nrun = "y"\n[apps.d]\nrun = "z"\n')
     (root / "a/fleetpacks.toml").write_text("port = 1001\n")

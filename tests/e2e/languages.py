@@ -96,6 +96,7 @@ class Plan(msgspec.Struct, frozen=True):
     cache: tuple[CacheMount, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     warnings: tuple[str, ...] = ()
+    healthcheck: str | None = None
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from tests.buildkit.real import client, request
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start, need_bases
 from tests.e2e.languages import Answered, Case, appended, cases, record
+from tests.e2e.test_dropin import config_of
 from tests.lab import Lab
 from tests.lab.container import started
 from tests.tiers import FULL
@@ -188,6 +189,8 @@ async def test_an_app_answers_and_a_change_runs_what_depends_on_it_and_nothing_e
         assert answer.text.strip() == real.answer.strip()
     else:
         assert answer.json() == real.answer
+    check = (await config_of(lab, bench.image))["config"].get("Healthcheck", {}).get("Test", ["NONE", None, None])
+    assert (check[0], check[-2]) == ("CMD" if case.plan.healthcheck else "NONE", case.plan.healthcheck)
     if FULL:
         await _keep(case, seconds)
 

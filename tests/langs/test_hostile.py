@@ -117,7 +117,10 @@ def assert_same_form(built: AppBuild) -> None:
     instructions = splitter.split(built.dockerfile)
     stages = {"scratch"}
     for keyword, rest in instructions:
-        assert keyword in {"FROM", "WORKDIR", "ENV", "COPY", "RUN", "EXPOSE", "LABEL", "USER", "CMD"}, (keyword, rest)
+        assert keyword in {"FROM", "WORKDIR", "ENV", "COPY", "RUN", "EXPOSE", "LABEL", "USER", "CMD", "HEALTHCHECK"}, (
+            keyword,
+            rest,
+        )
         if keyword == "FROM":
             source, _, name = rest.partition(" AS ")
             known = source in stages or source.rpartition(":")[0] in facts.IMAGES
