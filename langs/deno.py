@@ -4,10 +4,11 @@ npm packages are put into node_modules, whose source, Deno's own cache of them, 
 addresses stay in `DENO_DIR`, which is a part of the image. Both are copied apart from the sources.
 """
 
+import posixpath
 import re
 from typing import Final
 
-from langs import base, denoconfig, health, nodeentry, npmrc, packagejson, procfile, versions
+from langs import base, denoconfig, denoworkspace, health, nodeentry, npmrc, packagejson, procfile, versions, workspace
 from langs.denoconfig import DenoConfig
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
@@ -52,6 +53,11 @@ def detect(files: AppFiles) -> Detection | None:
     bare = _bare(files) if not evidence and package is None else None
     if bare is not None:
         evidence.append(Evidence(file=bare, reason="Deno source"))
+    member = denoworkspace.member_of(files) if config is not None else None
+    if member is not None:
+        lock = member.config.lock
+        file = lock if lock and member.root.exists(lock) else member.config.file
+        evidence.append(Evidence(file=posixpath.join(member.context, file), reason="a workspace of Deno"))
     started = _starts(files, package, config, speaks=bool(evidence))
     if started is not None:
         evidence.append(started)
@@ -61,6 +67,7 @@ def detect(files: AppFiles) -> Detection | None:
         language=NAME,
         evidence=tuple(evidence),
         package_manager=NAME if config or files.exists(denoconfig.LOCK) else None,
+        packages=workspace.from_root(member.root, member.needed) if member else (),
         is_app=started is not None and not (config and config.workspace),
     )
 
@@ -74,16 +81,21 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     config = denoconfig.read(files)
     package = packagejson.read(files)
     npmrc.refuse_credentials(files, package or PackageJson())
-    local = packagejson.local_dependencies(package) if package else ()
-    version, warnings = _version(files, settings)
+    member = denoworkspace.member_of(files) if config is not None else None
+    root, shared = (member.root, member.config) if member else (files, config)
+    if member is not None:
+        npmrc.refuse_credentials(root, packagejson.read(root) or PackageJson())
+    local = packagejson.local_dependencies(package, member.path if member else ".") if package else ()
+    version, warnings = _version(files, root, settings)
     main = files.first(*_SCRIPTS) or _bare(files)
     start = base.start(settings, procfile.read(files), _default_start(config, package, main))
-    lock = _inside(config.lock, config.file) if config else denoconfig.LOCK
-    lock = lock if lock and files.exists(lock) else None
+    lock = _inside(shared.lock, shared.file) if shared else denoconfig.LOCK
+    lock = lock if lock and root.exists(lock) else None
     if lock is None:
         warnings += (f"there is no {denoconfig.LOCK}: the versions fetched may differ from build to build",)
-    npm = _npm(files, config, package, lock, main)
-    modules = _modules(config, package) if npm else None
+    installed = packagejson.read(root)
+    npm = _npm(root, shared, installed, lock, None) or _npm(files, config, package, None, main)
+    modules = _modules(shared, installed) if npm else None
     expanded = {each.name: denoconfig.expand(config, package, each.command) for each in start.processes}
     entry = denoconfig.script(expanded[base.WEB]) or main
     processes = {name: denoconfig.offline(command, modules=modules) for name, command in expanded.items()}
@@ -91,12 +103,12 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     if listens and not settings.hardened:
         processes[base.WEB] = denoconfig.with_variable(processes[base.WEB], _ADDRESS)
     command = processes[base.WEB]
-    linked = npm and (config is None or config.node_modules != "none")
+    linked = npm and (shared is None or shared.node_modules != "none")
     image = base.image(settings, "denoland/deno", version.value)
     mount = base.cache(settings, "deno", "/deno-dir/npm")
-    import_map = _inside(config.import_map, config.file) if config else None
-    names = (*denoconfig.FILES, lock, import_map, packagejson.FILE if package else None, ".npmrc")
-    manifests = nodeentry.groups(files, names, ())
+    import_map = _inside(shared.import_map, shared.file) if shared else None
+    names = (*denoconfig.FILES, lock, import_map, packagejson.FILE if installed else None, ".npmrc")
+    manifests = nodeentry.groups(root, (*names, *(member.manifests if member else ())), ())
     text = base.dockerfile(
         "deno.Dockerfile.j2",
         settings=settings,
@@ -117,6 +129,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "linked": linked,
             "has_build": bool(config and "build" in config.tasks) or bool(package and "build" in package.scripts),
             "entry": require_plain_name(entry) if entry and files.exists(entry) else None,
+            "home": f"/app/{member.path}" if member else "/app",
             "mounts": (mount,) if linked else (),
             "title": base.title(package.name if package else None),
         },
@@ -131,7 +144,13 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         start=base.started(processes),
         cache=(mount,) if linked else (),
         warnings=warnings,
+        place=_place(member, manifests) if member else None,
     )
+
+
+def _place(member: denoworkspace.Member, manifests: nodeentry.Groups) -> workspace.Place:
+    files = (path for _, paths in manifests for path in paths)
+    return workspace.place(member.path, member.needed, files=files, members=member.members)
 
 
 def _bare(files: AppFiles) -> str | None:
@@ -211,15 +230,22 @@ def _modules(config: DenoConfig | None, package: PackageJson | None) -> str | No
     return None if package is not None or (config and config.node_modules) else "manual"
 
 
-def _version(files: AppFiles, settings: Settings) -> tuple[Version, tuple[str, ...]]:
+def _version(files: AppFiles, root: AppFiles, settings: Settings) -> tuple[Version, tuple[str, ...]]:
     forced = base.forced(settings, NAME)
     stated = [_statement(forced.value, source=forced.source)] if forced else []
+    stated += _stated(files)
+    if not stated and root is not files:
+        stated += _stated(root)
+    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
+
+
+def _stated(files: AppFiles) -> list[versions.Statement]:
+    stated: list[versions.Statement] = []
     for file in _VERSION_FILES:
         text = files.read_text(file)
         if text and text.strip():
             stated.append(_statement(text, source=file, file=file))
-    stated += versions.tool_files(files, ("deno",), _statement)
-    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
+    return [*stated, *versions.tool_files(files, ("deno",), _statement)]
 
 
 def _statement(text: str, *, source: str, file: str | None = None) -> versions.Statement:

@@ -52,6 +52,7 @@ class _Raw(msgspec.Struct, rename="camel"):
     permissions: object = None
     workspace: object = None
     exports: object = None
+    name: object = None
 
 
 class DenoConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +72,11 @@ class DenoConfig(msgspec.Struct, frozen=True, kw_only=True):
     permissions: bool = False
     """Whether it holds the permissions to run with."""
     workspace: bool = False
+    """Whether it is the root of one."""
+    members: tuple[str, ...] = ()
+    """The patterns of its members' directories."""
+    name: str | None = None
+    """What other members import it as."""
     library: bool = False
     """Whether it says what it exports to others."""
     tools_only: bool = False
@@ -113,6 +119,8 @@ def parse(text: str, file: str) -> DenoConfig:
         node_modules={True: "auto", False: "none"}.get(modules) if isinstance(modules, bool) else _text(modules),
         permissions="default" in _table(raw.permissions),
         workspace=raw.workspace is not None,
+        members=_members(raw.workspace),
+        name=_text(raw.name),
         library=raw.exports is not None,
         tools_only=keys <= _TOOLS,
     )
@@ -215,6 +223,12 @@ def _lock(said: object) -> str | None:
     if isinstance(said, bool):
         return LOCK if said else None
     return said if isinstance(said, str) else LOCK
+
+
+def _members(said: object) -> tuple[str, ...]:
+    patterns = _table(said).get("members") if isinstance(said, dict) else said
+    listed = cast("list[object]", patterns) if isinstance(patterns, list) else []
+    return tuple(each for each in listed if isinstance(each, str))
 
 
 def _table(said: object) -> dict[str, object]:

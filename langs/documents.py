@@ -1,6 +1,6 @@
 """JSON and TOML of the app into typed values, with errors that name the file, the line and the key."""
 
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import msgspec
 
@@ -46,6 +46,24 @@ def toml_as(text: str, expected: type[_T], file: str) -> _T:
         raise LangError(_DEEP, file=file, hint="Correct it.") from error
     except ValueError as error:  # TOMLDecodeError is one, and so is a number of too many digits
         raise LangError(f"is not valid TOML: {str(error)[:200]}", file=file, hint="Correct it.") from error
+
+
+def table(said: object) -> dict[str, object]:
+    """A mapping, or an empty one where something else is said: tools' formats grow, and are not ours to judge."""
+    return cast("dict[str, object]", said) if isinstance(said, dict) else {}
+
+
+def texts(said: object) -> tuple[str, ...]:
+    """The strings of a list; or the one string that stands there alone."""
+    if isinstance(said, str):
+        return (said,)
+    items = cast("list[object]", said) if isinstance(said, list) else []
+    return tuple(each for each in items if isinstance(each, str))
+
+
+def items(said: object) -> list[object]:
+    """The elements of a list; none, where something else is said."""
+    return cast("list[object]", said) if isinstance(said, list) else []
 
 
 def _shape(error: msgspec.ValidationError) -> str:

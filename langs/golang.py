@@ -1,4 +1,8 @@
-"""Go: one static binary, built from the main package that evidence points to."""
+"""Go: one static binary, built from the main package that evidence points to.
+
+A directory inside of a module is an app only when somebody asks for it: each program of a module, with an image of its
+own.
+"""
 
 import posixpath
 import re
@@ -40,7 +44,10 @@ _CLAUSE: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*.*?\*/)*+package\s+main\b", r
 _MAIN: Final = re.compile(r"^func[ \t]+main[ \t]*\(", re.MULTILINE)
 _IGNORED: Final = re.compile(r"^//[ \t]*(?:go:build|\+build)[ \t]+ignore\b", re.MULTILINE)
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/~-]*\.[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_HINT: Final = f"Set {base.RUN_SETTING} to the name of the one to start, or add `web: NAME` to a Procfile."
+_HINT: Final = (
+    f"Set {base.RUN_SETTING} to the name of the one to start, or add `web: NAME` to a Procfile. For an image of each, "
+    'declare their directories in the root\'s fleetpacks.toml: [apps."cmd/NAME"].'
+)
 _VERSION_HINT: Final = "Write a Go version, such as 1.25 or 1.25.3."
 
 
@@ -55,13 +62,18 @@ def detect(files: AppFiles) -> Detection | None:
     evidence += [Evidence(file=file, reason="package main") for file in mains.values()]
     if not evidence and not files.glob("*.go"):
         return None
-    member = gomodules.member_of(files) if mains else None
+    program = gomodules.program_of(files)
+    own = program.module if program else files
+    member = gomodules.member_of(own) if mains else None
+    needed = workspace.from_root(member.root, member.needed) if member else ()
+    several = len(mains) > 1 and "." not in mains
     return Detection(
         language=NAME,
         evidence=tuple(evidence) or (Evidence(file=files.glob("*.go")[0], reason="Go source"),),
-        package_manager="go" if files.first("go.mod", "go.work") else None,
-        packages=workspace.from_root(member.root, member.needed) if member else (),
-        is_app=bool(mains) and not _is_within_module(files),
+        package_manager="go" if own.first("go.mod", "go.work") else None,
+        packages=(*needed, *(workspace.from_root(own, (".",)) if program and mains else ())),
+        is_app=bool(mains) and program is None,
+        programs=tuple(each.removeprefix("./") for each in mains) if several and not _web(files) else (),
     )
 
 
@@ -71,18 +83,28 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     Raises:
         LangError: no main package or several, or a module outside of the app.
     """
+    program = gomodules.program_of(files)
+    declared = procfile.read(files)
+    # What is compiled is a module, wherever in it the app is.
+    directory, files = files, program.module if program else files
     module = gomodules.read(files, "go.mod")
     member = gomodules.member_of(files)
     work = gomodules.read(files, "go.work") if member is None else member.work or gomod.GoMod()
     if member is None:
         _refuse_outside(files)
     version, warnings = _version(files, settings, module, work)
-    declared = procfile.read(files)
-    package, binary = _target(files, settings, declared, module)
+    if program:
+        package, binary = _program(directory, settings, declared, program)
+    else:
+        package, binary = _target(files, settings, declared, module)
     start = base.start(settings, declared, binary)
     programs = ((package, binary), *_others(files, settings, start, module, binary))
     vendored = files.exists("vendor/modules.txt")
     manifests = member.manifests if member else _manifests(files, work)
+    place = member.place if member else None
+    if program:
+        mains = (each.removeprefix("./") for each in main_packages(files))
+        place = gomodules.place_of(program, member, manifests, mains)
     home = f"/app/{member.path}" if member else "/app"
     builder = base.image(settings, "golang", version.value)
     runtime = (
@@ -128,13 +150,13 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         start=start,
         cache=(modules, compiled),
         warnings=warnings,
-        place=member.place if member else None,
+        place=place,
     )
 
 
-def _is_within_module(files: AppFiles) -> bool:
-    """Whether the sources belong to a module above, without which they cannot be compiled."""
-    return not files.first("go.mod", "go.work") and any(above.exists("go.mod") for above in files.enclosing)
+def _web(files: AppFiles) -> bool:
+    """Whether a Procfile says which program is started."""
+    return any(process.name == base.WEB for process in procfile.read(files))
 
 
 @once
@@ -255,6 +277,24 @@ def _target(files: AppFiles, settings: Settings, declared: tuple[Process, ...], 
     binary, package = next(iter(choices.items()))
     nameless = binary == "cmd" or (binary in _PLACES and not package.startswith("./cmd/"))
     return _importable(package), name if nameless else binary
+
+
+def _program(
+    files: AppFiles, settings: Settings, declared: tuple[Process, ...], program: gomodules.Program
+) -> tuple[str, str]:
+    """The same of an app that is one of a module's programs; the start command may call it otherwise."""
+    name = posixpath.basename(program.path)
+    wanted = settings.run_command or next((p.command for p in declared if p.name == base.WEB), None)
+    named = commands.program(wanted) if wanted else None
+    binary = named if named and wanted and _plain(named) and _starts_binary(wanted) else name
+    if settings.build_command is not None:
+        return ".", binary
+    if "." not in main_packages(files):
+        raise LangError(
+            "no package main was found here, in a directory of a module",
+            hint=f"Set {base.BUILD_SETTING} to a command that writes bin/NAME in the module's directory.",
+        )
+    return _importable(f"./{program.path}"), _importable(binary)
 
 
 def _others(

@@ -4,6 +4,9 @@ In a workspace, Go reads go.mod and go.sum of all modules, and the sources of th
 former come before the download, which the apps of one workspace have in common, and of the sources those of modules
 that the app requires or imports, directly or not: a workspace's modules import each other without a word in go.mod. An
 app that needs none of them is built alone.
+
+A directory with one of a module's several programs may be an app, too, when it is asked for: then the module is what is
+built, and of its other programs nothing is there that nobody imports.
 """
 
 import posixpath
@@ -58,6 +61,55 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
             LangError: a directory's name cannot stand in a Dockerfile.
         """
         return workspace.place(self.path, self.needed, files=self.manifests, members=self.modules)
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """An app that is one of the programs of a module above it."""
+
+    module: AppFiles
+    path: str
+    """Its directory, from the module's."""
+
+
+@once
+def program_of(files: AppFiles) -> Program | None:
+    """The module that the app's directory belongs to; None where it has a manifest of its own, or there is none."""
+    if files.first(MODULE, WORK):
+        return None
+    above = next((each for each in files.enclosing if each.exists(MODULE)), None)
+    return Program(module=above, path=files.root.relative_to(above.root).as_posix()) if above else None
+
+
+def place_of(
+    program: Program, member: Member | None, manifests: Iterable[str], mains: Iterable[str]
+) -> workspace.Place:
+    """Where one of a module's programs stands.
+
+    Args:
+        program: the app.
+        member: the module in its workspace.
+        manifests: what a download reads.
+        mains: the directories of all main packages, from the module's.
+
+    Raises:
+        LangError: a directory's name cannot stand in a Dockerfile.
+    """
+    home, needed, modules = (member.path, member.needed, member.modules) if member else (".", (), ())
+    name = (_module(program.module) or gomod.GoMod()).module
+    imported = _imports(program.module)
+    aside = [each for each in mains if each not in {".", program.path} and not _is_around(each, program.path)]
+    aside = [each for each in aside if not any(_is_around(f"{name}/{each}", path) for path in imported)]
+    placed = workspace.place(
+        posixpath.normpath(posixpath.join(home, program.path)),
+        (home, *needed),
+        files=manifests,
+        members=(*modules, *(posixpath.normpath(posixpath.join(home, each)) for each in aside)),
+    )
+    return msgspec.structs.replace(placed, home=home)
+
+
+def _is_around(directory: str, path: str) -> bool:
+    return path == directory or path.startswith(f"{directory}/")
 
 
 def read(files: AppFiles, file: str) -> gomod.GoMod:

@@ -10,8 +10,9 @@ from typing import Final
 
 _MANIFESTS: Final = (
     "build.boot build.gradle build.gradle.kts build.mill build.mill.scala build.mill.yaml build.sbt build.sc "
-    "bunfig.toml Cargo.toml composer.json deno.json deno.jsonc deps.edn Gemfile gems.rb go.mod go.work mix.exs "
-    "package.json package.json5 Pipfile pom.xml project.clj pyproject.toml requirements.txt settings.gradle "
+    "bunfig.toml Cargo.toml composer.json deno.json deno.jsonc deps.edn environment.yaml environment.yml Gemfile "
+    "gems.rb go.mod go.work mix.exs "
+    "package.json package.json5 Pipfile pixi.toml pom.xml project.clj pyproject.toml requirements.txt settings.gradle "
     "settings.gradle.kts setup.cfg setup.py"
 )
 _LOCKFILES: Final = (
@@ -25,14 +26,16 @@ _VERSIONS: Final = (
     ".mise.toml .tool-versions global.json mise.toml rust-toolchain rust-toolchain.toml"
 )
 _SETTINGS: Final = (
-    ".npmrc .pnp.cjs .pnp.loader.mjs .pnpmfile.cjs .yarnrc .yarnrc.yml Directory.Build.props Directory.Build.rsp "
-    "Directory.Build.targets Directory.Packages.props gradle.properties gradlew lerna.json mvnw NuGet.Config "
-    "nuget.config NuGet.config nx.json pnpm-workspace.yaml tsconfig.base.json tsconfig.json turbo.json uv.toml"
+    ".npmrc .nxignore .pnp.cjs .pnp.loader.mjs .pnpmfile.cjs .yarnrc .yarnrc.yml Directory.Build.props "
+    "Directory.Build.rsp "
+    "Directory.Build.targets Directory.Packages.props gradle.properties gradlew lerna.json moon.yml mvnw NuGet.Config "
+    "nuget.config NuGet.config nx.json pnpm-workspace.yaml tsconfig.base.json tsconfig.json turbo.json turbo.jsonc "
+    "uv.toml"
 )
 NAMES: Final = frozenset(f"{_MANIFESTS} {_LOCKFILES} {_VERSIONS} {_SETTINGS}".split())
 ENDINGS: Final = (".sln", ".slnx")
 """Of names that people choose."""
-DIRECTORIES: Final = (".cargo", ".config", ".mvn", ".yarn", "buildSrc", "build-logic", "gradle", "patches")
+DIRECTORIES: Final = (".cargo", ".config", ".moon", ".mvn", ".yarn", "buildSrc", "build-logic", "gradle", "patches")
 """What stands in these counts, too."""
 SBT: Final = "project"
 """sbt's directory, whose name others use as well: what counts in it are these."""

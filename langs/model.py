@@ -56,6 +56,9 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     """The apps of a Compose file, which are built one by one: the directory itself is none then."""
     packages: tuple[str, ...] = ()
     """Directories outside of the app that its build reads: POSIX paths from the monorepo's root."""
+    programs: tuple[str, ...] = ()
+    """Directories below, each with a program, where nothing says which one the app is: whoever wants an image of one of
+    them declares it, and the app itself is none then."""
     warnings: tuple[str, ...] = ()
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from langs import (
     base,
     commands,
+    conda,
     django,
     health,
     locked,
@@ -45,6 +46,7 @@ VERSION_VARIABLES: Final = ("PYTHON_VERSION",)
 MANIFESTS: Final = (
     *(pyproject.FILE, requirements.FILE, "Pipfile", setuptools.PROGRAM, setuptools.FILE),
     *("uv.lock", "poetry.lock", "pdm.lock"),
+    *(*conda.FILES, conda.PIXI),
 )
 ENTRY_POINTS: Final = pyentry.NAMES
 IMAGES: Final = ("python",)
@@ -89,9 +91,11 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     """A build image that installs, a slim runtime image with the environment and the sources.
 
     Raises:
-        LangError: files outside of the app, no start command.
+        LangError: files outside of the app, an environment of conda, no start command.
     """
     found = _find(files)
+    if found.manager == conda.NAME:
+        raise conda.refused(found.manager_file)
     member = _member(files)
     if member is not None:
         member.check()
@@ -116,6 +120,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     ignored = next((file for _, file in _LOCKS if found.manager == "pip" and files.exists(file)), None)
     if ignored:
         warnings += (f"{found.manager_file} is installed; {ignored} is not read",)
+    unread = conda.file(files)
+    if unread:
+        warnings += (f"{found.manager_file} is installed; {unread} is not read",)
     if found.manager and not found.locked:
         pinned = found.manager_file == requirements.FILE
         warnings += () if pinned else ("there is no lockfile: the versions installed may differ from build to build",)
@@ -206,6 +213,8 @@ def _manager(files: AppFiles) -> tuple[str | None, str]:
     if project is not None and (project.poetry or project.is_project):
         return "poetry" if project.poetry else "pip", pyproject.FILE
     file = next((file for file in (setuptools.PROGRAM, setuptools.FILE) if setuptools.is_project(files, file)), None)
+    if file is None and (environment := conda.file(files)):
+        return conda.NAME, environment
     return ("pip", file) if file else (None, "")
 
 

@@ -30,6 +30,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Single files, and patterns of them."""
     left_out: tuple[str, ...] = ()
     """Directories of others inside of those."""
+    home: str | None = None
+    """The directory whose .dockerignore holds, where that is not the app's own."""
 
     @property
     def context(self) -> str:
@@ -83,7 +85,7 @@ def ignore_rules(place: Place, ignored: Iterable[str], own: str | None) -> tuple
     Args:
         place: where the app stands.
         ignored: what is left out of the context of every app, for paths from its directory.
-        own: the app's own .dockerignore.
+        own: the app's .dockerignore, or that of `place.home`.
     """
     # Of the context's own directory everything is let in, but for what is said behind.
     whole = "." in place.directories
@@ -93,7 +95,8 @@ def ignore_rules(place: Place, ignored: Iterable[str], own: str | None) -> tuple
     for pattern in ignored:
         anywhere = pattern.startswith(_ANYWHERE)
         lines += [pattern] if anywhere else [f"{_literal(each)}/{pattern}" for each in place.directories]
-    lines += [_moved(line, _literal(place.path)) for line in (own or "").split("\n") if line.strip()]
+    home = place.path if place.home is None else place.home
+    lines += [_moved(line, _literal(home)) for line in (own or "").split("\n") if line.strip()]
     return tuple(lines)
 
 
@@ -109,7 +112,7 @@ def _moved(line: str, directory: str) -> str:
     exception = text.startswith("!")
     # What Docker reads: cleaned, and from the context's root whether a slash says so or not.
     path = posixpath.normpath(posixpath.join("/", text[exception:].strip())).lstrip("/")
-    return f"{'!' if exception else ''}{directory}/{path}" if path else f"{'!' if exception else ''}{directory}"
+    return f"{'!' if exception else ''}{posixpath.normpath(f'{directory}/{path}')}"
 
 
 def no_neighbour(name: str, file: str) -> LangError:

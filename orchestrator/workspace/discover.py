@@ -159,6 +159,7 @@ def discover(
             if detection.is_app or declared or path in asked_for:
                 found = App(name=path, path=path, directory=directory, detection=detection, settings=settings)
                 (several if detection.services else apps)[path] = found
+    apps = {path: app for path, app in apps.items() if path in asked_for or not _is_taken_apart(config, app, apps)}
     services: list[App] = []
     for path, found in several.items():
         with problems.collected(path, declared=config.is_declared(path)):
@@ -168,6 +169,12 @@ def discover(
     replaced = {*(app.directory for app in services), *_recipes(services)}
     rest = [app for app in apps.values() if app.directory not in replaced] if replaced else apps.values()
     return _named(config, [*rest, *services])
+
+
+def _is_taken_apart(config: Config, app: App, apps: Collection[str]) -> bool:
+    """Whether somebody declares a program of it to be an app: it is none as a whole then, unless that is said, too."""
+    programs = (_joined(app.path, program) for program in app.detection.programs)
+    return not config.is_declared(app.path) and any(config.is_declared(path) and path in apps for path in programs)
 
 
 def _governed(files: Iterable[str]) -> Mapping[str, set[str]]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -184,3 +185,96 @@ def test_any_command_stays_one_line_or_is_left_alone(command: str) -> None:
     changed = denoconfig.offline(command, modules="manual")
 
     assert changed.count("\n") <= command.count("\n")
+
+
+def workspace(write: Write, more: Mapping[str, str] = {}) -> Path:
+    return write(
+        {
+            "deno.json": json.dumps({"workspace": ["./apps/*", "./packages/*"], "imports": {"hono": "npm:hono@4"}}),
+            "deno.lock": '{"version": "5"}',
+            "apps/api/deno.json": config(name="@a/api"),
+            "apps/api/main.ts": f'import {{ a }} from "@a/ui/forms";\n{SERVER}',
+            "apps/web/deno.json": config(name="@a/web"),
+            "apps/web/main.ts": SERVER,
+            "packages/ui/deno.json": '{"name": "@a/ui", "exports": "./mod.ts"}',
+            "packages/ui/mod.ts": 'export * from "../words/mod.ts";\n',
+            "packages/words/deno.jsonc": '{"name": "@a/words"}',
+            "packages/words/mod.ts": "export const a = 1;\n",
+            "packages/unused/deno.json": '{"name": "@a/unused"}',
+            **more,
+        }
+    )
+
+
+def test_a_member_of_a_workspace_is_built_from_its_root_with_what_it_imports(write: Write) -> None:
+    root = workspace(write)
+
+    detection = langs.detect(root / "apps/api", Settings(), within=root)
+    app = langs.build(root / "apps/api", Settings(), within=root)
+
+    assert detection is not None
+    assert (detection.is_app, detection.packages) == (True, ("packages/ui", "packages/words"))
+    assert app.context == "../.."
+    assert {line[1:] for line in (app.dockerignore or "").splitlines() if line.startswith("!")} == {
+        *("apps/api", "packages/ui", "packages/words", "deno.json", "deno.lock"),
+        *(f"{path}/deno.json" for path in ("apps/api", "apps/web", "packages/ui", "packages/unused")),
+        "packages/words/deno.jsonc",
+    }
+    assert "deno install --frozen --node-modules-dir=auto" in app.dockerfile
+    assert "WORKDIR /app/apps/api\nRUN" in app.dockerfile
+    assert app.dockerfile.index("WORKDIR /app/apps/api\nENV PORT") > app.dockerfile.index("AS runtime")
+    assert app.warnings == ()
+
+
+def test_members_of_one_workspace_of_deno_have_their_installation_in_common(write: Write) -> None:
+    root = workspace(write)
+
+    api, web = (
+        langs.build(root / path, Settings(), within=root).dockerfile.partition("AS builder")[0]
+        for path in ("apps/api", "apps/web")
+    )
+
+    assert api == web
+
+
+@pytest.mark.parametrize(
+    ("imported", "needed"),
+    [
+        ("@a/words", True),
+        ("jsr:@a/words@^1.0.0", True),
+        ("jsr:@a/words/more", True),
+        ("../../packages/words/mod.ts", True),
+        ("./words.ts", False),
+        ("npm:words", False),
+        ("@b/words", False),
+        ("@a/wordsmith", False),
+        ("../../../elsewhere/mod.ts", False),
+    ],
+)
+def test_what_a_source_imports_decides_which_members_come_with_it(write: Write, imported: str, *, needed: bool) -> None:
+    root = workspace(write, {"apps/api/main.ts": f'import {{ a }} from "{imported}";\n{SERVER}'})
+
+    detection = langs.detect(root / "apps/api", Settings(), within=root)
+
+    assert detection is not None
+    assert (detection.packages == ("packages/words",)) == needed
+
+
+@pytest.mark.parametrize(
+    ("said", "member"),
+    [
+        ({"workspace": {"members": ["apps/api"]}}, True),
+        ({"workspace": ["./apps/*"]}, True),
+        ({"workspace": ["packages/*"]}, False),
+        ({"workspace": 3}, False),
+        ({"tasks": {}}, False),
+    ],
+)
+def test_who_is_a_member_of_a_workspace_of_deno_is_said_by_its_root(
+    write: Write, said: object, *, member: bool
+) -> None:
+    root = workspace(write, {"deno.json": json.dumps(said)})
+
+    app = langs.build(root / "apps/api", Settings(), within=root)
+
+    assert (app.context == "../..") == member

@@ -191,3 +191,105 @@ def test_an_app_and_its_front_end_in_two_workspaces_are_an_error(write: Write) -
 
     with pytest.raises(LangError, match="members of two workspaces"):
         built(root)
+
+
+def programs(write: Write, more: Mapping[str, str] = {}) -> Path:
+    return write(
+        {
+            "tools/go.mod": module("tools"),
+            "tools/go.sum": "",
+            "tools/templates/a.html": "",
+            "tools/cmd/api/main.go": MAIN,
+            "tools/cmd/worker/main.go": "package main\n\nfunc main() {}\n",
+            "tools/internal/words/words.go": "package words\n",
+            **more,
+        }
+    )
+
+
+def test_each_program_of_a_module_can_be_an_app_that_is_built_from_the_module(write: Write) -> None:
+    root = programs(write)
+
+    detection = langs.detect(root / "tools/cmd/api", PLAIN, within=root)
+    app = built(root, "tools/cmd/api")
+
+    assert detection is not None
+    assert (detection.is_app, detection.packages) == (False, ("tools",))
+    assert (app.context, app.start_command, app.package_manager) == ("../..", "api", "go")
+    assert "COPY go.mod go.sum ./\n" in app.dockerfile
+    assert "-o /out/bin/api ./cmd/api\n" in app.dockerfile
+    assert "COPY --chown=1000:1000 templates ./templates\n" in app.dockerfile
+    lines = (app.dockerignore or "").splitlines()
+    assert "*" not in lines
+    assert "cmd/worker" in lines
+
+
+def test_programs_of_one_module_have_the_download_in_common(write: Write) -> None:
+    root = programs(write)
+
+    api, worker = (built(root, f"tools/cmd/{name}").dockerfile.partition("COPY . .")[0] for name in ("api", "worker"))
+
+    assert api == worker
+    assert "go mod download" in api
+
+
+def test_what_a_program_shares_with_another_stays_with_it(write: Write) -> None:
+    shared = {
+        "tools/cmd/api/main.go": MAIN.replace("ui/forms", "tools/cmd/worker/queues"),
+        "tools/cmd/worker/queues/queues.go": "package queues\n",
+    }
+    root = programs(write, shared)
+
+    assert "cmd/worker" not in (built(root, "tools/cmd/api").dockerignore or "").splitlines()
+
+
+def test_a_program_of_a_module_in_a_workspace_is_built_from_the_workspace(write: Write) -> None:
+    root = monorepo(write, {"web/cmd/admin/main.go": MAIN})
+    (root / "web/main.go").unlink()
+
+    app = built(root, "web/cmd/admin")
+
+    assert app.context == "../../.."
+    assert {"web", "web/cmd/admin", "ui", "words", "go.work"} <= allowed(app)
+    assert "WORKDIR /app/web\n" in app.dockerfile
+    assert "-o /out/bin/admin ./cmd/admin\n" in app.dockerfile
+
+
+def test_the_modules_dockerignore_holds_for_its_programs(write: Write) -> None:
+    root = programs(write, {"tools/.dockerignore": "docs\n", "tools/docs/a.md": ""})
+
+    assert (built(root, "tools/cmd/api").dockerignore or "").splitlines()[-1] == "docs"
+
+
+def test_a_programs_own_start_command_names_it(write: Write) -> None:
+    root = programs(write, {"tools/cmd/api/Procfile": "web: bin/server --listen :$PORT\n"})
+
+    app = built(root, "tools/cmd/api")
+
+    assert app.start_command == "bin/server --listen :$PORT"
+    assert "-o /out/bin/server ./cmd/api\n" in app.dockerfile
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, ("cmd/api", "cmd/worker")),
+        ({"tools/Procfile": "web: api\n"}, ()),
+        ({"tools/main.go": "package main\n\nfunc main() {}\n"}, ()),
+        ({"tools/cmd/worker/main.go": "package worker\n"}, ()),
+    ],
+)
+def test_a_module_says_which_programs_it_has_where_nothing_says_which_it_is(
+    write: Write, more: Mapping[str, str], expected: tuple[str, ...]
+) -> None:
+    detection = langs.detect(programs(write, more) / "tools", PLAIN)
+
+    assert detection is not None
+    assert detection.programs == expected
+
+
+def test_what_is_no_program_in_a_module_is_told_so(write: Write) -> None:
+    root = programs(write)
+
+    with pytest.raises(LangError, match="no package main was found here"):
+        built(root, "tools/internal/words")

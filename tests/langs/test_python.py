@@ -378,6 +378,9 @@ def test_what_setup_py_says_wins_over_setup_cfg(write: Write) -> None:
         ({"Pipfile": '[[source]]\nurl = "https://me:pw@x/simple"\n'}, "credential"),
         ({"Pipfile": "packages = 1\n"}, "another shape"),
         ({"Pipfile": "["}, "not valid TOML"),
+        ({"environment.yml": "name: a\ndependencies:\n  - numpy\n  - pip: [flask]\n"}, "Conda's environments are not"),
+        ({"environment.yaml": "dependencies: []\n"}, "Conda's environments are not"),
+        ({"pixi.toml": "[dependencies]\nnumpy = '*'\n"}, "Pixi's environments are not"),
         ({"Pipfile": "a = " + "[" * 5000}, "nested|TOML"),
         ({"Pipfile": '[requires]\npython_version = "$(id)"\n'}, "not understood"),
         ({"pyproject.toml": '[tool.poetry.dependencies]\na = { path = "/etc" }\n'}, "outside"),
@@ -394,6 +397,22 @@ def test_a_manifest_that_cannot_be_used_is_an_error_with_a_hint(
 
     assert caught.value.file in files
     assert caught.value.hint
+
+
+def test_what_pip_can_install_counts_beside_an_environment_of_conda(write: Write) -> None:
+    files = {"environment.yml": "dependencies: [numpy]\n", "requirements.txt": "flask==3.0.0\n", "app.py": APP}
+
+    built = langs.build(write(files), Settings())
+
+    assert built.package_manager == "pip"
+    assert "requirements.txt is installed; environment.yml is not read" in built.warnings
+
+
+@pytest.mark.parametrize("text", ["services: {}\n", "{{ template }}", "", "- a\n"])
+def test_an_environment_yml_of_somebody_elses_says_nothing(write: Write, text: str) -> None:
+    built = langs.build(write({"environment.yml": text, "app.py": APP}), Settings(run_command="python app.py"))
+
+    assert built.package_manager is None
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,35 @@ def test_the_example_monorepo_is_seven_apps() -> None:
 
 
 @pytest.mark.parametrize(
+    ("config", "named", "apps"),
+    [
+        ("", (), ["."]),
+        ('[apps."cmd/api"]\n', (), ["cmd/api"]),
+        ('[apps."cmd/api"]\n[apps."cmd/worker"]\n', (), ["cmd/api", "cmd/worker"]),
+        ('[apps."cmd/api"]\n[apps."."]\n', (), [".", "cmd/api"]),
+        ('[apps."cmd/api"]\n', (".",), [".", "cmd/api"]),
+        ("", ("cmd/worker",), [".", "cmd/worker"]),
+        ('[apps."internal/x"]\n', (), [".", "internal/x"]),
+    ],
+)
+def test_the_programs_of_a_module_are_apps_when_they_are_asked_for(
+    plant: Plant, config: str, named: tuple[str, ...], apps: list[str]
+) -> None:
+    main = "package main\n\nfunc main() {}\n"
+    root = plant(
+        {
+            "go.mod": "module example.com/a\n",
+            "cmd/api/main.go": main,
+            "cmd/worker/main.go": main,
+            "internal/x/x.go": "package x\n",
+            "fleetpacks.toml": config,
+        }
+    )
+
+    assert _paths(_discover(root, named)) == apps
+
+
+@pytest.mark.parametrize(
     ("config", "apps"),
     [
         ('ignore = ["old/**"]\n', ["new"]),
