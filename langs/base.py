@@ -154,8 +154,9 @@ def image(settings: Settings, name: str, tag: str, *, runs: bool | None = None) 
     """The full reference of a base image, with the digest that the lock file has for it.
 
     Args:
-        settings: `images[name]` replaces the well-known name: as it stands when it has a tag or a digest, else as the
-            repository in which `tag` is looked up. `hardened` replaces what is not replaced by name.
+        settings: `images[name]` replaces the well-known name: as it stands when it has a tag or a digest or is
+            `scratch`, else as the repository in which `tag` is looked up. `hardened` replaces what is not replaced by
+            name.
         name: the well-known name, such as `node`.
         tag: the tag of the well-known image.
         runs: whether it is the image that runs the app, where its tag does not say so (`-slim`, `-jre`).
@@ -180,6 +181,8 @@ def _image(settings: Settings, name: str, tag: str, *, runs: bool | None) -> str
         )
     if not _TAG.fullmatch(tag):
         raise LangError(f"{tag[:80]!r} is not an image tag", hint="State a plain version.")
+    if replaced == hardened.SCRATCH:
+        return replaced
     if replaced is not None:
         return replaced if ":" in replaced.rpartition("/")[2] or "@" in replaced else f"{replaced}:{tag}"
     if settings.hardened:
@@ -275,11 +278,11 @@ def dockerfile(
         LangError: a setting cannot be written into a Dockerfile, or the image cannot do what is asked of it.
     """
     runtime = str(values["runtime"])
-    bare = settings.hardened and runtime.startswith(f"{_hardened_registry(settings)}/")
+    bare = hardened.is_bare(runtime) or (settings.hardened and runtime.startswith(f"{_hardened_registry(settings)}/"))
     if bare and settings.apt_run:
         raise debian.refused(settings, runtime)
     cmd = commands.exec_form(command)
-    if settings.hardened:
+    if settings.hardened or bare:
         cmd = commands.without_shell(command, {"PORT": str(settings.port)})
     said = {
         **common(settings, asks),

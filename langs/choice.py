@@ -12,7 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from langs import appjson, assets, base, commands, compose, dockerfile, indexes, packagejson, procfile, static
+from langs import (
+    appjson,
+    assets,
+    base,
+    commands,
+    compose,
+    dockerfile,
+    hardened,
+    indexes,
+    packagejson,
+    procfile,
+    static,
+)
 from langs.base import Language
 from langs.errors import LangError
 from langs.files import AppFiles
@@ -103,7 +115,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection | None = Non
         release=said.release if said else None,
         # What is generated only: a mirror's address may hold a password.
         indexes=indexes.used(built.dockerfile, settings.indexes) if language.IMAGES else (),
-        shell=not (settings.hardened and language.IMAGES),
+        shell=not any(settings.hardened or hardened.is_bare(settings.images.get(name, "")) for name in language.IMAGES),
     )
 
 

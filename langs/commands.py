@@ -103,7 +103,7 @@ def without_shell(command: str, variables: Mapping[str, str]) -> tuple[str, ...]
     words = exec_form(plain) if plain else ("env",)
     if words[0] in {"/bin/sh", "sh", "bash", "/bin/bash", "env", "/usr/bin/env"}:
         raise LangError(
-            f"the start command {command[:80]!r} needs a shell, and a hardened image has none",
+            f"the start command {command[:80]!r} needs a shell, and the image that runs has none",
             hint="Start one program with plain words ($PORT may stand in them), and set variables in [env].",
         )
     return words

@@ -9,6 +9,8 @@ from typing import Final
 
 REGISTRY: Final = "dhi.io"
 USER: Final = "nonroot"
+SCRATCH: Final = "scratch"
+"""No image at all: what a Dockerfile calls an empty one, which has no tags."""
 
 _NAMES: Final[Mapping[str, str]] = {
     "caddy": "caddy",
@@ -46,3 +48,15 @@ def running(name: str, tag: str) -> str | None:
 def runs(tag: str) -> bool:
     """Whether an image with this tag is one that only runs things."""
     return tag.endswith(_RUN)
+
+
+def is_bare(image: str) -> bool:
+    """Whether an image has no shell, as far as its name tells: `scratch`, and those of the project distroless.
+
+    github.com/GoogleContainerTools/distroless: tags that begin with `debug` have one.
+    """
+    name = image.partition("@")[0]
+    repository, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        repository, tag = name, ""
+    return name == SCRATCH or ("distroless" in repository.split("/")[:-1] and not tag.startswith("debug"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 
 import langs
@@ -90,6 +91,44 @@ def test_an_image_that_somebody_named_is_taken_all_the_same(write: Write) -> Non
     assert "dhi.io" in langs.build(write(NODE), HARDENED).dockerfile
     assert "dhi.io" not in built.dockerfile
     assert "FROM registry.example/node:22.16.0-slim AS runtime" in built.dockerfile
+
+
+@pytest.mark.parametrize(
+    ("image", "runtime"),
+    [
+        ("scratch", "scratch"),
+        ("gcr.io/distroless/static-debian12:nonroot", "gcr.io/distroless/static-debian12:nonroot"),
+        ("mirror.example:5000/distroless/static", "mirror.example:5000/distroless/static:bookworm-slim"),
+    ],
+)
+def test_an_image_that_is_known_to_have_no_shell_gets_a_command_that_needs_none(
+    write: Write, image: str, runtime: str
+) -> None:
+    settings = Settings(images={"debian": image}, run_command="a --port $PORT")
+
+    built = langs.build(write(GO), settings)
+
+    assert f"FROM {runtime} AS runtime" in built.dockerfile
+    assert splitter.cmd(built.dockerfile) == ["a", "--port", "5000"]
+    assert ("USER", "1000:1000") in splitter.split(built.dockerfile)
+    assert not built.shell
+    with pytest.raises(LangError, match="needs a shell"):
+        langs.build(write(GO), msgspec.structs.replace(settings, run_command="a && b"))
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["debian:trixie-slim", "gcr.io/distroless/static:debug-nonroot", "registry.example/distroless:1", "scratch:1"],
+)
+def test_any_other_image_is_taken_to_have_a_shell(write: Write, image: str) -> None:
+    built = langs.build(write(GO), Settings(images={"debian": image}, run_command="a $HOME"))
+
+    assert splitter.cmd(built.dockerfile) == ["/bin/sh", "-c", "exec a $HOME"]
+    assert built.shell
+
+
+def test_an_image_of_another_language_says_nothing_of_the_shell(write: Write) -> None:
+    assert langs.build(write(NODE), Settings(images={"debian": "scratch"})).shell
 
 
 def test_a_users_dockerfile_stays_as_it_is(write: Write) -> None:
