@@ -12,6 +12,7 @@ import msgspec
 from langs import (
     base,
     documents,
+    frameworks,
     health,
     locked,
     natives,
@@ -142,7 +143,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "frozen": lock is not None,
             "overrides_mode": "NODE_ENV" in settings.env,
             "has_manifest": said is not None,
-            "has_build": "build" in package.scripts,
+            "has_build": frameworks.BUILD in package.scripts,
+            "told": frameworks.prepared(files, package, ()).variables,
+            "left_over": frameworks.left_over(package),
             "again": bool(package.dev_dependencies or member) and not kept,
             "hooks": manifest.hooks,
             "sources_first": sources_first,

@@ -103,9 +103,10 @@ def default_start(files: AppFiles, package: PackageJson, *, manager: str, run: s
         main: the entry point.
     """
     script = _script(package)
+    if script is not None:
+        developing = sites.development_server(package.scripts[script]) is not None
+        return (sites.instead(files, package) if developing else None) or f"{manager} run {script}"
     server = sites.server(files, package)
-    if script is not None and not (server and sites.development_server(package.scripts[script])):
-        return f"{manager} run {script}"
     if server is not None or main is None:
         return server
     program = (_loader(package) or run) if run == "node" and main.endswith(".ts") else run

@@ -12,6 +12,7 @@ import msgspec
 
 from langs import (
     base,
+    frameworks,
     health,
     locked,
     natives,
@@ -104,10 +105,12 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     if plug_and_play:
         place = member.context if member else "."
         processes = {name: yarnrc.with_loader(package, command, place) for name, command in processes.items()}
+    prepared = frameworks.prepared(files, package, () if plug_and_play else processes.values())
+    processes = {base.WEB: prepared.output.start} if prepared.output else processes
     command = processes[base.WEB]
     if said and chosen.lock is None:
         warnings += (f"there is no {manager.locks[0]}: the versions installed may differ from build to build",)
-    kept = _kept(root, package, chosen, tool, command)
+    kept = None if prepared.output else _kept(root, package, chosen, tool, command)
     warnings += (f"devDependencies stay in the image: {kept}",) if kept else ()
     serving = sites.development_server(command)
     if serving:
@@ -145,7 +148,10 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "install_command": nodemanagers.install(manager, member, locked=chosen.lock is not None),
             "overrides_mode": "NODE_ENV" in settings.env,
             "has_manifest": said is not None,
-            "has_build": "build" in package.scripts,
+            "has_build": frameworks.BUILD in package.scripts,
+            "told": prepared.variables,
+            "output": frameworks.gather(prepared.output, member.path if member else ".") if prepared.output else None,
+            "left_over": frameworks.left_over(package),
             "prune": nodemanagers.prune(manager, member, keeps=bool(kept) or not (member or package.dev_dependencies)),
             "sources_first": sources_first,
             "in_place": sources_first or plug_and_play or nodeentry.generates(package),

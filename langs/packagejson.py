@@ -15,8 +15,12 @@ JSON5: Final = "package.json5"
 """What pnpm alone reads, where the other is not there."""
 
 _LIFECYCLE: Final = ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
-_HOOKS: Final = frozenset({"husky", "husky install", "husky || true"})
-"""Scripts that set up the developer's clone, and nothing in an image."""
+_HOOKS: Final = frozenset(
+    {"husky", "husky install", "husky || true", "nuxi prepare", "nuxt prepare"}
+    | {"svelte-kit sync", "svelte-kit sync || echo ''", 'svelte-kit sync || echo ""'}
+)
+"""Scripts that set up the developer's clone, and nothing in an image: git's hooks, and types for an editor, which a
+build makes again."""
 _NEEDS_NO_SOURCE: Final = _HOOKS | {"patch-package"}
 
 

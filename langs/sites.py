@@ -1,30 +1,52 @@
 """What the tools of front ends make of their sources: files that any server sends, or a server of their own.
 
 Their templates have a `build` script, and often no `start`; or one that serves while somebody works on it. Which of the
-two a build makes is known from the packages that it depends on, and for Next.js from its configuration.
+two a build makes is known from the packages that it depends on, and for some from its configuration.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
-from langs import commands
-from langs.errors import LangError
+import msgspec
+
+from langs import commands, frameworks
 from langs.files import AppFiles
+from langs.frameworks import NEXT_CONFIGS, Statement
 from langs.packagejson import PackageJson
 
-BUILD: Final = "build"
 
-_SERVERS: Final[Mapping[str, str]] = {
-    "@astrojs/node": "HOST=0.0.0.0 node ./dist/server/entry.mjs",
-    "@react-router/serve": "react-router-serve ./build/server/index.js",
-    "@remix-run/serve": "remix-serve ./build/server/index.js",
-    "@sveltejs/adapter-node": "node build",
-    "nitropack": "node .output/server/index.mjs",
-    "nuxt": "node .output/server/index.mjs",
-    "next": "next start",
-}
-"""Package -> what starts the server that the build makes, by the framework's documentation."""
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """A framework whose build makes a server, or files where the app says so."""
+
+    package: str
+    said: Statement | None = None
+    """What its configuration says then."""
+    script: str | None = None
+    """The word of the build script that says so."""
+    outputs: tuple[str, ...] = ()
+    """As `_OUTPUTS`."""
+
+    def holds(self, files: AppFiles, package: PackageJson) -> bool:
+        """Whether the app becomes files."""
+        if self.package not in package.everything:
+            return False
+        scripted = self.script is not None and self.script in package.scripts.get(frameworks.BUILD, "").split()
+        return scripted or (self.said is not None and self.said.holds(files))
+
+
+_EXPORTS: Final = (
+    Export(package="next", said=Statement(files=NEXT_CONFIGS, key="output", value="export")),
+    Export(
+        package="@react-router/dev",
+        said=Statement(
+            files=("react-router.config.ts", "react-router.config.js", "react-router.config.mjs"),
+            key="ssr",
+            value="false",
+        ),
+        outputs=("build/client",),
+    ),
+    Export(package="nuxt", script="generate", outputs=(".output/public",)),
+)
 _SITES: Final = (
     *("@11ty/eleventy", "@angular/core", "@docusaurus/core", "@sveltejs/adapter-static", "@vue/cli-service", "astro"),
     *("gatsby", "hexo", "parcel", "preact-cli", "react-scripts", "vitepress", "vuepress"),
@@ -51,15 +73,14 @@ _DEVELOPMENT: Final[Mapping[str, frozenset[str]]] = {
         frozenset(),
     ),
     **dict.fromkeys(("astro", "next", "nuxi", "nuxt", "vitepress", "vuepress"), frozenset({"dev"})),
+    **dict.fromkeys(("react-router", "vinxi"), frozenset({"dev"})),
     **dict.fromkeys(("hexo", "ng", "vue-cli-service", "webpack"), frozenset({"serve", "server"})),
-    **dict.fromkeys(("docusaurus",), frozenset({"start"})),
+    **dict.fromkeys(("docusaurus", "nest"), frozenset({"start"})),
     **dict.fromkeys(("gatsby",), frozenset({"develop"})),
     **dict.fromkeys(("eleventy", "@11ty/eleventy"), frozenset({"--serve"})),
 }
 """Servers for development, with the words of which one makes them that; none, where they are nothing else."""
 _ANGULARS_SERVER: Final = "serve:ssr"
-_EXPORTS: Final = re.compile(r"""\boutput\s*:\s*['"]export['"]""")
-_NEXT_CONFIGS: Final = tuple(f"next.config.{ending}" for ending in ("js", "mjs", "ts"))
 
 
 def development_server(command: str) -> str | None:
@@ -76,10 +97,14 @@ def development_server(command: str) -> str | None:
 
 def server(files: AppFiles, package: PackageJson) -> str | None:
     """What starts the server that the build makes, where no script says it."""
-    if BUILD not in package.scripts:
-        return None
-    found = next((name for name in _SERVERS if name in package.everything), None)
-    return None if found is None or _exports(files, package) else _SERVERS[found]
+    found = frameworks.of(package)
+    return None if found is None or not found.evident or _export(files, package) else found.start
+
+
+def instead(files: AppFiles, package: PackageJson) -> str | None:
+    """What starts the server that the build makes, where a script starts one for development."""
+    found = frameworks.of(package)
+    return None if found is None or _export(files, package) else found.start
 
 
 def server_script(package: PackageJson) -> str | None:
@@ -90,10 +115,11 @@ def server_script(package: PackageJson) -> str | None:
 def maker(files: AppFiles, package: PackageJson) -> str | None:
     """The package whose build makes a site of files, where nothing in the app starts a server of its own."""
     start = package.scripts.get("start")
-    if BUILD not in package.scripts or package.library or server_script(package):
+    if frameworks.BUILD not in package.scripts or package.library or server_script(package):
         return None
-    if _exports(files, package):
-        return "next"
+    exported = _export(files, package)
+    if exported is not None:
+        return exported.package
     if (start is not None and development_server(start) is None) or server(files, package):
         return None
     return next((name for name in _SITES if name in package.everything), None)
@@ -101,16 +127,9 @@ def maker(files: AppFiles, package: PackageJson) -> str | None:
 
 def outputs(files: AppFiles, package: PackageJson) -> tuple[str, ...]:
     """Where the site is put by a tool that has places of its own."""
-    return _OUTPUTS.get(maker(files, package) or "", ())
+    exported = _export(files, package)
+    return exported.outputs if exported else _OUTPUTS.get(maker(files, package) or "", ())
 
 
-def _exports(files: AppFiles, package: PackageJson) -> bool:
-    """Whether it is an app of Next.js that says that it becomes files."""
-    if "next" not in package.everything:
-        return False
-    config = files.first(*_NEXT_CONFIGS)
-    try:
-        text = files.read_text(config) if config else None
-    except LangError:
-        return False
-    return text is not None and _EXPORTS.search(text) is not None
+def _export(files: AppFiles, package: PackageJson) -> Export | None:
+    return next((each for each in _EXPORTS if each.holds(files, package)), None)

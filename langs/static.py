@@ -7,14 +7,14 @@ without it runs instead.
 A site whose package.json has a build script is built first: what is served is then the first of the usual output
 directories that has an index.html. `Staticfile` (Cloud Foundry's and others' name) says otherwise: `root: DIRECTORY`,
 and `pushstate: enabled` for an application that does its routing in the browser; a built site is taken for one of
-those, unless it brings a 404.html.
+those, unless it brings a 404.html and no 200.html. `/about` is the page about.html there, too.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
-from langs import base, packagejson, procfile, sites
+from langs import base, caddyfile, frameworks, packagejson, procfile, sites
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 from langs.model import AppBuild, Detection, Evidence, Settings
@@ -31,9 +31,6 @@ _SERVER: Final = "2"
 _START: Final = "caddy run --config /etc/caddy/Caddyfile"
 _ROOTS: Final = ("dist", "build", "out", "_site", "public", ".")
 """Where builds put a site, the likeliest first."""
-_HEAD: Final = ("{", "admin off", "auto_https off", "}", ":{$PORT}", "root * /app", "encode gzip")
-_FALLBACK: Final = ("try_files {path} {path}/index.html /index.html",)
-_MISSING: Final = ("handle_errors {", "rewrite * /404.html", "file_server", "}")
 _LINE: Final = re.compile(r"([a-z_]+)[ \t]*:[ \t]*(\S.*)", re.ASCII)
 _YES: Final = frozenset({"enabled", "true", "yes", "on"})
 _NOT_SERVED: Final = ("/Staticfile", "/Procfile", "/app.json")
@@ -48,7 +45,7 @@ def detect(files: AppFiles) -> Detection | None:
     package = packagejson.read(files)
     maker = sites.maker(files, package) if package else None
     # A library has a page to try it out.
-    builds = package is not None and sites.BUILD in package.scripts and not package.library
+    builds = package is not None and frameworks.BUILD in package.scripts and not package.library
     if maker or (evidence and builds):
         evidence.append(Evidence(file=packagejson.FILE, reason=f"{maker or 'its build script'} makes a site"))
     if not evidence:
@@ -80,11 +77,12 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             else base.image(settings, "debian", "bookworm-slim"),
             "root": root,
             "roots": (*_own_roots(files), *_ROOTS),
-            "head": _HEAD,
-            "fallback": _FALLBACK if pushed in _YES or (pushed is None and built) else (),
+            "head": caddyfile.HEAD,
+            "fallback": caddyfile.FALLBACK if pushed in _YES or (pushed is None and built) else (),
             # A build may make the page that says otherwise.
             "unless_404": pushed is None,
-            "missing": _MISSING,
+            "pages": caddyfile.PAGES if built else (),
+            "missing": caddyfile.MISSING,
         },
     )
     return base.generated(

@@ -109,3 +109,12 @@ ELIXIR: Final = Syntax(
     words=True,
     openers=frozenset({"fn"}),
 )
+JAVASCRIPT: Final = Syntax(
+    comments="//",
+    blocks=(_C_COMMENT,),
+    quotes=(Quote(mark='"'), Quote(mark="'"), Quote(mark="`", interpolation=r"\$\{", lines=True)),
+    keys=True,
+    slashes=True,
+    braces=True,
+)
+"""TypeScript, too."""

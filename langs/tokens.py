@@ -1,4 +1,4 @@
-"""One tolerant tokenizer for the build files that are programs: Gradle (Groovy, Kotlin), sbt, mix.exs and Gemfile.
+"""One tolerant tokenizer for the build files that are programs: of Gradle, sbt, Mix, Bundler, and JavaScript's tools.
 
 Such a file cannot be understood without running it, and it is untrusted, so that nobody runs it. What is asked of it is
 small: which constants it states. `tokenize` finds where names, constants and marks begin and end, and above all what is

@@ -53,12 +53,20 @@ class Real(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     path: str = "/"
     answer: object
     """The body of the answer: a string is compared as text, everything else as JSON."""
+    part: bool = False
+    """Whether the text is a part of the body only: what pages load is named after its content."""
     tier: Literal["run", "full"]
     """`run`: in every CI run; `full`: in `.ci/full` only."""
     dear: Literal["lockfile", "source"] | None = None
     """Whether a change of the lockfile, or one of the source, too, is built in `.ci/full` only: half a minute each."""
     stand_in: str | None = None
     """The real tool that stands in for one that is not to be had, beside those of the base images."""
+
+    def answered(self, body: str) -> bool:
+        """Whether the app's answer is the right one."""
+        if not isinstance(self.answer, str):
+            return bool(msgspec.json.decode(body) == self.answer)
+        return self.answer in body if self.part else body.strip() == self.answer.strip()
 
     def __post_init__(self) -> None:
         if (self.lockfile is None) != (self.install is None):

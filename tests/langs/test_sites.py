@@ -49,6 +49,7 @@ def test_a_build_that_makes_files_is_a_site(
     ("build", "package", "roots"),
     [
         ("ng build", "@angular/core", "dist/*/browser dist/* dist build"),
+        ("nuxt generate", "nuxt", ".output/public dist build"),
         ("vitepress build docs", "vitepress", "docs/.vitepress/dist .vitepress/dist dist build"),
         ("astro build", "astro", "dist build"),
     ],
@@ -59,11 +60,40 @@ def test_a_site_is_taken_from_where_its_tool_puts_it(write: Write, build: str, p
     assert f"for root in {roots} out _site public .;" in langs.build(root, Settings()).dockerfile
 
 
-def test_an_app_of_next_that_is_exported_is_a_site(write: Write) -> None:
-    package = manifest({"build": "next build", "start": "next start"}, "next")
-    root = write({"package.json": package, "next.config.mjs": "export default { output: 'export' }\n"})
+@pytest.mark.parametrize(
+    ("package", "files", "roots"),
+    [
+        pytest.param(
+            manifest({"build": "next build", "start": "next start"}, "next"),
+            {"next.config.mjs": "export default { output: 'export' }\n"},
+            "dist build",
+            id="Next.js",
+        ),
+        pytest.param(
+            manifest(
+                {"build": "react-router build", "start": "react-router-serve ./build/server/index.js"},
+                *("@react-router/dev", "@react-router/serve"),
+            ),
+            {"react-router.config.ts": "export default {\n  ssr: false,\n} satisfies Config;\n"},
+            "build/client dist build",
+            id="React Router",
+        ),
+    ],
+)
+def test_an_app_whose_configuration_says_so_is_a_site(
+    write: Write, package: str, files: Mapping[str, str], roots: str
+) -> None:
+    built = langs.build(write({"package.json": package, **files}), Settings())
 
-    assert langs.build(root, Settings()).language == "static"
+    assert built.language == "static"
+    assert f"for root in {roots} out" in built.dockerfile
+
+
+def test_a_comment_in_a_configuration_says_nothing(write: Write) -> None:
+    package = manifest({"build": "next build", "start": "next start"}, "next")
+    root = write({"package.json": package, "next.config.js": "module.exports = {\n  // output: 'export',\n}\n"})
+
+    assert langs.build(root, Settings()).start_command == "next start"
 
 
 def test_a_site_that_is_built_comes_before_a_dockerfile(write: Write) -> None:
@@ -91,7 +121,7 @@ def test_a_site_that_is_built_comes_before_a_dockerfile(write: Write) -> None:
         ),
         pytest.param(
             {"package.json": manifest({"start": "astro dev", "build": "astro build"}, "astro", "@astrojs/node")},
-            "HOST=0.0.0.0 node ./dist/server/entry.mjs",
+            "node ./dist/server/entry.mjs",
             id="Astro",
         ),
         pytest.param(
@@ -109,6 +139,16 @@ def test_a_site_that_is_built_comes_before_a_dockerfile(write: Write) -> None:
             {"package.json": manifest({"build": "nest build", "start:prod": "node dist/main"}, "@nestjs/core")},
             "node dist/main",
             id="Nest",
+        ),
+        pytest.param(
+            {"package.json": manifest({"build": "nest build", "start": "nest start"}, "@nestjs/core")},
+            "node dist/main",
+            id="Nest's own start",
+        ),
+        pytest.param(
+            {"package.json": manifest({"build": "nest build", "start": "node dist/src/main"}, "@nestjs/core")},
+            "node dist/src/main",
+            id="Nest, started as somebody chose",
         ),
         pytest.param(
             {"package.json": manifest({"start": "serve -s build", "build": "react-scripts build"}, "react-scripts")},
@@ -146,6 +186,10 @@ def test_a_build_that_makes_a_server_is_started(write: Write, files: Mapping[str
             {"package.json": manifest({"build": "astro build"}, "astro", peerDependencies={"astro": "5"})},
             id="an integration of Astro",
         ),
+        pytest.param(
+            {"package.json": manifest({"build": "tsc"}, "@nestjs/core", types="dist/index.d.ts")},
+            id="a module for Nest",
+        ),
         pytest.param({"package.json": manifest({"lint": "ng lint"}, "@angular/core")}, id="nothing is built"),
         pytest.param(
             {"package.json": manifest({"build": "tsc"}, "express", main="dist/i.js", types="dist/i.d.ts")},
@@ -177,6 +221,8 @@ def test_what_is_built_for_others_is_no_app(write: Write, files: Mapping[str, st
         ("PORT=3000 react-scripts start", "react-scripts"),
         ("next start", None),
         ("next dev", "next"),
+        ("react-router dev", "react-router"),
+        ("nest start", "nest"),
         ("npx @11ty/eleventy", None),
         ("npx @11ty/eleventy --serve", "@11ty/eleventy"),
         ("gatsby serve", None),

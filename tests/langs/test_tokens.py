@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langs.syntaxes import ELIXIR, GROOVY, KOTLIN, RUBY, SCALA, Syntax
+from langs.syntaxes import ELIXIR, GROOVY, JAVASCRIPT, KOTLIN, RUBY, SCALA, Syntax
 from langs.tokens import MAX_TOKENS, Kind, tokenize
 
-_ALL = (GROOVY, KOTLIN, SCALA, RUBY, ELIXIR)
+_ALL = (GROOVY, KOTLIN, SCALA, RUBY, ELIXIR, JAVASCRIPT)
 _PIECES = st.sampled_from(
     [
         *(
@@ -102,6 +102,8 @@ _PIECES = st.sampled_from(
         (ELIXIR, '~S"""\n"x\n"""', 'string:\n"x\n'),
         (ELIXIR, '[?", 1]', 'mark:[ template:?" mark:, number:1 mark:]'),
         (ELIXIR, '"a#{"}"}"', 'template:a#{"}"}'),
+        (JAVASCRIPT, "/* a */ b: 'c', // d", "key:b string:c mark:,"),
+        (JAVASCRIPT, "x = /['\"]/; `a${'}'}`", "name:x mark:= template:/['\"]/ end:; template:a${'}'}"),
     ],
 )
 def test_what_is_written_is_read_as_the_language_reads_it(syntax: Syntax, text: str, expected: str) -> None:
