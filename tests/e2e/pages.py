@@ -209,7 +209,7 @@ def _seen(case: Case, real: Real, answered: Answered) -> Iterator[str]:
         f"Built{stand_in}, and started as user 1000 on a read-only root, on {answered.date} "
         f"at commit {answered.commit} ({answered.machine}). It took "
         f"{answered.seconds['answer']:g} s to have the image from the registry, to start it, and to get the answer of "
-        f"`GET {real.path}`:"
+        f"`GET {real.path}`{', which holds' if real.part else ''}:"
     )
     yield _answer(real.answer)
     head = ["changed", *([f"installation ({_span(real.install)})"] if real.install else [])]
