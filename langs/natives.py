@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from langs import debian
+from langs import debian, hardened
 from langs.model import Evidence, Settings
 
 Table = Literal["gems", "npm", "pypi"]
@@ -161,8 +161,9 @@ def needing(settings: Settings, table: Table, found: Dependencies, *, image: str
         settings: the app's, which may name packages, too.
         table: whose dependencies they are.
         found: what is installed.
-        image: the well-known name of what it builds and runs on. Where that is replaced by one without apt, or by one
-            that `hardened` says nothing of, nothing is installed: whoever made it has put there what is needed.
+        image: the well-known name of what it builds and runs on. Where that is replaced by one without apt, as far as
+            its name tells, or where the others are hardened, nothing is installed: whoever made it has put there what
+            is needed.
         builds: whether the image that builds stands on buildpack-deps; else nothing is compiled there anyhow.
     """
     rows = {
@@ -173,7 +174,8 @@ def needing(settings: Settings, table: Table, found: Dependencies, *, image: str
         and found.names.keys().isdisjoint(row.unless)
     }
     replaced = settings.images.get(image)
-    if not rows or (replaced is not None and (settings.hardened or "alpine" in replaced)):
+    theirs = replaced is not None and (settings.hardened or "alpine" in replaced or hardened.is_bare(replaced))
+    if not rows or theirs:
         return settings
     build = {name: () if not builds else _missing(row.build) for name, row in rows.items()}
     run = {name: () if settings.part else row.run for name, row in rows.items()}

@@ -386,9 +386,11 @@ def test_a_hardened_images_build_has_packages(write: Write) -> None:
     assert installed(plain.dockerfile) == {"install": ("zip",)}
 
 
-@pytest.mark.parametrize("image", ["python:3.12-alpine", "registry.example/alpine/python"])
-def test_alpine_has_no_apt(write: Write, image: str) -> None:
-    built = python(write, "psycopg2\n", Settings(images={"python": image}))
+@pytest.mark.parametrize(
+    "image", ["python:3.12-alpine", "registry.example/alpine/python", "gcr.io/distroless/python3-debian12"]
+)
+def test_what_an_image_without_apt_has_is_its_makers_to_say(write: Write, image: str) -> None:
+    built = python(write, "psycopg2\n", Settings(images={"python": image}, run_command="python main.py"))
 
     assert (installed(built.dockerfile), built.needs) == ({}, ())
 
