@@ -18,7 +18,7 @@ from langs import base, commands, gradle, health, jvm, jvmhealth, jvmproject, la
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.jvmproject import Found, Member
-from langs.launch import Kind, Launch
+from langs.launch import Launch
 from langs.model import AppBuild, CacheMount, Detection, Evidence, Process, Settings, Version
 
 PROGRAMS: Final = frozenset({"java", "gradle", "gradlew", "mvn", "mvnw"})
@@ -84,6 +84,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         settings, lambda: jvmhealth.path(member.root if member else files, found.work, launched)
     )
     runtime = jvm.runtime_image(settings, plan.java)
+    # A command that names what the build wrote needs no copy of it.
+    kind = None if launched is None or _names_output(start.command) else launched.kind
     text = base.dockerfile(
         f"{found.tool}.Dockerfile.j2",
         settings=settings,
@@ -94,8 +96,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "runtime": runtime,
             "mounts": plan.mounts,
             "manifests": plan.manifests,
-            # A command that names what the build wrote needs no copy of it.
-            "kind": None if launched is None or _names_output(start.command) else launched.kind.value,
+            "kind": kind.value if kind else None,
+            "beside": kind is not None and launched is not None and launched.beside,
             "script": launched.script if launched else None,
             "whole": own,
             "home": f"/app/{member.path}" if member else "/app",
@@ -155,7 +157,7 @@ def _with_maven(
     if project.wrapped:
         mounts.append(base.cache(settings, "maven-wrapper", "/root/.m2/wrapper"))
     copied: tuple[str, ...] = ()
-    if launched and launched.kind is Kind.THIN:
+    if launched and launched.beside:
         copied = (f"{_DEPENDENCY}:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=/out/lib")
         copied += ("-Dmdep.prependGroupId=true",)
     outputs = tuple(f"{each.directory}/target" if each.directory else "target" for each in project.modules)
@@ -177,6 +179,7 @@ def _with_maven(
             "again": (*part, "package") if part else (),
             "outputs": outputs,
             "output": f"{module.directory}/target" if module.directory else "target",
+            "neighbours": "target" if project.reactor else None,
         },
     )
 
@@ -203,6 +206,7 @@ def _with_gradle(
             "task": gradle.task(project, launched) if launched else f":{path}:assemble" if path else "assemble",
             "project": f":{path}" if path else "",
             "output": f"{project.directory}/build" if project.directory else "build",
+            "neighbours": "build/libs" if len(build_.projects) > 1 else None,
         },
     )
 

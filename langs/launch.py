@@ -43,13 +43,18 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     script: str | None = None
     """The name of a distribution's start script."""
 
+    @property
+    def beside(self) -> bool:
+        """Whether the jar holds the app's own classes only, and what it depends on stands beside it in lib/."""
+        return self.kind is Kind.THIN
 
-_ARGUMENTS: Final = {
-    Kind.BOOT: "-Dserver.port=$PORT -jar app.jar",
-    Kind.MICRONAUT: "-Dmicronaut.server.port=$PORT -jar app.jar",
-    Kind.FAT: "-jar app.jar",
-    Kind.QUARKUS: "-Dquarkus.http.host=0.0.0.0 -Dquarkus.http.port=$PORT -jar quarkus-run.jar",
+
+_PORTS: Final = {
+    Kind.BOOT: "-Dserver.port=$PORT ",
+    Kind.MICRONAUT: "-Dmicronaut.server.port=$PORT ",
+    Kind.QUARKUS: "-Dquarkus.http.host=0.0.0.0 -Dquarkus.http.port=$PORT ",
 }
+"""How frameworks are told their port that do not look for $PORT."""
 _KTOR: Final = "EngineMain"
 """Ktor's own main classes, in `io.ktor.server.<engine>`, take their port from the command line."""
 
@@ -62,5 +67,6 @@ def command(launch: Launch, settings: Settings) -> str:
     if launch.kind is Kind.DISTRIBUTION:
         by_hand = settings.hardened and launch.main
         return f'{java} -cp "lib/*" {launch.main}{port}' if by_hand else f"bin/{launch.script}{port}"
-    arguments = _ARGUMENTS.get(launch.kind) or f'-cp "app.jar:lib/*" {launch.main}'
-    return f"{java} {arguments}{port}"
+    jar = "quarkus-run.jar" if launch.kind is Kind.QUARKUS else "app.jar"
+    what = f'-cp "app.jar:lib/*" {launch.main}' if launch.beside else f"-jar {jar}"
+    return f"{java} {_PORTS.get(launch.kind, '')}{what}{port}"

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, TypeAlias
 
 import msgspec
@@ -28,8 +29,11 @@ _COMPILER: Final = f"{pom.MAVEN}:maven-compiler-plugin"
 _KOTLIN: Final = "org.jetbrains.kotlin:kotlin-maven-plugin"
 _EXEC: Final = "org.codehaus.mojo:exec-maven-plugin"
 _LEVELS: Final = ("java.version", "maven.compiler.release", "maven.compiler.target", "maven.compiler.source")
-_STARTER: Final = "spring-boot-starter-parent"
+_STARTER: Final = ("org.springframework.boot", "spring-boot-starter-parent")
 _SPRING_ON_17: Final = 3
+_MICRONAUT_PARENTS: Final = (("io.micronaut.platform", "micronaut-parent"), ("io.micronaut", "micronaut-parent"))
+_MICRONAUT_LEVELS: Final = ("release.version", "jdk.version")
+"""Properties of an app which those parents, which it does not hold, make the compiler's release of."""
 _LAST: Final = "kotlin.compiler.jvmTarget"
 _MAIN_PROPERTIES: Final = ("start-class", "exec.mainClass", "mainClass", "main.class")
 _ENCODING: Final = re.compile(rb"""encoding=["'](?:ISO-8859-1|iso-8859-1|latin1|windows-1252)["']""")
@@ -163,11 +167,17 @@ def _stated_main(module: Module) -> _Found | None:
     main = mainclass.legal(module.value("mainClass", *packed) or module.value("Main-Class", *packed))
     if main:
         return Kind.FAT, main, Evidence(file=module.pom.file, reason="a jar with everything in it and a main class")
+    main = _main_class(module)
+    return (Kind.THIN, main, Evidence(file=module.pom.file, reason="a main class")) if main else None
+
+
+def _main_class(module: Module) -> str | None:
+    """The main class that plugins which start the app, or properties that they read, name."""
     main = mainclass.legal(module.value("mainClass", _JAR, _EXEC, _KOTLIN))
     for name in _MAIN_PROPERTIES:
         said = pom.stated(name, module.lineage)
         main = main or mainclass.legal(said[0] if said else None)
-    return (Kind.THIN, main, Evidence(file=module.pom.file, reason="a main class")) if main else None
+    return main
 
 
 def holder(files: AppFiles) -> AppFiles | None:
@@ -246,18 +256,24 @@ def java_release(module: Module) -> Iterator[versions.Statement]:
 
 
 def implied_release(module: Module) -> Iterator[versions.Statement]:
-    """What Spring Boot's parent, which the app does not hold, says where nobody else does: its `java.version`.
+    """What a framework's parent, which the app does not hold, says where nobody else does.
 
-    docs.spring.io/spring-boot/maven-plugin/using.html
+    Spring Boot's has a `java.version` (docs.spring.io/spring-boot/maven-plugin/using.html), Micronaut's takes its
+    release out of properties of the app's (repo.maven.apache.org/maven2/io/micronaut/platform/micronaut-parent).
     """
     above = module.lineage[-1]
     parent = above.parent
-    if parent is None or (parent.group, parent.artifact) != ("org.springframework.boot", _STARTER):
+    name = (parent.group, parent.artifact) if parent else None
+    if name in _MICRONAUT_PARENTS:
+        each = ((key, said) for key in _MICRONAUT_LEVELS if (said := pom.stated(key, module.lineage)))
+        for key, (value, file) in islice(each, 1):
+            yield jvm.level(value, source=f"{file} {key}", file=file)
+    if parent is None or name != _STARTER:
         return
     major = re.match(r"([1-9])\.", pom.resolve(parent.version, (above,)) or "")
     if major is not None and pom.stated(_LEVELS[0], module.lineage) is None:
         release = "8" if int(major[1]) < _SPRING_ON_17 else "17"
-        yield jvm.level(release, source=f"{above.file} {_STARTER} {major[0]}x", file=above.file)
+        yield jvm.level(release, source=f"{above.file} {_STARTER[1]} {major[0]}x", file=above.file)
 
 
 def kotlin(module: Module) -> tuple[str | None, str] | None:

@@ -55,6 +55,12 @@ class Real(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The body of the answer: a string is compared as text, everything else as JSON."""
     part: bool = False
     """Whether the text is a part of the body only: what pages load is named after its content."""
+    health: str | None = None
+    """Where the framework itself tells of the app's health, and answers 200 when it is well."""
+    env: Mapping[str, str] = {}
+    """What an image must be given that is no good without."""
+    pushes: int | None = None
+    """Bytes of layers, as they are compressed, that a change of source makes anew at most."""
     tier: Literal["run", "full"]
     """`run`: in every CI run; `full`: in `.ci/full` only."""
     dear: Literal["lockfile", "source"] | None = None

@@ -26,6 +26,11 @@ import msgspec
 import pytest
 
 from orchestrator.bench.result import machine
+from orchestrator.model import Registry
+from orchestrator.registry import reference
+from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.credentials import Credentials
+from orchestrator.registry.pull import resolve
 from tests.buildkit.real import client, request
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start, need_bases
@@ -111,6 +116,21 @@ class Bench:
     def digest(self, built: Built) -> str | None:
         return built.ran.completed()[self.name].digest
 
+    async def pushed(self, built: Built, before: Built) -> int:
+        """Bytes of the layers of an image that another one does not have."""
+        known = await self._layers(before)
+        return sum(size for digest, size in (await self._layers(built)).items() if digest not in known)
+
+    async def _layers(self, built: Built) -> Mapping[str, int]:
+        """An image's layers, compressed as they are in the registry."""
+        at = reference.parse(self.image)
+        insecure = {at.host: Registry(host=at.host, insecure=True)}
+        digest = self.digest(built)
+        assert digest is not None
+        async with RegistryClient(Credentials(None), insecure) as asking:
+            image = await resolve(asking, at.with_digest(digest))
+        return {layer.digest: layer.size for layer in image.layers}
+
     async def _mounts(self) -> Mapping[str, int]:
         """How often each of the app's package caches was mounted.
 
@@ -160,10 +180,14 @@ async def test_an_app_answers_and_a_change_runs_what_depends_on_it_and_nothing_e
         builds["lockfile"] = await bench.built()
     real_count.record("build", times=len(builds) + (sibling is not None))
     begun = time.monotonic()
-    async with started(lab, bench.image, path=real.path) as container, httpx.AsyncClient(trust_env=False) as http:
+    async with (
+        started(lab, bench.image, path=real.path, env=real.env) as container,
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
         real_count.record("start")
         answer = await http.get(container.url + real.path)
         real_count.record("answer")
+        health = await http.get(container.url + real.health) if real.health else answer
     seconds = {**{name: each.seconds for name, each in builds.items()}, "answer": time.monotonic() - begun}
 
     ran, cached = (False, True) if installs else (None, None)
@@ -178,13 +202,15 @@ async def test_an_app_answers_and_a_change_runs_what_depends_on_it_and_nothing_e
         assert bench.table(after_source) == (cached, False)
         # What ran left a trace: it mounted a cache, or there is another image.
         assert after_source.mounted or bench.digest(after_source) != bench.digest(first)
+    if after_source and real.pushes is not None:
+        assert await bench.pushed(after_source, first) <= real.pushes
     if after_source and "lockfile" in builds:
         assert bench.table(builds["lockfile"]) == (False, False)
         # All that runs after a change of source runs after one of the lockfile, and the installation besides.
         # A mount that two steps have at the same time counts once: what prunes runs beside the packages' builds.
         assert builds["lockfile"].mounted + (real.app != ".") > after_source.mounted
     assert container.uid == 1000
-    assert answer.status_code == httpx.codes.OK
+    assert (answer.status_code, health.status_code) == (httpx.codes.OK, httpx.codes.OK)
     assert real.answered(answer.text)
     check = (await config_of(lab, bench.image))["config"].get("Healthcheck", {}).get("Test", ["NONE", None, None])
     assert (check[0], check[-2]) == ("CMD" if case.plan.healthcheck else "NONE", case.plan.healthcheck)

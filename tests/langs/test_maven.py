@@ -19,6 +19,7 @@ MAIN = "package com.example;\n\npublic class Main {\n  public static void main(S
 SOURCE = "src/main/java/com/example/Main.java"
 COORDINATES = "<groupId>com.example</groupId><artifactId>shop</artifactId><version>1.2</version>"
 BOOT = "<plugin><groupId>org.springframework.boot</groupId><artifactId>spring-boot-maven-plugin</artifactId>{}</plugin>"
+MICRONAUT = "<plugin><groupId>io.micronaut.maven</groupId><artifactId>micronaut-maven-plugin</artifactId></plugin>"
 ACTIVE = "<activation><activeByDefault>true</activeByDefault></activation>"
 INACTIVE = "<profile><properties><java.version>8</java.version></properties></profile>"
 TAGS = [f"<{slash}{name}>" for name in ("project", "modules", "build", "plugins", "properties") for slash in ("", "/")]
@@ -144,6 +145,38 @@ def test_spring_boots_parent_states_a_release_where_nobody_else_does(
     assert built.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("group", "content", "expected"),
+    [
+        (
+            "io.micronaut.platform",
+            properties(jdk_version="17", release_version="17"),
+            ("17", "pom.xml release.version"),
+        ),
+        ("io.micronaut", properties(jdk_version="11"), ("11", "pom.xml jdk.version")),
+        (
+            "io.micronaut.platform",
+            properties(release_version="17", maven_compiler_release="25"),
+            ("25", "pom.xml maven.compiler.release"),
+        ),
+        ("io.micronaut.platform", "", ("21", "default")),
+        ("com.example", properties(jdk_version="17"), ("21", "default")),
+    ],
+)
+def test_micronauts_parent_takes_the_release_out_of_the_apps_properties(
+    write: Write, group: str, content: str, expected: tuple[str, str]
+) -> None:
+    coordinates = (
+        f"<parent><groupId>{group}</groupId><artifactId>micronaut-parent</artifactId><version>4.10.12</version>"
+        "</parent><artifactId>shop</artifactId>"
+    )
+
+    built = langs.build(write({"pom.xml": project(content, coordinates), SOURCE: MAIN}), Settings())
+
+    assert built.version == Version(value=expected[0], source=expected[1])
+    assert built.warnings == ()
+
+
 def test_a_parent_in_the_app_states_the_release_for_its_modules(write: Write) -> None:
     root = write(
         {
@@ -215,6 +248,12 @@ def test_a_parent_in_the_app_states_the_release_for_its_modules(write: Write) ->
             id="Quarkus",
         ),
         pytest.param(
+            {"pom.xml": project(plugins(MICRONAUT))},
+            "java $JAVA_OPTS -Dmicronaut.server.port=$PORT -jar app.jar",
+            ("^Main-Class:",),
+            id="Micronaut",
+        ),
+        pytest.param(
             {"pom.xml": project(""), SOURCE: MAIN, "Procfile": "web: java -jar target/shop-1.2.jar\n"},
             "java -jar target/shop-1.2.jar",
             ("COPY --from=builder --chown=1000:1000 /app ./",),
@@ -229,6 +268,35 @@ def test_what_starts_is_what_the_build_makes(
 
     assert built.start_command == command
     assert all(step in built.dockerfile for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("started", "libraries"),
+    [
+        pytest.param(plugins(BOOT.format("")), "./BOOT-INF/lib", id="Spring Boot"),
+        pytest.param(properties(exec_mainClass="com.example.Stated"), "./lib", id="dependencies beside the jar"),
+        pytest.param(
+            plugins(
+                "<plugin><groupId>io.quarkus.platform</groupId><artifactId>quarkus-maven-plugin</artifactId></plugin>"
+            ),
+            "./lib",
+            id="Quarkus",
+        ),
+    ],
+)
+def test_the_jars_of_other_modules_are_no_part_of_the_layer_of_dependencies(
+    write: Write, started: str, libraries: str
+) -> None:
+    alone = {"pom.xml": project(started)}
+    modular = {"pom.xml": project(modules("a", "b")), "a/pom.xml": module("a", started), "b/pom.xml": module("b")}
+    layers = [f"COPY --from=builder --chown=1000:1000 /out/{name} {libraries}" for name in ("lib", "own")]
+
+    single = langs.build(write(alone), Settings()).dockerfile
+    several = langs.build(write(modular), Settings()).dockerfile
+
+    assert "\n".join(layers) in several
+    assert layers[0] in single
+    assert "/out/own" not in single
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,9 @@
+plugins {
+    alias(libs.plugins.spring.boot) apply false
+}
+
+subprojects {
+    repositories {
+        mavenCentral()
+    }
+}

@@ -1,0 +1,3 @@
+rootProject.name = "catalog"
+
+include("web", "prices")
