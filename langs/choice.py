@@ -29,6 +29,7 @@ from langs.base import Language
 from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import AppBuild, Assets, CacheMount, Detection, Evidence, Settings
+from langs.model import Choice as VersionChoice
 from langs.registry import ASSETS, LANGUAGES, NAMES
 
 _BUILD_SCRIPT = "build"
@@ -99,6 +100,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection | None = Non
         )
     language = _by_name(detection.language)
     said = appjson.read(files)
+    chosen: dict[str, VersionChoice] = {}
+    settings = msgspec.structs.replace(settings, chosen=chosen)
     front_end = _assets(files, settings, language)
     # Where one of the two sees more than the app's directory, that is one of those in it for the other.
     origin = front_end.origin if front_end else ""
@@ -112,6 +115,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection | None = Non
         cache=_each_mount_once((*(front_end.cache if front_end else ()), *built.cache)),
         evidence=(*built.evidence, *(front_end.evidence if front_end else ())),
         warnings=(*detection.warnings, *(front_end.warnings if front_end else ()), *built.warnings),
+        chosen=_settled(chosen, built),
         release=said.release if said else None,
         # What is generated only: a mirror's address may hold a password.
         indexes=indexes.used(built.dockerfile, settings.indexes) if language.IMAGES else (),
@@ -241,6 +245,15 @@ def _has_front_end(files: AppFiles, primary: Language) -> bool:
         return False
     script = package.scripts.get(_BUILD_SCRIPT) if package else None
     return bool(script) and commands.program(script or "") not in primary.PROGRAMS
+
+
+def _settled(chosen: Mapping[str, VersionChoice], built: AppBuild) -> tuple[VersionChoice, ...]:
+    """What was chosen, with the language's own version as it came to be: some take the line of a release."""
+    found = dict(chosen)
+    own = found.get(built.language)
+    if own is not None and built.version is not None:
+        found[built.language] = msgspec.structs.replace(own, value=built.version.value)
+    return tuple(found[tool] for tool in sorted(found))
 
 
 def _each_file_once(detection: Detection) -> Detection:

@@ -17,6 +17,18 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """For people: `.nvmrc`, `go.mod toolchain`, `$NODE_VERSION`, `fleetpacks.toml`, `default`."""
 
 
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that nobody states: it was chosen among the releases that a statement allows, or is our default."""
+
+    tool: str
+    """Whose: a name in releases.toml."""
+    value: str
+    source: str
+    """What left the choice: as `Version.source`."""
+    locked: bool = False
+    """Whether it was chosen before, and is kept: `Settings.locked`."""
+
+
 class Releases(msgspec.Struct, frozen=True, kw_only=True):
     """The known releases of a tool, which ranges are resolved against."""
 
@@ -106,6 +118,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 5000
     releases: Mapping[str, Releases] = {}
     """Tables of releases that the operator refreshed, by tool; what ships counts where it is newer."""
+    locked: Mapping[str, str] = {}
+    """What was chosen before where the app's files leave the choice, by tool: from `fleetpacks.lock`. It counts as long
+    as they allow it, whatever releases there are by now."""
+    chosen: dict[str, Choice] | None = None
+    """Where `langs.versions` notes what it chooses, by tool: set by `langs.choice`, never by configuration."""
     own: tuple[str, ...] = ()
     """Which of `port`, `versions.<language>` and what else makes only generated images were said of this app alone."""
     cache_key: str = "fleetpacks"
@@ -246,6 +263,8 @@ class AppBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The dependencies for which some of them are, and the files that say so."""
     healthcheck: str | None = None
     """The path that the image asks its app for."""
+    chosen: tuple[Choice, ...] = ()
+    """The versions of all tools that no file states, by name: with other releases they may be others."""
     release: Release | None = None
     """What app.json says to those who run the app."""
     indexes: tuple[str, ...] = ()

@@ -96,7 +96,8 @@ def npm(text: str, *, source: str, file: str | None = None) -> Statement:
     if lines is None:
         return read(text, _NPM, source=source, file=file)
     if len(lines) == 1:
-        return statements.exact(spans.text(lines[0]), source=source, file=file, hint=_NPM.hint)
+        line = statements.exact(spans.text(lines[0]), source=source, file=file, hint=_NPM.hint)
+        return msgspec.structs.replace(line, moving="-" in word)
     return statements.ranged(text, tuple(map(spans.line, lines)), source=source, file=file)
 
 

@@ -430,7 +430,8 @@ def _statement(text: str, *, source: str, file: str | None = None) -> versions.S
         name = f"{channel}{match['date'] or ''}" if match else channel
         return versions.Statement(source=source, text=name, file=file, spans=(spans.Span(),))
     if channel == "stable":
-        return versions.exact(_DEFAULT, source=source, file=file, hint=_VERSION_HINT)
+        stable = versions.exact(_DEFAULT, source=source, file=file, hint=_VERSION_HINT)
+        return msgspec.structs.replace(stable, moving=True)
     return versions.exact(channel, source=source, file=file, hint=_VERSION_HINT)
 
 

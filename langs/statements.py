@@ -29,6 +29,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """What is allowed; of an exact version, itself."""
     free: bool = False
     """Whether it leaves the choice to us, as `*` does."""
+    moving: bool = False
+    """Whether it is a word that means another version later, as `stable` does; `exact` is what it means now."""
 
 
 def exact(text: str, *, source: str, hint: str, file: str | None = None) -> Statement:

@@ -16,19 +16,24 @@ known release inside: that is what every package manager takes of a range, and s
 The default counts only where nothing is said, or `*`. Where no known release lies inside (`>=30`), the range itself
 knows one: its lower bound, shortened to a line (`30`) when all of that line is inside. Else it is an error that names
 file and text. What comes out is digits and dots, with an optional `rc1`, `-beta.2` or the like: a legal tag, always.
+
+All of that is a choice, which other releases would change. It is noted, and one that was made before
+(`Settings.locked`) is kept as long as it lies inside.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import msgspec
 
 from langs import documents, ranges, releases, spans, statements
 from langs.errors import LangError
 from langs.files import AppFiles
-from langs.model import Releases, Settings, Version
+from langs.model import Choice, Releases, Settings, Version
 from langs.ranges import composer, elixir, npm, poetry, ruby, sdk
 from langs.spans import Release, Span, Spans
-from langs.statements import Statement, exact, not_understood, release
+from langs.statements import Statement, exact, not_understood, ranged, release
 
 __all__ = [
     "Release",
@@ -46,6 +51,10 @@ __all__ = [
     "sdk",
     "tool_files",
 ]
+
+
+_DEFAULT: Final = "default"
+_NUMBERS: Final = r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}"
 
 
 class _MiseTool(msgspec.Struct):
@@ -75,25 +84,42 @@ def resolve(
     Raises:
         LangError: no tag is known to lie in the stated range.
     """
-    if not stated:
-        return Version(value=default, source="default"), ()
     candidates = known(settings, table)
-    agreed = _agreed(stated, candidates)
-    value = agreed.exact or (default if agreed.free else _newest(agreed, candidates) or _bound(agreed, line))
+    agreed = _agreed(stated, candidates) if stated else ranged("", spans.ALL, source=_DEFAULT, free=True)
+    chosen = agreed.exact is None or agreed.moving
+    kept = _kept(settings.locked.get(table), agreed, candidates, default) if chosen else None
+    value = kept or agreed.exact
+    value = value or (default if agreed.free else _newest(agreed, candidates) or _bound(agreed, line))
     if value is None:
         raise LangError(
             f"no version is known to satisfy {agreed.text.strip()[:80]!r} of {agreed.source}",
             file=agreed.file,
             hint=f"State a lower bound or one version there, such as {default}.",
         )
-    chosen = statements.span_of(value)
+    if chosen and value and settings.chosen is not None:
+        settings.chosen[table] = Choice(tool=table, value=value, source=agreed.source, locked=kept is not None)
+    means = statements.span_of(value)
     warnings = tuple(
         f"{_quoted(agreed, value)}; {other.source} asks for {_written(other)}, which does not allow it; "
         f"{agreed.source} wins"
         for other in stated
-        if not any(span.overlaps(chosen) for span in other.spans)
+        if not any(span.overlaps(means) for span in other.spans)
     )
     return Version(value=value, source=agreed.source), warnings
+
+
+def _kept(locked: str | None, agreed: Statement, candidates: Releases, default: str) -> str | None:
+    """What was chosen before, where it still may be; it was written by others, and may be anything."""
+    if locked is None or re.fullmatch(_NUMBERS, locked, re.ASCII) is None:
+        return None
+    # Of Java, say, there are releases of one number, and nobody reckons with three.
+    lengths = (*map(len, candidates.newest_first), default.count(".") + 1)
+    if locked.count(".") + 1 > max(lengths):
+        return None
+    if agreed.free or agreed.moving:
+        return locked
+    means = statements.span_of(locked)
+    return locked if any(span.overlaps(means) for span in agreed.spans) else None
 
 
 def _agreed(stated: Sequence[Statement], from_: Releases) -> Statement:

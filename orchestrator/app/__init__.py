@@ -215,10 +215,23 @@ async def _planned(config: Config, request: planner.Request, known: Known) -> Pl
         made = planner.make(
             config, found.apps, selected, request, build=known.build, facts=facts, reasons=found.reasons
         )
-        warnings = (*config.warnings, *found.warnings, *lfs.warnings(config.root, found.selected, unfetched))
+        warnings = (
+            *config.warnings,
+            *_format(config),
+            *found.warnings,
+            *lfs.warnings(config.root, found.selected, unfetched),
+        )
         return msgspec.structs.replace(made, warnings=warnings)
 
     return await anyio.to_thread.run_sync(make)
+
+
+def _format(config: Config) -> tuple[str, ...]:
+    if config.lock is None or config.lock.versions is not None:
+        return ()
+    from orchestrator.plan.locking import WITHOUT_VERSIONS  # noqa: PLC0415 -- start-up counts: an old lock file needs it
+
+    return (WITHOUT_VERSIONS,)
 
 
 def _check_part(config: Config) -> None:

@@ -1,21 +1,25 @@
-"""The wiring of `lock`: what generated Dockerfiles stand on becomes `fleetpacks.lock`, by the word of registries.
+"""The wiring of `lock` and `update`: what builds stand on becomes `fleetpacks.lock`, by the word of registries.
 
-All apps are planned as if there were no lock file, so that it never holds what no app needs. Images that users' own
+All apps are planned without the file's digests, so that it never holds what no app needs. Images that users' own
 Dockerfiles name are theirs to pin.
 """
+
+from collections.abc import Sequence
 
 import anyio
 import msgspec
 
-from langs.facts import GENERATED
 from orchestrator.app import make_plan
 from orchestrator.app.logins import given
 from orchestrator.app.mirroring import mirroring
 from orchestrator.app.written import write
 from orchestrator.config import Config, lock
+from orchestrator.config.lock import Lock
 from orchestrator.errors import ImageNotFoundError
-from orchestrator.plan.images import images
+from orchestrator.model import Plan
+from orchestrator.plan import relocking
 from orchestrator.plan.planner import Request
+from orchestrator.plan.relocking import Named, PinnedImage, PinnedVersion
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
 from orchestrator.skip.bases import BaseImages, UnknownBaseError
@@ -24,57 +28,78 @@ _AT_ONCE = 8
 """Questions to registries; each is small, and some registries count them."""
 
 
-class Locked(msgspec.Struct, frozen=True, kw_only=True):
-    """One image."""
-
-    name: str
-    digest: str | None
-    """None when no app needs it any more."""
-    before: str | None
-    """What the file said."""
-
-
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What the file has to say, and what it said."""
 
-    images: tuple[Locked, ...]
+    images: tuple[PinnedImage, ...]
+    versions: tuple[PinnedVersion, ...]
+    rewritten: bool
+    """Whether the file is, or would be, written anew for its format alone."""
     warnings: tuple[str, ...]
 
     @property
     def outdated(self) -> bool:
         """Whether the file said something else."""
-        return any(each.digest != each.before for each in self.images)
+        changed = any(each.changed for each in self.images) or any(each.changed for each in self.versions)
+        return changed or self.rewritten
 
 
-async def pin(config: Config, *, check: bool) -> Outcome:
-    """Ask registries which images are meant, and write the file.
+async def pin(config: Config, *, ask: bool = True, save: bool = True, anew: Sequence[str] | None = None) -> Outcome:
+    """Choose what the file lacks, and write it.
 
     Args:
         config: what was said.
-        check: write nothing.
+        ask: whether registries are asked; else what the file lacks is told without its digest, and nothing is written.
+        save: whether the file is written when it said something else.
+        anew: apps and images for which the file does not count; none: it does not count at all. None: it counts.
 
     Raises:
-        UsageError: there is no app, or the file cannot be written.
+        UsageError: there is no app, a name means none, or the file cannot be written.
         ConfigError: an app's files are wrong.
         ImageNotFoundError: an image is not there, or its registry does not answer.
     """
-    plan = await make_plan(msgspec.structs.replace(config, lock=None), Request(push=False))
-    texts = [app.build.dockerfile for app in plan.apps if app.build.language in GENERATED]
-    names = sorted({name for text in texts for name in images(text).names if "@" not in name})
-    before = config.lock or {}
-    digests, news = await _digests(config, names)
-    if not check and (digests != before or config.lock is None):
-        hint = "Check the directory's permissions."
-        # It is committed, and read by everybody who may read its neighbours.
-        write(config.root / lock.FILE, lock.text(digests), what="the lock file", hint=hint, mode=0o644)
-    every = sorted({*digests, *before})
-    return Outcome(
-        images=tuple(Locked(name=name, digest=digests.get(name), before=before.get(name)) for name in every),
+    before = config.lock or Lock()
+    plan, forgotten = await _planned(config, before, anew)
+    needed, asked = relocking.asked_for(plan.apps, before, forgotten)
+    news: tuple[str, ...] = ()
+    digests = {name: before.images[name] for name in needed if name not in asked}
+    if asked and ask:
+        found, news = await _digests(config, asked)
+        digests |= found
+    chosen = relocking.versions(plan.apps)
+    images, versions = relocking.compared(before, needed, digests, chosen)
+    outcome = Outcome(
+        images=images,
+        versions=versions,
+        rewritten=config.lock is None or config.lock.versions is None,
         warnings=(*plan.warnings, *news),
     )
+    if save and ask and outcome.outdated:
+        said = {path: {tool: choice.value for tool, choice in tools.items()} for path, tools in chosen.items()}
+        text = lock.text(Lock(images=digests, versions=said))
+        # It is committed, and read by everybody who may read its neighbours.
+        hint = "Check the directory's permissions."
+        write(config.root / lock.FILE, text, what="the lock file", hint=hint, mode=0o644)
+    return outcome
 
 
-async def _digests(config: Config, names: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+async def _planned(config: Config, before: Lock, anew: Sequence[str] | None) -> tuple[Plan, Named | None]:
+    """All apps, and what is forgotten of the file; None: all of it."""
+    everything = anew is not None and not anew
+
+    async def planned(counts: Lock | None) -> Plan:
+        return await make_plan(msgspec.structs.replace(config, lock=counts, locked=False), Request(push=False))
+
+    if everything:
+        return await planned(None), None
+    plan = await planned(relocking.forgetting(before, ()))
+    if anew is None:
+        return plan, Named()
+    forgotten = relocking.named(anew, plan.apps, before)
+    return await planned(relocking.forgetting(before, forgotten.apps)), forgotten
+
+
+async def _digests(config: Config, names: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """The digests by name, and what is to be said of mirrors."""
     found: dict[str, str] = {}
     problems: list[str] = []

@@ -72,6 +72,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     help="How the run is shown; auto: a table on a terminal, else lines.",
 )
 @click.option("--no-color", is_flag=True, help="No colours, as with $NO_COLOR.")
+@selecting.locked
 @click.option("--no-cache", is_flag=True, help="Execute every step again.")
 @click.option("--provenance", type=click.Choice(["min", "max"]), help="Attest how images were made.")
 @click.option("--sbom", is_flag=True, help="Attest what images are made of.")
@@ -103,6 +104,7 @@ def build(
     keep_going: bool,
     progress: Literal["auto", "tty", "plain", "json"],
     no_color: bool,
+    locked: bool,
     no_cache: bool,
     provenance: Literal["min", "max"] | None,
     sbom: bool,
@@ -129,6 +131,7 @@ def build(
         image=image,
         hosts=hosts,
         jobs=jobs,
+        locked=locked,
         no_cache=no_cache,
         force=force,
         attestations=Attestations(provenance=provenance, sbom=sbom or sbom_scanner is not None, scanner=sbom_scanner),

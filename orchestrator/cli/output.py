@@ -73,6 +73,7 @@ def planned(plan: AppPlan, *, host: str | None, placed: "Sequence[Placed]" = ())
     return {
         **detected(plan.app.path, plan.app.detection, plan.build),
         **found(plan.app),
+        "chosen": plan.build.chosen,
         "image": f"{plan.repository}:{plan.tags[0]}",
         "tags": plan.tags,
         "dockerfile": plan.build.dockerfile,

@@ -10,6 +10,7 @@ import click
 from orchestrator import app as application
 from orchestrator.cli import dropin, errors, loop, memory, output, selecting
 from orchestrator.config import Config, Flags, load
+from orchestrator.config.lock import FILE
 from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan, Plan
 from orchestrator.plan.planner import Request
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @selecting.options
 @click.option("--image", metavar="TEMPLATE", help="Where images go; may hold {app} {path} {branch} {sha}.")
 @click.option("--tag", "tags", metavar="TAG", multiple=True, help="A tag; may hold placeholders. Repeatable.")
+@selecting.locked
 @dropin.option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line and app.")
 @click.option("--dockerfile", "directory", metavar="DIR", help="Write the generated Dockerfiles below DIR.")
@@ -36,6 +38,7 @@ def plan(
     since: str | None,
     image: str | None,
     tags: tuple[str, ...],
+    locked: bool,
     drop_in: bool,
     as_json: bool,
     directory: str | None,
@@ -47,7 +50,7 @@ def plan(
     is there already and differs is an error, never overwritten.
     """
     said = dropin.surroundings(source, drop_in=drop_in)
-    config = load(said.root, said.variables, Flags(image=image, drop_in=drop_in))
+    config = load(said.root, said.variables, Flags(image=image, locked=locked, drop_in=drop_in))
     request = Request(named=paths, filters=filters, since=since, tags=tags)
 
     async def run() -> None:
@@ -95,10 +98,11 @@ def _placed(placed: "tuple[Placed, ...]") -> str:
 
 def _row(each: AppPlan) -> tuple[str, ...]:
     version = each.build.version
+    kept = any(choice.tool == each.build.language and choice.locked for choice in each.build.chosen)
     return (
         each.app.path,
         each.build.language,
-        f"{version.value} ({version.source})" if version else "",
+        f"{version.value} ({version.source}{f', {FILE}' if kept else ''})" if version else "",
         f"{each.repository}:{', :'.join(each.tags)}",
         each.reason,
     )

@@ -27,7 +27,8 @@ _COMMANDS = {
     "versions": ("orchestrator.cli.versions:versions", "Know the releases that ranges of versions mean."),
     "doctor": ("orchestrator.cli.doctor:doctor", "Say what is missing or slow, and what mends it."),
     "init": ("orchestrator.cli.init:init", "Write CI and cluster files, from what is configured."),
-    "lock": ("orchestrator.cli.lock:lock", "Pin base images by digest, in fleetpacks.lock."),
+    "lock": ("orchestrator.cli.lock:lock", "Pin versions and base images, in fleetpacks.lock."),
+    "update": ("orchestrator.cli.lock:update", "Choose pinned versions and base images anew."),
     "tag": ("orchestrator.cli.tag:tag", "Put more tags on what was published."),
 }
 """Name -> the command, and its line in `--help`, which must not import it."""

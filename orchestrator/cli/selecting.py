@@ -9,6 +9,11 @@ from orchestrator.cli.lines import fit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+locked = click.option(
+    "--locked", is_flag=True, help="Choose no version and no image that fleetpacks.lock does not have; end with 2."
+)
+"""For those of them that choose."""
+
 
 def options(command: F) -> F:
     """Add `--filter` (as `filters`) and `--affected-since` (as `since`)."""

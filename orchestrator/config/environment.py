@@ -60,6 +60,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Where package caches are kept that builders are filled from."""
     tag_latest: bool
     no_cache: bool
+    locked: bool
+    """Whether nothing may be chosen that the lock file does not have."""
     result_file: str | None
     custom_data: object
     """What whoever reads the result shall find there again; None: nothing."""
@@ -232,6 +234,7 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         mounts_directory=get("BUILD_CACHE_DIR"),
         tag_latest=_flag(variables, "TAG_LATEST"),
         no_cache=_flag(variables, "NO_CACHE"),
+        locked=_flag(variables, "FLEETPACKS_LOCKED"),
         result_file=get("RESULT_FILE"),
         custom_data=_json("CUSTOM_DATA", get("CUSTOM_DATA"), object),
         build_variables=_build_variables(get(BUILD_VARIABLES)),

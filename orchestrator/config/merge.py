@@ -122,6 +122,7 @@ def load(
         warnings=(*(passing.warnings if passing else ()), *_turned(given)),
         tools=_tools(variables),
         lock=None if source is None else lock.read(source),
+        locked=flags.locked or environment.locked,
         runs=Runs(
             directory=Path(operated.runs.directory or environment.state_directory / "runs"),
             keep=operated.runs.keep,

@@ -12,6 +12,7 @@ from langs.facts import VERSION_VARIABLES
 from langs.model import Releases, Settings, Version
 from orchestrator.config import mirrors, repository
 from orchestrator.config.environment import Environment
+from orchestrator.config.lock import Lock
 from orchestrator.config.repository import AppTable, Stated
 from orchestrator.errors import ConfigError
 from orchestrator.model import HUB, Attestations, Isolated, LayerCache, Mirror, Network, Registry, Runs, SecretSource
@@ -33,6 +34,8 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     force: bool = False
     timeout: float | None = None
     retries: int | None = None
+    locked: bool = False
+    """Whether nothing may be chosen that the lock file does not have."""
     attestations: Attestations = Attestations()
     result_file: Path | None = None
     secrets: tuple[str, ...] = ()
@@ -124,8 +127,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """What was said and has no effect."""
     tools: Mapping[str, str]
     """What the environment says to the tools of single languages."""
-    lock: Mapping[str, str] | None
-    """Digests of base images by their references: `fleetpacks.lock`. None: there is none."""
+    lock: Lock | None
+    """`fleetpacks.lock`. None: there is none."""
+    locked: bool
+    """Whether nothing may be chosen that it does not have."""
     runs: Runs
     isolated: Isolated
     """What was said of daemons that we start ourselves."""
@@ -227,7 +232,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "passed": self.passed,
             "arguments": self.arguments,
             "variables": self.tools,
-            "pinned": self.lock or {},
+            "pinned": self.lock.images if self.lock else {},
+            "locked": self.lock.of(path) if self.lock else {},
             "secrets": tuple(secrets),
             "invalidating": tuple(name for name, invalidates in secrets.items() if invalidates),
             "ssh": tuple(ssh),
@@ -252,7 +258,7 @@ class EachSettings:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._made: dict[tuple[int, ...], Settings] = {}
+        self._made: dict[tuple[str | int, ...], Settings] = {}
 
     def __call__(self, path: str) -> Settings:
         """See `Config.settings_for`.
@@ -260,8 +266,10 @@ class EachSettings:
         Raises:
             ConfigError: as there.
         """
+        lock = self._config.lock
+        own = path if path == "." or (lock is not None and lock.of(path)) else ""
         # The configuration holds what was stated, so that nothing else is going to have its identity.
-        said = (path == ".", *map(id, self._config.stated_for(path)))
+        said: tuple[str | int, ...] = (own, *map(id, self._config.stated_for(path)))
         if said not in self._made:
             self._made[said] = self._config.settings_for(path)
         return self._made[said]

@@ -6,9 +6,8 @@ from typing import Protocol
 
 import msgspec
 
-from langs.facts import GENERATED
 from langs.model import AppBuild, Detection, Settings
-from orchestrator.config import Config, lock
+from orchestrator.config import Config
 from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App, AppPlan, Plan
 from orchestrator.plan.naming import Facts, name_all
@@ -65,7 +64,7 @@ def make(
 
     Raises:
         UsageError: names cannot be, there is nowhere to push to, or an image that another app needs is not pushed.
-        ConfigError: an app's files are wrong, or a secret has no source.
+        ConfigError: an app's files are wrong, a secret has no source, or the lock file does not have what it must.
     """
     names = name_all(discovered, config.image, facts, tags=request.tags, tag_latest=config.tag_latest)
     push = decide_push(config, request)
@@ -81,7 +80,7 @@ def make(
         with problems.collected(app.path, declared=config.is_declared(app.path)), errors_of(place):
             built = build(app.directory, app.settings, within=config.root, detection=app.detection)
             _check_contexts(app, built)
-            built = _with_platform(_with_unlocked(built, config), config)
+            built = _with_platform(_with_unlocked(app.path, built, config), config)
             plans.append(
                 AppPlan(
                     app=app,
@@ -93,18 +92,21 @@ def make(
                 )
             )
     problems.raise_all(among=len(discovered), otherwise="name the paths of those that are to be built")
+    if config.locked:
+        from orchestrator.plan import locking  # noqa: PLC0415 -- as below
+
+        locking.require(config.lock, plans)
     return Plan(root=config.root, apps=tuple(plans), push=push, alone=len(discovered) == 1)
 
 
-def _with_unlocked(built: AppBuild, config: Config) -> AppBuild:
-    """The same with a warning of each base image that the lock file does not have."""
-    if config.lock is None or built.language not in GENERATED:
+def _with_unlocked(path: str, built: AppBuild, config: Config) -> AppBuild:
+    """The same with a warning of each choice that the lock file does not have."""
+    if config.lock is None:
         return built
-    from orchestrator.plan.images import images  # noqa: PLC0415 -- start-up counts: only a lock file needs it
+    from orchestrator.plan import locking  # noqa: PLC0415 -- start-up counts: only a lock file needs it
 
-    missing = [name for name in images(built.dockerfile).names if "@" not in name]
-    warnings = tuple(f"{lock.FILE} does not have {name}: run `fleetpacks lock`" for name in missing)
-    return msgspec.structs.replace(built, warnings=(*built.warnings, *warnings))
+    warnings = locking.warnings(config.lock, path, built)
+    return msgspec.structs.replace(built, warnings=(*built.warnings, *warnings)) if warnings else built
 
 
 def _with_platform(built: AppBuild, config: Config) -> AppBuild:

@@ -7,36 +7,75 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.config import load, lock
+from orchestrator.config import EachSettings, load, lock
+from orchestrator.config.lock import Lock
 from orchestrator.errors import ConfigError
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
+IMAGES = st.dictionaries(st.text(max_size=20), st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True), max_size=5)
+TOOLS = st.dictionaries(
+    st.text(max_size=20), st.from_regex(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}", fullmatch=True), min_size=1, max_size=3
+)
 
 
-@given(st.dictionaries(st.text(max_size=20), st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True), max_size=5))
-def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, images: dict[str, str]) -> None:
+@given(IMAGES, st.dictionaries(st.text(max_size=20), TOOLS, max_size=5))
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, images: dict[str, str], versions: dict[str, dict[str, str]]
+) -> None:
     root = tmp_path_factory.mktemp("root")
-    (root / lock.FILE).write_text(lock.text(images), encoding="utf-8")
+    said = Lock(images=images, versions=versions)
+    (root / lock.FILE).write_text(lock.text(said), encoding="utf-8")
 
-    assert lock.read(root) == images
-    assert list(tomllib.loads(lock.text(images))["images"]) == sorted(images)
+    assert lock.read(root) == said
+    document = tomllib.loads(lock.text(said))
+    assert list(document["images"]) == sorted(images)
+    assert list(document["versions"]) == sorted(versions)
 
 
-def test_the_order_in_which_images_come_changes_nothing() -> None:
-    assert lock.text({"a": DIGEST, "b": DIGEST}) == lock.text({"b": DIGEST, "a": DIGEST})
+def test_the_order_in_which_things_come_changes_nothing() -> None:
+    one = Lock(images={"a": DIGEST, "b": DIGEST}, versions={"x": {"go": "1.25", "nodejs": "22"}, "y": {"go": "1"}})
+    other = Lock(images={"b": DIGEST, "a": DIGEST}, versions={"y": {"go": "1"}, "x": {"nodejs": "22", "go": "1.25"}})
+
+    assert lock.text(one) == lock.text(other)
+
+
+def test_each_image_and_each_app_has_a_line() -> None:
+    said = Lock(images={"node:22": DIGEST}, versions={"apps/web": {"nodejs": "22.16.0", "pnpm": "9.15.9"}})
+
+    assert lock.text(said).splitlines()[3:] == [
+        "[images]",
+        f'"node:22" = "{DIGEST}"',
+        "",
+        "[versions]",
+        '"apps/web" = { nodejs = "22.16.0", pnpm = "9.15.9" }',
+    ]
+
+
+def test_a_file_of_the_format_without_versions_still_has_its_images(tmp_path: Path) -> None:
+    (tmp_path / lock.FILE).write_text(f'format = 1\n\n[images]\n"node:22" = "{DIGEST}"\n')
+
+    assert lock.read(tmp_path) == Lock(images={"node:22": DIGEST}, versions=None)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("format = 2\n", r"fleetpacks\.lock:1: format: expected 1, got 2"),
+        ("format = 3\n", r"fleetpacks\.lock:1: format: expected 1 or 2, got 3"),
+        ("format = 0\n", r"fleetpacks\.lock:1: format: expected 1 or 2, got 0"),
         ("[images]\n", "format"),
-        ('format = 1\nimages = "x"\n', r"fleetpacks\.lock:2: images"),
-        ('format = 1\n\n[images]\n"a:1" = "latest"\n', r"fleetpacks\.lock:4: .*expected a digest"),
-        (f'format = 1\n[images]\n"a:1" = "{DIGEST}\\nUSER 0"\n', r"fleetpacks\.lock:3: .*expected a digest"),
-        (f'format = 1\n[images]\n"a:1" = "{DIGEST.upper()}"\n', "expected a digest"),
-        ('format = 1\n[images]\n"a:1" = 7\n', r"fleetpacks\.lock:3"),
-        ("format = 1\nimage = {}\n", r"fleetpacks\.lock:2: image: .*unknown"),
+        ('format = 2\nimages = "x"\n', r"fleetpacks\.lock:2: images"),
+        ('format = 2\n\n[images]\n"a:1" = "latest"\n', r"fleetpacks\.lock:4: .*expected a digest"),
+        (f'format = 2\n[images]\n"a:1" = "{DIGEST}\\nUSER 0"\n', r"fleetpacks\.lock:3: .*expected a digest"),
+        (f'format = 2\n[images]\n"a:1" = "{DIGEST.upper()}"\n', "expected a digest"),
+        ('format = 2\n[images]\n"a:1" = 7\n', r"fleetpacks\.lock:3"),
+        ("format = 2\nimage = {}\n", r"fleetpacks\.lock:2: image: .*unknown"),
+        ('format = 2\n[versions]\n"a" = "22"\n', r"fleetpacks\.lock:3: versions\.a"),
+        (
+            'format = 2\n[versions]\n"a" = { go = "1.25 AS x" }\n',
+            r"fleetpacks\.lock:3: versions\.a\.go: expected a ver",
+        ),
+        ('format = 2\n[versions]\n"a" = { go = "1.2.3.4.5" }\n', "expected a version"),
+        ('format = 2\n[versions]\n"a" = { go = "" }\n', "expected a version"),
         ("format = \n", r"fleetpacks\.lock:1"),
     ],
 )
@@ -49,8 +88,17 @@ def test_a_lock_file_that_cannot_be_is_an_error_with_its_line(tmp_path: Path, te
     assert caught.value.hint
 
 
+def test_a_file_of_a_later_format_asks_for_the_program_that_wrote_it(tmp_path: Path) -> None:
+    (tmp_path / lock.FILE).write_text("format = 3\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, {})
+
+    assert "newer fleetpacks" in caught.value.hint
+
+
 def test_a_lock_file_elsewhere_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "other.lock").write_text(lock.text({}))
+    (tmp_path / "other.lock").write_text(lock.text(Lock()))
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / lock.FILE).symlink_to(tmp_path / "other.lock")
 
@@ -58,8 +106,22 @@ def test_a_lock_file_elsewhere_is_not_followed(tmp_path: Path) -> None:
         load(tmp_path / "root", {})
 
 
-def test_its_digests_are_settings_of_every_app(tmp_path: Path) -> None:
-    (tmp_path / lock.FILE).write_text(lock.text({"node:22": DIGEST}))
+def test_its_digests_are_settings_of_every_app_and_its_versions_of_their_own(tmp_path: Path) -> None:
+    said = Lock(images={"node:22": DIGEST}, versions={"web": {"nodejs": "22.16.0"}, ".": {"go": "1.25.1"}})
+    (tmp_path / lock.FILE).write_text(lock.text(said))
+    config = load(tmp_path, {})
 
-    assert load(tmp_path, {}).settings_for("any").pinned == {"node:22": DIGEST}
+    each = EachSettings(config)
+
+    assert {path: each(path).pinned for path in ("web", "any")} == {
+        "web": {"node:22": DIGEST},
+        "any": {"node:22": DIGEST},
+    }
+    assert {path: each(path).locked for path in ("web", "any", "other", ".")} == {
+        "web": {"nodejs": "22.16.0"},
+        "any": {},
+        "other": {},
+        ".": {"go": "1.25.1"},
+    }
+    assert each("any") is each("other")
     assert load(None, {}).lock is None

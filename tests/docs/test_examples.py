@@ -49,6 +49,7 @@ ELSEWHERE = {
     "python -m tests.lab down": (".ci/run", "python -m tests.lab down"),
     "python -m tests.lab down --delete": ("tests/lab_tests/test_commands.py", '"down", "--delete"'),
     "fleetpacks lock": ("tests/cli/test_lock.py", 'run("lock", "-C", root, variables=said)'),
+    "fleetpacks update": ("tests/cli/test_lock.py", 'run("update", "-C", root, variables=said)'),
     "poe check": ("check", "poe check"),
     "poe lint": ("pyproject.toml", 'check = ["lint", "types", "test"]'),
     "poe types": ("pyproject.toml", 'check = ["lint", "types", "test"]'),

@@ -17,12 +17,15 @@ async def test_a_locked_app_is_built_on_the_images_of_the_lock(
     lab: Lab, build: Start, real_count: RealCount, tmp_path: Path
 ) -> None:
     root = monorepo(tmp_path / "source")
-    await pin(load(root, variables(tmp_path, lab.registry)), check=False)
-    digests = lock.read(root)
-    assert digests is not None
+    await pin(load(root, variables(tmp_path, lab.registry)))
+    locked = lock.read(root)
+    assert locked is not None
+    digests = locked.images
 
     # The digests of its base images are known: it would be skipped where this test ran before.
-    async with build(root, "api", "--force", image=f"{lab.registry}/locked/{{app}}:latest") as running_build:
+    async with build(
+        root, "api", "--force", "--locked", image=f"{lab.registry}/locked/{{app}}:latest"
+    ) as running_build:
         ran = await running_build.end()
     real_count.record("build")
 

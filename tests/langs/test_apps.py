@@ -16,6 +16,8 @@ from tests.langs import splitter
 APPS = Path(__file__).parent.parent / "apps"
 MONOREPO = Path(__file__).parent.parent.parent / "examples" / "monorepo"
 CASES = sorted(path.name for path in APPS.iterdir() if (path / "app").is_dir())
+_APART = ("dockerfile", "chosen")
+"""What stands elsewhere: in a file of its own, and in `test_locked.py`."""
 GENERATED = [case for case in CASES if not case.startswith(("dockerfile", "compose"))]
 
 
@@ -51,7 +53,7 @@ def test_every_language_has_example_apps() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_an_app_gives_its_golden_dockerfile_and_plan(case: str, *, rewrite_goldens: bool) -> None:
     built = build(case)
-    plan = {name: value for name, value in msgspec.to_builtins(built).items() if name != "dockerfile"}
+    plan = {name: value for name, value in msgspec.to_builtins(built).items() if name not in _APART}
     goldens = {
         APPS / case / "Dockerfile.golden": built.dockerfile,
         APPS / case / "plan.golden.json": msgspec.json.format(msgspec.json.encode(plan), indent=2).decode() + "\n",

@@ -17,10 +17,13 @@ OURS: Mapping[str, tuple[str, ...]] = {
         "$SOURCE_DIR",
     ),
     "what stands in a generated Dockerfile, or which one is taken: builders get its text": (
+        "apt",
+        "apt_run",
         "build",
         "buildpacks",
         "compose",
         "dockerfile",
+        "healthcheck",
         "images",
         "language",
         "versions",
@@ -33,6 +36,8 @@ OURS: Mapping[str, tuple[str, ...]] = {
         "$DOCKERFILE_PATH",
         "$LANGUAGE",
         "$USE_DHI",
+        "--locked",
+        "$FLEETPACKS_LOCKED",
         *(f"${name}" for name in (*VERSION_VARIABLES, *TOOL_VARIABLES)),
     ),
     "which variables and credentials are passed on, by the options above": (
