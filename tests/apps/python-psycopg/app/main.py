@@ -10,7 +10,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         refused = False
         try:
-            psycopg2.connect(host="127.0.0.1", port=1, connect_timeout=1)
+            psycopg2.connect(host="127.0.0.1", port=1, user="shop", connect_timeout=1)
         except psycopg2.OperationalError as error:
             refused = "refused" in str(error)
         body = json.dumps({"libpq": libpq_version() > 150000, "refused": refused}).encode()
