@@ -6,7 +6,7 @@ may write nowhere.
 
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
@@ -68,7 +68,7 @@ async def server() -> AsyncGenerator[tuple[int, list[bytes]]]:
 
 
 @contextmanager
-def nobody() -> Iterator[int]:
+def nobody() -> Generator[int]:
     """A port at which nobody answers."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

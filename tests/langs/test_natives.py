@@ -5,6 +5,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -455,9 +456,13 @@ def test_every_row_of_the_table_names_packages_that_may_be_installed() -> None:
     assert set(natives.TABLES["npm"]).isdisjoint({"sharp"})
 
 
+def _never(*_: object) -> None:
+    pytest.fail("parsed")
+
+
 def test_a_lockfile_without_such_names_is_not_parsed(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write({"package-lock.json": '{"packages": {"node_modules/express": {}}}', "package.json": "{}"})
-    monkeypatch.setattr("langs.documents.json_as", lambda *_: pytest.fail("parsed"))
+    monkeypatch.setattr("langs.documents.json_as", _never)
 
     found = locked.node(AppFiles(root), packagejson.PackageJson(dependencies={"express": "4"}), None)
 
@@ -467,9 +472,10 @@ def test_a_lockfile_without_such_names_is_not_parsed(write: Write, monkeypatch: 
 def toml(said: object) -> str:
     """A value on one line."""
     if isinstance(said, dict):
-        return "{" + ", ".join(f"{key} = {toml(value)}" for key, value in said.items()) + "}"
+        entries = cast("dict[str, object]", said).items()
+        return "{" + ", ".join(f"{key} = {toml(value)}" for key, value in entries) + "}"
     if isinstance(said, list):
-        return f"[{', '.join(map(toml, said))}]"
+        return f"[{', '.join(map(toml, cast('list[object]', said)))}]"
     return json.dumps(said or "")
 
 
