@@ -5,7 +5,7 @@ Bun has no command that removes devDependencies. The second installation is a st
 
 import posixpath
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -29,6 +29,9 @@ from langs import (
 from langs.files import AppFiles
 from langs.model import AppBuild, Detection, Evidence, Settings, Version
 from langs.packagejson import PackageJson
+
+if TYPE_CHECKING:
+    from langs.noderunners import Step
 
 NAME: Final = "bun"
 PROGRAMS: Final = frozenset({"bun", "bunx"})
@@ -128,6 +131,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     if member is not None:
         # Every member's manifest is held against the lockfile.
         manifests += member.reads(files, package, everyone=True)
+    step = _step(settings, package, member, builder)
+    warnings += step.warnings if step else ()
     text = base.dockerfile(
         "bun.Dockerfile.j2",
         settings=settings,
@@ -139,11 +144,13 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "runtime": runtime,
             "manifests": manifests,
             "member": member,
+            "environment": member.environment if member else (),
+            "tasks": step,
             "filters": tuple(f"./{path}" for path in (member.path, *member.needed)) if member else (),
             "frozen": lock is not None,
             "overrides_mode": "NODE_ENV" in settings.env,
             "has_manifest": said is not None,
-            "has_build": frameworks.BUILD in package.scripts,
+            "has_build": frameworks.BUILD in package.scripts and not (step and step.whole),
             "told": frameworks.prepared(files, package, ()).variables,
             "left_over": frameworks.left_over(package),
             "again": bool(package.dev_dependencies or member) and not kept,
@@ -162,10 +169,22 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         package_manager=detection.package_manager,
         dockerfile=text,
         start=base.started(processes),
-        cache=(mount,) if said else (),
+        cache=(mount, *(step.mounts if step else ())) if said else (),
         warnings=warnings,
         place=member.place(path for _, paths in manifests for path in paths) if member else None,
     )
+
+
+def _step(settings: Settings, package: PackageJson, member: nodeworkspace.Member | None, builder: str) -> "Step | None":
+    """The step of the tool that runs the workspace's tasks; None where it has none, or the tool is not installed."""
+    if member is None or member.runner is None or member.unfit:
+        return None
+    from langs import noderunners  # noqa: PLC0415  (start-up counts: most workspaces have no such tool)
+
+    app = (member.path, package)
+    # Such tools are programs of Node.js, which is not there: Bun stands in for it, for all that they call, too.
+    prefix = "bun run --bun "
+    return noderunners.step(member.runner, settings, app=app, needed=member.needed, prefix=prefix, builder=builder)
 
 
 def _evidence_of_workspace(member: nodeworkspace.Member) -> list[Evidence]:

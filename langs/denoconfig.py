@@ -226,7 +226,7 @@ def _lock(said: object) -> str | None:
 
 
 def _members(said: object) -> tuple[str, ...]:
-    patterns = _table(said).get("members") if isinstance(said, dict) else said
+    patterns = _table(cast("object", said)).get("members") if isinstance(said, dict) else said
     listed = cast("list[object]", patterns) if isinstance(patterns, list) else []
     return tuple(each for each in listed if isinstance(each, str))
 

@@ -6,7 +6,7 @@ that a change of source neither prunes again nor pushes the tree again.
 """
 
 import posixpath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -34,6 +34,9 @@ from langs.model import AppBuild, CacheMount, Detection, Evidence, Settings, Ver
 from langs.nodemanagers import NPM, PLUG_AND_PLAY, Chosen, Manager
 from langs.nodeworkspace import Member
 from langs.packagejson import PackageJson
+
+if TYPE_CHECKING:
+    from langs.noderunners import Step
 
 NAME: Final = "nodejs"
 PROGRAMS: Final = frozenset({"node", "npm", "npx", "pnpm", "yarn", "next", "nest", "tsx", "ts-node"})
@@ -117,12 +120,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         warnings += (f"the start command runs {serving}, which is a server for development",)
     installing = (*package.install_scripts, *(member.scripts if member else ()))
     programs = member.programs if member else ()
-    if programs:
-        brought = f"{', '.join(programs)} brings programs, which are linked at installation"
-        warnings += (f"every change of source installs again: {brought}",)
-    if installing:
-        names = ", ".join(dict.fromkeys(installing))
-        warnings += (f"every change of source installs again: package.json runs {names} at installation",)
+    warnings += _again(installing, programs)
     sources_first = bool(package.workspaces or installing or programs or local)
     manifests = _manifests(files, package, chosen, member, file)
     settings = natives.needing(settings, "npm", locked.node(root, package, member), image="node")
@@ -130,6 +128,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     runtime = base.image(settings, "node", f"{version.value}-slim")
     npm = base.cache(settings, NPM.mount, NPM.cache)
     mount = _mount(settings, manager)
+    step = _step(settings, package, member, manager, builder)
+    warnings += step.warnings if step else ()
     text = base.dockerfile(
         "nodejs.Dockerfile.j2",
         settings=settings,
@@ -141,6 +141,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "runtime": runtime,
             "manifests": manifests,
             "manager": manager,
+            "environment": (*manager.environment, *(member.environment if member else ())),
+            "tasks": step,
             "tool": tool,
             "tool_hash": chosen.hash,
             "tool_runs": manager is not NPM and manager.name in scripts.runs_managers(*processes.values()),
@@ -148,7 +150,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "install_command": nodemanagers.install(manager, member, locked=chosen.lock is not None),
             "overrides_mode": "NODE_ENV" in settings.env,
             "has_manifest": said is not None,
-            "has_build": frameworks.BUILD in package.scripts,
+            "has_build": frameworks.BUILD in package.scripts and not (step and step.whole),
             "told": prepared.variables,
             "output": frameworks.gather(prepared.output, member.path if member else ".") if prepared.output else None,
             "left_over": frameworks.left_over(package),
@@ -160,7 +162,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "title": base.title(package.name),
         },
     )
-    mounts = ((npm,) if tool and manager is not NPM else ()) + (mount,)
+    mounts = ((npm,) if tool and manager is not NPM else ()) + (mount, *(step.mounts if step else ()))
     return base.generated(
         files,
         settings,
@@ -203,6 +205,32 @@ def _chosen(files: AppFiles, package: PackageJson | None, member: Member | None,
 
 def _processes(start: base.Start, package: PackageJson) -> dict[str, str]:
     return {process.name: scripts.expand(package, process.command) for process in start.processes}
+
+
+def _step(
+    settings: Settings, package: PackageJson, member: Member | None, manager: Manager, builder: str
+) -> "Step | None":
+    """The step of the tool that runs the workspace's tasks; None where it has none, or the tool is not installed."""
+    if member is None or member.runner is None or (manager.focus and member.unfit):
+        return None
+    from langs import noderunners  # noqa: PLC0415  (start-up counts: most workspaces have no such tool)
+
+    return noderunners.step(
+        member.runner,
+        settings,
+        app=(member.path, package),
+        needed=member.needed,
+        prefix=manager.programs,
+        builder=builder,
+    )
+
+
+def _again(installing: tuple[str, ...], programs: tuple[str, ...]) -> tuple[str, ...]:
+    """Why a change of source installs again."""
+    reasons = [f"{', '.join(programs)} brings programs, which are linked at installation"] if programs else []
+    names = ", ".join(dict.fromkeys(installing))
+    reasons += [f"package.json runs {names} at installation"] if installing else []
+    return tuple(f"every change of source installs again: {reason}" for reason in reasons)
 
 
 def _mount(settings: Settings, manager: Manager) -> CacheMount:

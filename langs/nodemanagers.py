@@ -70,6 +70,8 @@ class Manager(msgspec.Struct, frozen=True, kw_only=True):
     """Installs what the app needs and what it is made of, run in its directory: where no member may be missing."""
     default: str = ""
     """The range whose newest release is taken where nothing is said."""
+    programs: str = "node_modules/.bin/"
+    """How a program of the installed packages is called from the root, up to its name."""
     kept: str = ""
     """A program of Node.js that has it forget, or know again, the mirror whose address it keeps beside the packages."""
 
@@ -144,6 +146,7 @@ PLUG_AND_PLAY: Final = msgspec.structs.replace(
     BERRY,
     # Packages are read where the cache has them: it is kept beside the app, filled from the one that is mounted.
     environment=(*BERRY.environment[:-1], ("YARN_ENABLE_GLOBAL_CACHE", "false")),
+    programs="yarn run ",
     # Yarn leaves in its cache, which the app runs from, what nothing refers to any more.
     tidy='for file in .yarn/cache/*.zip; do grep -qF "${file##*/}" .pnp.cjs || rm "$file"; done',
 )

@@ -5,12 +5,14 @@ and of nobody else, and all that an installation reads: the root's manifest and 
 members. So the lockfile is obeyed, a neighbour's name is never asked of a registry, and the apps of one workspace have
 their installation in common. A member whose own scripts run at installation, and would miss the sources, is left out
 of it where nobody needs it.
+
+A tool that runs tasks (`noderunners`) may know of more that a member needs: other members, and files of the root.
 """
 
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,6 +20,9 @@ from langs import nodeentry, packagejson, workspace, yamltext
 from langs.errors import LangError
 from langs.files import AppFiles, is_plain_name, once
 from langs.packagejson import PackageJson
+
+if TYPE_CHECKING:
+    from langs.noderunners import Runner
 
 FILE: Final = "pnpm-workspace.yaml"
 LOCKS: Final = (
@@ -52,6 +57,8 @@ _OLD: Final = frozenset({"packages", "catalog", "catalogs"})
 _BRACES: Final = re.compile(r"\{([^{}]*)\}")
 _MAX_PATTERNS: Final = 64
 _LOCAL: Final = frozenset({"file", "link", "portal"})
+_RUNNERS: Final = frozenset({"@moonrepo/cli", "nx", "turbo"})
+"""The packages of the tools that run tasks."""
 
 
 class Workspace(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +120,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """The rest."""
     wanted: tuple[str, ...]
     """What is asked of the workspace and is not in it."""
+    runner: "Runner | None" = None
+    """The tool that runs tasks in it."""
 
     @property
     def unfit(self) -> tuple[str, ...]:
@@ -137,6 +146,11 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     def programs(self) -> tuple[str, ...]:
         """The members that the app is made of which bring programs: nobody links one that is not there yet."""
         return tuple(path for path, package in self.needed.items() if package.programs)
+
+    @property
+    def environment(self) -> tuple[tuple[str, str], ...]:
+        """Variables of all steps, for the tool that runs tasks."""
+        return self.runner.tool.ENVIRONMENT if self.runner else ()
 
     @property
     def context(self) -> str:
@@ -187,9 +201,17 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         return workspace.place(
             self.path,
             self.needed,
-            files=(*files, *_configuration(self.root), *_run(self.root)),
+            files=(*files, *_configuration(self.root), *_run(self.root), *self._hidden()),
             members=(*self.needed, *self.others),
         )
+
+    def _hidden(self) -> tuple[str, ...]:
+        """What tasks read beside the members."""
+        if self.runner is None:
+            return ()
+        places, graph = (self.path, *self.needed), self.runner.graph
+        scripts = (self.manifest.scripts.get(name, "") for name in graph.of_root(places))
+        return (*graph.hidden(self.root, places), *_named_in(self.root, scripts))
 
 
 @once
@@ -207,7 +229,8 @@ def member_of(files: AppFiles) -> Member | None:
         if path not in members:
             continue
         manifest = packagejson.read(root) or PackageJson()
-        needed, wanted = _needed(root, members, path, manifest)
+        runner = _runner(root)
+        needed, wanted = _needed(root, members, path, manifest, runner)
         return Member(
             root=root,
             manifest=manifest,
@@ -215,8 +238,20 @@ def member_of(files: AppFiles) -> Member | None:
             needed=needed,
             others={each: package for each, package in members.items() if each not in needed and each != path},
             wanted=wanted,
+            runner=runner,
         )
     return None
+
+
+@once
+def _runner(root: AppFiles) -> "Runner | None":
+    """The tool that runs tasks in the workspace, for all its apps."""
+    manifest = packagejson.read(root) or PackageJson()
+    if _RUNNERS.isdisjoint(manifest.everything):
+        return None
+    from langs import noderunners  # noqa: PLC0415  (start-up counts: most workspaces have none)
+
+    return noderunners.of(root, manifest, _members(root))
 
 
 @once
@@ -260,7 +295,12 @@ def _configuration(root: AppFiles) -> tuple[str, ...]:
 def _run(root: AppFiles) -> tuple[str, ...]:
     """The files that the root's scripts at installation run, each with what lies beside it."""
     package = packagejson.read(root)
-    words = [word for name in package.patchers for word in package.scripts[name].split()] if package else []
+    return _named_in(root, (package.scripts[name] for name in package.patchers)) if package else ()
+
+
+def _named_in(root: AppFiles, scripts: Iterable[str]) -> tuple[str, ...]:
+    """The files that scripts of the root name, each with what lies beside it."""
+    words = [word for script in scripts for word in script.split()]
     paths = [posixpath.normpath(word) for word in words if "/" in word or "." in word]
     found = (posixpath.dirname(path) or path for path in paths if packagejson.beneath(path) and root.exists(path))
     return tuple(dict.fromkeys(path for path in found if is_plain_name(path)))
@@ -290,7 +330,11 @@ def _refused(patterns: Iterable[str], paths: Iterable[str]) -> set[str]:
 
 
 def _needed(
-    root: AppFiles, members: Mapping[str, PackageJson], path: str, manifest: PackageJson
+    root: AppFiles,
+    members: Mapping[str, PackageJson],
+    path: str,
+    manifest: PackageJson,
+    runner: "Runner | None",
 ) -> tuple[Mapping[str, PackageJson], tuple[str, ...]]:
     """What the app at `path` is made of, dependencies first, and what is asked of the workspace in vain."""
     by_name = {package.name: each for each, package in members.items() if package.name}
@@ -299,11 +343,9 @@ def _needed(
     missing: list[str] = []
 
     def edges(place: str) -> Iterator[str]:
-        for name, wanted in read[place].links.items():
-            sibling = _sibling(by_name, place, name, wanted)
-            if sibling is None:
-                missing.extend([name] if wanted.startswith("workspace:") else [])
-            elif sibling not in read and workspace.is_inside(sibling):
+        beside = runner.graph.beside(place) if runner else ()
+        for sibling in (*_siblings(by_name, place, read[place], missing), *beside):
+            if sibling not in read and workspace.is_inside(sibling):
                 package = members.get(sibling) or (_outsider(root, sibling) if root.has_directory(sibling) else None)
                 if package is not None:
                     read[sibling] = package
@@ -321,6 +363,16 @@ def _needed(
         if place not in {".", path}:
             found[place] = read[place]
     return found, tuple(missing)
+
+
+def _siblings(by_name: Mapping[str, str], place: str, package: PackageJson, missing: list[str]) -> Iterator[str]:
+    """The directories that a manifest's dependencies mean; what is asked of the workspace in vain becomes `missing`."""
+    for name, wanted in package.links.items():
+        sibling = _sibling(by_name, place, name, wanted)
+        if sibling is not None:
+            yield sibling
+        elif wanted.startswith("workspace:"):
+            missing.append(name)
 
 
 def _outsider(root: AppFiles, path: str) -> PackageJson | None:

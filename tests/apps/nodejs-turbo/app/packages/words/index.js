@@ -1,0 +1,3 @@
+const pluralize = require("pluralize");
+
+exports.counted = (word, count) => pluralize(word, count, true);
