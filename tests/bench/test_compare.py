@@ -66,7 +66,9 @@ def test_a_report_is_never_worse_both_ways(ours: list[float], theirs: list[float
         ({"settings": {"seed": "8"}}, "seed is '7' in one, '8' in the other"),
         ({"settings": {}}, "seed is '7' in one, not told in the other"),
         ({"settings": {"seed": "7", "size": "quick"}}, "size is not told in one, 'quick' in the other"),
-        ({"series": (series("pull", "nfs", [1]),)}, "they have nothing in common"),
+        ({"series": (series("pull", "nfs", [1]),)}, "pull on local is only in the first"),
+        ({"series": ()}, "pull on local is only in the first"),
+        ({"series": (series("pull", "local", []),)}, "pull on local is only in the first"),
     ],
 )
 def test_what_is_not_comparable_is_refused_with_the_reason(change: dict[str, Any], why: str) -> None:

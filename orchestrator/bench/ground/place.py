@@ -89,7 +89,7 @@ def sweep(target: Path) -> None:
             if _NAME.fullmatch(place.name):
                 with _opened(place) as handle:
                     if _is_left(handle):
-                        _empty(handle, place.name)
+                        _empty(handle, place.name, ours=False)
                         place.rmdir()
 
 
@@ -107,7 +107,7 @@ def remove(place: Path) -> None:
         OSError: some of it stays, and is left over for the next one.
     """
     with _opened(place) as handle:
-        _empty(handle, place.name)
+        _empty(handle, place.name, ours=True)
     place.rmdir()
 
 
@@ -136,11 +136,12 @@ def _is_ours(mount: mountinfo.Mount) -> bool:
     return point.name == LAYERS and point.parent.parent == _MOUNTS and _NAME.fullmatch(point.parent.name) is not None
 
 
-def _empty(handle: int, name: str) -> None:
+def _empty(handle: int, name: str, *, ours: bool) -> None:
     image = unmounting.through(handle).readlink() / IMAGE
     with suppress(FileNotFoundError), _opened(_MOUNTS / name) as point:
         of = [unmounting.backing(mount) for mount in mountinfo.read() if mount.point == _MOUNTS / name / LAYERS]
-        if all(each == image for each in of):
+        # Where nothing is mounted yet, it may be another one's of this name, who lives.
+        if all(each == image for each in of) if of else ours or _is_left(point):
             _clear(point, home=handle)
             (_MOUNTS / name).rmdir()
     _clear(handle, home=handle)

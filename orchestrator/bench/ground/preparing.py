@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import stat
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -81,7 +82,15 @@ async def _directory(target: Target) -> Path:
     if not await directory.is_dir():
         what = "is no directory" if await directory.exists() else "is not there"
         raise UsageError(
-            f"{target.name}: {target.path} {what}", hint=f"Make it: mkdir -p {target.path}; or name another one."
+            f"{target.name}: {target.path} {what}",
+            hint=f"Make it: mkdir -p {shlex.quote(str(target.path))}; or name another one.",
+        )
+    told = await directory.stat()
+    others = told.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not told.st_mode & stat.S_ISVTX
+    if others or told.st_uid not in {0, os.geteuid()}:
+        raise UsageError(
+            f"{target.name}: others may put what they like in the place of what is in {directory}",
+            hint="Name a directory of root's own: mkdir -m 700 in it.",
         )
     return Path(directory)
 

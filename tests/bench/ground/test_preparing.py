@@ -259,6 +259,36 @@ async def test_a_target_is_a_directory_that_is_there(tmp_path: Path, name: str, 
 
 
 @ROOT
+@pytest.mark.parametrize(("mode", "owner"), [(0o777, 0), (0o775, 0), (0o755, 65534), (0o1777, 65534)])
+async def test_one_that_others_may_write_to_is_refused(tmp_path: Path, mode: int, owner: int) -> None:
+    disk = tmp_path / "theirs"
+    disk.mkdir()
+    os.chown(disk, owner, owner)
+    disk.chmod(mode)
+
+    with pytest.raises(UsageError, match="others may put what they like"):
+        async with prepared(target(disk), size=MIB, need="files"):
+            raise AssertionError
+
+
+@ROOT
+def test_the_mounts_of_one_who_lives_are_not_taken_for_those_of_one_who_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    ours = place.make(tmp_path / "one")
+    try:
+        layers = place.make_layers(ours)
+        (tmp_path / "other" / ours.name).mkdir(parents=True)
+
+        place.sweep(tmp_path / "other")
+        stayed = layers.is_dir()
+    finally:
+        place.remove(ours)
+
+    assert stayed
+    assert not layers.parent.exists()
+
+
+@ROOT
 async def test_one_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     with (
         memory(tmp_path / "m", options="ro") as disk,
