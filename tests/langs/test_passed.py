@@ -9,6 +9,7 @@ import langs
 from langs.facts import GENERATED
 from langs.model import AppBuild, Settings
 from tests.langs import splitter
+from tests.langs.test_apps import place_of
 
 _APPS = Path(__file__).parents[1] / "apps"
 _PASSED = Settings(passed={"SEEN_BY": 'the "app" $HOME'}, arguments={"ONLY_BUILT": "with"})
@@ -30,15 +31,11 @@ def built(app: str, settings: Settings) -> AppBuild:
     said = _APPS / app / "settings.json"
     own = msgspec.json.decode(said.read_bytes(), type=dict[str, object]) if said.exists() else {}
     base = msgspec.to_builtins(settings)
-    return langs.build(_APPS / app / "app", msgspec.convert({**base, **own}, Settings))
+    root = _APPS / app / "app"
+    return langs.build(root / place_of(app), msgspec.convert({**base, **own}, Settings), within=root)
 
 
-def _builds_alone(path: Path) -> bool:
-    """Whether an example is an app, and no workspace that holds some."""
-    return (path / "app").is_dir() and "workspace" not in path.name
-
-
-@pytest.mark.parametrize("app", sorted(path.name for path in _APPS.iterdir() if _builds_alone(path)))
+@pytest.mark.parametrize("app", sorted(path.name for path in _APPS.iterdir() if (path / "app").is_dir()))
 def test_they_are_in_the_last_stage_of_every_language_and_arguments_are_not(app: str) -> None:
     made = built(app, _PASSED)
     _, _, last = made.dockerfile.rpartition("\nFROM ")

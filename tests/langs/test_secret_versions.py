@@ -38,7 +38,9 @@ def test_each_step_that_reads_one_comes_after_its_version_and_the_last_stage_has
     assert all(_ARG in stage[:index] for stage, index in reading)
     assert (_ARG in splitter.split(text)) == bool(reading)
     assert not any(keyword == "ARG" or "LICENCE" in rest for keyword, rest in last)
-    assert text.replace(f"ARG {SECRETS_VERSION}\n", "") == build(case, plain).dockerfile
+    # Turborepo's own cache knows nothing of secrets, and is not asked then.
+    same = text.replace(f"ARG {SECRETS_VERSION}\n", "").replace(" --force --filter=", " --filter=")
+    assert same == build(case, plain).dockerfile
 
 
 @pytest.mark.parametrize("template", sorted(_TEMPLATES.glob("*.Dockerfile.j2")), ids=lambda file: file.name)
