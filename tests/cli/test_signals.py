@@ -4,10 +4,13 @@ import json
 import os
 import signal
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from orchestrator.config import environment
@@ -67,20 +70,25 @@ main()
 _AT_THE_END = ("shutdown_asyncgens", "_exit")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-async def test_a_second_signal_ends_a_process_that_still_waits(anyio_backend_name: str, number: signal.Signals) -> None:
-    command = [sys.executable, "-c", _PROGRAM, anyio_backend_name, "0"]
-
+@asynccontextmanager
+async def running(backend: str, *, same_seconds: float) -> AsyncGenerator[tuple[Process, BufferedByteReceiveStream]]:
+    """The program on a backend, in a session of its own, and what it prints; it has half a minute."""
+    command = [sys.executable, "-c", _PROGRAM, backend, str(same_seconds)]
     with anyio.fail_after(30):
         async with await anyio.open_process(command, env=environment.read(), start_new_session=True) as process:
             assert process.stdout is not None
-            lines = BufferedByteReceiveStream(process.stdout)
-            began = await lines.receive_until(b"\n", 100)
-            os.kill(process.pid, number)
-            interrupted = await lines.receive_until(b"\n", 100)
-            alive = process.returncode is None
-            os.kill(process.pid, number)
-            code = await process.wait()
+            yield process, BufferedByteReceiveStream(process.stdout)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_second_signal_ends_a_process_that_still_waits(anyio_backend_name: str, number: signal.Signals) -> None:
+    async with running(anyio_backend_name, same_seconds=0) as (process, lines):
+        began = await lines.receive_until(b"\n", 100)
+        os.kill(process.pid, number)
+        interrupted = await lines.receive_until(b"\n", 100)
+        alive = process.returncode is None
+        os.kill(process.pid, number)
+        code = await process.wait()
 
     assert (began, interrupted) == (b"running", b"interrupted")
     assert alive
@@ -88,37 +96,27 @@ async def test_a_second_signal_ends_a_process_that_still_waits(anyio_backend_nam
 
 
 async def test_signals_that_come_together_are_one(anyio_backend_name: str) -> None:
-    command = [sys.executable, "-c", _PROGRAM, anyio_backend_name, "600"]
-
-    with anyio.fail_after(30):
-        async with await anyio.open_process(command, env=environment.read(), start_new_session=True) as process:
-            assert process.stdout is not None
-            assert process.stdin is not None
-            lines = BufferedByteReceiveStream(process.stdout)
-            await lines.receive_until(b"\n", 100)
-            os.kill(process.pid, signal.SIGINT)
-            await lines.receive_until(b"\n", 100)
-            os.kill(process.pid, signal.SIGINT)
-            os.kill(process.pid, signal.SIGTERM)
-            await process.stdin.aclose()
-            code = await process.wait()
+    async with running(anyio_backend_name, same_seconds=600) as (process, lines):
+        assert process.stdin is not None
+        await lines.receive_until(b"\n", 100)
+        os.kill(process.pid, signal.SIGINT)
+        await lines.receive_until(b"\n", 100)
+        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, signal.SIGTERM)
+        await process.stdin.aclose()
+        code = await process.wait()
 
     assert code == 130
 
 
 async def test_a_terminal_that_is_gone_ends_what_runs_as_any_signal_does(anyio_backend_name: str) -> None:
-    command = [sys.executable, "-c", _PROGRAM, anyio_backend_name, "600"]
-
-    with anyio.fail_after(30):
-        async with await anyio.open_process(command, env=environment.read(), start_new_session=True) as process:
-            assert process.stdout is not None
-            assert process.stdin is not None
-            lines = BufferedByteReceiveStream(process.stdout)
-            await lines.receive_until(b"\n", 100)
-            os.kill(process.pid, signal.SIGHUP)
-            said = await lines.receive_until(b"\n", 100)
-            await process.stdin.aclose()
-            code = await process.wait()
+    async with running(anyio_backend_name, same_seconds=600) as (process, lines):
+        assert process.stdin is not None
+        await lines.receive_until(b"\n", 100)
+        os.kill(process.pid, signal.SIGHUP)
+        said = await lines.receive_until(b"\n", 100)
+        await process.stdin.aclose()
+        code = await process.wait()
 
     assert (said, code) == (b"interrupted", 129)
 
