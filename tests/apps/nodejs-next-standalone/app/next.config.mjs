@@ -1,0 +1,7 @@
+/** @type {import("next").NextConfig} */
+const nextConfig = {
+  // Or `output: "export"`, for a site of files.
+  output: "standalone",
+};
+
+export default nextConfig;
