@@ -108,6 +108,12 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     mount = base.cache(settings, "deno", "/deno-dir/npm")
     import_map = _inside(shared.import_map, shared.file) if shared else None
     names = (*denoconfig.FILES, lock, import_map, packagejson.FILE if installed else None, ".npmrc")
+    builds = bool(config and "build" in config.tasks) or bool(package and "build" in package.scripts)
+    sources_first = bool(local or (config and config.workspace))
+    # Nothing is written among the sources: no task's output, nothing of another language, no lockfile, no vendor/, and
+    # no node_modules of members. They come out of the context then, which costs no step.
+    built = builds or settings.build_command or settings.assets or sources_first or member
+    plain = not built and lock is not None and not (config and config.vendor)
     manifests = nodeentry.groups(root, (*names, *(member.manifests if member else ())), ())
     text = base.dockerfile(
         "deno.Dockerfile.j2",
@@ -124,10 +130,11 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "lock": lock if config is None and package is None else None,
             # Without a shell, $PORT is what it was when the image was built.
             "address": f"tcp:0.0.0.0:{settings.port}" if listens and settings.hardened else None,
-            "sources_first": bool(local or (config and config.workspace)),
+            "sources_first": sources_first,
             "modules": "auto" if modules else None,
             "linked": linked,
-            "has_build": bool(config and "build" in config.tasks) or bool(package and "build" in package.scripts),
+            "plain": plain,
+            "has_build": builds,
             "entry": require_plain_name(entry) if entry and files.exists(entry) else None,
             "home": f"/app/{member.path}" if member else "/app",
             "mounts": (mount,) if linked else (),

@@ -53,6 +53,7 @@ class _Raw(msgspec.Struct, rename="camel"):
     workspace: object = None
     exports: object = None
     name: object = None
+    vendor: object = None
 
 
 class DenoConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +80,8 @@ class DenoConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What other members import it as."""
     library: bool = False
     """Whether it says what it exports to others."""
+    vendor: bool = False
+    """Whether what is fetched is written beside the sources."""
     tools_only: bool = False
     """Whether it configures nothing but tools."""
 
@@ -122,6 +125,7 @@ def parse(text: str, file: str) -> DenoConfig:
         members=_members(raw.workspace),
         name=_text(raw.name),
         library=raw.exports is not None,
+        vendor=bool(raw.vendor),
         tools_only=keys <= _TOOLS,
     )
 

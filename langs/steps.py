@@ -128,10 +128,11 @@ class Steps:
         copied = exec_form(words) if " " in "".join(words) else " ".join(words)
         return f"{self.own()}\nCOPY --from=assets {copied}{self._late()}"
 
-    def own(self) -> str:
-        """The app's sources: all that the build sees, or the app's directory in that."""
+    def own(self, owner: str = "") -> str:
+        """The app's sources: all that the build sees, or the app's directory in that; `owner` is `UID:GID`."""
         origin = self._values["origin"]
-        return f"COPY {copy_words((origin,), './')}" if origin else "COPY . ."
+        copy = f"COPY --chown={owner}" if owner else "COPY"
+        return f"{copy} {copy_words((origin,), './')}" if origin else f"{copy} . ."
 
     def ending(self, title: str | None, base: str) -> str:
         """The end of the last stage, which stands on the image `base`."""

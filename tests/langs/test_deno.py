@@ -116,6 +116,26 @@ def test_a_task_is_started_without_a_task_runner_and_without_a_network(
     assert langs.build(write({"deno.json": config(tasks=tasks)}), Settings()).start_command == start
 
 
+@pytest.mark.parametrize(
+    ("files", "settings", "plain"),
+    [
+        ({"deno.json": config(), "deno.lock": "{}"}, Settings(), True),
+        ({"deno.json": config()}, Settings(), False),
+        ({"deno.json": config(vendor=True), "deno.lock": "{}"}, Settings(), False),
+        ({"deno.json": config(tasks={"build": "deno run b.ts"}), "deno.lock": "{}"}, Settings(), False),
+        ({"deno.json": config(), "deno.lock": "{}"}, Settings(build_command="deno run b.ts"), False),
+    ],
+)
+def test_sources_come_from_the_context_where_nothing_is_written_among_them(
+    write: Write, files: Mapping[str, str], settings: Settings, *, plain: bool
+) -> None:
+    app = langs.build(write({**files, "main.ts": SERVER}), settings)
+    last = app.dockerfile.partition(" AS runtime\n")[2]
+
+    assert ("COPY --chown=1000:1000 . ." in last) is plain
+    assert ("/app ./\n" in last) is not plain
+
+
 def test_tasks_in_a_circle_are_an_error(write: Write) -> None:
     with pytest.raises(LangError, match="leads back to itself"):
         langs.build(write({"deno.json": config(tasks={"start": "deno task start"})}), Settings())
@@ -221,7 +241,7 @@ def test_a_member_of_a_workspace_is_built_from_its_root_with_what_it_imports(wri
         "packages/words/deno.jsonc",
     }
     assert "deno install --frozen --node-modules-dir=auto" in app.dockerfile
-    assert "WORKDIR /app/apps/api\nRUN" in app.dockerfile
+    assert "WORKDIR /app/apps/api\n# Deno's notes" in app.dockerfile
     assert app.dockerfile.index("WORKDIR /app/apps/api\nENV PORT") > app.dockerfile.index("AS runtime")
     assert app.warnings == ()
 
