@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.images import telling
+from benchmarks.images import tables
 from benchmarks.storage import reported
 from orchestrator.bench import reading
 from orchestrator.bench.markdown import table
@@ -36,7 +36,7 @@ PLACES = {
 }
 """Benchmark -> the documents that show its table."""
 _PARTS: Mapping[str, tuple[str, Callable[[Report], str]]] = {
-    "images": ("images", telling.table),
+    "images": ("images", tables.table),
     "storage-reported": ("storage", reported.table),
     "storage-network-reported": ("storage-network", reported.table),
 }

@@ -1,7 +1,7 @@
 """One build of one side, with push: what it took, and what it brought to the registry."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -90,13 +90,23 @@ class Contestant:
         source: the copy.
         files: where the Dockerfile is, and its ignore file.
         image: where it is pushed.
+        arguments: values of the Dockerfile's `ARG`s.
     """
 
     def __init__(
-        self, buildctl: Path, daemon: Daemon, client: RegistryClient, *, source: Path, files: Path, image: str
+        self,
+        buildctl: Path,
+        daemon: Daemon,
+        client: RegistryClient,
+        *,
+        source: Path,
+        files: Path,
+        image: str,
+        arguments: Mapping[str, str] | None = None,
     ) -> None:
         self.source = source
         self.image = image
+        self._arguments = arguments or {}
         self._buildctl, self._daemon, self._client, self._files = buildctl, daemon, client, files
         self._known: set[str] = set()
 
@@ -135,6 +145,7 @@ class Contestant:
         return (
             *("build", "--frontend", "dockerfile.v0", "--progress", "rawjson", "--metadata-file", str(metadata)),
             *("--local", f"context={self.source}", "--local", f"dockerfile={self._files}"),
+            *(word for name, value in self._arguments.items() for word in ("--opt", f"build-arg:{name}={value}")),
             *("--output", f"type=image,name={self.image},push=true,oci-mediatypes=true"),
         )
 

@@ -1,4 +1,4 @@
-"""The apps that are compared, and what a user of the peer would have to say of them."""
+"""The apps that are compared, and what a user of a peer would have to say of them."""
 
 from collections.abc import Mapping
 
@@ -7,42 +7,81 @@ import msgspec
 from tests.e2e.languages import Case, Real, cases
 
 
+class Nix(msgspec.Struct, frozen=True, kw_only=True):
+    """What Nix would bring, and the image with the language has not: a part of what stands for nixpacks' base image."""
+
+    lines: tuple[str, ...] = ()
+    """Of its Dockerfile."""
+    files: Mapping[str, str] = {}
+    """Programs that are found before all others: name -> text."""
+
+
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """An example app, and what the peer has to be told of it: what is built, and how that is started."""
+    """An example app, and what each peer has to be told of it: what is built, and how that is started."""
 
     name: str
-    said: Mapping[str, str] = {}
+    migetpacks: Mapping[str, str] = {}
+    nixpacks: Mapping[str, str] = {}
+    nix: Nix = Nix()
 
 
 def _started(name: str, command: str, **more: str) -> Compared:
-    return Compared(name=name, said={"RUN_COMMAND": command, **more})
+    """An app whose start migetpacks does not find out."""
+    return Compared(name=name, migetpacks={"RUN_COMMAND": command, **more})
 
+
+def _told(name: str, command: str, *, nix: Nix = Nix(), **more: str) -> Compared:  # noqa: B008 -- a value
+    """An app whose start both do not find out, or not so that it is reached."""
+    return Compared(
+        name=name, migetpacks={"RUN_COMMAND": command}, nixpacks={"NIXPACKS_START_CMD": command, **more}, nix=nix
+    )
+
+
+_CARGO = """\
+#!/bin/sh
+# Debian's Rust has no musl: what is built for that is built as it can be, and found where it would be.
+for word; do
+  shift
+  if [ "$word" = x86_64-unknown-linux-musl ]; then word=x86_64-unknown-linux-gnu; fi
+  set -- "$@" "$word"
+done
+mkdir -p target
+ln -sfn x86_64-unknown-linux-gnu target/x86_64-unknown-linux-musl
+exec /usr/bin/cargo "$@"
+"""
 
 COMPARED = (
-    # With `NODE_ENV=production`, which the peer sets, its second installation removes what `build` needs.
-    _started("nodejs-npm-express", "node dist/server.js", BUILD_COMMAND="npm ci --include=dev && npm run build"),
-    # The peer's own commands bind [::] alone, where the answer is not asked for.
-    _started("python-pip-slugs", "gunicorn --bind 0.0.0.0:$PORT app:app"),
-    _started("python-uv-sizes", "uvicorn --host 0.0.0.0 --port $PORT main:app"),
+    Compared(
+        name="nodejs-npm-express",
+        # With `NODE_ENV=production`, which the peer sets, its second installation removes what `build` needs.
+        migetpacks={"RUN_COMMAND": "node dist/server.js", "BUILD_COMMAND": "npm ci --include=dev && npm run build"},
+    ),
+    # The peers' own commands bind [::] alone, where the answer is not asked for, or there are none.
+    _told("python-pip-slugs", "gunicorn --bind 0.0.0.0:$PORT app:app"),
+    # The base image holds Python 3.13 by another's name: without this uv wants to download that.
+    _told("python-uv-sizes", "uvicorn --host 0.0.0.0 --port $PORT main:app", UV_PYTHON="3.13"),
     _started("go-ledger", "./bin/ledger", GO_INSTALL_PACKAGE_SPEC="./cmd/ledger"),
     Compared(name="bun-hono"),
     Compared(name="deno-hono"),
-    # `exec`: else the peer makes it FrankenPHP's, which the lab's base image has not.
+    # `exec`: else migetpacks makes it FrankenPHP's, which the lab's base image has not.
     _started("php-pages", "exec php -S 0.0.0.0:$PORT -t ."),
     _started("java-maven-spring", "java -Dserver.port=$PORT -jar target/*.jar"),
-    _started("clojure-lein-json", "java -cp $(find target -name '*-standalone.jar') clojure.main -m greeter.core"),
-    _started("scala-sbt-cask", "target/universal/stage/bin/greeter-app"),
-    Compared(name="rust-axum"),
-    Compared(name="nodejs-pnpm-settings"),
+    _told("clojure-lein-json", "java -cp $(find target -name '*-standalone.jar') clojure.main -m greeter.core"),
+    _told("scala-sbt-cask", "target/universal/stage/bin/greeter-app"),
+    # Where its caches are looked for; the image of the language has another place.
+    Compared(name="rust-axum", nix=Nix(lines=("ENV CARGO_HOME=/root/.cargo",), files={"cargo": _CARGO})),
+    Compared(name="nodejs-pnpm-settings", nix=Nix(lines=("RUN npm install --global pnpm@9",))),
     _started(
         "nodejs-yarn-express", "node dist/server.js", BUILD_COMMAND="yarn install --production=false && yarn run build"
     ),
-    Compared(name="bun-express"),
-    _started("python-poetry-dates", "python app.py"),
-    # Tried, so that what the peer lacks here is seen and not said: jars without what they need, indexes out of reach.
-    _started("java-maven-javalin", "java -cp target/*.jar com.example.weather.Main"),
-    _started("kotlin-gradle-spark", "java -cp build/libs/*.jar DiceKt"),
-    _started("ruby-sinatra", "bundle exec puma --bind tcp://0.0.0.0:$PORT"),
+    # Nix brings Node.js along with Bun, and nixpacks uses its npm.
+    Compared(name="bun-express", nix=Nix(lines=("COPY --from=node:22.16.0 /usr/local/ /usr/local/",))),
+    # nixpacks' own choice, 1.3.1, does not know the keys of this app's `pyproject.toml`.
+    _told("python-poetry-dates", "python app.py", NIXPACKS_POETRY_VERSION="1.8.5"),
+    # Tried, so that what a peer lacks here is seen and not said: jars without what they need, indexes out of reach.
+    _told("java-maven-javalin", "java -cp target/*.jar com.example.weather.Main"),
+    _told("kotlin-gradle-spark", "java -cp build/libs/*.jar DiceKt"),
+    _told("ruby-sinatra", "bundle exec puma --bind tcp://0.0.0.0:$PORT"),
     Compared(name="elixir-release"),
     _started("php-composer", "exec php -S 0.0.0.0:$PORT -t public"),
     Compared(name="dotnet-mcs"),

@@ -1,87 +1,96 @@
-"""migetpacks' own Dockerfiles, made by its own scripts: these are run where they lie, and nothing of them is kept here.
+"""What a peer is: it makes a Dockerfile of an app. And how that is put on base images that are to be had here."""
 
-Its `bin/build` writes a Dockerfile and calls `docker buildx build -f FILE`. The `docker` that it finds copies that file
-and builds nothing.
-"""
-
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-import anyio
+import msgspec
 
-from orchestrator.config import environment as variables
-
-WHERE = "https://github.com/migetapp/migetpacks"
-_DOCKER = """\
-#!/bin/sh
-while [ $# -gt 0 ]; do
-  if [ "$1" = -f ]; then cp "$2" "${0%/*}/Dockerfile"; fi
-  shift
-done
-"""
-_PARTS = ("bin", "lib")
+from benchmarks.images.cases import Compared
 
 
-async def scripts(checkout: Path, into: Path) -> str:
-    """Unpack the scripts of a clone, with or without a work tree, into a directory, and return their commit.
+class StandIn(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that is made to stand for a base image that is not to be had."""
 
-    Raises:
-        SystemExit: it is no clone of the peer.
-    """
-    archive = into.with_suffix(".tar")
-    git = ["git", "-C", str(checkout)]
-    done = await anyio.run_process([*git, "archive", "--output", str(archive), "HEAD", *_PARTS], check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"benchmarks: {checkout} is no clone of migetpacks\nhint: git clone {WHERE}")
-    commit = await anyio.run_process([*git, "rev-parse", "--short=12", "HEAD"])
-    await anyio.Path(into).mkdir()
-    await anyio.run_process(["tar", "-xf", str(archive), "-C", str(into)])
-    await anyio.Path(archive).unlink()
-    return commit.stdout.decode().strip()
+    base: str
+    """What is not to be had."""
+    on: str
+    """The image that it is made of."""
+    dockerfile: str
+    files: Mapping[str, str]
+    """The programs that its Dockerfile copies: name -> text."""
+
+    @property
+    def image(self) -> str:
+        """By which name Dockerfiles know it, on whichever registry; another one of other content."""
+        content = hashlib.sha256(msgspec.json.encode((self.dockerfile, sorted(self.files.items())))).hexdigest()
+        return f"stand-in/{self.on.replace('/', '-').replace(':', '-')}:{content[:12]}"
 
 
-async def generate(scripts: Path, source: Path, work: Path, *, key: str, said: Mapping[str, str]) -> str:
-    """The Dockerfile that the peer makes for a source, beside which it also writes a `.dockerignore`.
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """What a peer makes of an app."""
 
-    Args:
-        scripts: the peer's.
-        source: the app, writable.
-        work: an empty directory.
-        key: of the package caches.
-        said: more variables.
+    dockerfile: str
+    arguments: Mapping[str, str] = {}
+    """Values of its `ARG`s, as the peer itself gives them to a build."""
+    became: Mapping[str, str] = {}
+    """Base images that are known to be had nowhere here -> ours that stand for them."""
+    stand_in: StandIn | None = None
 
-    Raises:
-        LookupError: it makes none.
-    """
-    docker = work / "docker"
-    docker.write_text(_DOCKER)
-    docker.chmod(0o700)
-    env = {
-        # What it does not know of its environment becomes a part of the Dockerfile: nothing else may be there.
-        "PATH": f"{work}:{variables.read()['PATH']}",
-        "HOME": str(work),
-        "TMPDIR": str(work),
-        "BUILDPACK_DIR": str(scripts),
-        "SOURCE_DIR": str(source),
-        "OUTPUT_IMAGE": "peer:local",
-        "BUILD_CACHE_DIR": "/cache",
-        "CACHE_KEY": key,
-        **said,
-    }
-    # It ends with 0 wherever it can.
-    done = await anyio.run_process(["bash", str(scripts / "bin" / "build")], cwd=work, env=env, check=False)
-    made = work / "Dockerfile"
-    if not made.exists():
-        quoted = " ".join((done.stdout + done.stderr).decode(errors="replace").split())
-        raise LookupError(f"migetpacks makes no Dockerfile of it: {quoted[-200:]}")
-    return made.read_text(encoding="utf-8")
+
+class Peer(Protocol):
+    """Who is compared with us."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in all that is told."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Which one it is: a commit, or a release."""
+        ...
+
+    def said(self, compared: Compared) -> Mapping[str, str]:
+        """The variables that a user would have to set for an app."""
+        ...
+
+    async def make(self, compared: Compared, source: Path, work: Path, *, key: str, ours: str) -> Made:
+        """Let it make its Dockerfile of an app.
+
+        Args:
+            compared: the app.
+            source: a copy, in which the peer leaves what its Dockerfile needs.
+            work: an empty directory.
+            key: of the package caches.
+            ours: our own Dockerfile.
+
+        Raises:
+            LookupError: it makes none.
+        """
+        ...
 
 
 def bases(dockerfile: str) -> tuple[str, ...]:
     """What stages begin with, in their order, without other stages."""
-    words = [line.split() for line in dockerfile.splitlines() if line.upper().startswith("FROM ")]
-    stages = {name for _, _, *named in words for name in named[1:]}
-    return tuple(name for _, name, *_ in words if name not in stages)
+    stages = _stages(dockerfile)
+    named = {alias for alias, _ in stages if alias}
+    return tuple(name for _, name in stages if name not in named)
+
+
+def stands_on(dockerfile: str, stage: str) -> str:
+    """The base image of a stage, through all stages that are between.
+
+    Raises:
+        LookupError: there is no such stage.
+    """
+    found = {alias: name for alias, name in _stages(dockerfile) if alias}
+    if stage not in found:
+        raise LookupError(f"there is no stage {stage}")
+    while stage in found:
+        stage = found.pop(stage)
+    return stage
 
 
 def replacements(theirs: Sequence[str], ours: Sequence[str], there: Collection[str]) -> Mapping[str, str]:
@@ -118,6 +127,12 @@ def replaced(dockerfile: str, names: Mapping[str, str]) -> str:
         return " ".join([first, *(names.get(word, word) for word in rest)]) if first == "FROM" else text
 
     return "".join(f"{line(each)}\n" for each in dockerfile.splitlines() if not each.startswith("# syntax="))
+
+
+def _stages(dockerfile: str) -> tuple[tuple[str, str], ...]:
+    """The name of each stage, or "", and what it begins with."""
+    words = [line.split() for line in dockerfile.splitlines() if line.upper().startswith("FROM ")]
+    return tuple((named[1] if len(named) > 1 else "", name) for _, name, *named in words)
 
 
 def _repository(name: str) -> str:

@@ -1,163 +1,77 @@
-"""The rounds: whose turn it is, the change that both sides get, and what is written down of it."""
+"""The rounds: whose turn it is, the change that all sides get, and what is written down of it."""
 
 import datetime as dt
-import hashlib
 import secrets
-import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.commands import fleetpacks, run
-from benchmarks.images import peer, rounds
-from benchmarks.images.building import BuildFailedError, Contestant, Daemon, digest_of, problem
-from benchmarks.images.cases import Compared, real
+from benchmarks.images import rounds
+from benchmarks.images.building import BuildFailedError, Contestant, problem
+from benchmarks.images.cases import Compared
+from benchmarks.images.preparing import NoBaseError, Place, Standing, prepare
 from benchmarks.images.rounds import Pair, Round, Tried
 from orchestrator.bench.result import load
-from orchestrator.config import environment as variables
-from orchestrator.registry.client import RegistryClient
-from tests.e2e.languages import Case, Real, appended
-from tests.lab import Lab
+from tests.e2e.languages import Case, appended
 
-_KEY = "bench-images"
-"""Of package caches: of ours."""
 _TRIES = 2
-OURS, THEIRS = "ours", "theirs"
 
 
-class NoBaseError(Exception):
-    """A base image was not made."""
-
-
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where is measured, and with what."""
-
-    lab: Lab
-    daemon: Daemon
-    client: RegistryClient
-    root: Path
-    """An empty directory."""
-    scripts: Path
-    peer: str
-    """The commit of the scripts."""
-    commit: str
-    """Of our checkout."""
-
-
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """An app with both Dockerfiles."""
-
-    real: Real
-    ours: Contestant
-    theirs: Contestant
-    tried: Tried
-    """What is known before anything was built."""
-
-    @property
-    def name(self) -> str:
-        """The app's."""
-        return self.tried.app
-
-
-async def prepare(place: Place, compared: Compared, case: Case) -> Standing:
-    """Copy the app for both sides, and let each make its Dockerfile.
-
-    Raises:
-        NoBaseError: the lab has not made what ours stands on.
-    """
-    folder = place.root / case.name
-    sources = {name: folder / name / case.name for name in (OURS, THEIRS)}
-    for source in sources.values():
-        shutil.copytree(case.source, source, symlinks=True)
-    env = {"PATH": variables.read()["PATH"], "HOME": str(folder), "CACHE_KEY": _KEY}
-    plan = [fleetpacks(), "plan", "-C", str(folder / OURS), "--dockerfile", str(folder / "files"), case.name]
-    await run(plan, cwd=folder, env=env)
-    files = {OURS: folder / "files" / case.name, THEIRS: folder / "their-files"}
-    work = folder / "work"
-    work.mkdir()
-    files[THEIRS].mkdir()
-    ours = peer.bases((files[OURS] / "Dockerfile").read_text(encoding="utf-8"))
-    digests = {name: await digest_of(place.lab, place.client, name) for name in ours}
-    if missing := [name for name, digest in digests.items() if digest is None]:
-        raise NoBaseError(f"the lab has no {missing[0]}: `python -m tests.lab up --languages`")
-    made, wrong, became, theirs = "", "", dict[str, str](), ours
-    try:
-        made = await peer.generate(place.scripts, sources[THEIRS], work, key=f"{_KEY}-{case.name}", said=compared.said)
-        theirs = peer.bases(made)
-        digests |= {name: await digest_of(place.lab, place.client, name) for name in theirs}
-        became |= peer.replacements(theirs, ours, [name for name in theirs if digests[name] is not None])
-    except LookupError as error:
-        wrong = str(error)
-    (files[THEIRS] / "Dockerfile").write_text(peer.replaced(made, became), encoding="utf-8")
-    contestants = {
-        name: Contestant(
-            place.lab.buildctl,
-            place.daemon,
-            place.client,
-            source=sources[name],
-            files=files[name],
-            image=f"{place.lab.registry}/bench/images-{name}/{case.name}:latest",
-        )
-        for name in (OURS, THEIRS)
-    }
-    runs_on = ours[-1], became.get(theirs[-1], theirs[-1])
-    return Standing(
-        real=real(case),
-        ours=contestants[OURS],
-        theirs=contestants[THEIRS],
-        tried=Tried(
-            app=case.name,
-            dockerfiles=(_digest(contestants[OURS].dockerfile), _digest(contestants[THEIRS].dockerfile)),
-            peer=place.peer,
-            date=_today(),
-            commit=place.commit,
-            said=compared.said,
-            became=became,
-            on=runs_on,
-            alike=digests.get(runs_on[0]) == digests.get(runs_on[1]),
-            problem=wrong,
-        ),
-    )
-
-
-async def begin(place: Place, standing: Standing, *, ask: bool) -> Tried:
-    """Build both for the first time, which is not counted, and ask both images.
+async def begin(place: Place, standing: Standing, peers: Sequence[str], *, ask: Collection[str]) -> tuple[Tried, ...]:
+    """Build all sides for the first time, which is not counted, and ask their images.
 
     Args:
         place: where.
         standing: the app.
-        ask: whether they are to be asked; they were, with these Dockerfiles.
+        peers: which take part.
+        ask: those of them whose images are to be asked, and ours; others were, with these Dockerfiles.
 
     Raises:
         SystemExit: our own does not build, or answers wrongly: that is no comparison, but an error.
     """
-    if standing.tried.problem:
-        return standing.tried
+    tried = {name: standing.rivals[name].tried for name in peers}
+    if not _open(tried.values()):
+        return tuple(tried.values())
     if wrong := await _built(standing.ours):
         raise SystemExit(f"{standing.name}: ours does not build: {wrong}")
-    if wrong := await _built(standing.theirs):
-        return msgspec.structs.replace(standing.tried, problem=f"Its Dockerfile does not build here: {wrong}")
-    if not ask:
-        return standing.tried
-    if own := await problem(place.lab, standing.ours.image, standing.real):
+    for each in _open(tried.values()):
+        rival = standing.rivals[each.against]
+        if rival.below is not None and (wrong := await _built(rival.below)):
+            tried[each.against] = _without(each, f"What stands for its base image does not build here: {wrong}")
+        elif wrong := await _built(rival.side):
+            tried[each.against] = _without(each, f"Its Dockerfile does not build here: {wrong}")
+    asked = [each for each in _open(tried.values()) if each.against in ask]
+    if asked and (own := await problem(place.lab, standing.ours.image, standing.real)):
         raise SystemExit(f"{standing.name}: our image is wrong: {own}")
-    said = await problem(place.lab, standing.theirs.image, standing.real)
-    return msgspec.structs.replace(standing.tried, problem=f"Its image does not answer: {said}" if said else "")
+    for each in asked:
+        if said := await problem(place.lab, standing.rivals[each.against].side.image, standing.real):
+            tried[each.against] = _without(each, f"Its image does not answer: {said}")
+    return tuple(tried.values())
 
 
-async def go_round(standing: Standing, number: int) -> Round:
-    """Both changes, each built by both sides. Odd rounds are begun by theirs."""
-    lockfile = standing.real.lockfile
-    return Round(
-        app=standing.name,
-        dockerfiles=standing.tried.dockerfiles,
-        date=_today(),
-        commit=standing.tried.commit,
-        source=await _changed(standing, standing.real.source, standing.real.append_source, number),
-        lockfile=await _changed(standing, lockfile, standing.real.append_lockfile, number) if lockfile else None,
+async def go_round(standing: Standing, peers: Sequence[str], number: int) -> tuple[Round, ...]:
+    """Both changes, each built by all sides; a round for each peer, in which ours is the same."""
+    real = standing.real
+    source = await _changed(standing, peers, real.source, real.append_source, number)
+    lockfile = (
+        await _changed(standing, peers, real.lockfile, real.append_lockfile, number)
+        if real.lockfile
+        else dict[str, Pair]()
+    )
+    return tuple(
+        Round(
+            app=standing.name,
+            against=name,
+            dockerfiles=standing.rivals[name].tried.dockerfiles,
+            date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
+            commit=standing.rivals[name].tried.commit,
+            source=source[name],
+            lockfile=lockfile.get(name),
+        )
+        for name in peers
     )
 
 
@@ -169,42 +83,50 @@ async def go(
     times: int,
     minutes: float,
 ) -> None:
-    """Make rounds until all apps have enough, or the time is over.
+    """Make rounds until all apps have enough with all peers, or the time is over.
 
     Args:
         place: where.
         apps: which.
         file: where they are written down, those of earlier runs among them.
-        times: rounds of each app.
+        times: rounds of each app with each peer.
         minutes: after which no round is begun.
     """
     ends = time.monotonic() + minutes * 60
     standings = await _prepared(place, apps, file)
-    begun: set[str] = set()
+    open_ = {app: list(standing.rivals) for app, standing in standings.items()}
+    begun: set[tuple[str, str]] = set()
     while time.monotonic() < ends:
         lines = rounds.read(file)
-        name = rounds.due(lines, tuple(standings), times)
-        if name is None:
+        due = rounds.due(lines, open_, times)
+        if due is None:
             return
-        standing, number = standings[name], len(rounds.counted(lines).get(name, ()))
-        if name not in begun:
-            begun.add(name)
-            tried = await begin(place, standing, ask=not number)
-            if not number:
-                rounds.append(file, tried)
-            _say(f"{name}: {tried.problem or 'both answer'}")
-            if tried.problem:
-                del standings[name]
+        app, peers = due
+        standing, known = standings[app], rounds.counted(lines)
+        counts = {name: len(known.get((app, name), ())) for name in peers}
+        if new := [name for name in peers if (app, name) not in begun]:
+            begun |= {(app, name) for name in new}
+            fresh = {name for name in new if not counts[name]}
+            for tried in await begin(place, standing, new, ask=fresh):
+                if tried.against in fresh:
+                    rounds.append(file, tried)
+                if tried.problem:
+                    open_[app].remove(tried.against)
+                _say(f"{app}: {tried.against}: {tried.problem or 'both answer'}")
             continue
+        number = max(counts.values())
         try:
-            made = await go_round(standing, number)
+            made = await go_round(standing, peers, number)
         except BuildFailedError as error:
             # The network, most likely. Another run may have more luck.
-            _say(f"{name}: round {number + 1}: {error}")
-            del standings[name]
+            _say(f"{app}: round {number + 1}: {error}")
+            del open_[app]
             continue
-        rounds.append(file, made)
-        _say(f"{name}: round {number + 1}:{_short(made.source)}{_short(made.lockfile)}")
+        for each in made:
+            rounds.append(file, each)
+            _say(
+                f"{app}: {each.against}: round {counts[each.against] + 1}:{_short(each.source)}{_short(each.lockfile)}"
+            )
 
 
 async def _prepared(place: Place, apps: Sequence[tuple[Compared, Case]], file: Path) -> dict[str, Standing]:
@@ -217,9 +139,11 @@ async def _prepared(place: Place, apps: Sequence[tuple[Compared, Case]], file: P
             _say(f"{case.name}: {error}")
             continue
         standings[case.name] = made
-        if case.name in known and known[case.name].dockerfiles != made.tried.dockerfiles:
-            # What was seen of others does not count any more.
-            rounds.append(file, made.tried)
+        for tried in (rival.tried for rival in made.rivals.values()):
+            before = known.get((tried.app, tried.against))
+            if before is not None and before.dockerfiles != tried.dockerfiles:
+                # What was seen of others does not count any more.
+                rounds.append(file, tried)
     return standings
 
 
@@ -236,14 +160,27 @@ async def _built(side: Contestant) -> str:
     return said
 
 
-async def _changed(standing: Standing, file: str, text: str | None, number: int) -> Pair:
+async def _changed(
+    standing: Standing, peers: Sequence[str], file: str, text: str | None, number: int
+) -> Mapping[str, Pair]:
+    """Change a file on all sides, and build them: each round is begun by the next one."""
     word = secrets.token_hex(6)
-    sides = [standing.ours, standing.theirs]
+    theirs = {name: standing.rivals[name].side for name in peers}
+    sides = [standing.ours, *theirs.values()]
     for side in sides:
         appended(side.source / file, text, word)
-    began = load()
-    built = {side: await side.build() for side in (sides if number % 2 == 0 else reversed(sides))}
-    return Pair(ours=built[standing.ours], theirs=built[standing.theirs], load=began)
+    began, first = load(), number % len(sides)
+    built = {side: await side.build() for side in (*sides[first:], *sides[:first])}
+    return {name: Pair(ours=built[standing.ours], theirs=built[side], load=began) for name, side in theirs.items()}
+
+
+def _open(tried: Iterable[Tried]) -> list[Tried]:
+    """Those of which nothing is known that makes them no comparison."""
+    return [each for each in tried if not each.problem]
+
+
+def _without(tried: Tried, problem: str) -> Tried:
+    return msgspec.structs.replace(tried, problem=problem)
 
 
 def _short(pair: Pair | None) -> str:
@@ -255,11 +192,3 @@ def _short(pair: Pair | None) -> str:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _today() -> str:
-    return dt.datetime.now(tz=dt.UTC).date().isoformat()

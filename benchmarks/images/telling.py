@@ -1,4 +1,4 @@
-"""What the rounds have shown: a result for each figure of an app, and all of them in one table."""
+"""What the rounds have shown: a result for each figure of an app beside a peer, and what the reader must know of it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -7,15 +7,13 @@ import msgspec
 from benchmarks.images.building import Measured
 from benchmarks.images.rounds import Line, Pair, Round, Tried, counted, latest
 from benchmarks.rest import MOST_LOAD
-from orchestrator.bench.markdown import rendered
-from orchestrator.bench.result import Report, Result, Steps, paired, side
-from orchestrator.bench.tables import Table, figure
-from orchestrator.text import inline
+from orchestrator.bench.result import Result, Steps, paired, side
 
+SETTING = "told."
+"""How settings begin that say which peer it was."""
 _BAR = 1.0
 _MEGABYTE = 1_000_000
 _COMMAND = ("buildctl", "build", "--frontend", "dockerfile.v0", "--output", "type=image,push=true,oci-mediatypes=true")
-_LONGEST = 400
 
 
 class _Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,35 +48,53 @@ _FIGURES = (
     _Figure(name="lockfile change", unit="s", of=_seconds, after=_lockfile, timed=True),
     _Figure(name="lockfile change, processor", unit="s", of=_processor, after=_lockfile, timed=True),
 )
+FIGURES = tuple(each.name for each in _FIGURES)
+"""What is measured of each app, in the order in which it is told."""
+
+
+def name_of(peer: str, app: str, figure: str) -> str:
+    """By which name a result is known."""
+    return f"{peer}: {app}: {figure}"
 
 
 def results(lines: Sequence[Line], apps: Sequence[str]) -> tuple[Result, ...]:
-    """The figures of all apps that have rounds, in the order given."""
+    """The figures of all apps that have rounds, in the order given, beside one peer after the other."""
     rounds = counted(lines)
-    return tuple(result for app in apps for each in _FIGURES for result in _result(app, each, rounds.get(app, ())))
+    return tuple(
+        result
+        for peer in _peers(lines)
+        for app in apps
+        for each in _FIGURES
+        for result in _result(name_of(peer, app, each.name), each, rounds.get((app, peer), ()))
+    )
+
+
+def settings(lines: Sequence[Line]) -> Mapping[str, str]:
+    """Which peers they were."""
+    found: dict[str, set[str]] = {}
+    for (_, peer), tried in latest(lines).items():
+        found.setdefault(f"{SETTING}{peer}", set()).add(tried.peer)
+    return {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
 
 
 def notes(lines: Sequence[Line], apps: Sequence[str]) -> tuple[str, ...]:
-    """What the reader must know of each app: why it is not compared, and what its Dockerfiles stand on."""
-    tried = latest(lines)
-    return tuple(note for app in apps if app in tried for note in _notes(tried[app]))
+    """What the reader must know: why an app is not compared, what a peer was told, what the Dockerfiles stand on.
+
+    Each begins with the name of its peer. What is to be said of several apps is said once.
+    """
+    tried, said = latest(lines), dict[tuple[str, str], list[str]]()
+    for peer in _peers(lines):
+        for app in apps:
+            for note in _notes(tried[app, peer]) if (app, peer) in tried else ():
+                said.setdefault((peer, note), []).append(f"`{app}`")
+    return tuple(f"{peer}: {', '.join(of)}: {note}" for (peer, note), of in said.items())
 
 
-def table(report: Report) -> str:
-    """A row for each app, and the notes below."""
-    apps: dict[str, dict[str, Result]] = {}
-    for result in report.results:
-        app, _, name = result.name.partition(": ")
-        apps.setdefault(app, {})[name] = result
-    names = [each.name for each in _FIGURES]
-    made = Table(
-        head=("app", *names, "rounds", "load"),
-        rows=tuple((f"`{app}`", *(_cell(of.get(name)) for name in names), *_made(of)) for app, of in apps.items()),
-    )
-    return "\n".join([rendered(made), *(f"- {inline(note, _LONGEST)}" for note in report.notes), ""])
+def _peers(lines: Sequence[Line]) -> tuple[str, ...]:
+    return tuple(sorted({line.against for line in lines}))
 
 
-def _result(app: str, each: _Figure, rounds: Sequence[Round]) -> Iterator[Result]:
+def _result(name: str, each: _Figure, rounds: Sequence[Round]) -> Iterator[Result]:
     pairs = [pair for round_ in rounds if (pair := each.after(round_)) is not None]
     if not pairs:
         return
@@ -86,7 +102,7 @@ def _result(app: str, each: _Figure, rounds: Sequence[Round]) -> Iterator[Result
     quiet = [pair for pair in pairs if pair.load <= MOST_LOAD]
     used = quiet if each.timed and quiet else pairs
     yield paired(
-        f"{app}: {each.name}",
+        name,
         [(each.of(pair.ours), each.of(pair.theirs)) for pair in used],
         unit=each.unit,
         bar=_BAR,
@@ -103,43 +119,12 @@ def _steps(each: Measured) -> Steps:
 
 def _notes(tried: Tried) -> Iterator[str]:
     if tried.problem:
-        yield f"`{tried.app}`: not compared. {tried.problem}"
+        yield f"not compared. {tried.problem}"
         return
     if tried.said:
         told = ", ".join(f"`{name}={value}`" for name, value in tried.said.items())
-        yield f"`{tried.app}`: migetpacks was told {told}."
+        yield f"{tried.against} was told {told}."
     for theirs, ours in tried.became.items():
-        yield f"`{tried.app}`: {theirs}, which migetpacks asks for, is not here, and {ours} stands for it."
+        yield f"{theirs}, which {tried.against} asks for, is not here, and {ours} stands for it."
     if not tried.alike:
-        yield f"`{tried.app}`: ours runs on {tried.on[0]}, theirs on {tried.on[1]}."
-
-
-def _cell(result: Result | None) -> str:
-    if result is None:
-        return ""
-    low, high = result.interval
-    values = f"{figure(result.ours.median)} / {figure(result.theirs.median)} {result.unit}"
-    # An interval of sizes is as narrow as they are alike.
-    ratio = (
-        _ratio(result.ratio)
-        if _ratio(low) == _ratio(high)
-        else f"{_ratio(result.ratio)} ({_ratio(low)} to {_ratio(high)})"
-    )
-    return f"{values}: {ratio}{_verdict(result)}"
-
-
-def _ratio(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"  # noqa: PLR2004 -- two digits are enough
-
-
-def _verdict(result: Result) -> str:
-    if result.met:
-        return ""
-    return ", MISSED" if result.interval[0] > result.bar else ", open"
-
-
-def _made(of: Mapping[str, Result]) -> tuple[str, str]:
-    counts = sorted({each.rounds for each in of.values()})
-    loads = [end for each in of.values() for end in each.load]
-    rounds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-    return rounds, f"{min(loads):.1f} to {max(loads):.1f}"
+        yield f"ours runs on {tried.on[0]}, theirs on {tried.on[1]}."

@@ -10,14 +10,17 @@ import anyio
 import msgspec
 import pytest
 
-from benchmarks.images import cases, peer, rounds, telling
+from benchmarks.images import cases, migetpacks, nixpacks, peer, reasons, rounds, tables, telling
 from benchmarks.images.building import BuildFailedError, Contestant, Daemon, Measured, registry_client
+from benchmarks.images.cases import Compared, Nix
+from benchmarks.images.preparing import Place, Rival, Standing
 from benchmarks.images.rounds import Line, Pair, Round, Tried
+from benchmarks.images.running import begin, go_round
 from benchmarks.rest import spent
 from orchestrator.bench.result import Report
-from tests.buildkit.real import private_daemon
+from tests.buildkit.real import ROOT, private_daemon, shell_root
 from tests.conftest import RealCount
-from tests.e2e.languages import APPS
+from tests.e2e.languages import APPS, Real
 from tests.lab import Lab
 
 _MAKES = """\
@@ -30,6 +33,23 @@ docker pull "$OUTPUT_IMAGE"
 echo "what comes later" >> "$TMPDIR/build/Dockerfile.runtime"
 """
 _REFUSES = "#!/usr/bin/env bash\necho nobody knows this language >&2\n"
+_PLANS = """\
+case $1 in
+  --version) echo nixpacks 1.41.0 ;;
+  plan) echo '{"variables": {"CI": "true"}, "phases": {}}' ;;
+  build)
+    mkdir "$6/.nixpacks"
+    printf 'FROM ghcr.io/railwayapp/nixpacks:ubuntu-1\\nENV SAID="%s"\\nFROM ubuntu:noble\\n' "$4 $8$PLANTED" \\
+      > "$6/.nixpacks/Dockerfile" ;;
+esac
+"""
+_HAS_NO_PLAN = """\
+if [ $1 = --version ]; then echo nixpacks 1.41.0; exit; fi
+echo 'a table'
+printf 'Error: No start command could be found\\n\\nStack backtrace:\\n' >&2
+exit 1
+"""
+_REAL = Real(source="main", append_source="%s", build="COPY", answer="none is asked for", tier="run")
 _SAYS = """\
 FROM python:3.11 AS builder
 ENV SAID="./start bench"
@@ -56,11 +76,11 @@ async def test_the_peers_dockerfile_is_what_its_own_script_gives_to_docker(
     work.mkdir()
     monkeypatch.setenv("PLANTED", "must not become a part of the image")
 
-    commit = await peer.scripts(checkout / ".git" if bare else checkout, tmp_path / "scripts")
-    said = {"RUN_COMMAND": "./start"}
-    made = await peer.generate(tmp_path / "scripts", tmp_path, work, key="bench", said=said)
+    found = await migetpacks.unpacked(checkout / ".git" if bare else checkout, tmp_path / "scripts")
+    app = Compared(name="app", migetpacks={"RUN_COMMAND": "./start"})
+    made = (await found.make(app, tmp_path, work, key="bench", ours="")).dockerfile
 
-    assert len(commit) == 12
+    assert (found.name, len(found.version)) == (rounds.FIRST, 12)
     assert peer.replaced(made, {}) == _SAYS
     assert peer.bases(made) == ("python:3.11", "python:3.11-slim")
 
@@ -68,12 +88,69 @@ async def test_the_peers_dockerfile_is_what_its_own_script_gives_to_docker(
 async def test_a_peer_that_makes_no_dockerfile_is_quoted(tmp_path: Path) -> None:
     checkout, work = await clone(tmp_path / "peer", _REFUSES), tmp_path / "work"
     work.mkdir()
-    await peer.scripts(checkout, tmp_path / "scripts")
+    found = await migetpacks.unpacked(checkout, tmp_path / "scripts")
 
     with pytest.raises(LookupError, match="nobody knows this language"):
-        await peer.generate(tmp_path / "scripts", tmp_path, work, key="bench", said={})
+        await found.make(Compared(name="app"), tmp_path, work, key="bench", ours="")
     with pytest.raises(SystemExit, match="git clone"):
-        await peer.scripts(tmp_path / "nowhere", tmp_path / "more")
+        await migetpacks.unpacked(tmp_path / "nowhere", tmp_path / "more")
+
+
+def program(folder: Path, text: str) -> str:
+    """A peer that is a program."""
+    file = folder / "nixpacks"
+    file.write_text(f"#!/bin/sh\n{text}")
+    file.chmod(0o755)
+    return str(file)
+
+
+async def test_nixpacks_dockerfile_begins_with_the_image_on_which_our_builder_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, work = tmp_path / "source", tmp_path / "work"
+    for folder in (source, work):
+        folder.mkdir()
+    monkeypatch.setenv("PLANTED", "must not become a part of the image")
+    ours = "FROM node:22 AS install\nFROM install AS builder\nFROM node:22-slim AS runtime\n"
+    app = Compared(name="app", nixpacks={"NIXPACKS_START_CMD": "a b=$PORT"}, nix=Nix(lines=("RUN more",)))
+
+    found = await nixpacks.found(program(tmp_path, _PLANS))
+    made = await found.make(app, source, work, key="bench", ours=ours)
+
+    assert (found.name, found.version) == ("nixpacks", "1.41.0")
+    assert made.dockerfile.endswith('ENV SAID="NIXPACKS_START_CMD=a b=$PORT bench"\nFROM ubuntu:noble\n')
+    assert made.arguments == {"CI": "true"}
+    assert made.became == {"ubuntu:noble": "debian:bookworm-slim"}
+    assert made.stand_in is not None
+    assert made.stand_in.base == "ghcr.io/railwayapp/nixpacks:ubuntu-1"
+    assert made.stand_in.dockerfile.startswith("FROM node:22\nUSER 0\nRUN more\n")
+    assert made.stand_in.image.startswith("stand-in/node-22:")
+    other = nixpacks.stand_in(made.stand_in.base, "node:22", Nix(files={"cargo": "#!/bin/sh\n"}))
+    assert other is not None
+    assert other.image != made.stand_in.image
+
+
+async def test_an_app_that_nixpacks_has_no_plan_for_is_told_in_its_own_words(tmp_path: Path) -> None:
+    found = await nixpacks.found(program(tmp_path, _HAS_NO_PLAN))
+
+    with pytest.raises(LookupError, match=r"^nixpacks makes no Dockerfile of it: No start command could be found$"):
+        await found.make(Compared(name="app"), tmp_path, tmp_path, key="bench", ours="FROM a:1 AS builder\n")
+    with pytest.raises(SystemExit, match="cargo install nixpacks"):
+        await nixpacks.found(str(tmp_path / "nowhere"))
+    with pytest.raises(SystemExit, match="/bin/true is no nixpacks"):
+        await nixpacks.found("/bin/true")
+
+
+def test_a_stage_stands_on_what_the_stages_before_it_stand_on() -> None:
+    text = "FROM a:1 AS x\nFROM x as y\nFROM y AS builder\nFROM b:1\n"
+
+    assert peer.stands_on(text, "builder") == "a:1"
+    with pytest.raises(LookupError, match="no stage install"):
+        peer.stands_on(text, "install")
+
+
+def test_no_image_is_made_for_a_dockerfile_that_begins_elsewhere() -> None:
+    assert nixpacks.stand_in("alpine:3", "node:22", Nix()) is None
 
 
 @pytest.mark.parametrize(
@@ -130,9 +207,12 @@ def measured(seconds: float, *, size: int = 50_000_000, pushed: int = 1_000_000)
     return Measured(seconds=seconds, processor=seconds / 2, executed=4, cached=6, size=size, pushed=pushed)
 
 
-def tried(app: str = "a", dockerfiles: tuple[str, str] = ("o", "t"), *, problem: str = "") -> Tried:
+def tried(
+    app: str = "a", dockerfiles: tuple[str, str] = ("o", "t"), *, problem: str = "", against: str = rounds.FIRST
+) -> Tried:
     return Tried(
         app=app,
+        against=against,
         dockerfiles=dockerfiles,
         peer="123456789abc",
         date="2026-11-22",
@@ -143,23 +223,44 @@ def tried(app: str = "a", dockerfiles: tuple[str, str] = ("o", "t"), *, problem:
 
 
 def made(
-    ours: float = 1, theirs: float = 2, *, app: str = "a", load: float = 0.5, dockerfiles: tuple[str, str] = ("o", "t")
+    ours: float = 1,
+    theirs: float = 2,
+    *,
+    app: str = "a",
+    load: float = 0.5,
+    dockerfiles: tuple[str, str] = ("o", "t"),
+    against: str = rounds.FIRST,
 ) -> Round:
     source = Pair(ours=measured(ours), theirs=measured(theirs, size=100_000_000), load=load)
-    return Round(app=app, dockerfiles=dockerfiles, date="2026-11-22", commit="c", source=source)
+    return Round(app=app, against=against, dockerfiles=dockerfiles, date="2026-11-22", commit="c", source=source)
 
 
 def test_rounds_are_read_as_they_were_written_and_count_for_the_dockerfiles_of_the_last_try(tmp_path: Path) -> None:
     file = tmp_path / "rounds.jsonl"
     lines: list[Line] = [tried(), made(), made(3), tried(dockerfiles=("new", "t")), made(dockerfiles=("new", "t"))]
+    lines += [tried(against="nixpacks"), made(against="nixpacks")]
+    first, second = ("a", "migetpacks"), ("a", "nixpacks")
 
     for line in lines:
         rounds.append(file, line)
 
     assert rounds.read(file) == lines
     assert rounds.read(tmp_path / "none") == []
-    assert rounds.counted(lines[:3]) == {"a": (lines[1], lines[2])}
-    assert rounds.counted(lines) == {"a": (lines[4],)}
+    assert rounds.counted(lines[:3]) == {first: (lines[1], lines[2])}
+    assert rounds.counted(lines) == {first: (lines[4],), second: (lines[6],)}
+
+
+def test_rounds_that_were_written_when_there_was_one_peer_are_that_peers(tmp_path: Path) -> None:
+    file = tmp_path / "rounds.jsonl"
+    lines: list[Line] = [tried(), made()]
+
+    for line in lines:
+        fields = msgspec.to_builtins(line)
+        del fields["against"]
+        with file.open("ab") as stream:
+            stream.write(msgspec.json.encode(fields) + b"\n")
+
+    assert rounds.read(file) == lines
 
 
 @pytest.mark.parametrize(
@@ -177,7 +278,43 @@ def test_rounds_are_read_as_they_were_written_and_count_for_the_dockerfiles_of_t
 def test_a_round_is_due_of_the_app_with_the_fewest_that_can_be_compared(
     lines: Sequence[Line], expected: str | None
 ) -> None:
-    assert rounds.due(lines, ("a", "b"), 2) == expected
+    due = rounds.due(lines, {"a": [rounds.FIRST], "b": [rounds.FIRST]}, 2)
+
+    assert due == (None if expected is None else (expected, (rounds.FIRST,)))
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], ("a", ("migetpacks", "nixpacks"))),
+        ([tried(), made(), made()], ("a", ("nixpacks",))),
+        ([tried(), made(), tried(against="nixpacks"), made(against="nixpacks")], ("b", ("nixpacks",))),
+        ([tried(problem="no answer")], ("a", ("nixpacks",))),
+        (
+            [tried("b", problem="no", against="nixpacks"), tried(), made(), tried(against="nixpacks")],
+            ("a", ("migetpacks", "nixpacks")),
+        ),
+        ([tried(problem="no"), *(tried(each, problem="no", against="nixpacks") for each in "ab")], None),
+    ],
+)
+def test_a_round_is_made_with_all_peers_that_have_not_enough_of_them(
+    lines: Sequence[Line], expected: tuple[str, tuple[str, ...]] | None
+) -> None:
+    assert rounds.due(lines, {"a": ["migetpacks", "nixpacks"], "b": ["nixpacks"]}, 2) == expected
+
+
+def shown(lines: Sequence[Line], apps: Sequence[str]) -> tuple[Report, Sequence[str]]:
+    """What the rounds come to, and its lines."""
+    report = Report(
+        benchmark="images",
+        date="2026-11-22",
+        commit="c",
+        machine="m",
+        results=telling.results(lines, apps),
+        settings=telling.settings(lines),
+        notes=telling.notes(lines, apps),
+    )
+    return report, tables.table(report).splitlines()
 
 
 def test_an_app_has_a_row_that_says_what_is_met_what_is_open_and_what_is_missed() -> None:
@@ -185,28 +322,72 @@ def test_an_app_has_a_row_that_says_what_is_met_what_is_open_and_what_is_missed(
     lines += [made(ours) for ours in (0.9, 1, 1.1)]
     lines += [made(ours, app="b") for ours in (1.8, 2.1, 2.4)]
     lines += [made(ours, app="e") for ours in (3, 4, 5)]
-    apps = ("a", "b", "c", "d", "e")
 
-    results, notes = telling.results(lines, apps), telling.notes(lines, apps)
-    report = Report(benchmark="images", date="2026-11-22", commit="c", machine="m", results=results, notes=notes)
-    rows = telling.table(report).splitlines()
+    report, text = shown(lines, ("a", "b", "c", "d", "e"))
+    rows = [row for row in text if row.startswith("|")]
 
     assert not report.met
-    assert len({row.count("|") for row in rows if row.startswith("|")}) == 1
-    assert [row.partition(" | ")[0] for row in rows[2:5]] == ["| `a`", "| `b`", "| `e`"]
+    assert len({row.count("|") for row in rows}) == 1
+    assert [row.partition(" | ")[0] for row in rows[2:]] == ["| `a`", "| `b`", "| `e`"]
     assert rows[2].startswith(
         "| `a` | 50.0 / 100 MB: 0.50 | 1.00 / 1.00 MB: 1.00 | 1.00 / 2.00 s: 0.50 (0.45 to 0.55) |"
     )
     assert "2.10 / 2.00 s: 1.05 (0.90 to 1.20), open" in rows[3]
-    assert "4.00 / 2.00 s: 2.00 (1.50 to 2.50), MISSED" in rows[4]
-    assert rows[-1] == "- `d`: not compared. Its image does not answer: no"
+    assert "4.00 / 2.00 s: **2.00 (1.50 to 2.50), MISSED**" in rows[4]
+    assert text[-1] == "- `d`: not compared. Its image does not answer: no"
+
+
+def test_where_a_peer_is_better_stands_above_its_table_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = reasons.Reason(peer="nixpacks", figures=("source change",), apps=("a",), why="It does nothing.")
+    monkeypatch.setattr(reasons, "REASONS", (known,))
+    lines: list[Line] = [tried(), tried(against="nixpacks"), made(), made(4, against="nixpacks")]
+
+    _, text = shown(lines, ("a",))
+
+    assert [line for line in text if line and not line.startswith("|")] == [
+        "**migetpacks 123456789abc**: ours is at least as good in 4 of 4 figures, migetpacks is better in 0.",
+        "**nixpacks 123456789abc**: ours is at least as good in 2 of 4 figures, nixpacks is better in 2.",
+        "- nixpacks is better: `a`, source change, 2.00. It does nothing.",
+        f"- nixpacks is better: `a`, source change, processor, 2.00. {reasons.UNKNOWN}",
+    ]
+
+
+def test_a_miss_that_two_digits_do_not_show_has_more_of_them() -> None:
+    source = Pair(ours=measured(1, size=100_020_000), theirs=measured(1, size=100_000_000), load=0)
+    lines: list[Line] = [tried(), msgspec.structs.replace(made(), source=source)]
+
+    _, text = shown(lines, ("a",))
+
+    assert "| `a` | 100 / 100 MB: **1.0002, MISSED** | 1.00 / 1.00 MB: 1.00 | 1.00 / 1.00 s: 1.00 |" in text[-1]
+
+
+def test_what_is_known_of_several_apps_is_told_once_for_each_peer() -> None:
+    became = {"x:1": "y:1"}
+    lines: list[Line] = [
+        msgspec.structs.replace(tried(app, against=peer), became=became)
+        for app in ("b", "a", "c")
+        for peer in ("nixpacks", "migetpacks")
+    ]
+
+    assert telling.notes(lines, ("a", "b")) == (
+        "migetpacks: `a`, `b`: x:1, which migetpacks asks for, is not here, and y:1 stands for it.",
+        "nixpacks: `a`, `b`: x:1, which nixpacks asks for, is not here, and y:1 stands for it.",
+    )
+
+
+def test_every_reason_is_one_of_a_figure_of_an_app_that_is_compared() -> None:
+    apps = {each.name for each in cases.COMPARED}
+
+    assert {each.peer for each in reasons.REASONS} <= {migetpacks.NAME, nixpacks.NAME}
+    assert all(set(each.apps) <= apps and set(each.figures) <= set(telling.FIGURES) for each in reasons.REASONS)
 
 
 def test_times_of_a_busy_machine_count_only_where_there_are_no_others() -> None:
     lines: list[Line] = [tried(), made(4, load=3), made(1, load=0.9), made(5, load=2)]
 
     one, both = (
-        {each.name: each for each in telling.results(some, ("a",))} for some in (lines, [lines[0], lines[1], lines[3]])
+        {each.name.removeprefix("migetpacks: "): each for each in telling.results(some, ("a",))}
+        for some in (lines, [lines[0], lines[1], lines[3]])
     )
 
     assert (one["a: source change"].rounds, one["a: source change"].void, one["a: source change"].ratio) == (1, 2, 0.5)
@@ -257,3 +438,71 @@ async def test_a_change_pushes_the_layers_that_are_new_and_what_fails_is_quoted(
     assert same.executed == 0
     assert 0 < same.pushed < second.pushed
     assert msgspec.to_builtins(second)["size"] > 200_000
+
+
+def side(place: Place, image: str, dockerfile: str, source: Mapping[str, bytes], **arguments: str) -> Contestant:
+    """A Dockerfile over these files."""
+    folder = place.root / image.replace("/", "-").replace(":", "-")
+    for name, data in source.items():
+        (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "source" / name).write_bytes(data)
+        (folder / "source" / name).chmod(0o755)
+    (folder / "files").mkdir()
+    (folder / "files" / "Dockerfile").write_text(dockerfile)
+    return place.contestant(folder / "source", folder / "files", image, arguments)
+
+
+@pytest.mark.real
+@pytest.mark.apart
+async def test_all_sides_get_the_same_change_and_nix_has_nothing_to_do_where_its_image_is_stood_in_for(
+    lab: Lab, tmp_path_factory: pytest.TempPathFactory, real_count: RealCount
+) -> None:
+    # A socket's path must be short.
+    folder = tmp_path_factory.mktemp("i")
+    (folder / "daemon").mkdir()
+    name = f"bench/test-{secrets.token_hex(6)}"
+    found = nixpacks.stand_in(f"{nixpacks.BASE}1", f"{name}:base", Nix(files={"tool": "#!/bin/sh\necho found $1\n"}))
+    assert found is not None
+    app = {"main": b"first", "own": b"#!/bin/sh\necho own\n"}
+    theirs = (
+        f"FROM {found.image}\nWORKDIR /app\nARG CI\nENV CI=$CI\nRUN nix-env -if x && nix-collect-garbage -d\n"
+        'ENV NIXPACKS_PATH=/app:$NIXPACKS_PATH\nCOPY . .\nRUN test "$(sudo tool $CI) $(own)" = "found true own"\n'
+    )
+
+    async with private_daemon(lab, folder / "daemon") as (process, socket), registry_client(lab) as client:
+        daemon = Daemon(socket=socket, process=process.pid)
+        place = Place(lab=lab, daemon=daemon, client=client, root=folder, peers=(), commit="c")
+        users = {"etc/passwd": b"root:x:0:0::/root:/bin/bash\n", "etc/group": b"root:x:0:\n", "root/.keep": b""}
+        system = {**await shell_root("/bin/bash"), **users}
+        await side(place, f"{name}:base", ROOT, system).build()
+        below = side(place, found.image, found.dockerfile, {key: text.encode() for key, text in found.files.items()})
+        standing = Standing(
+            name="a",
+            real=_REAL,
+            ours=side(place, f"{name}:ours", f"FROM {name}:base\nCOPY . /app\n", app),
+            rivals={
+                "first": Rival(
+                    side=side(place, f"{name}:first", "FROM scratch\nCOPY . /\n", app),
+                    below=None,
+                    tried=tried(against="first"),
+                ),
+                "nixpacks": Rival(
+                    side=side(place, f"{name}:second", theirs, app, CI="true"),
+                    below=below,
+                    tried=tried(against="nixpacks"),
+                ),
+            },
+        )
+        begun = await begin(place, standing, ("first", "nixpacks"), ask=())
+        assert [(each.against, each.problem) for each in begun] == [("first", ""), ("nixpacks", "")]
+        first, second = await go_round(standing, ("first", "nixpacks"), 1)
+    real_count.record("build", times=8)
+
+    assert (first.against, second.against) == ("first", "nixpacks")
+    assert first.source.ours == second.source.ours
+    assert first.source.theirs != second.source.theirs
+    # `COPY` and what is behind it; not Nix's step.
+    assert (second.source.theirs.executed, first.source.theirs.executed) == (2, 1)
+    sides = (standing.ours, *(rival.side for rival in standing.rivals.values()))
+    [changed] = {(each.source / "main").read_bytes() for each in sides}
+    assert changed != app["main"]

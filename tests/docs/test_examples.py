@@ -40,7 +40,7 @@ ELSEWHERE = {
     "python -m benchmarks plan": (".ci/full", "-m benchmarks plan"),
     "python -m benchmarks.fleet": (".ci/full", "-m benchmarks.fleet"),
     "python -m benchmarks.images": ("benchmarks/images/__main__.py", "anyio.run(measuring"),
-    "python -m benchmarks.images --migetpacks DIR": ("benchmarks/images/__main__.py", '"--migetpacks"'),
+    "python -m benchmarks.images --migetpacks DIR --nixpacks FILE": ("benchmarks/images/__main__.py", '"--nixpacks"'),
     "python -m benchmarks.documents": ("tests/benchmarks/test_result.py", "documents.main()"),
     "python -m benchmarks.storage run": ("benchmarks/storage/__main__.py", 'add_parser("run"'),
     "python -m benchmarks.storage repeats": ("benchmarks/storage/__main__.py", 'add_parser("repeats"'),
