@@ -29,12 +29,16 @@ from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.cache.local import LostError
 from orchestrator.cache.mounts import Store, Writing
 from orchestrator.config import Config
+from orchestrator.daemon.model import Ways
 from orchestrator.errors import ProtocolError, StorageError, UsageError
 from orchestrator.model import DaemonKind, LocalCache
 
 _NO_LIMIT = 1 << 50
 """Bytes: no cache is pruned while it is measured."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_WAYS = Ways(
+    elsewhere="measure builders that run already (fleetpacks bench fleet --host URL)", directory="--target NAME=DIR"
+)
 _KEY = "bench"
 _FOLDER = "bench"
 
@@ -121,6 +125,19 @@ def _refuse(targets: Sequence[Target]) -> None:
     names = [target.name for target in targets]
     if doubled := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"--target: {doubled} is named twice", hint="Give each a name of its own.")
+    known: dict[tuple[int, int], Target] = {}
+    for target in targets:
+        try:
+            told = target.path.stat()
+        except OSError:
+            # Whoever makes it ready says so.
+            continue
+        same = known.setdefault((told.st_dev, told.st_ino), target)
+        if same is not target:
+            raise UsageError(
+                f"--target: {same.name} and {target.name} are one directory: {target.path}",
+                hint="Name one on each storage; to see how far apart repeats are, two that differ on the same one.",
+            )
 
 
 class OwnDaemons:
@@ -139,7 +156,7 @@ class OwnDaemons:
     async def started(self, root: Path) -> AsyncGenerator["OwnBuilder"]:
         """See `Daemons`."""
         said = msgspec.structs.replace(self._config.isolated, kind=self._kind, root=root, size=_NO_LIMIT, free=0)
-        async with isolated.started(self._config, said) as daemon:
+        async with isolated.started(self._config, said, ways=_WAYS) as daemon:
             address = remote.address.parse(daemon.settings.url)
             async with builder.opened(address) as (client, can):
                 yield OwnBuilder(client, can, version=await self._version(client), pid=daemon.pid)

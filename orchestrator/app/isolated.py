@@ -11,7 +11,7 @@ import msgspec
 from orchestrator.config import Config, Host
 from orchestrator.config.settings import ISOLATED
 from orchestrator.daemon import buildkitd, dockerd, facts, settings
-from orchestrator.daemon.model import Facts, Settings
+from orchestrator.daemon.model import Facts, Settings, Ways
 from orchestrator.daemon.running import Daemon, running
 from orchestrator.errors import ConfigError
 from orchestrator.model import DaemonKind, Isolated
@@ -56,15 +56,21 @@ async def decide(config: Config, said: Isolated | None = None) -> Decided:
 
 
 @asynccontextmanager
-async def started(config: Config, said: Isolated | None = None) -> AsyncGenerator[Daemon]:
+async def started(config: Config, said: Isolated | None = None, *, ways: Ways | None = None) -> AsyncGenerator[Daemon]:
     """Run a daemon as long as the block lasts.
+
+    Args:
+        config: what was said.
+        said: as `decide`.
+        ways: what errors name that can be done instead; None: what `build` has.
 
     Raises:
         ConfigError: as `decide`.
         OwnDaemonError, OwnDaemonBusyError: it cannot run.
     """
     decided = await decide(config, said)
-    async with running(decided.settings, decided.facts, config.environment.variables) as daemon:
+    variables = config.environment.variables
+    async with running(decided.settings, decided.facts, variables, ways=ways or Ways()) as daemon:
         yield daemon
 
 

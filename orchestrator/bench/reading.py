@@ -1,5 +1,7 @@
 """A report as a file: written as JSON that people can read, too, and read with all doubts."""
 
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,7 +32,10 @@ def read(path: Path) -> Report:
         UsageError: it cannot be read, or is no report.
     """
     try:
-        with path.open("rb") as file:
+        # A FIFO would be waited for, without O_NONBLOCK until somebody writes to it, and then until nobody does.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"{path}: is no regular file", hint="Save the report in a file, and name that.")
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}", hint="Name a report of a benchmark.") from error

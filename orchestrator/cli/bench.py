@@ -107,6 +107,9 @@ def storage(
                 hear=shown.hear,
             )
         )
+    except KeyboardInterrupt:
+        shown.broken_off(" and ".join(target.name for target in targets))
+        raise
     finally:
         shown.end()
     measuring.tell(report, json_file=json_file, directory=directory)

@@ -122,13 +122,18 @@ class Shown:
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
         self._told = 0.0
+        self._runs = (0, 0)
+        """How many are done, and how many there are."""
+        self._stays = False
 
     def hear(self, progress: "Progress") -> None:
         """Tell of it."""
         if progress.stays:
+            self._stays = True
             self.end()
             sys.stderr.write(f"{fit(progress.what)}\n")
             return
+        self._runs = (progress.done, progress.total)
         now = time.monotonic()
         if not self._live and now - self._told < _SELDOM:
             return
@@ -141,6 +146,19 @@ class Shown:
                 sys.stderr.write(f"\r\x1b[K{fit(line)[: max(1, width - 1)]}")
         else:
             sys.stderr.write(f"{fit(line)}\n")
+        sys.stderr.flush()
+
+    def broken_off(self, made_on: str) -> None:
+        """Tell what there is of a benchmark that a signal has ended, when all is cleaned up.
+
+        Args:
+            made_on: where something was made.
+        """
+        self.end()
+        done, total = self._runs
+        runs = f"after {done} of {total} runs, of which nothing is kept" if done else "before anything was measured"
+        but = ", but for what is said above" if self._stays else ""
+        sys.stderr.write(f"{fit(f'interrupted {runs}; what was made on {made_on} is deleted{but}')}\n")
         sys.stderr.flush()
 
     def end(self) -> None:

@@ -13,6 +13,15 @@ Groups = Literal["v1", "v2", "read-only", "none"]
 """Control groups as they are mounted."""
 
 
+class Ways(msgspec.Struct, frozen=True, kw_only=True):
+    """What errors name for whoever wants a daemon: the command at hand has these, and another one others."""
+
+    elsewhere: str = "name a builder with --host"
+    """What can be done without a daemon of our own."""
+    directory: str = "--data-root"
+    """The option that says where its directory is."""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What decides whether a daemon can run here, and how."""
 

@@ -7,14 +7,14 @@ import errno
 import re
 from collections.abc import Iterator, Sequence
 
-from orchestrator.daemon.model import Facts, Settings
+from orchestrator.daemon.model import Facts, Settings, Ways
 from orchestrator.errors import FleetpacksError, OwnDaemonBusyError, OwnDaemonError
 
 _LONGEST_SOCKET = 107
 """Bytes of a unix socket's path: sun_path of unix(7) without its final zero."""
 _LONGEST_NAMES = {"buildkitd": len("/run/buildkitd.sock"), "dockerd": len("/run/exec/libnetwork/0123456789ab.sock")}
 _LAST_LINES = 12
-_ELSEWHERE = "name a builder with --host"
+_USUAL = Ways()
 _INSTALL = {
     "buildkitd": "install it from https://github.com/moby/buildkit/releases, or use dockerd",
     "dockerd": "install it (Debian and Ubuntu: apt-get install docker.io), or use buildkitd",
@@ -29,47 +29,48 @@ _SAYS = (
     (r"invalid mirror", "A dockerd before 28 takes no mirror with a path: leave it out, or use buildkitd."),
     (
         r"no space left on device",
-        "Make room, or put its directory on another disk (--data-root). `fleetpacks cache prune` deletes what is old.",
+        "Make room, or put its directory on another disk ({directory}). `fleetpacks cache prune` deletes what is old.",
     ),
     (r"fuse: device not found|/dev/fuse", "Give the container the device: docker run --device /dev/fuse."),
     (r"iptables|nf_tables", "Use buildkitd, which needs no rules."),
-    (r"could not lock|timeout.*(boltdb|database)|boltdb.*timeout", "Another daemon uses its directory: --data-root."),
-    (r"address already in use", "Another program listens there: choose another directory (--data-root)."),
+    (r"could not lock|timeout.*(boltdb|database)|boltdb.*timeout", "Another daemon uses its directory: {directory}."),
+    (r"address already in use", "Another program listens there: choose another directory ({directory})."),
 )
-"""What daemons say when they do not start, and what to do."""
+"""What daemons say when they do not start, and what to do; with what `Ways` names."""
 
 
-def refuse(of: Settings, facts: Facts) -> None:
+def refuse(of: Settings, facts: Facts, ways: Ways = _USUAL) -> None:
     """Let a daemon pass that can be expected to run.
 
     Raises:
         OwnDaemonError: it cannot.
     """
-    for message, hint in _problems(of, facts):
+    for message, hint in _problems(of, facts, ways):
         raise OwnDaemonError(f"{of.kind} cannot be started here: {message}", hint=hint)
 
 
-def _problems(of: Settings, facts: Facts) -> Iterator[tuple[str, str]]:
+def _problems(of: Settings, facts: Facts, ways: Ways) -> Iterator[tuple[str, str]]:
     """What stands against it, and what to do; what has to be mended first comes first."""
     missing = [name for name in _needed(of) if name not in of.programs]
     if "sys_admin" not in facts.capabilities:
-        yield "this process may not mount anything (it lacks CAP_SYS_ADMIN)", _privilege(facts)
+        yield "this process may not mount anything (it lacks CAP_SYS_ADMIN)", _privilege(facts, ways)
     if of.kind == "dockerd" and "net_admin" not in facts.capabilities:
-        yield "this process may not make a network bridge (it lacks CAP_NET_ADMIN)", _privilege(facts)
+        yield "this process may not make a network bridge (it lacks CAP_NET_ADMIN)", _privilege(facts, ways)
     if missing:
-        yield f"there is no program {missing[0]}", f"To mend that, {_INSTALL[missing[0]]}, or {_ELSEWHERE}."
+        yield f"there is no program {missing[0]}", f"To mend that, {_INSTALL[missing[0]]}, or {ways.elsewhere}."
     if facts.groups == "none":
-        yield "no control groups are mounted", f"Mount them (mount -t cgroup2 none /sys/fs/cgroup), or {_ELSEWHERE}."
+        hint = f"Mount them (mount -t cgroup2 none /sys/fs/cgroup), or {ways.elsewhere}."
+        yield "no control groups are mounted", hint
     if facts.groups == "read-only":
-        yield "control groups are mounted read-only", _privilege(facts)
+        yield "control groups are mounted read-only", _privilege(facts, ways)
     if of.storage == "fuse-overlayfs" and not facts.fuse:
         hint = "Give the container the device (docker run --device /dev/fuse), or load the module: modprobe fuse."
         yield "fuse-overlayfs needs /dev/fuse, which cannot be opened", hint
     if len(bytes(of.root)) + _LONGEST_NAMES[of.kind] > _LONGEST_SOCKET:
-        hint = "Choose a directory with a shorter path: --data-root."
+        hint = f"Choose a directory with a shorter path: {ways.directory}."
         yield f"paths of sockets in {of.root} would be too long", hint
     if of.storage != "vfs" and (found := [sign for sign in ":,\\" if sign in str(of.root)]):
-        hint = "Choose a directory without it: --data-root."
+        hint = f"Choose a directory without it: {ways.directory}."
         yield f"{found[0]!r} in the path of {of.root} divides the directories of an overlay", hint
 
 
@@ -81,21 +82,24 @@ def _needed(of: Settings) -> Sequence[str]:
     return ["dockerd", "containerd", "containerd-shim-runc-v2", "runc", "iptables", *more]
 
 
-def _privilege(facts: Facts) -> str:
+def _privilege(facts: Facts, ways: Ways) -> str:
     if facts.contained:
         return (
             "Start the container with privileges (docker run --privileged, or securityContext.privileged in "
-            f"Kubernetes), or {_ELSEWHERE}."
+            f"Kubernetes), or {ways.elsewhere}."
         )
-    return f"Run it as root, or {_ELSEWHERE}: a rootless daemon of your own, say."
+    return f"Run it as root, or {ways.elsewhere}: a rootless daemon of your own, say."
 
 
-def failed(of: Settings, facts: Facts, *, what: str, number: int, said: str, log: str) -> FleetpacksError:
+def failed(
+    of: Settings, facts: Facts, ways: Ways = _USUAL, *, what: str, number: int, said: str, log: str
+) -> FleetpacksError:
     """What went wrong while a daemon was started, as an error.
 
     Args:
         of: what it was started with.
         facts: where.
+        ways: what hints name.
         what: the part that failed, in the keeper's words; "silent" where the daemon gives no answer; "over" where it
             has ended after it had answered.
         number: the system's error, or what the daemon ended with; 0: neither.
@@ -106,37 +110,38 @@ def failed(of: Settings, facts: Facts, *, what: str, number: int, said: str, log
         case "busy":
             return OwnDaemonBusyError(
                 f"{of.root}: another run has a {of.kind} there",
-                hint="Wait for it, or give this one a directory of its own: --data-root.",
+                hint=f"Wait for it, or give this one a directory of its own: {ways.directory}.",
             )
         case "overlay":
             return OwnDaemonError(
                 f"{of.kind} cannot be started here: overlay does not work in {of.root}{_on(facts)}: {said}",
-                hint=_instead_of_overlay(facts),
+                hint=_instead_of_overlay(facts, ways),
             )
         case "namespaces" | "mounts":
             why = f"{of.kind} cannot be started here: {said}"
             denied = number in (errno.EPERM, errno.EACCES)
-            return OwnDaemonError(why, hint=_privilege(facts) if denied else f"Look at the kernel, or {_ELSEWHERE}.")
+            hint = _privilege(facts, ways) if denied else f"Look at the kernel, or {ways.elsewhere}."
+            return OwnDaemonError(why, hint=hint)
         case "bridge" | "iptables":
             return OwnDaemonError(
                 f"{of.kind} cannot be started here: no network for its containers: {said or 'iptables fails'}",
                 hint="Use buildkitd, whose steps share this machine's network.",
             )
         case "files" | "program":
-            return OwnDaemonError(f"{of.kind} cannot be started: {said}", hint=f"Mend that, or {_ELSEWHERE}.")
+            return OwnDaemonError(f"{of.kind} cannot be started: {said}", hint=f"Mend that, or {ways.elsewhere}.")
         case _:
-            return _silent(of, what, number, said, log)
+            return _silent(of, what, number, said, log, ways=ways)
 
 
-def _silent(of: Settings, what: str, number: int, said: str, log: str) -> FleetpacksError:
+def _silent(of: Settings, what: str, number: int, said: str, log: str, *, ways: Ways) -> FleetpacksError:
     lines = log.splitlines()[-_LAST_LINES:]
     end = f" (exit status {number})" if what in {"ended", "over"} and number else ""
     happened = {"silent": "does not answer", "over": f"ended{end}"}.get(what, f"ended while it started{end}")
     more = f": {said}" if said else ""
-    hint = next((hint for pattern, hint in _SAYS if re.search(pattern, "\n".join(lines), re.IGNORECASE)), None)
+    hint = next((hint for pattern, hint in _SAYS if re.search(pattern, "\n".join(lines), re.IGNORECASE)), "")
     return OwnDaemonError(
         "\n".join([f"{of.kind} {happened}{more}; the end of its log:", *(f"  {line}" for line in lines)]),
-        hint=hint or f"The whole log is {of.log}.",
+        hint=hint.format(directory=ways.directory) or f"The whole log is {of.log}.",
     )
 
 
@@ -144,7 +149,7 @@ def _on(facts: Facts) -> str:
     return f" (on {facts.disk})" if facts.disk else ""
 
 
-def _instead_of_overlay(facts: Facts) -> str:
-    volume = "Put its directory on a volume (docker run -v fleetpacks:/data, with --data-root /data)"
-    elsewhere = volume if facts.disk == "overlay" else "Put its directory on another disk (--data-root)"
+def _instead_of_overlay(facts: Facts, ways: Ways) -> str:
+    volume = f"Put its directory on a volume (docker run -v fleetpacks:/data, with {ways.directory} /data)"
+    elsewhere = volume if facts.disk == "overlay" else f"Put its directory on another disk ({ways.directory})"
     return f"{elsewhere}, or set STORAGE_DRIVER=fuse-overlayfs (or vfs, which copies everything)."

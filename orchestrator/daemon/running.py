@@ -16,7 +16,7 @@ import msgspec
 from orchestrator.daemon import buildkitd, dockerd, refusal
 from orchestrator.daemon.facts import search_path
 from orchestrator.daemon.keeper.leftovers import DONE, clean_unless_used
-from orchestrator.daemon.model import Facts, Settings
+from orchestrator.daemon.model import Facts, Settings, Ways
 from orchestrator.errors import FleetpacksError, OwnDaemonError, TransientError
 from orchestrator.model import DaemonKind
 from remote.address import EngineAddress, UnixAddress
@@ -35,7 +35,8 @@ _PATIENCE = 60.0
 _KEEPER = "import sys; sys.path.append(sys.argv[1]); from keeper.program import main; sys.exit(main())"
 """The program, found beside this module: not as a part of ours, which would have to be imported for it."""
 _PAUSE = 0.01
-_WRITABLE = "Choose a directory that may be written to: --data-root."
+_USUAL = Ways()
+_WRITABLE = "Choose a directory that may be written to: {directory}."
 _EMPTY = frozenset({"log", "lost+found"})
 """What a directory may hold that no daemon has used: the log is there a moment before the lock."""
 _USUAL_AUTHORITIES = "/etc/ssl/certs:/etc/pki/tls/certs"
@@ -78,29 +79,33 @@ class Daemon:
 
 
 @asynccontextmanager
-async def running(of: Settings, facts: Facts, variables: Mapping[str, str]) -> AsyncGenerator[Daemon]:
+async def running(
+    of: Settings, facts: Facts, variables: Mapping[str, str], *, ways: Ways = _USUAL
+) -> AsyncGenerator[Daemon]:
     """Run a daemon as long as the block lasts.
 
     Args:
         of: what it is started with.
         facts: where it is started.
         variables: the environment, a few variables of which it gets.
+        ways: what hints name.
 
     Raises:
         OwnDaemonError: it cannot run here, or ended while it started.
         OwnDaemonBusyError: another run has one on its directory.
     """
-    refusal.refuse(of, facts)
-    _refuse_others(of.root)
+    refusal.refuse(of, facts, ways)
+    _refuse_others(of.root, ways)
     task = task_of(of, variables)
     try:
         of.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         log = of.log.open("ab")
     except OSError as error:
-        raise OwnDaemonError(f"{of.root}: {error.strerror}", hint=_WRITABLE) from error
+        hint = _WRITABLE.format(directory=ways.directory)
+        raise OwnDaemonError(f"{of.root}: {error.strerror}", hint=hint) from error
     with log:
         process = await begun(log)
-    over = _Over(process, of, facts)
+    over = _Over(process, of, facts, ways)
     try:
         yield Daemon(of, await _ready(process, task, over), over=over)
     finally:
@@ -108,7 +113,7 @@ async def running(of: Settings, facts: Facts, variables: Mapping[str, str]) -> A
             await _end(process, task)
 
 
-def _refuse_others(root: Path) -> None:
+def _refuse_others(root: Path, ways: Ways) -> None:
     """Refuse a directory that holds something and was never a daemon's of ours: a part of it is deleted at a start.
 
     Raises:
@@ -120,11 +125,12 @@ def _refuse_others(root: Path) -> None:
     except FileNotFoundError:
         ours = not root.exists()
     except OSError as error:
-        raise OwnDaemonError(f"{root}: {error.strerror}", hint=_WRITABLE) from error
+        hint = _WRITABLE.format(directory=ways.directory)
+        raise OwnDaemonError(f"{root}: {error.strerror}", hint=hint) from error
     if not ours:
         raise OwnDaemonError(
             f"{root}: expected an empty directory, or one of an earlier daemon: this one holds other things",
-            hint="Name a directory that is not there yet: --data-root.",
+            hint=f"Name a directory that is not there yet: {ways.directory}.",
         )
 
 
@@ -228,10 +234,11 @@ async def _end(process: anyio.abc.Process, task: "Task") -> None:
 class _Over:
     """What the keeper tells, and what it means when it tells nothing more."""
 
-    def __init__(self, process: anyio.abc.Process, settings: Settings, facts: Facts) -> None:
+    def __init__(self, process: anyio.abc.Process, settings: Settings, facts: Facts, ways: Ways) -> None:
         self.settings = settings
         self._process = process
         self._facts = facts
+        self._ways = ways
         self._rest = b""
 
     async def line(self) -> _Line:
@@ -268,5 +275,5 @@ class _Over:
             log = await anyio.Path(self.settings.log).read_text(encoding="utf-8", errors="replace")
         except OSError:
             log = ""
-        make = partial(refusal.failed, self.settings, self._facts)
+        make = partial(refusal.failed, self.settings, self._facts, self._ways)
         return make(what=what, number=number, said=said, log=log)

@@ -1,5 +1,6 @@
 """Reports as files: what was written is read, what was damaged is an error that names the file."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,18 @@ def test_what_is_wrong_is_told(change: dict[str, Any], complaint: str) -> None:
 def test_what_is_nested_without_end_is_an_error(nested: bytes) -> None:
     with pytest.raises(UsageError, match="no report of a benchmark"):
         decode(nested, name="some.json")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    place = Path(os.devnull) if kind == "device" else tmp_path / kind
+    if kind == "fifo":
+        os.mkfifo(place)
+
+    with pytest.raises(UsageError, match=f"{place}: is no regular file") as caught:
+        read(place)
+
+    assert "Save the report in a file" in caught.value.hint
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Where a daemon of our own cannot be, and what its words mean: each with what to do next."""
 
 import errno
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from orchestrator.daemon import refusal
+from orchestrator.daemon.model import Ways
 from orchestrator.errors import EXIT_TRANSIENT, OwnDaemonError
 from tests.daemon.values import FACTS, SAID, settings
 
@@ -52,6 +54,23 @@ def test_where_a_daemon_cannot_run_it_is_refused_with_what_to_do(
     assert message in caught.value.message
     assert hint in caught.value.hint
     assert wanted.kind in caught.value.message
+
+
+@pytest.mark.parametrize(("said", "machine", "message", "hint"), _REFUSED)
+def test_what_is_offered_instead_is_what_the_command_has(
+    said: dict[str, object], machine: dict[str, object], message: str, hint: str
+) -> None:
+    wanted = msgspec.structs.replace(SAID, **said)
+    facts = msgspec.structs.replace(FACTS, **machine)
+    made = msgspec.structs.replace(settings(wanted, facts), root=wanted.root or Path("/var/lib/own"))
+    ways = Ways(elsewhere="measure elsewhere", directory="--target")
+
+    with pytest.raises(OwnDaemonError, match=re.escape(message)) as caught:
+        refusal.refuse(made, facts, ways)
+
+    expected = {"--host": "measure elsewhere", "--data-root": "--target"}.get(hint, hint)
+    assert expected in caught.value.hint
+    assert not any(option in caught.value.hint for option in ("--host", "--data-root"))
 
 
 _TAKEN: list[tuple[dict[str, object], dict[str, object]]] = [
@@ -112,7 +131,7 @@ def test_what_went_wrong_is_told_with_what_to_do(
     ("log", "hint"),
     [
         ("failed to start daemon: invalid mirror: path, query, or fragment", "mirror with a path"),
-        ("write /x: no space left on device", "Make room"),
+        ("write /x: no space left on device", "another disk (--data-root)"),
         ("fuse: device not found, try 'modprobe fuse' first", "--device /dev/fuse"),
         ('level=fatal msg="something else"', "The whole log"),
     ],

@@ -1,13 +1,14 @@
 """The storage benchmark, from what was asked to its report.
 
-Everything is made inside of blocks that end it: inputs, storages, daemons. Behind each run everything is written that
+Everything is made inside of blocks that end it: storages, inputs, daemons. What can be refused at once comes first, the
+storages and whether a daemon runs here: to make what is built takes seconds. Behind each run everything is written that
 waits for that (`Meter.stop`), and behind all that is done between runs: so no run pays for another one, or for these.
 """
 
 import os
 import shutil
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from orchestrator import temporary
 from orchestrator.bench.ground import Ground, Meter, Target, metered, prepared, probe, renew, sync
 from orchestrator.bench.result import Report, Sample, load
 from orchestrator.bench.work import base, inputs, pulled, steps
+from orchestrator.bench.work.blame import blaming
 from orchestrator.bench.work.builder import Builder, Daemons
 from orchestrator.bench.work.clock import Clock
 from orchestrator.bench.work.dockerfile import OURS
@@ -29,6 +31,7 @@ from orchestrator.bench.work.record import BUILDS, Record, own_python
 from orchestrator.bench.work.rounds import Phase, Place, Scenario, phases, turned
 from orchestrator.bench.work.sizes import Sizes
 from orchestrator.bench.work.solves import Inputs, Solves, lay_out, takes_layouts
+from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.errors import UsageError
 
 _DROP = Path("/proc/sys/vm/drop_caches")
@@ -78,6 +81,13 @@ class _Up(msgspec.Struct, frozen=True, kw_only=True):
     """Where package caches and layer caches are in this round."""
 
 
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What the daemons are that are measured with."""
+
+    version: str
+    can: Capabilities
+
+
 async def measure(asked: Asked, daemons: Daemons, *, work: Path, commit: str, date: str, hear: Hear) -> Report:
     """Measure the builds on all targets.
 
@@ -96,9 +106,6 @@ async def measure(asked: Asked, daemons: Daemons, *, work: Path, commit: str, da
     if asked.drop_caches:
         await anyio.to_thread.run_sync(_check_drop)
     clock = Clock()
-    hear(Progress(what="making what is built", seconds=0.0))
-    with clock.of("inputs"):
-        made = await inputs_for(asked, work)
     left: list[str] = []
     grounds: dict[str, Ground] = {}
     try:
@@ -108,7 +115,12 @@ async def measure(asked: Asked, daemons: Daemons, *, work: Path, commit: str, da
                 with clock.of("storage"):
                     opened = prepared(target, size=asked.sizes.room, need="layers", told=left.append)
                     grounds[target.name] = await stack.enter_async_context(opened)
-            bench = _Bench(asked, daemons, grounds, made, work=work, clock=clock, hear=hear)
+            hear(Progress(what="starting a daemon", seconds=clock.wall))
+            found = await _looked(daemons, next(iter(grounds.values())), clock)
+            hear(Progress(what="making what is built", seconds=clock.wall))
+            with clock.of("inputs"):
+                made = await inputs_for(asked, work)
+            bench = _Bench(asked, daemons, grounds, made, found, work=work, clock=clock, hear=hear)
             await bench.all()
             with clock.of("storage"):
                 await stack.aclose()
@@ -121,7 +133,7 @@ async def measure(asked: Asked, daemons: Daemons, *, work: Path, commit: str, da
         "seed": str(asked.seed),
         "size": asked.sizes.name,
         "base": asked.base or own_python(),
-        "daemon": bench.version,
+        "daemon": found.version,
         "page-cache": "dropped" if asked.drop_caches else "kept",
     }
     return bench.record.report(commit=commit, date=date, settings=settings, grounds=list(grounds.values()), clock=clock)
@@ -136,6 +148,17 @@ def _check_drop() -> None:
             f"--drop-caches: {_DROP}: {error.strerror}",
             hint="Leave it out, or run it as root; in a container, in one with --privileged.",
         ) from error
+
+
+async def _looked(daemons: Daemons, ground: Ground, clock: Clock) -> _Found:
+    """Find out whether daemons run here, and what they can do: by one that is started and ended again."""
+    root = ground.path / "l"
+    with clock.of("daemons"), blaming(ground):
+        async with daemons.started(root) as builder:
+            found = _Found(version=builder.version, can=builder.can)
+    with clock.of("deleting"):
+        await _deleted(root)
+    return found
 
 
 async def inputs_for(asked: Asked, work: Path) -> Inputs:
@@ -165,13 +188,13 @@ class _Bench:
         daemons: Daemons,
         grounds: Mapping[str, Ground],
         made: Inputs,
+        found: _Found,
         *,
         work: Path,
         clock: Clock,
         hear: Hear,
     ) -> None:
         self.record = Record()
-        self.version = ""
         self._asked = asked
         self._daemons = daemons
         self._grounds = grounds
@@ -179,7 +202,8 @@ class _Bench:
         self._work = work
         self._clock = clock
         self._hear = hear
-        self._caches = True
+        self._found = found
+        self._caches = found.can.exports_cache and takes_layouts(found.can)
         self._rounds = asked.rounds or asked.sizes.rounds
         self._done = 0
         self._worked = 0.0
@@ -190,7 +214,7 @@ class _Bench:
 
     async def all(self) -> None:
         """Make all rounds, or as many as there is time for."""
-        await self._look()
+        await self._without_caches()
         limit = None if self._asked.rounds else self._asked.sizes.seconds
         self._began, longest = self._clock.wall, 0.0
         self._taken = (self._clock.own, self._clock.own_processor)
@@ -204,26 +228,21 @@ class _Bench:
             await self._round(number)
             longest = max(longest, self._clock.wall - began)
 
-    async def _look(self) -> None:
-        """Find out what the daemons can do, on the first target."""
-        ground = next(iter(self._grounds.values()))
-        self._tell("starting a daemon")
-        async with self._daemon(ground.path / "l") as builder:
-            self.version, can = builder.version, builder.can
-        await self._delete(ground.path / "l")
-        self._caches = can.exports_cache and takes_layouts(can)
+    async def _without_caches(self) -> None:
+        """Get ready for daemons that cannot do all of it."""
         if not self._caches:
             await anyio.to_thread.run_sync(lay_out, self._inputs)
             self.record.notes.append(
-                f"{self.version} keeps no layer cache in a directory: cache/first, export, import, packages/keep and "
-                "split storages are missing; and it takes no image of ours: they are unpacked from the context (ADD)"
+                f"{self._found.version} keeps no layer cache in a directory: cache/first, export, import, "
+                "packages/keep and split storages are missing; and it takes no image of ours: they are unpacked from "
+                "the context (ADD)"
             )
 
     async def _round(self, number: int) -> None:
         await anyio.to_thread.run_sync(self._renew)
         for name, ground in turned(list(self._grounds.items()), number):
             self._tell(f"raw figures of {name}")
-            with self._clock.of("probes"):
+            with self._clock.of("probes"), blaming(ground):
                 loaded = load()
                 found = await probe(ground.path, seconds=self._asked.sizes.probe, image=ground.image)
                 await anyio.to_thread.run_sync(sync, ground.path)
@@ -240,6 +259,10 @@ class _Bench:
         for ground in self._grounds.values():
             renew(ground)
 
+    def _on(self, place: Place) -> Sequence[Ground]:
+        """The storages of a place."""
+        return [self._grounds[name] for name in dict.fromkeys((place.layers, place.packages))]
+
     def _phases(self) -> list[Phase]:
         return list(phases(list(self._grounds), caches=self._caches))
 
@@ -251,10 +274,11 @@ class _Bench:
             up: dict[Place, _Up] = {}
             for place in phase.places:
                 ground, name = self._grounds[place.layers], f"{place.layers}-{place.packages}"
-                builder = await stack.enter_async_context(self._daemon(roots[place]))
-                meter = await stack.enter_async_context(metered(ground, tree=_always(builder.pid)))
                 files = self._grounds[place.packages].files / f"r{number}"
-                await anyio.Path(files).mkdir(exist_ok=True)
+                with blaming(*self._on(place)):
+                    builder = await stack.enter_async_context(self._daemon(roots[place]))
+                    meter = await stack.enter_async_context(metered(ground, tree=_always(builder.pid)))
+                    await anyio.Path(files).mkdir(exist_ok=True)
                 solves = Solves(builder, self._inputs, copy=f"{OURS}-{name}")
                 up[place] = _Up(place=place, solves=solves, meter=meter, files=files)
             yield up
@@ -285,7 +309,7 @@ class _Bench:
                 await anyio.to_thread.run_sync(_DROP.write_bytes, b"3")
         loaded = load()
         up.meter.start()
-        with self._clock.of(BUILDS):
+        with self._clock.of(BUILDS), blaming(*self._on(up.place)):
             began = time.perf_counter()
             builds = await do(scenario, up.solves, up.files, apps=self._asked.sizes.apps)
             seconds = time.perf_counter() - began

@@ -29,6 +29,7 @@ from tests.cli.conftest import run as run  # noqa: PLC0414 -- a fixture
         (("--target", "a="), "expected a name and a directory"),
         (("--target", "a+b=/tmp"), "expected a name and a directory"),
         (("--target", "a=.", "--target", "a=."), "a is named twice"),
+        (("--target", "a=/tmp", "--target", "b=/var/../tmp"), "a and b are one directory"),
         (("--target", "a=.", "--rounds", "0"), "--rounds"),
         (("--target", "a=.", "--json", "/no/such/directory/file"), "/no/such/directory"),
         (("--target", "a=.", "--output", "/dev/null/x"), "--output"),
@@ -81,6 +82,32 @@ def test_a_terminal_that_is_gone_ends_nothing_and_what_stays_is_told(monkeypatch
     shown.end()
 
     assert "a: it could not be deleted\n" in gone.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        ([], "interrupted before anything was measured; what was made on a and b is deleted\n"),
+        (
+            [Progress(what="pull on a", done=3, total=40, seconds=1)],
+            "interrupted after 3 of 40 runs, of which nothing is kept; what was made on a and b is deleted\n",
+        ),
+        (
+            [Progress(what="a: it stays", seconds=2, stays=True)],
+            "; what was made on a and b is deleted, but for what is said above\n",
+        ),
+    ],
+)
+def test_who_breaks_it_off_learns_what_there_is_of_it(
+    capsys: pytest.CaptureFixture[str], progress: list[Progress], said: str
+) -> None:
+    shown = measuring.Shown()
+    for each in progress:
+        shown.hear(each)
+
+    shown.broken_off("a and b")
+
+    assert capsys.readouterr().err.endswith(said)
 
 
 _REPORT = report(series("pull", "a", [1.0, 2.0]))

@@ -22,7 +22,7 @@ from orchestrator.bench.work.solves import Inputs, Solves
 from orchestrator.buildkit import SolveRequest, SolveResult
 from orchestrator.buildkit.build import OnStatus
 from orchestrator.buildkit.capabilities import TABLE
-from orchestrator.errors import BuildFailedError, OwnDaemonError, UsageError
+from orchestrator.errors import BuildFailedError, DiskFullError, OwnDaemonError, StorageError, UsageError
 from tests.bench.ground.real import ROOT
 
 LONG_AGO = 1000.0
@@ -96,6 +96,22 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> None:
         remove(path, **words)
 
     monkeypatch.setattr(shutil, "rmtree", removed)
+
+
+class Full(Idle):
+    """One on which a build finds its disk full."""
+
+    async def solve(self, request: SolveRequest, *, on_status: OnStatus) -> SolveResult:  # noqa: ARG002 -- as above
+        raise DiskFullError("the daemon's disk is full", hint="prune its cache")
+
+
+class Filled(Started):
+    """Daemons on disks that are full."""
+
+    @asynccontextmanager
+    async def started(self, root: Path) -> AsyncGenerator[Idle]:
+        async with super().started(root):
+            yield Full()
 
 
 async def measured(
@@ -179,6 +195,27 @@ async def test_a_page_cache_that_cannot_be_emptied_is_told_before_anything_is_do
         await measured(tmp_path, Broken(), heard, drop_caches=True)
 
     assert heard == []
+
+
+@ROOT
+@ONCE
+async def test_storages_and_daemons_are_looked_at_before_anything_is_made(tmp_path: Path) -> None:
+    heard: list[Progress] = []
+
+    with pytest.raises(OwnDaemonError, match="none starts"):
+        await measured(tmp_path, Broken(), heard)
+
+    assert [each.what for each in heard] == ["getting one ready", "getting two ready", "starting a daemon"]
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+@ROOT
+@ONCE
+async def test_a_storage_that_has_become_full_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=f"^one: {tmp_path}/one is full: the daemon's disk is full") as caught:
+        await measured(tmp_path, Filled(), [])
+
+    assert "--quick" in caught.value.hint
 
 
 async def test_of_builds_at_once_the_one_that_fails_is_the_error_itself(tmp_path: Path) -> None:

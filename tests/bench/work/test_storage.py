@@ -149,6 +149,32 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # of the test; the program has its own
+async def test_who_presses_ctrl_c_is_told_that_all_of_it_is_deleted(lab: Lab, home: Path) -> None:
+    before = traces(home)
+    words = [f"--target={name}={home / name}" for name in ("one", "two")]
+    command = [sys.executable, "-c", "from orchestrator.cli import main; main()", "bench", "storage", "--quick", *words]
+    process = await anyio.open_process(command, env=variables(lab, home), start_new_session=True)
+    assert process.stderr is not None
+
+    heard = b""
+    with anyio.fail_after(60):
+        while b"getting one ready" not in heard:
+            heard += await process.stderr.receive()
+        process.send_signal(signal.SIGINT)
+        async for said in process.stderr:
+            heard += said
+        code = await process.wait()
+    await process.aclose()
+    after, files = await left(home, before)
+
+    assert code == 128 + signal.SIGINT
+    told = "interrupted before anything was measured; what was made on one and two is deleted"
+    assert heard.decode().rstrip().splitlines()[-1] == told
+    assert after == before
+    assert files == []
+
+
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, *(pytest.param(each, marks=pytest.mark.full) for each in (signal.SIGTERM, signal.SIGHUP))]
 )
