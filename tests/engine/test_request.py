@@ -5,38 +5,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from langs.model import AppBuild, Detection, Settings
+from langs.model import Settings
 from orchestrator.buildkit import DirectorySource, Exporter, MemorySource, SolveRequest
 from orchestrator.buildkit.capabilities import TABLE, Kind
 from orchestrator.engine.request import filters, solve_request
-from orchestrator.model import App, AppPlan
+from orchestrator.model import AppPlan
+from tests.planned import build_of, planned
 
-_BUILD = AppBuild(
-    language="go",
-    version=None,
-    package_manager=None,
-    dockerfile="FROM scratch\n",
-    dockerfile_path=None,
-    dockerignore=".git\n",
-    start_command=None,
-    processes=(),
-    port=5000,
-    cache=(),
-    evidence=(),
-)
-_PLAN = AppPlan(
-    app=App(
-        name="api",
-        path="services/api",
-        directory=Path("/mono/services/api"),
-        detection=Detection(language="go", evidence=()),
-        settings=Settings(env={"MODE": "fast"}),
-    ),
-    build=_BUILD,
-    repository="registry.example/api",
-    tags=("latest",),
-    reason="discovered",
-)
+_BUILD = build_of(dockerignore=".git\n")
+_PLAN = planned("services/api", _BUILD, root=Path("/mono"), settings=Settings(env={"MODE": "fast"}))
 _OWN = msgspec.structs.replace(
     _PLAN,
     build=msgspec.structs.replace(

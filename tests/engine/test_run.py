@@ -9,7 +9,6 @@ import anyio
 import msgspec
 import pytest
 
-from langs.model import AppBuild, Detection, Settings
 from orchestrator.buildkit import (
     Exporter,
     FileDestination,
@@ -37,44 +36,17 @@ from orchestrator.events import (
     RunStarted,
     StepLog,
 )
-from orchestrator.model import App, AppPlan, Plan
+from orchestrator.model import AppPlan, Plan
 from orchestrator.schedule.placement import Host
+from tests.planned import ROOT, build_of, planned
 
 _DIGEST = "sha256:" + "0" * 64
 Script = Callable[[str], Awaitable[None]]
 
 
 def plan_of(*names: str, push: bool = True) -> Plan:
-    build = AppBuild(
-        language="go",
-        version=None,
-        package_manager=None,
-        dockerfile="FROM scratch\n",
-        dockerfile_path=None,
-        dockerignore=None,
-        start_command=None,
-        processes=(),
-        port=5000,
-        cache=(),
-        evidence=(),
-    )
-    apps = tuple(
-        AppPlan(
-            app=App(
-                name=name,
-                path=name,
-                directory=Path("/nowhere") / name,
-                detection=Detection(language="go", evidence=()),
-                settings=Settings(),
-            ),
-            build=build,
-            repository=f"registry.example/{name}",
-            tags=("latest", "v1"),
-            reason="discovered",
-        )
-        for name in names
-    )
-    return Plan(root=Path("/nowhere"), apps=apps, push=push)
+    apps = tuple(planned(name, build_of(), tags=("latest", "v1")) for name in names)
+    return Plan(root=ROOT, apps=apps, push=push)
 
 
 class ScriptedSolver:

@@ -1,41 +1,24 @@
 """What several apps stand on, each image once."""
 
-from pathlib import Path
-
 import msgspec
 import pytest
 
-from langs.model import AppBuild, Detection, Settings
-from orchestrator.model import App, AppPlan
+from orchestrator.model import AppPlan
 from orchestrator.plan.bases import Base, Bases, bases
+from tests.planned import build_of, planned
 
 _OWN = "linux/amd64"
 
 
 def app(name: str, dockerfile: str, *platforms: str, contexts: tuple[str, ...] = ()) -> AppPlan:
-    build = AppBuild(
+    build = build_of(
+        dockerfile,
         language="dockerfile",
-        version=None,
-        package_manager=None,
-        dockerfile=dockerfile,
         dockerfile_path="Dockerfile",
-        dockerignore=None,
-        start_command=None,
-        processes=(),
-        port=5000,
-        cache=(),
-        evidence=(),
         platforms=platforms,
         contexts={each: f"docker-image://registry.example/{each}" for each in contexts},
     )
-    detection = Detection(language="dockerfile", evidence=())
-    return AppPlan(
-        app=App(name=name, path=name, directory=Path("/r", name), detection=detection, settings=Settings()),
-        build=build,
-        repository=f"registry.example/{name}",
-        tags=("latest",),
-        reason="discovered",
-    )
+    return planned(name, build)
 
 
 def test_an_image_of_several_apps_is_one_with_all_its_users() -> None:

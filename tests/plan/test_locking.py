@@ -1,43 +1,22 @@
 """What a lock file lacks of a plan, and what becomes of it."""
 
-from pathlib import Path
-
+import msgspec
 import pytest
 
-from langs.model import AppBuild, Choice, Detection, Settings
+from langs.model import Choice
 from orchestrator.config.lock import Lock
 from orchestrator.errors import ConfigError, UsageError
-from orchestrator.model import App, AppPlan
+from orchestrator.model import AppPlan
 from orchestrator.plan import locking, relocking
 from orchestrator.plan.relocking import Named, PinnedImage, PinnedVersion
+from tests.planned import build_of, planned
 
 ONE, TWO = (f"sha256:{digit * 64}" for digit in "12")
 
 
 def app(path: str, dockerfile: str, *chosen: Choice, name: str = "", language: str = "nodejs") -> AppPlan:
-    build = AppBuild(
-        language=language,
-        version=None,
-        package_manager=None,
-        dockerfile=dockerfile,
-        dockerfile_path=None,
-        dockerignore=None,
-        start_command=None,
-        processes=(),
-        port=5000,
-        cache=(),
-        evidence=(),
-        chosen=chosen,
-    )
-    detection = Detection(language=language, evidence=())
-    name = name or path.rpartition("/")[2]
-    return AppPlan(
-        app=App(name=name, path=path, directory=Path("/r", path), detection=detection, settings=Settings()),
-        build=build,
-        repository=f"registry.example/{name}",
-        tags=("latest",),
-        reason="discovered",
-    )
+    plan = planned(path, build_of(dockerfile, language=language, chosen=chosen))
+    return msgspec.structs.replace(plan, app=msgspec.structs.replace(plan.app, name=name)) if name else plan
 
 
 def chose(value: str, *, locked: bool = False, tool: str = "nodejs") -> Choice:

@@ -14,6 +14,7 @@ from orchestrator.errors import ConfigError, UsageError
 from orchestrator.model import App
 from orchestrator.plan import planner
 from orchestrator.plan.naming import Facts
+from tests.planned import build_of
 
 _FACTS = Facts(root_name="shop")
 _REASONS = defaultdict[str, str](lambda: "requested")
@@ -22,19 +23,8 @@ _REASONS = defaultdict[str, str](lambda: "requested")
 def _build(
     root: Path, settings: Settings, *, within: Path | None = None, detection: Detection | None = None
 ) -> AppBuild:
-    return AppBuild(
-        language="go",
-        version=Version(value="1.25.0", source="default"),
-        package_manager="go",
-        dockerfile="FROM scratch\n",
-        dockerfile_path=None,
-        dockerignore=None,
-        start_command="/app/x",
-        processes=(),
-        port=settings.port,
-        cache=(),
-        evidence=(),
-    )
+    version = Version(value="1.25.0", source="default")
+    return build_of(version=version, package_manager="go", start_command="/app/x", port=settings.port)
 
 
 def _own(root: Path, settings: Settings, *, within: Path | None = None, detection: Detection | None = None) -> AppBuild:

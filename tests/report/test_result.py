@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from langs.model import Addon, AppBuild, Detection, Formation, Process, Release, Script, Settings, Version
+from langs.model import Addon, Formation, Process, Release, Script, Version
 from orchestrator.errors import UsageError
 from orchestrator.events import AppCancelled, AppCompleted, AppFailed
-from orchestrator.model import App, AppPlan, Plan
+from orchestrator.model import Plan
 from orchestrator.report import result as room
+from tests.planned import build_of, planned
 
 _DIGEST = "sha256:" + "a" * 64
 _WHEN = "2026-11-21T12:00:00Z"
@@ -24,30 +25,17 @@ def _plan(*names: str, processes: tuple[Process, ...] = (Process(name="web", com
         root=Path("/shop"),
         push=True,
         apps=tuple(
-            AppPlan(
-                app=App(
-                    name=name,
-                    path=f"services/{name}",
-                    directory=Path("/shop/services") / name,
-                    detection=Detection(language="go", evidence=()),
-                    settings=Settings(),
-                ),
-                build=AppBuild(
-                    language="go",
+            planned(
+                f"services/{name}",
+                build_of(
                     version=Version(value="1.25.0", source="go.mod"),
                     package_manager="go",
-                    dockerfile="FROM scratch\n",
-                    dockerfile_path=None,
-                    dockerignore=None,
                     start_command="./x",
                     processes=processes,
-                    port=5000,
-                    cache=(),
-                    evidence=(),
                 ),
+                root=Path("/shop"),
                 repository=f"r.example/{name}",
                 tags=("v1", "latest"),
-                reason="discovered",
             )
             for name in names
         ),

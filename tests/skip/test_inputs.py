@@ -1,50 +1,23 @@
 """The digest of an app's inputs."""
 
-from pathlib import Path
-
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langs.model import AppBuild, Detection, Settings
-from orchestrator.model import App, AppPlan
+from langs.model import Settings
+from orchestrator.model import AppPlan
 from orchestrator.skip.inputs import Inputs, inputs, window
+from tests.planned import build_of, planned
 
 _DAY = 86_400.0
 
 
 def plan(*, version: str = "", **facts: object) -> AppPlan:
-    build = AppBuild(
-        language="go",
-        version=None,
-        package_manager=None,
-        dockerfile="FROM a\n",
-        dockerfile_path=None,
-        dockerignore="",
-        start_command=None,
-        processes=(),
-        port=5000,
-        cache=(),
-        evidence=(),
-    )
-    app = App(
-        name="api",
-        path="services/api",
-        directory=Path("/x"),
-        detection=Detection(language="go", evidence=()),
-        settings=Settings(),
-    )
-    settings = {name: facts.pop(name) for name in ("secrets", "ssh") if name in facts}
-    app = msgspec.structs.replace(app, settings=msgspec.structs.replace(app.settings, **settings))
-    return AppPlan(
-        app=app,
-        build=msgspec.structs.replace(build, **facts),
-        repository="r.example/api",
-        tags=("latest",),
-        reason="discovered",
-        secrets_version=version,
-    )
+    said = {name: facts.pop(name) for name in ("secrets", "ssh") if name in facts}
+    settings = msgspec.structs.replace(Settings(), **said)
+    build = build_of(**{"dockerfile": "FROM a\n", "dockerignore": "", **facts})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- a table of fields
+    return planned("services/api", build, settings=settings, secrets_version=version)
 
 
 def made(each: AppPlan | None = None, **facts: object) -> Inputs:
