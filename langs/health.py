@@ -42,21 +42,14 @@ _NODE: Final = (
     " timeout: 4000 }, (answer) => process.exit(answer.statusCode < bad ? 0 : 1))"
     '.on("timeout", () => process.exit(1)).on("error", () => process.exit(1))'
 )
-# Bun's HTTP goes through $HTTP_PROXY, wherever it leads.
-_BUN: Final = (
-    "const [path, bad] = process.argv.slice(-2), end = (well) => process.exit(well ? 0 : 1);"
-    ' const asked = require("net").connect(Number(process.env.PORT), "127.0.0.1", () =>'
+# Both have these modules of Node.js's. Bun's HTTP goes through $HTTP_PROXY, wherever it leads.
+_SOCKET: Final = (
+    'import net from "node:net"; import process from "node:process";'
+    " const [path, bad] = process.argv.slice(-2), end = (well) => process.exit(well ? 0 : 1);"
+    ' const asked = net.connect(Number(process.env.PORT), "127.0.0.1", () =>'
     r" asked.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`));"
     ' asked.setTimeout(4000, () => end(false)); asked.on("error", () => end(false)).on("end", () => end(false))'
     '.on("data", (answer) => end(Number(String(answer).split(" ")[1]) < Number(bad)))'
-)
-_DENO: Final = (
-    "const [path, bad] = Deno.args;"
-    ' const asked = await Deno.connect({ hostname: "127.0.0.1", port: Number(Deno.env.get("PORT")) });'
-    r" const question = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;"
-    " await asked.write(new TextEncoder().encode(question));"
-    " const answer = new Uint8Array(16); await asked.read(answer);"
-    ' Deno.exit(Number(new TextDecoder().decode(answer).split(" ")[1]) < Number(bad) ? 0 : 1)'
 )
 _PYTHON: Final = (
     "import http.client, os, sys;"
@@ -81,8 +74,8 @@ _BASH: Final = (
 )
 
 NODE: Final = Probe(command=("node", "-e", _NODE))
-BUN: Final = Probe(command=("bun", "-e", _BUN))
-DENO: Final = Probe(command=("deno", "eval", _DENO))
+BUN: Final = Probe(command=("bun", "-e", _SOCKET))
+DENO: Final = Probe(command=("deno", "eval", _SOCKET))
 PYTHON: Final = Probe(command=("python", "-I", "-c", _PYTHON))
 """Isolated: a module of the app may have the name of one that is imported."""
 RUBY: Final = Probe(command=("ruby", "-rnet/http", "-e", _RUBY))
