@@ -69,7 +69,8 @@ def _share(result: Result) -> str:
     middle = _ratio(result.ratio)
     if ends[0] != ends[1]:
         return f"{middle} ({ends[0]} to {ends[1]})"
-    return f"{result.ratio:.4f}" if _worse(result) and middle == _DIGITS else middle
+    more = result.ours.median - result.theirs.median
+    return f"{middle}, by {figure(more)} {result.unit}" if _worse(result) and middle == _DIGITS else middle
 
 
 def _ratio(value: float) -> str:

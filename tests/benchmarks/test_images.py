@@ -352,13 +352,15 @@ def test_where_a_peer_is_better_stands_above_its_table_with_the_reason(monkeypat
     ]
 
 
-def test_a_miss_that_two_digits_do_not_show_has_more_of_them() -> None:
+def test_a_miss_that_two_digits_do_not_show_is_told_by_how_much_it_is_one() -> None:
     source = Pair(ours=measured(1, size=100_020_000), theirs=measured(1, size=100_000_000), load=0)
     lines: list[Line] = [tried(), msgspec.structs.replace(made(), source=source)]
 
     _, text = shown(lines, ("a",))
 
-    assert "| `a` | 100 / 100 MB: **1.0002, MISSED** | 1.00 / 1.00 MB: 1.00 | 1.00 / 1.00 s: 1.00 |" in text[-1]
+    assert (
+        "| `a` | 100 / 100 MB: **1.00, by 0.02 MB, MISSED** | 1.00 / 1.00 MB: 1.00 | 1.00 / 1.00 s: 1.00 |" in text[-1]
+    )
 
 
 def test_what_is_known_of_several_apps_is_told_once_for_each_peer() -> None:
