@@ -24,10 +24,6 @@ _KEY = "bench-images"
 _OURS = "ours"
 
 
-class NoBaseError(Exception):
-    """A base image was not made."""
-
-
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where is measured, and with what."""
 
@@ -76,11 +72,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def prepare(place: Place, compared: Compared, case: Case) -> Standing:
-    """Copy the app for all sides, and let each make its Dockerfile.
-
-    Raises:
-        NoBaseError: the lab has not made what ours stands on.
-    """
+    """Copy the app for all sides, and let each make its Dockerfile."""
     folder = place.root / case.name
     source, files = folder / _OURS / case.name, folder / "files"
     shutil.copytree(case.source, source, symlinks=True)
@@ -89,8 +81,6 @@ async def prepare(place: Place, compared: Compared, case: Case) -> Standing:
     await run(plan, cwd=folder, env=env)
     ours = place.contestant(source, files / case.name, _image(_OURS, case))
     digests = {name: await digest_of(place.lab, place.client, name) for name in peer.bases(ours.dockerfile)}
-    if missing := [name for name, digest in digests.items() if digest is None]:
-        raise NoBaseError(f"the lab has no {missing[0]}: `python -m tests.lab up --languages`")
     return Standing(
         name=case.name,
         real=real(case),
@@ -110,7 +100,9 @@ async def _rival(
     shutil.copytree(case.source, source, symlinks=True)
     for empty in (files, work):
         empty.mkdir()
-    made, wrong, became, built = Made(dockerfile=""), "", dict[str, str](), dict[str, str]()
+    made, became, built = Made(dockerfile=""), dict[str, str](), dict[str, str]()
+    missing = [name for name, digest in known.items() if digest is None]
+    wrong = f"Ours cannot be built: there is no {missing[0]} here." if missing else ""
     below: Contestant | None = None
     mine, digests = peer.bases(ours), dict(known)
     theirs = mine
@@ -136,7 +128,8 @@ async def _rival(
         tried=Tried(
             app=case.name,
             against=each.name,
-            dockerfiles=(_digest(ours), _digest(side.dockerfile)),
+            # Another one when what it stands on is there: then it is tried.
+            dockerfiles=("" if missing else _digest(ours), _digest(side.dockerfile)),
             peer=each.version,
             date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
             commit=place.commit,

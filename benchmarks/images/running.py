@@ -12,7 +12,7 @@ import msgspec
 from benchmarks.images import rounds
 from benchmarks.images.building import BuildFailedError, Contestant, problem
 from benchmarks.images.cases import Compared
-from benchmarks.images.preparing import NoBaseError, Place, Standing, prepare
+from benchmarks.images.preparing import Place, Standing, prepare
 from benchmarks.images.rounds import Pair, Round, Tried
 from orchestrator.bench.result import load
 from tests.e2e.languages import Case, appended
@@ -133,12 +133,7 @@ async def _prepared(place: Place, apps: Sequence[tuple[Compared, Case]], file: P
     standings: dict[str, Standing] = {}
     known = rounds.latest(rounds.read(file))
     for compared, case in apps:
-        try:
-            made = await prepare(place, compared, case)
-        except NoBaseError as error:
-            _say(f"{case.name}: {error}")
-            continue
-        standings[case.name] = made
+        made = standings[case.name] = await prepare(place, compared, case)
         for tried in (rival.tried for rival in made.rivals.values()):
             before = known.get((tried.app, tried.against))
             if before is not None and before.dockerfiles != tried.dockerfiles:
