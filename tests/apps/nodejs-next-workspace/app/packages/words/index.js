@@ -1,0 +1,1 @@
+export const heading = "Rendered by a member";
