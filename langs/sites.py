@@ -45,6 +45,11 @@ _EXPORTS: Final = (
         ),
         outputs=("build/client",),
     ),
+    Export(
+        package="@remix-run/dev",
+        said=Statement(files=("vite.config.ts", "vite.config.js", "vite.config.mjs"), key="ssr", value="false"),
+        outputs=("build/client",),
+    ),
     Export(package="nuxt", script="generate", outputs=(".output/public",)),
 )
 _SITES: Final = (

@@ -78,6 +78,12 @@ def test_a_site_is_taken_from_where_its_tool_puts_it(write: Write, build: str, p
             "build/client dist build",
             id="React Router",
         ),
+        pytest.param(
+            manifest({"build": "remix vite:build", "preview": "vite preview"}, "@remix-run/react", "@remix-run/dev"),
+            {"vite.config.ts": "export default defineConfig({\n  plugins: [remix({ ssr: false })],\n});\n"},
+            "build/client dist build",
+            id="Remix",
+        ),
     ],
 )
 def test_an_app_whose_configuration_says_so_is_a_site(
