@@ -17,7 +17,7 @@ def plan(*, version: str = "", **facts: object) -> AppPlan:
     said = {name: facts.pop(name) for name in ("secrets", "ssh") if name in facts}
     settings = msgspec.structs.replace(Settings(), **said)
     build = build_of(**{"dockerfile": "FROM a\n", "dockerignore": "", **facts})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] -- a table of fields
-    return planned("services/api", build, settings=settings, secrets_version=version)
+    return planned("services/api", build, settings=settings, secrets_version=version, repository="r.example/api")
 
 
 def made(each: AppPlan | None = None, **facts: object) -> Inputs:
