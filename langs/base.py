@@ -10,7 +10,7 @@ import msgspec
 from langs import commands, debian, hardened, health, indexes, network, procfile, render, workspace
 from langs.errors import LangError
 from langs.files import AppFiles
-from langs.model import AppBuild, CacheMount, Detection, Process, Settings, Version
+from langs.model import EPOCH, AppBuild, CacheMount, Detection, Process, Settings, Version
 from langs.steps import Steps
 
 DOCKERFILE_HINT: Final = 'Write a Dockerfile for this app; `language = "dockerfile"` makes it the one that is built.'
@@ -332,6 +332,7 @@ def common(settings: Settings, asks: tuple[str, ...]) -> Mapping[str, object]:
         "env": dict(settings.env),
         "passed": {name: value for name, value in settings.passed.items() if name not in settings.env},
         "arguments": tuple(name for name in settings.arguments if name not in settings.env),
+        "reproducible": EPOCH in settings.arguments,
         "origin": settings.origin,
         "secrets": settings.secrets,
         "invalidating": settings.invalidating,

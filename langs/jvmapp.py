@@ -9,6 +9,8 @@ What starts is a copy of what the build made, under a name that no version chang
 may name any file of the build, so that the image then holds the whole directory as well.
 """
 
+import datetime as dt
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,7 +21,7 @@ from langs.errors import LangError
 from langs.files import AppFiles
 from langs.jvmproject import Found, Member
 from langs.launch import Launch
-from langs.model import AppBuild, CacheMount, Detection, Evidence, Process, Settings, Version
+from langs.model import EPOCH, AppBuild, CacheMount, Detection, Evidence, Process, Settings, Version
 
 PROGRAMS: Final = frozenset({"java", "gradle", "gradlew", "mvn", "mvnw"})
 
@@ -28,6 +30,12 @@ _WRITTEN: Final[Mapping[str, tuple[str, ...]]] = {"maven": ("target",), "gradle"
 """What the tools write into a module's directory."""
 _DEPENDENCY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 """The newest whose Maven may be as old as a wrapper's: it works with 3.2.5."""
+
+_SECONDS: Final = re.compile(r"[0-9]{1,11}", re.ASCII)
+_OLDEST: Final = 315_532_802
+"""1980-01-01T00:00:02Z: the first time that zip, and so Maven, can tell."""
+_YOUNGEST: Final = 4_102_444_799
+"""The last that Maven takes."""
 
 
 def detect(files: AppFiles, language: str) -> Detection | None:
@@ -171,6 +179,7 @@ def _with_maven(
         title=module.pom.artifact,
         values={
             "mvn": "sh ./mvnw" if project.wrapped else "mvn",
+            "stamp": _stamp(settings),
             # What all modules need is the same for all apps.
             "fetched": ("package",) if member else (*part, "package"),
             "goals": (*part, "package"),
@@ -182,6 +191,15 @@ def _with_maven(
             "neighbours": "target" if project.reactor else None,
         },
     )
+
+
+def _stamp(settings: Settings) -> str | None:
+    """The time of all files in jars, as Maven takes it: only those that zip can tell."""
+    said = settings.arguments.get(EPOCH, "")
+    if not _SECONDS.fullmatch(said):
+        return None
+    time = dt.datetime.fromtimestamp(min(max(int(said), _OLDEST), _YOUNGEST), dt.UTC)
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _with_gradle(

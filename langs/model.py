@@ -7,6 +7,9 @@ import msgspec
 
 SECRETS_VERSION: Final = "FLEETPACKS_SECRETS_VERSION"
 """The build argument that changes with the values of the secrets that invalidate."""
+EPOCH: Final = "SOURCE_DATE_EPOCH"
+"""The build argument that says that an image is to be the same whenever it is made, and which time it is then; see
+https://reproducible-builds.org/specs/source-date-epoch/."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,6 +68,8 @@ class Manager(msgspec.Struct, frozen=True, kw_only=True):
     """What it leaves behind then."""
     focus: str = ""
     """Installs what the app needs and what it is made of, run in its directory: where no member may be missing."""
+    dated: str = ""
+    """What it leaves behind and tells the time: nothing but itself reads it. Words of a shell."""
     default: str = ""
     """The range whose newest release is taken where nothing is said."""
     programs: str = "node_modules/.bin/"
@@ -165,6 +167,7 @@ PNPM: Final = Manager(
     # `pnpm prune` knows no workspaces. Not frozen, it forgets the members that are gone; whatever stays is as locked.
     prune_member=f"{_NO_TTY}pnpm install --prod --no-frozen-lockfile --prefer-offline --ignore-scripts"
     " --config.modules-cache-max-age=0 --store-dir /root/.local/share/pnpm/store",
+    dated="node_modules/.modules.yaml node_modules/.pnpm-workspace-state*.json",
     default=">=10 <11",
     kept=_KEPT,
 )

@@ -39,6 +39,8 @@ class Installer(msgspec.Struct, frozen=True, kw_only=True):
     """Installs them without one."""
     project: str
     """Installs the project itself, after its dependencies."""
+    undated: str = ""
+    """Deletes what it notes of the time, of packages that it made itself: nothing but itself reads that."""
     ignored: tuple[str, ...] = ()
     """What it leaves in a directory that nobody else needs."""
 
@@ -58,6 +60,8 @@ INSTALLERS: Final[Mapping[str, Installer]] = {
             locked=f"{_UV} --no-install-project",
             unlocked=f"{_UV} --no-install-project",
             project=_UV,
+            undated=f"find {ENVIRONMENT} -name uv_cache.json -delete"
+            f" && find {ENVIRONMENT} -name RECORD -exec sed -i '/uv_cache[.]json,/d' {{}} +",
         ),
         Installer(
             name="poetry",

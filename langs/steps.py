@@ -14,6 +14,8 @@ from langs.render import copied_to, copy_words, exec_form, mount_options, quoted
 
 _MANY: Final = 40
 """Every COPY is a layer, and 127 are the most that an image of an old engine may have."""
+_TRACES: Final = "/var/log/apt /var/log/alternatives.log /var/log/dpkg.log /var/cache/ldconfig/aux-cache"
+"""What apt, dpkg and ldconfig write of when and where they ran; nothing reads it in an image."""
 _LABEL: Final = "LABEL org.opencontainers.image"
 
 
@@ -21,9 +23,9 @@ class Steps:
     """The shared steps of one app.
 
     Args:
-        values: those of the template: `env`, `passed`, `arguments`, `secrets`, `invalidating`, `network`, `indexes`,
-            `distribution`, `apt`, `apt_run`, `apt_mounts`, `port`, `user`, `cmd`, `healthcheck` and `origin` are read,
-            and `front_end`, `tools`, `manifests` and `builder` where there are such.
+        values: those of the template: `env`, `passed`, `arguments`, `reproducible`, `secrets`, `invalidating`,
+            `network`, `indexes`, `distribution`, `apt`, `apt_run`, `apt_mounts`, `port`, `user`, `cmd`, `healthcheck`
+            and `origin` are read, and `front_end`, `tools`, `manifests` and `builder` where there are such.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -60,8 +62,13 @@ class Steps:
         step = self.installing(self._values["apt_mounts"])
         return (
             f"{step}rm -f /etc/apt/apt.conf.d/docker-clean && apt-get update \\\n"
-            f"    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {' '.join(names)}\n"
+            f"    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {' '.join(names)}"
+            f"{self.traceless()}\n"
         )
+
+    def traceless(self) -> str:
+        """What such a step ends with: nothing tells of the day on which it took place where none may be told."""
+        return f" && rm -rf {_TRACES}" if self._values["reproducible"] else ""
 
     def fetching(self) -> str:
         """A step that fetches something of a toolchain's own, up to its command; it sees nothing of the app's."""

@@ -34,6 +34,7 @@ NAVIGATION: tuple[Entry, ...] = (
             ("Commands", "docs/usage.md"),
             ("Configuration", "docs/configuration.md"),
             ("Options", "docs/options.md"),
+            ("Reproducible images", "docs/reproducible.md"),
             ("Reports", "docs/report.md"),
             ("An example", "examples/monorepo/README.md"),
         ),

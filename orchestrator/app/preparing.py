@@ -22,7 +22,7 @@ from orchestrator.config import Config
 from orchestrator.config.settings import ISOLATED
 from orchestrator.engine.host import BuilderHost, Prepare, PrepareExport
 from orchestrator.engine.publish import EnginePublisher, RegistryPublisher
-from orchestrator.engine.request import export_request, solve_request
+from orchestrator.engine.request import at_one_time, export_request, solve_request
 from orchestrator.engine.shortfalls import asked_for, message, shortfalls
 from orchestrator.errors import UsageError
 from orchestrator.model import AppPlan, Attestations, Plan
@@ -137,6 +137,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
             cache_insecure=config.cache.insecure and bool(config.cache.image or config.cache.sources),
             platforms=images and several,
             archives=several and ("docker" in outputs or (self.load and hands_on(config, of.address))),
+            reproducible=config.epoch is not None,
             local=config.cache.local.directory is not None or bool(config.cache.local.sources),
             attested=[
                 *(["--provenance"] if config.attestations.provenance else []),
@@ -176,7 +177,8 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
                 )
                 # What the app says itself of a proxy goes before.
                 attrs = {**networking.arguments(config, app), **request.attrs}
-                yield msgspec.structs.replace(request, attrs=attrs)
+                request = msgspec.structs.replace(request, attrs=attrs)
+                yield request if config.epoch is None else at_one_time(request)
 
         @contextmanager
         def export(app: AppPlan) -> Generator[Sequence[SolveRequest]]:

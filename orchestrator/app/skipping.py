@@ -119,6 +119,7 @@ async def skipping(
                 max_age=config.skip_age,
                 platform=can.platform,
                 attestations=_attested(attestations),
+                epoch="" if config.epoch is None else str(config.epoch),
                 revision=attestations.revision,
             ),
         )

@@ -26,6 +26,8 @@ _SEVERAL_SINCE = (0, 13)
 _CONTEXTS_SINCE = (0, 11)
 """They came with v0.10, which does not say its version."""
 _POLICIES_SINCE = (0, 11)
+_TIMES_SINCE = (0, 13)
+"""`rewrite-timestamp` came with v0.13 (docs/build-repro.md, v0.30.0)."""
 _CACHES_SINCE = (0, 13)
 """The oldest that was seen to read what a v0.30 has written, also by plain HTTP; an Engine 20.10 passes over it."""
 
@@ -57,7 +59,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     source_policy: bool = True
     """Whether it takes a source from elsewhere when it is told to; else it passes over that without a word. Depends on
     the version, too."""
-
+    rewrites_times: bool = True
+    """Whether it can give all files of an image's layers one time. Depends on the version, too."""
     registry_caches: bool = True
     """Whether it reads the caches that builders of today write to registries; else it passes over them without a word,
     and reads only those that are kept in images. Depends on the version, too."""
@@ -108,6 +111,7 @@ def recognise(workers: Sequence[Worker], *, version: str | None) -> Capabilities
         several_exporters=is_since(version, _SEVERAL_SINCE),
         named_contexts=is_since(version, _CONTEXTS_SINCE),
         source_policy=is_since(version, _POLICIES_SINCE),
+        rewrites_times=is_since(version, _TIMES_SINCE),
         registry_caches=is_since(version, _CACHES_SINCE),
         platform=own,
         worker=workers[0].id if workers else "",

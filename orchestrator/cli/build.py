@@ -74,6 +74,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 @click.option("--no-color", is_flag=True, help="No colours, as with $NO_COLOR.")
 @selecting.locked
 @click.option("--no-cache", is_flag=True, help="Execute every step again.")
+@click.option("--reproducible", is_flag=True, help="The same source becomes the same image, whenever and wherever.")
 @click.option("--provenance", type=click.Choice(["min", "max"]), help="Attest how images were made.")
 @click.option("--sbom", is_flag=True, help="Attest what images are made of.")
 @click.option("--sbom-scanner", metavar="IMAGE", help="What finds that out; default: the builder's choice.")
@@ -106,6 +107,7 @@ def build(
     no_color: bool,
     locked: bool,
     no_cache: bool,
+    reproducible: bool,
     provenance: Literal["min", "max"] | None,
     sbom: bool,
     sbom_scanner: str | None,
@@ -132,6 +134,7 @@ def build(
         hosts=hosts,
         jobs=jobs,
         locked=locked,
+        reproducible=reproducible,
         no_cache=no_cache,
         force=force,
         attestations=Attestations(provenance=provenance, sbom=sbom or sbom_scanner is not None, scanner=sbom_scanner),

@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from langs.model import EPOCH
 from orchestrator.config import extraargs, mirrors, telemetry
 from orchestrator.config.extraargs import ExtraArgs
 from orchestrator.config.telemetry import Telemetry
@@ -60,6 +61,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Where package caches are kept that builders are filled from."""
     tag_latest: bool
     no_cache: bool
+    epoch: int | None
+    """The only time that images may have, in seconds since 1970."""
     locked: bool
     """Whether nothing may be chosen that the lock file does not have."""
     result_file: str | None
@@ -234,6 +237,7 @@ def parse(variables: Mapping[str, str], *, version_variables: Mapping[str, str])
         mounts_directory=get("BUILD_CACHE_DIR"),
         tag_latest=_flag(variables, "TAG_LATEST"),
         no_cache=_flag(variables, "NO_CACHE"),
+        epoch=_epoch(get(EPOCH)),
         locked=_flag(variables, "FLEETPACKS_LOCKED"),
         result_file=get("RESULT_FILE"),
         custom_data=_json("CUSTOM_DATA", get("CUSTOM_DATA"), object),
@@ -280,6 +284,15 @@ def _flag(variables: Mapping[str, str], name: str) -> bool:
         return False
     raise ConfigError(
         f"${name}: expected true or false, got {variables[name]!r}", hint=f"Set {name}=true, or unset it."
+    )
+
+
+def _epoch(text: str | None) -> int | None:
+    if text is None or re.fullmatch(r"[0-9]{1,11}", text.strip(), re.ASCII):
+        return None if text is None else int(text)
+    raise ConfigError(
+        f"${EPOCH}: expected seconds since 1970, got {text!r}",
+        hint=f"Set {EPOCH}=0, or unset it and say --reproducible.",
     )
 
 

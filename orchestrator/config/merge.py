@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from langs.facts import TOOL_VARIABLES, VERSION_VARIABLES
+from langs.model import EPOCH
 from orchestrator.config import credentials, extraargs, isolated, lock, mirrors, network, operator, releases, repository
 from orchestrator.config import environment as environments
 from orchestrator.config.environment import Environment
@@ -56,6 +57,8 @@ def load(
     table, document = at_root or (repository.RootTable(), None)
     found = operator.read(environment, source)
     arguments, given = _arguments(environment)
+    # Other than a commit's time it is no reason to execute everything again, and all that is younger gets it.
+    epoch = 0 if flags.reproducible and environment.epoch is None else environment.epoch
     operated, operated_by = (found[0], found[1].name) if found else (operator.OperatorTable(), _default(environment))
     passing = _passing(flags, variables, operated)
     return Config(
@@ -116,7 +119,8 @@ def load(
         own=repository.OwnFiles(source or Path.cwd()),
         env={**_build_args(environment), **_env(flags, variables)},
         passed=passing.passed if passing else {},
-        arguments=arguments,
+        arguments=arguments if epoch is None else {**arguments, EPOCH: str(epoch)},
+        epoch=epoch,
         given=(*given, *(name for name in flags.secrets if name not in given)),
         drop_in=flags.drop_in,
         warnings=(*(passing.warnings if passing else ()), *_turned(given)),

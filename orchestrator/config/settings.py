@@ -36,6 +36,8 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     retries: int | None = None
     locked: bool = False
     """Whether nothing may be chosen that the lock file does not have."""
+    reproducible: bool = False
+    """Whether the same is to become the same image, whenever and wherever."""
     attestations: Attestations = Attestations()
     result_file: Path | None = None
     secrets: tuple[str, ...] = ()
@@ -118,7 +120,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     passed: Mapping[str, str]
     """What drop-in mode hands on of the environment."""
     arguments: Mapping[str, str]
-    """Variables of the build steps alone."""
+    """Variables of the build steps alone; the epoch is one of them."""
+    epoch: int | None
+    """The only time that images may have, in seconds since 1970; None: they have that of their build."""
     given: tuple[str, ...]
     """Names of secrets that every app has, without having declared them."""
     drop_in: bool

@@ -23,6 +23,8 @@ from orchestrator.model import AppPlan, Attestations
 from orchestrator.registry.reference import DEFAULT_TAG, parse
 
 _DOCKERFILE = "Dockerfile"
+_OF_LAYERS = frozenset({"image", "oci", "docker"})
+"""The exporters that make layers."""
 
 
 class Caches(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +175,21 @@ def pinned(request: SolveRequest, bases: Mapping[str, str]) -> SolveRequest:
     digests = {_place(name): digest for name, digest in bases.items() if "@" not in name}
     rules = [SourceRule(action="convert", identifier=at, to=f"{at}@{digest}") for at, digest in digests.items()]
     return msgspec.structs.replace(request, source_policy=(*request.source_policy, *rules))
+
+
+def at_one_time(request: SolveRequest) -> SolveRequest:
+    """The same build, in whose layers no file is younger than the epoch, which is one of its arguments.
+
+    Archives and directories of files alone get it from that argument (exporter/local, exporter/tar, v0.30.0).
+    """
+
+    def told(exporter: Exporter) -> Exporter:
+        if exporter.type not in _OF_LAYERS:
+            return exporter
+        return msgspec.structs.replace(exporter, attrs={**exporter.attrs, "rewrite-timestamp": "true"})
+
+    made = told(request.exporter) if request.exporter else None
+    return msgspec.structs.replace(request, exporter=made, outputs=tuple(map(told, request.outputs)))
 
 
 def _place(name: str) -> str:

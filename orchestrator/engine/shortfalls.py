@@ -61,6 +61,15 @@ PLAIN = Shortfall(
     since="v0.13",
 )
 
+TIMES = Shortfall(
+    asked="`--reproducible`",
+    kinds=_GRAPH,
+    instead=None,
+    hint="files keep the time of their build there: use a buildkitd of v0.13 or newer, or an engine with containerd's "
+    "image store (Docker 26 or newer); or unset `$SOURCE_DATE_EPOCH`, which asks for the same",
+    since="v0.13",
+)
+
 ROWS = (
     Shortfall(
         asked="`--push`",
@@ -100,6 +109,7 @@ ROWS = (
     ),
     Shortfall(asked="`--provenance`", kinds=_GRAPH, instead=None, hint=_HINT),
     Shortfall(asked="`--sbom`", kinds=_GRAPH, instead=None, hint=_HINT),
+    TIMES,
     SEVERAL,
     CONTEXTS,
 )
@@ -120,6 +130,7 @@ def asked_for(
     archives: bool = False,
     attested: Collection[str] = (),
     local: bool = False,
+    reproducible: bool = False,
 ) -> tuple[str, ...]:
     """Name what a run asks of its builder, in the words of the rows.
 
@@ -138,6 +149,7 @@ def asked_for(
         archives: whether such an image is to become an archive of Docker's.
         local: whether layer caches are read from directories, or written to them.
         attested: what is attested, by its option.
+        reproducible: whether images may have one time only.
     """
     # What an engine builds, it keeps and pushes: one result is enough where the push comes later.
     images = push + load if can.pushes else push or load
@@ -153,6 +165,7 @@ def asked_for(
         *(["an image for several platforms"] if platforms else []),
         *(["such an image by `--output type=docker`, or by `--load` into another engine"] if archives else []),
         *(f"`{option}`" for option in attested),
+        *([TIMES.asked] if reproducible else []),
         *([SEVERAL.asked] if several else []),
         *([CONTEXTS.asked] if contexts else []),
     )
@@ -187,7 +200,7 @@ def documented() -> str:
     kinds: tuple[Kind, ...] = tuple(TABLE)
 
     def cell(row: Shortfall, kind: Kind) -> str:
-        if row.since is not None:
+        if row.since is not None and kind not in row.kinds:
             return f"since BuildKit {row.since}" + (f"; before, {row.instead}" if row.instead else "")
         return (row.instead or "an error") if kind in row.kinds else "yes"
 
@@ -202,6 +215,8 @@ def _lacks(can: Capabilities, row: Shortfall) -> bool:
         return not can.several_exporters
     if row in (CACHES, PLAIN):
         return not can.registry_caches
+    if row is TIMES and not can.rewrites_times:
+        return True
     return not can.named_contexts if row is CONTEXTS else can.kind in row.kinds
 
 

@@ -43,6 +43,7 @@ def inputs(
     scope: str,
     window: int,
     attestations: str = "",
+    epoch: str = "",
 ) -> Inputs:
     """The inputs of one app.
 
@@ -54,6 +55,7 @@ def inputs(
         scope: whose builds may satisfy whose: only those of one scope share records.
         window: the number of the age window.
         attestations: what is attested of the image.
+        epoch: the only time that it may have.
     """
     build = plan.build
     parts = {
@@ -69,6 +71,7 @@ def inputs(
         "values of secrets": plan.secrets_version,
         "age": str(window),
         "attestations": attestations,
+        "epoch": epoch,
         "trust scope": scope,
     }
     parts |= {f"base image {name}": digest for name, digest in bases.items()}

@@ -59,6 +59,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The builder's own."""
     attestations: str = ""
     """What is attested of images: it is a part of them."""
+    epoch: str = ""
+    """The only time that they may have."""
     revision: str | None = None
     """The source's, for whoever reads the next run's reasons."""
 
@@ -176,6 +178,7 @@ class RegistrySkipper:
                     scope=scope,
                     window=number,
                     attestations=self._policy.attestations,
+                    epoch=self._policy.epoch,
                 ),
                 bases=bases,
             )

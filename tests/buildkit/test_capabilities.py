@@ -81,7 +81,8 @@ async def test_a_daemon_is_recognised_and_has_the_exporters_of_the_table_and_no_
                 tasks.start_soon(ask, client, exporter)
 
     young = kind != "engine, graph driver"
-    by_version = {"several_exporters": young, "named_contexts": young, "source_policy": young, "registry_caches": young}
+    names = ("several_exporters", "named_contexts", "source_policy", "registry_caches", "rewrites_times")
+    by_version = dict.fromkeys(names, young)
     by_daemon = {"platform": found.platform, "worker": found.worker}
     assert found == msgspec.structs.replace(TABLE[kind], **by_version, **by_daemon)
     assert found.worker

@@ -360,6 +360,35 @@ def test_a_root_that_is_no_directory_is_a_usage_error(tmp_path: Path, kind: str)
         load(root, {})
 
 
+@pytest.mark.parametrize(
+    ("said", "flags", "epoch"),
+    [
+        ({}, Flags(), None),
+        ({}, Flags(reproducible=True), "0"),
+        ({"SOURCE_DATE_EPOCH": "1700000000"}, Flags(), "1700000000"),
+        ({"SOURCE_DATE_EPOCH": "1700000000"}, Flags(reproducible=True), "1700000000"),
+        ({"SOURCE_DATE_EPOCH": "0"}, Flags(), "0"),
+        ({"SOURCE_DATE_EPOCH": ""}, Flags(), None),
+    ],
+)
+def test_images_that_are_always_the_same_have_one_time(
+    root: Path, said: dict[str, str], flags: Flags, epoch: str | None
+) -> None:
+    config = load(root, {**said, "BUILD_VARS": '{"MODE": "fast"}'}, flags)
+
+    assert config.epoch == (None if epoch is None else int(epoch))
+    told = {} if epoch is None else {"SOURCE_DATE_EPOCH": epoch}
+    assert config.settings_for(".").arguments == {"MODE": "fast", **told}
+
+
+@pytest.mark.parametrize("text", ["now", "-1", "1.5", "999999999999", "\u0661"])
+def test_a_time_that_is_no_count_of_seconds_is_an_error(root: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^\$SOURCE_DATE_EPOCH: expected seconds since 1970") as caught:
+        load(root, {"SOURCE_DATE_EPOCH": text})
+
+    assert "--reproducible" in caught.value.hint
+
+
 def test_every_variable_of_a_version_speaks_of_one_language() -> None:
     languages = {language.NAME for language in LANGUAGES if language.VERSION_VARIABLES}
 

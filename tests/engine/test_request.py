@@ -8,7 +8,7 @@ import pytest
 from langs.model import Settings
 from orchestrator.buildkit import DirectorySource, Exporter, MemorySource, SolveRequest
 from orchestrator.buildkit.capabilities import TABLE, Kind
-from orchestrator.engine.request import filters, solve_request
+from orchestrator.engine.request import at_one_time, filters, solve_request
 from orchestrator.model import AppPlan
 from tests.planned import build_of, planned
 
@@ -132,3 +132,23 @@ def test_named_contexts_are_asked_of_a_frontend_that_knows_them() -> None:
     assert attrs["context:base"] == place
     assert attrs["frontend.caps"] == "moby.buildkit.frontend.contexts+forward"
     assert "frontend.caps" not in request_of(_OWN).attrs
+
+
+@pytest.mark.parametrize("kind", ["oci", "docker", "local", "tar"])
+def test_no_file_of_a_layer_is_younger_than_the_epoch_where_that_is_said(kind: str) -> None:
+    other = Exporter(type=kind, attrs={"name": "a:b"})
+
+    request = at_one_time(request_of(_PLAN, outputs=(other,)))
+
+    assert request.exporter is not None
+    assert request.exporter.attrs["rewrite-timestamp"] == "true"
+    assert request.exporter.attrs["push-by-digest"] == "true"
+    [made] = request.outputs
+    layers = {"rewrite-timestamp": "true"} if kind in {"oci", "docker"} else {}
+    assert made.attrs == {"name": "a:b", **layers}
+
+
+def test_a_solve_without_an_image_has_nothing_to_tell_of_times() -> None:
+    request = request_of(_PLAN, push=False, outputs=(Exporter(type="local", attrs={}),))
+
+    assert at_one_time(request) == request

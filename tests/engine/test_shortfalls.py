@@ -39,6 +39,7 @@ def test_a_builder_that_keeps_manifests_lacks_nothing(kind: Kind) -> None:
         cache_read=True,
         cache_insecure=True,
         platforms=True,
+        reproducible=True,
     )
 
     assert said == []
@@ -82,6 +83,9 @@ def test_what_it_can_do_is_not_spoken_of(asked: dict[str, object]) -> None:
         ("buildkitd", "v0.10.6", {"contexts": True}),
         (GRAPH, None, {"push": True, "contexts": True}),
         (GRAPH, "v0.30.0", {"push": True, "platforms": True}),
+        (GRAPH, "v0.30.0", {"reproducible": True}),
+        ("buildkitd", "v0.12.5", {"reproducible": True}),
+        ("engine, containerd's image store", "v0.12.5", {"reproducible": True}),
         ("buildkitd", "v0.30.0", {"load": True, "platforms": True, "archives": True}),
         ("engine, containerd's image store", "v0.30.0", {"outputs": ("docker",), "archives": True}),
     ],

@@ -7,7 +7,7 @@ from hypothesis import given
 
 import langs
 from langs.errors import LangError
-from langs.model import AppBuild, Settings, Version
+from langs.model import EPOCH, AppBuild, Settings, Version
 from tests.langs import test_untrusted as untrusted
 from tests.langs.conftest import Write
 from tests.langs.test_untrusted import NASTY
@@ -212,6 +212,15 @@ def test_rails_is_ready_for_a_root_that_cannot_be_written(write: Write) -> None:
         assert said in runtime
     assert app.dockerignore is not None
     assert "config/master.key" in app.dockerignore
+
+
+def test_bootsnap_knows_files_by_the_time_that_they_have_in_the_image_where_that_is_said(write: Write) -> None:
+    app = built(write, RAILS, Settings(arguments={EPOCH: "0"}))
+
+    told = 'RUN find {} -exec touch -h -d "@$SOURCE_DATE_EPOCH" {{}} + && bundle exec bootsnap precompile '
+    assert told.format('"$GEM_HOME"') + "--gemfile\n" in app.dockerfile
+    assert told.format(".") + "app\n" in app.dockerfile
+    assert "touch" not in built(write, RAILS).dockerfile
 
 
 def test_an_api_without_a_pipeline_compiles_no_assets(write: Write) -> None:

@@ -40,6 +40,7 @@ _CHANGES = {
     "platform": made(platform="linux/arm64"),
     "secrets": made(plan(secrets=("NPM_TOKEN",))),
     "values of secrets": made(plan(version="0f")),
+    "epoch": made(epoch="0"),
     "age": made(window=2),
     "trust scope": made(scope="pull request 7"),
     "base image a": made(bases={"a": "sha256:2"}),

@@ -180,6 +180,14 @@ async def _timeout(bench: Bench) -> Effect:
     return Effect(there=failed.kind == "timeout" and failed.seconds < 60)
 
 
+async def _reproducible(bench: Bench) -> Effect:
+    bench.write({"Dockerfile": f"{BASE}RUN date > /dev/null && touch /made\n"})
+    first, second = [(await bench.run("--no-cache", "--reproducible")).completed()["app"].digest for _ in range(2)]
+    third = (await bench.run("--no-cache", SOURCE_DATE_EPOCH="1000")).completed()["app"].digest
+    created = (await bench.config())["created"]
+    return Effect(there=first == second != third and created.startswith("1970-01-01T00:16:40"))
+
+
 ROWS = (
     Option(
         name="`BUILD_VARS`, `--build-arg`",
@@ -252,6 +260,12 @@ ROWS = (
         of=("registries.mirror", "$REGISTRY_MIRROR", "$DHI_MIRROR"),
         look="an image is built on what the mirror alone has",
         observe=_image_mirror,
+    ),
+    Option(
+        name="`--reproducible`, `SOURCE_DATE_EPOCH`",
+        of=("--reproducible", "$SOURCE_DATE_EPOCH"),
+        look="two builds that execute every step make one image; its configuration has the time that was said",
+        observe=_reproducible,
     ),
     Option(
         name="`--timeout`",
