@@ -7,7 +7,7 @@ from functools import partial
 import anyio
 import msgspec
 
-from benchmarks import cold, detect, documents, isolated, peers, plan, unchanged, warm
+from benchmarks import cold, detect, documents, isolated, peers, plan, runtimes, unchanged, warm
 from orchestrator.bench.markdown import table
 
 _BENCHMARKS = {
@@ -16,6 +16,7 @@ _BENCHMARKS = {
     "isolated": isolated.run_isolated,
     "peers": peers.run_peers,
     "plan": plan.run_plan,
+    "runtimes": runtimes.run_runtimes,
     "warm": warm.run_warm,
 }
 _UNCHANGED = "unchanged"

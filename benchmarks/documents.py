@@ -27,6 +27,7 @@ PLACES = {
     "fleet-scale": ("docs/design/scale.md",),
     "peers": ("README.md", "docs/compare.md", "docs/figures.md"),
     "plan": ("docs/compare.md", "docs/figures.md"),
+    "runtimes": ("docs/figures.md",),
     **dict.fromkeys(
         ("storage", "storage-reported", "storage-network", "storage-network-reported", "storage-repeats"),
         ("docs/bench.md",),

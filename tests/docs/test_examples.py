@@ -36,6 +36,7 @@ ELSEWHERE = {
     "python -m benchmarks unchanged": (".ci/full", "-m benchmarks unchanged"),
     "python -m benchmarks isolated": (".ci/full", "-m benchmarks isolated"),
     "python -m benchmarks warm": (".ci/full", "-m benchmarks warm"),
+    "python -m benchmarks runtimes": (".ci/full", "-m benchmarks runtimes"),
     "python -m benchmarks cold": (".ci/full", "-m benchmarks cold"),
     "python -m benchmarks plan": (".ci/full", "-m benchmarks plan"),
     "python -m benchmarks.fleet": (".ci/full", "-m benchmarks.fleet"),

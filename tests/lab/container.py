@@ -42,6 +42,22 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     """The user it runs as."""
     log: Path
     """Both output streams."""
+    cgroup: str
+    """Its control group, in all hierarchies."""
+
+
+class Unpacked(msgspec.Struct, frozen=True, kw_only=True):
+    """An image on this machine's disk, which can be started again and again."""
+
+    lab: Lab
+    image: str
+    bundle: Path
+    config: RunConfig
+
+    @property
+    def root(self) -> Path:
+        """The image's files."""
+        return self.bundle / "root"
 
 
 @asynccontextmanager
@@ -61,23 +77,48 @@ async def started(
         LabError: it ended or did not answer in time; the message has the end of its output.
         FleetpacksError: the image cannot be pulled.
     """
-    name = f"fleetpacks-{secrets.token_hex(6)}"
-    bundle = lab.state / "containers" / name
+    async with (
+        unpacked(lab, image) as here,
+        answering(here, path=path, env=env, writable=writable) as container,
+    ):
+        yield container
+
+
+@asynccontextmanager
+async def unpacked(lab: Lab, image: str) -> AsyncGenerator[Unpacked]:
+    """Pull an image; delete it on leaving.
+
+    Raises:
+        FleetpacksError: it cannot be pulled.
+    """
+    bundle = lab.state / "containers" / f"fleetpacks-{secrets.token_hex(6)}"
     await anyio.Path(bundle).mkdir(parents=True, mode=0o700)
     try:
         async with RegistryClient(Credentials(None), _insecure(lab)) as client:
             config = await roots.make(lab, client, reference.parse(image), bundle)
-        port = _free_port()
-        user = _user(bundle / "root", config.user)
-        spec = _spec(name, config, user, {**(env or {}), "PORT": str(port)}, writable=writable)
-        await anyio.Path(bundle / "config.json").write_text(json.dumps(spec))
-        container = Container(url=f"http://127.0.0.1:{port}", uid=user[0], log=bundle / "log")
-        async with _running(lab, name, bundle) as process:
-            await _answers(container, process, image, path)
-            yield container
+        yield Unpacked(lab=lab, image=image, bundle=bundle, config=config)
     finally:
         with anyio.CancelScope(shield=True):
             await delete(bundle)
+
+
+@asynccontextmanager
+async def answering(
+    here: Unpacked, *, path: str = "/", env: Mapping[str, str] | None = None, writable: bool = False
+) -> AsyncGenerator[Container]:
+    """Start an image and wait until it answers, as `started`; kill it on leaving. One at a time.
+
+    Raises:
+        LabError: as there.
+    """
+    name, port = here.bundle.name, _free_port()
+    user = _user(here.root, here.config.user)
+    spec = _spec(name, here.config, user, {**(env or {}), "PORT": str(port)}, writable=writable)
+    await anyio.Path(here.bundle / "config.json").write_text(json.dumps(spec))
+    container = Container(url=f"http://127.0.0.1:{port}", uid=user[0], log=here.bundle / "log", cgroup=name)
+    async with _running(here.lab, name, here.bundle) as process:
+        await _answers(container, process, here.image, path)
+        yield container
 
 
 @asynccontextmanager
