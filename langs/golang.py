@@ -120,7 +120,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         command=start.command,
         asks=("go",),
         values={
-            "builder": builder,
+            "builder": f"--platform=$BUILDPLATFORM {builder}" if _crosses(settings) else builder,
+            "crosses": _crosses(settings),
             "runtime": runtime,
             "manifests": nodeentry.groups(member.root if member else files, manifests, ()),
             "home": home,
@@ -152,6 +153,16 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         warnings=warnings,
         place=place,
     )
+
+
+def _crosses(settings: Settings) -> bool:
+    """Whether Go compiles for the image's platform on the builder's own, so that nothing has to be emulated.
+
+    A command of the app's own may run what it compiles, C needs another compiler, and tools in the image are for that.
+    """
+    said = {**settings.passed, **settings.env}
+    plain = settings.build_command is None and not base.flag(settings, "GO_INSTALL_TOOLS_IN_IMAGE")
+    return bool(settings.platforms) and plain and said.get("CGO_ENABLED", "0") == "0"
 
 
 def _web(files: AppFiles) -> bool:

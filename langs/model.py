@@ -167,6 +167,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where hardened images are: a registry, with a path where it is a mirror."""
     indexes: tuple[str, ...] = ()
     """Names of the package indexes (`langs.indexes.NAMES`) for which the operator has a mirror."""
+    platforms: tuple[str, ...] = ()
+    """What the image is built for, as `linux/arm64`; none: for the builder's own. A compiler that can make programs for
+    another platform than its own does so then."""
     network: tuple[str, ...] = ()
     """The secrets of `langs.network` that there are: the operator's proxies and certificates."""
     origin: str = ""

@@ -19,6 +19,7 @@ from orchestrator.app.coming import coming
 from orchestrator.app.copies import copies_of
 from orchestrator.app.disk import low
 from orchestrator.app.display import Kind, display_on, execute, summarise
+from orchestrator.app.emulating import unable
 from orchestrator.app.ending import Ending
 from orchestrator.app.learning import Learning
 from orchestrator.app.logins import given
@@ -140,6 +141,8 @@ async def run_build(
                 packages=_packages(config, plan),
                 several=len(named) > 1,
             )
+            joiner = _joiner(plan, options, builders, registry, config.revision)
+            cannot = unable(plan, builders, splits=joiner is not None)
             differences = [line for each in builders.all for line in preparing.shortfalls(each)]
             learning = Learning(plan, memory, said={each.name: each.memory for each in named if each.memory})
             facts = partial(hosts.member, memory=learning.available, speeds=learning.speeds)
@@ -182,8 +185,9 @@ async def run_build(
                 platform=builders.first.platform,
                 built_on=learning.hosts,
                 bases=base_names(plan.apps) if len(named) > 1 else {},
-                joiner=_joiner(plan, options, builders, registry, config.revision),
+                joiner=joiner,
                 mirrors=mirrors,
+                unable=cannot,
                 absent={str(at): error for at, error in builders.missing},
                 # Two that write the same files here would be in each other's way.
                 hedge=None if config.cache.local.directory or _files(options) else config.hedge,

@@ -24,6 +24,7 @@ from orchestrator.doctor.facts import Answer, Builder, Built, Facts, Pressure, P
 from orchestrator.errors import EXIT_FAILED, EXIT_OK, FleetpacksError, UsageError
 from orchestrator.model import Plan
 from orchestrator.plan.bases import base_names
+from orchestrator.plan.executing import executed
 from orchestrator.plan.planner import Request
 from orchestrator.registry import hosts, reference
 from orchestrator.registry.backoff import Patience
@@ -113,7 +114,7 @@ async def _planned(config: Config, found: _Found) -> Plan | None:
     except UsageError as error:
         found.add(unseen=(Unseen(what="what apps need", why=error.message),))
         return None
-    wanted = {name: app.app.name for app in plan.apps for name in app.build.platforms}
+    wanted = {name: app.app.name for app in plan.apps for name in executed(app)}
     found.add(wanted=wanted)
     return plan
 

@@ -48,6 +48,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it writes a build's cache to a registry; else only into the image itself."""
     platform: str = ""
     """The builder's own: `linux/amd64`."""
+    platforms: tuple[str, ...] = ()
+    """Whose programs it runs, natively or by emulation, its own first; empty: it does not say."""
     worker: str = ""
     """The builder's id, which it keeps beside its cache: with another cache it has another one. Engines with a graph
     driver all have the same."""
@@ -105,7 +107,7 @@ def recognise(workers: Sequence[Worker], *, version: str | None) -> Capabilities
         workers: as it lists them.
         version: of its BuildKit; None when it cannot say, which only the old ones cannot.
     """
-    own = next((worker.platforms[0] for worker in workers if worker.platforms), "")
+    runs = tuple(dict.fromkeys(name for worker in workers for name in worker.platforms))
     return msgspec.structs.replace(
         TABLE[_kind(workers)],
         several_exporters=is_since(version, _SEVERAL_SINCE),
@@ -113,7 +115,8 @@ def recognise(workers: Sequence[Worker], *, version: str | None) -> Capabilities
         source_policy=is_since(version, _POLICIES_SINCE),
         rewrites_times=is_since(version, _TIMES_SINCE),
         registry_caches=is_since(version, _CACHES_SINCE),
-        platform=own,
+        platform=next(iter(runs), ""),
+        platforms=runs,
         worker=workers[0].id if workers else "",
     )
 

@@ -73,6 +73,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 )
 @click.option("--no-color", is_flag=True, help="No colours, as with $NO_COLOR.")
 @selecting.locked
+@selecting.platforms
 @click.option("--no-cache", is_flag=True, help="Execute every step again.")
 @click.option("--reproducible", is_flag=True, help="The same source becomes the same image, whenever and wherever.")
 @click.option("--provenance", type=click.Choice(["min", "max"]), help="Attest how images were made.")
@@ -106,6 +107,7 @@ def build(
     progress: Literal["auto", "tty", "plain", "json"],
     no_color: bool,
     locked: bool,
+    platforms: tuple[str, ...],
     no_cache: bool,
     reproducible: bool,
     provenance: Literal["min", "max"] | None,
@@ -135,6 +137,7 @@ def build(
         jobs=jobs,
         locked=locked,
         reproducible=reproducible,
+        platforms=platforms,
         no_cache=no_cache,
         force=force,
         attestations=Attestations(provenance=provenance, sbom=sbom or sbom_scanner is not None, scanner=sbom_scanner),

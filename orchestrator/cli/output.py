@@ -79,6 +79,7 @@ def planned(plan: AppPlan, *, host: str | None, placed: "Sequence[Placed]" = ())
         "dockerfile": plan.build.dockerfile,
         "cache": plan.build.cache,
         "processes": {process.name: process.command for process in plan.build.processes},
+        "platforms": plan.build.platforms,
         "apt": plan.build.apt,
         "apt_run": plan.build.apt_run,
         "needs": [{"file": text(each.file), "reason": each.reason} for each in plan.build.needs],

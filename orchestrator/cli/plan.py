@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--image", metavar="TEMPLATE", help="Where images go; may hold {app} {path} {branch} {sha}.")
 @click.option("--tag", "tags", metavar="TAG", multiple=True, help="A tag; may hold placeholders. Repeatable.")
 @selecting.locked
+@selecting.platforms
 @dropin.option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line and app.")
 @click.option("--dockerfile", "directory", metavar="DIR", help="Write the generated Dockerfiles below DIR.")
@@ -39,6 +40,7 @@ def plan(
     image: str | None,
     tags: tuple[str, ...],
     locked: bool,
+    platforms: tuple[str, ...],
     drop_in: bool,
     as_json: bool,
     directory: str | None,
@@ -50,7 +52,7 @@ def plan(
     is there already and differs is an error, never overwritten.
     """
     said = dropin.surroundings(source, drop_in=drop_in)
-    config = load(said.root, said.variables, Flags(image=image, locked=locked, drop_in=drop_in))
+    config = load(said.root, said.variables, Flags(image=image, locked=locked, platforms=platforms, drop_in=drop_in))
     request = Request(named=paths, filters=filters, since=since, tags=tags)
 
     async def run() -> None:

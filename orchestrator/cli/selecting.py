@@ -14,6 +14,15 @@ locked = click.option(
 )
 """For those of them that choose."""
 
+platforms = click.option(
+    "--platform",
+    "platforms",
+    metavar="PLATFORM",
+    multiple=True,
+    help="What images are built for: linux/amd64,linux/arm64; default: what files say, else the builder's own.",
+)
+"""For those of them that build, or show what would be built."""
+
 
 def options(command: F) -> F:
     """Add `--filter` (as `filters`) and `--affected-since` (as `since`)."""

@@ -9,7 +9,18 @@ import msgspec
 
 from langs.facts import TOOL_VARIABLES, VERSION_VARIABLES
 from langs.model import EPOCH
-from orchestrator.config import credentials, extraargs, isolated, lock, mirrors, network, operator, releases, repository
+from orchestrator.config import (
+    credentials,
+    extraargs,
+    isolated,
+    lock,
+    mirrors,
+    network,
+    operator,
+    platforms,
+    releases,
+    repository,
+)
 from orchestrator.config import environment as environments
 from orchestrator.config.environment import Environment
 from orchestrator.config.repository import Stated
@@ -99,6 +110,7 @@ def load(
         hedge=operated.hedge,
         no_cache=flags.no_cache or environment.no_cache or environment.extra.no_cache,
         cache=_cache(environment, table, operated, operated_by, source),
+        platforms=platforms.of_flags(flags.platforms),
         attestations=msgspec.structs.replace(flags.attestations, source=environment.ci.source),
         timeout=flags.timeout,
         retries=flags.retries,

@@ -17,7 +17,7 @@ from msgspec import Meta
 from langs import debian, health
 from langs.facts import IMAGES, NAMES
 from langs.listing import Listing
-from orchestrator.config import credentials, decode
+from orchestrator.config import credentials, decode, platforms
 from orchestrator.config.decode import WORDS, Document, Key, did_you_mean
 from orchestrator.errors import ConfigError
 from orchestrator.text import parse_duration
@@ -42,6 +42,7 @@ SSH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 NonEmpty = Annotated[str, Meta(min_length=1)]
 Package = Annotated[str, Meta(pattern=debian.PATTERN, extra={WORDS: debian.WORDS})]
+Platform = Annotated[str, Meta(pattern=platforms.PATTERN, extra={WORDS: platforms.WORDS})]
 Check = Annotated[bool | Annotated[str, Meta(pattern=health.PATTERN)], Meta(extra={WORDS: health.WORDS})]
 
 
@@ -77,6 +78,9 @@ class AppTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Annotated[Check, Meta(description="HEALTHCHECK of the image: a path, or true for the framework's own or /.")]
         | None
     ) = None
+    platforms: Annotated[
+        tuple[Platform, ...], Meta(description="What the image is built for: linux/amd64, linux/arm64.")
+    ] = ()
     apt: Annotated[tuple[Package, ...], Meta(description="Debian packages that the build needs.")] = ()
     apt_run: Annotated[tuple[Package, ...], Meta(description="Debian packages that are installed in the image.")] = ()
     versions: Annotated[Mapping[str, NonEmpty], Meta(description="Versions by language.")] = {}

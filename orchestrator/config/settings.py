@@ -38,6 +38,8 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     """Whether nothing may be chosen that the lock file does not have."""
     reproducible: bool = False
     """Whether the same is to become the same image, whenever and wherever."""
+    platforms: tuple[str, ...] = ()
+    """For which images are built, whatever else says so; several with commas in one word."""
     attestations: Attestations = Attestations()
     result_file: Path | None = None
     secrets: tuple[str, ...] = ()
@@ -93,6 +95,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """How many times as long as before a build may take before another host begins it, too; None: it may take."""
     no_cache: bool
     cache: LayerCache
+    platforms: tuple[str, ...]
+    """From flags, for every app."""
     attestations: Attestations
     timeout: float | None
     """Of each app's build, in seconds, whatever files say."""
@@ -200,6 +204,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         images: dict[str, str] = {}
         own: dict[str, None] = {}
         packages: dict[str, dict[str, None]] = {"apt": {}, "apt_run": {}}
+        platforms: tuple[str, ...] = ()
         tables = self.stated_for(path)
         for stated in tables:
             table = stated.table
@@ -215,6 +220,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                 own |= dict.fromkeys(f"versions.{language}" for language in table.versions)
                 own |= {"healthcheck": None} if table.healthcheck else {}
                 own |= {key: None for key, words in (("apt", table.apt), ("apt_run", table.apt_run)) if words}
+            platforms = table.platforms or platforms
             env |= table.env
             ssh |= dict.fromkeys(table.ssh)
             images |= table.images
@@ -242,6 +248,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "invalidating": tuple(name for name, invalidates in secrets.items() if invalidates),
             "ssh": tuple(ssh),
             "images": images,
+            "platforms": self.platforms or ((said.platform,) if said.platform else tuple(dict.fromkeys(platforms))),
             "own": tuple(own),
             **{key: tuple(words) for key, words in packages.items()},
             "indexes": tuple(self.mirrors),

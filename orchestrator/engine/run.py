@@ -53,7 +53,7 @@ from orchestrator.events import (
 from orchestrator.model import AppPlan, Plan
 from orchestrator.schedule.hedging import late_after
 from orchestrator.schedule.jobs import job, lying
-from orchestrator.schedule.order import GiveUp, Start, decide
+from orchestrator.schedule.order import GiveUp, Start, decide, images
 from orchestrator.schedule.placement import AHEAD, PATIENT, ahead
 from orchestrator.schedule.platforms import parts_of
 
@@ -95,6 +95,7 @@ class Run:
         hedge: float | None = None,
         joiner: Joiner | None = None,
         mirrors: Mirroring | None = None,
+        unable: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -121,6 +122,8 @@ class Run:
                 as long as it takes.
             joiner: publishes images whose platforms are built on hosts of their own; None: a host builds all of them.
             mirrors: know what mirrors of registries have; None: there are none.
+            unable: the hosts that cannot execute the steps of apps, by the app's name; not of those that are built in
+                parts.
         """
         self._plan = plan
         self._events = events
@@ -136,7 +139,7 @@ class Run:
         self._reason: Literal["interrupted", "fail-fast"] = "interrupted"
         self._outcomes: dict[str, Outcome] = {}
         self._plans = {app.app.name: app for app in plan.apps}
-        self._images = _images(plan)
+        self._images = images(plan)
         self._needs = {name: tuple(contexts.values()) for name, contexts in self._images.items()}
         self._building = Building(
             emit=self._emit,
@@ -154,6 +157,7 @@ class Run:
                 bases=(bases or {}).get(app.app.name, ()),
                 memory=(needed or {}).get(app.app.name, 0),
                 seconds=(cold or {}).get(app.app.name) or (expected or {}).get(app.app.name, 0.0),
+                besides=(unable or {}).get(app.app.name, frozenset()),
             )
             for app in plan.apps
         }
@@ -468,16 +472,6 @@ class Run:
             self._events.send_nowait(event)
         except anyio.WouldBlock:
             await self._events.send(event)
-
-
-def _images(plan: Plan) -> Mapping[str, Mapping[str, str]]:
-    """App -> the named contexts of its build -> the apps whose images they are."""
-    names = {app.app.path: app.app.name for app in plan.apps}
-    return {
-        app.app.name: {context: names[path] for context, path in app.app.contexts.items()}
-        for app in plan.apps
-        if app.app.contexts
-    }
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

@@ -42,7 +42,7 @@ def bases(apps: Iterable[AppPlan], *, own: str) -> Bases:
         found = images(app.build.dockerfile, app.build.args, others)
         unknown |= dict.fromkeys(found.unknown)
         for name in found.names:
-            users.setdefault(name, {})[app.app.name] = app.build.platforms
+            users.setdefault(name, {})[app.app.name] = () if name in found.native else app.build.platforms
     return Bases(
         images=tuple(
             Base(name=name, platforms=_together(by_app.values(), own), apps=tuple(by_app))

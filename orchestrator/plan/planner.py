@@ -80,7 +80,7 @@ def make(
         with problems.collected(app.path, declared=config.is_declared(app.path)), errors_of(place):
             built = build(app.directory, app.settings, within=config.root, detection=app.detection)
             _check_contexts(app, built)
-            built = _with_platform(_with_unlocked(app.path, built, config), config)
+            built = _with_platforms(_with_unlocked(app.path, built, config), app, config)
             plans.append(
                 AppPlan(
                     app=app,
@@ -109,12 +109,10 @@ def _with_unlocked(path: str, built: AppBuild, config: Config) -> AppBuild:
     return msgspec.structs.replace(built, warnings=(*built.warnings, *warnings)) if warnings else built
 
 
-def _with_platform(built: AppBuild, config: Config) -> AppBuild:
-    """The same for the platform of `$ARCH`, where the app's own files name none."""
-    platform = config.environment.platform
-    if platform is None or built.platforms:
-        return built
-    return msgspec.structs.replace(built, platforms=(platform,))
+def _with_platforms(built: AppBuild, app: App, config: Config) -> AppBuild:
+    """The same for the platforms that are asked for; a Compose file's own stay, unless a flag names others."""
+    platforms = config.platforms or built.platforms or app.settings.platforms
+    return built if platforms == built.platforms else msgspec.structs.replace(built, platforms=platforms)
 
 
 def decide_push(config: Config, request: Request) -> bool:

@@ -7,7 +7,15 @@ from orchestrator.model import AppPlan
 from orchestrator.schedule.placement import Job, Part
 
 
-def job(plan: AppPlan, *, platform: str = "", bases: Iterable[str] = (), memory: int = 0, seconds: float = 0.0) -> Job:
+def job(
+    plan: AppPlan,
+    *,
+    platform: str = "",
+    bases: Iterable[str] = (),
+    memory: int = 0,
+    seconds: float = 0.0,
+    besides: frozenset[str] = frozenset(),
+) -> Job:
     """An app's build, with what a host may have of it.
 
     Args:
@@ -16,6 +24,7 @@ def job(plan: AppPlan, *, platform: str = "", bases: Iterable[str] = (), memory:
         bases: the images that it stands on.
         memory: bytes that it is expected to need; 0: not known.
         seconds: how long it is expected to take; 0: not known.
+        besides: the hosts that cannot execute its steps.
     """
     workspace = plan.app.directory / plan.build.context
     return Job(
@@ -29,6 +38,7 @@ def job(plan: AppPlan, *, platform: str = "", bases: Iterable[str] = (), memory:
         ),
         memory=memory,
         seconds=seconds,
+        besides=besides,
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
+from orchestrator.model import Plan
+
 
 class Start(msgspec.Struct, frozen=True):
     """Build this app now."""
@@ -61,3 +63,13 @@ def decide(
     if stuck and not running:
         raise ValueError("apps wait for each other")
     return None
+
+
+def images(plan: Plan) -> Mapping[str, Mapping[str, str]]:
+    """App -> the named contexts of its build -> the apps whose images they are."""
+    names = {app.app.path: app.app.name for app in plan.apps}
+    return {
+        app.app.name: {context: names[path] for context, path in app.app.contexts.items()}
+        for app in plan.apps
+        if app.app.contexts
+    }

@@ -84,7 +84,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     by_digest: bool = False
     """Whether what is built must be pushed by digest: a part of an image, which has no tag of its own."""
     besides: frozenset[str] = frozenset()
-    """The hosts on which it has failed for a reason that may be the host's."""
+    """The hosts on which it has failed for a reason that may be the host's, and those that cannot execute its steps."""
 
     @property
     def demands(self) -> _Demands:

@@ -83,7 +83,8 @@ async def test_a_daemon_is_recognised_and_has_the_exporters_of_the_table_and_no_
     young = kind != "engine, graph driver"
     names = ("several_exporters", "named_contexts", "source_policy", "registry_caches", "rewrites_times")
     by_version = dict.fromkeys(names, young)
-    by_daemon = {"platform": found.platform, "worker": found.worker}
+    by_daemon = {"platform": found.platform, "platforms": found.platforms, "worker": found.worker}
     assert found == msgspec.structs.replace(TABLE[kind], **by_version, **by_daemon)
     assert found.worker
+    assert found.platforms[0] == found.platform
     assert exporters == found.exporters

@@ -90,8 +90,8 @@ def test_plan_of_the_example_has_the_promised_fields(run: Run, monorepo: Path) -
     assert list(gateway) == [
         "format", "path", "language", "version", "runtime_version", "package_manager", "start_command", "evidence",
         "considered", "name", "depends_on", "packages", "chosen", "image", "tags", "dockerfile", "cache",
-        "processes", "apt", "apt_run", "needs", "healthcheck", "release", "host", "placed", "parts", "reason",
-        "warnings",
+        "processes", "platforms", "apt", "apt_run", "needs", "healthcheck", "release", "host", "placed", "parts",
+        "reason", "warnings",
     ]  # fmt: skip
     assert (gateway["image"], gateway["tags"]) == ("r.example/shop/gateway:v1", ["v1", "next"])
     assert gateway["dockerfile"].count("\nFROM ") >= 2

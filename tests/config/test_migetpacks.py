@@ -117,6 +117,23 @@ async def test_a_services_own_platform_comes_before_the_architecture(tmp_path: P
     assert ("linux/amd64",) in [app.build.platforms for app in plan.apps]
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"), [((), ["linux/386", "linux/arm64"]), (("linux/s390x",), ["linux/s390x", "linux/s390x"])]
+)
+async def test_a_services_own_platform_stays_unless_the_command_line_names_another(
+    tmp_path: Path, flags: tuple[str, ...], expected: list[str]
+) -> None:
+    services = {"own": {"build": {"context": ".", "platforms": ["linux/386"]}}, "usual": {"build": "."}}
+    (tmp_path / "compose.yaml").write_bytes(msgspec.yaml.encode({"services": services}))
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "fleetpacks.toml").write_text('language = "compose"\nplatforms = ["linux/arm64"]\n')
+
+    config = load(tmp_path, {"HOME": str(tmp_path / "home")}, Flags(platforms=flags))
+    plan = await application.make_plan(config, Request())
+
+    assert [app.build.platforms for app in plan.apps] == [(each,) for each in expected]
+
+
 def documented(names: Mapping[str, object]) -> set[str]:
     return {*names, "SOURCE_DIR", *VERSION_VARIABLES, *TOOL_VARIABLES}
 

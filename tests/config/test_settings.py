@@ -55,6 +55,42 @@ def test_a_later_word_wins_and_versions_keep_their_source(root: Path) -> None:
     }
 
 
+_ARM, _AMD, _RISC = "linux/arm64", "linux/amd64", "linux/riscv64"
+
+
+@pytest.mark.parametrize(
+    ("root_said", "app_said", "variables", "flags", "expected"),
+    [
+        ((), (), {}, (), ()),
+        ((_AMD, _ARM, _AMD), (), {}, (), (_AMD, _ARM)),
+        ((_AMD, _ARM), (_RISC,), {}, (), (_RISC,)),
+        ((_AMD, _ARM), (_RISC,), {"ARCH": "arm64"}, (), (_ARM,)),
+        ((_AMD,), (), {"ARCH": "arm64"}, (f"{_RISC}, {_AMD}", _RISC), (_RISC, _AMD)),
+    ],
+    ids=["nobody", "the root", "the app", "the environment", "the command line"],
+)
+def test_whoever_comes_last_says_what_images_are_built_for(  # noqa: PLR0917 -- a table
+    root: Path,
+    root_said: tuple[str, ...],
+    app_said: tuple[str, ...],
+    variables: dict[str, str],
+    flags: tuple[str, ...],
+    expected: tuple[str, ...],
+) -> None:
+    (root / "fleetpacks.toml").write_text(f"platforms = {list(root_said)}\n")
+    (root / "a/fleetpacks.toml").write_text(f"platforms = {list(app_said)}\n")
+
+    settings = load(root, variables, Flags(platforms=flags)).settings_for("a")
+
+    assert settings.platforms == expected
+
+
+@pytest.mark.parametrize("word", ["arm64", "linux/arm64/v8", "", "linux/amd64,", "windows/amd64", "linux/amd64\n/x"])
+def test_what_is_no_platform_is_refused(root: Path, word: str) -> None:
+    with pytest.raises(UsageError, match="--platform: expected a platform, such as linux/amd64"):
+        load(root, {}, Flags(platforms=(word,)))
+
+
 @pytest.mark.parametrize(
     ("root_said", "app_said", "invalidating"),
     [

@@ -1,4 +1,4 @@
-"""An image for two platforms, each built on a host of its own, and one index over both.
+"""An image for two platforms: built by one builder, or each on a host of its own, and one index over both.
 
 The lab has one architecture. The second one is a stand-in: a host whose address says `platform=linux/arm64`, and a base
 image whose entry for linux/arm64 holds this machine's programs, which BuildKit executes where it has no emulator.
@@ -19,11 +19,16 @@ import pytest
 
 from orchestrator.config import environment
 from orchestrator.events import AppStarted, StepCompleted
+from orchestrator.model import Registry
+from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.credentials import Credentials
 from orchestrator.registry.manifest import ACCEPTED
+from orchestrator.registry.pull import pull
+from orchestrator.registry.reference import parse
 from tests.buildkit.real import Watched, client, push_to, request
 from tests.conftest import RealCount
-from tests.e2e.conftest import Start
-from tests.lab import Lab
+from tests.e2e.conftest import Ran, Start
+from tests.lab import Engine, Lab
 from tests.lab.hosts import Host, started
 
 pytestmark = [pytest.mark.real, pytest.mark.apart]
@@ -38,6 +43,13 @@ FROM scratch
 COPY --from=real /base /
 """
 _COMPOSE = "services:\n  {name}:\n    build:\n      context: .\n      platforms: [linux/amd64, linux/arm64]\n"
+_GO = {
+    "go.mod": "module example.com/tiny // WORD\n\ngo 1.25\n",
+    # Nothing of the standard library has to be compiled but the runtime.
+    "main.go": 'package main\n\nfunc main() { println("WORD") }\n',
+}
+_MACHINES = {"linux/amd64": 62, "linux/arm64": 183}
+"""What ELF calls processors (elf.h)."""
 _RUNS = {"web": 'echo "$TARGETARCH" > /arch', "worker": 'test "$TARGETARCH" != arm64'}
 
 
@@ -143,3 +155,69 @@ async def test_platforms_are_built_on_hosts_of_their_own_and_published_as_one_im
 
     skipped = again.completed()["web"]
     assert (again.code, skipped.skipped, skipped.digest) == (0, True, web.digest)
+
+
+async def _machine(lab: Lab, reference: str, platform: str, file: str, folder: Path) -> int:
+    """The processor that a program in an image is for."""
+    insecure = {lab.registry: Registry(host=lab.registry, insecure=True)}
+    async with RegistryClient(Credentials(None), insecure) as registry:
+        await pull(registry, parse(reference), folder, platform=platform)
+    return int.from_bytes((folder / file).read_bytes()[18:20], "little")
+
+
+def _times(ran: Ran, part: str) -> int:
+    """How many steps were executed whose names have a part."""
+    steps = [event for event in ran.events if isinstance(event, StepCompleted)]
+    return sum(part in step.name and not step.cached for step in steps)
+
+
+async def test_go_is_compiled_for_both_platforms_by_a_builder_that_runs_one_of_them(
+    lab: Lab, build: Start, real_count: RealCount, tmp_path: Path
+) -> None:
+    repository = f"platforms/{secrets.token_hex(4)}"
+    base = await _base(lab, f"{repository}/base")
+    root = tmp_path / "source"
+    (root / "tiny").mkdir(parents=True)
+    for file, text in _GO.items():
+        (root / "tiny" / file).write_text(text.replace("WORD", secrets.token_hex(8)))
+    said = f'platforms = {_PLATFORMS}\nimages.debian = "{lab.registry}/{base}"\n'
+    (root / "fleetpacks.toml").write_text(said)
+    place = f"{lab.registry}/{repository}/{{app}}"
+
+    async with build(root, image=place) as running:
+        ran = await running.end()
+    async with build(root, "--platform", "linux/arm64", image=f"{place}:one") as running:
+        one = await running.end()
+    real_count.record("build", times=2)
+
+    assert (ran.code, one.code) == (0, 0), [ran.err, ran.failed(), one.err, one.failed()]
+    async with httpx.AsyncClient(base_url=f"http://{lab.registry}/v2/{repository}/tiny/", trust_env=False) as http:
+        architectures = await _architectures(http, await _get(http, "manifests/latest"))
+        manifest = await _get(http, "manifests/one")
+        config = (await http.get(f"blobs/{manifest['config']['digest']}")).json()
+    assert architectures == {"amd64": "amd64", "arm64": "arm64"}
+    for platform, number in _MACHINES.items():
+        at = f"{lab.registry}/{repository}/tiny:latest"
+        assert await _machine(lab, at, platform, "app/bin/tiny", tmp_path / str(number)) == number
+    # Downloaded once for both, and compiled for each; not again for one of them.
+    assert (_times(ran, "go mod download"), _times(ran, "go build"), _times(one, "go build")) == (1, 2, 0)
+    assert config["architecture"] == "arm64"
+
+
+@pytest.mark.parametrize("platforms", ["linux/amd64,linux/arm64", "linux/arm64"])
+@pytest.mark.parametrize("on", ["buildkitd", "engine"])
+async def test_steps_that_the_builder_cannot_execute_are_refused_before_anything_is_built(  # noqa: PLR0917 -- fixtures
+    lab: Lab, engine_containerd: Engine, build: Start, tmp_path: Path, platforms: str, on: str
+) -> None:
+    app = tmp_path / "source/web"
+    app.mkdir(parents=True)
+    (app / "Dockerfile").write_text(f"FROM {lab.registry}/library/debian:trixie-slim\nRUN true\n")
+    host = lab.buildkit_host if on == "buildkitd" else f"docker://{engine_containerd.socket}"
+
+    async with build(app.parent, "--platform", platforms, "--no-push", host=host) as running:
+        ran = await running.end()
+
+    assert ran.code == 2
+    assert "error: web: steps of the build execute programs of linux/arm64, which no builder runs" in ran.err
+    assert "hint: Name a builder of that platform with --host" in ran.err
+    assert not any(isinstance(event, AppStarted) for event in ran.events)

@@ -45,6 +45,14 @@ def test_an_image_is_needed_for_every_platform_of_every_app(
     assert base.platforms == together
 
 
+def test_the_image_of_a_compiler_that_runs_on_the_builder_is_needed_for_that_alone() -> None:
+    text = "FROM --platform=$BUILDPLATFORM golang AS a\nFROM debian\nCOPY --from=a /a /a\n"
+
+    found = bases((app("a", text, "linux/arm64", _OWN),), own=_OWN)
+
+    assert {each.name: each.platforms for each in found.images} == {"golang": (), "debian": ("linux/arm64", _OWN)}
+
+
 def test_another_apps_image_is_none_and_what_only_a_build_can_tell_is_said() -> None:
     found = bases((app("a", "FROM other\nCOPY --from=$WHAT /a /a\n", contexts=("other",)),), own=_OWN)
 

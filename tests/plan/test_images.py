@@ -78,7 +78,17 @@ def test_what_it_stands_on_is_found(case: str) -> None:
 
     found = images(text, args)
 
-    assert found == Images(names=names, unknown=unknown)
+    assert (found.names, found.unknown) == (names, unknown)
+
+
+def test_an_image_is_the_builders_own_where_nothing_else_uses_it() -> None:
+    native = "FROM --platform=$BUILDPLATFORM golang:1.25 AS a\nFROM --platform=${BUILDPLATFORM} debian AS b\n"
+
+    alone = images(f"{native}FROM scratch\n")
+    shared = images(f"{native}FROM debian\nCOPY --from=busybox /a /a\n")
+
+    assert alone.native == {"golang:1.25", "debian"}
+    assert shared.native == {"golang:1.25"}
 
 
 def test_a_named_context_is_no_image() -> None:

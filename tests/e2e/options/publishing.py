@@ -137,11 +137,17 @@ async def _platform(bench: Bench) -> Effect:
 
 
 async def _platforms(bench: Bench) -> Effect:
-    bench.write({"Dockerfile": SCRATCH, "compose.yaml": PLATFORMS})
-    await bench.run()
-    found = await bench.manifest(index=True)
-    architectures = {each["platform"]["architecture"] for each in found.get("manifests", ())}
-    return Effect(there={"amd64", "arm64"} <= architectures)
+    async def both(*words: str) -> bool:
+        await bench.run(*words)
+        found = await bench.manifest(index=True)
+        return {"amd64", "arm64"} <= {each["platform"]["architecture"] for each in found.get("manifests", ())}
+
+    bench.write({"Dockerfile": SCRATCH})
+    flag = await both("--platform", "linux/amd64,linux/arm64")
+    bench.write({"/fleetpacks.toml": 'platforms = ["linux/amd64", "linux/arm64"]\n', "word": "key"})
+    key = await both()
+    bench.write({"/fleetpacks.toml": "", "compose.yaml": PLATFORMS, "word": "compose"})
+    return Effect(there=flag and key and await both())
 
 
 async def _provenance(bench: Bench) -> Effect:
@@ -202,7 +208,7 @@ ROWS = (
     Option(name="`$ARCH`", of=("$ARCH",), look="the image's configuration says `arm64`", observe=_platform),
     Option(
         name="several `platforms`",
-        of=("build.platforms",),
+        of=("build.platforms", "platforms", "--platform"),
         look="the image is an index of both",
         observe=_platforms,
     ),
