@@ -128,7 +128,7 @@ class LayerCache(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attestations(msgspec.Struct, frozen=True, kw_only=True):
-    """What the builder says about an image beside the image."""
+    """What the builder says about an image beside the image, and what is known of its source."""
 
     provenance: Literal["min", "max"] | None = None
     """How it was made: without or with the steps and their parameters."""

@@ -268,9 +268,9 @@ async def _registry(config: Config) -> AsyncGenerator[tuple[RegistryClient, Cred
 
 
 async def _attestations(config: Config) -> Attestations:
-    """What is attested, with what git knows where nobody said it."""
+    """What is attested, with what git knows where nobody said it; images tell of their source, too."""
     said, source = config.attestations, config.attestations.source
-    if said.provenance and source is None:
+    if source is None and (said.provenance or config.revision is not None):
         source = await git.origin(config.root, config.environment.for_git())
     return msgspec.structs.replace(said, revision=config.revision, source=source)
 

@@ -19,6 +19,7 @@ from orchestrator.buildkit import (
 )
 from orchestrator.buildkit.capabilities import Capabilities
 from orchestrator.buildkit.session.sources import Clock
+from orchestrator.engine.origin import labels
 from orchestrator.model import AppPlan, Attestations
 from orchestrator.registry.reference import DEFAULT_TAG, parse
 
@@ -90,7 +91,7 @@ def solve_request(
         ssh: sockets of the declared SSH agents.
         outputs: what else is made of the result.
         caches: layer caches in registries.
-        attestations: what is attested of the image.
+        attestations: what is attested of the image, and what is known of its source.
         clock: knows with which times the context's files are sent; see `DirectorySource`.
     """
     build = plan.build
@@ -108,7 +109,7 @@ def solve_request(
     attrs |= {f"build-arg:{name}": value for name, value in build.args.items()}
     if plan.secrets_version:
         attrs[f"build-arg:{SECRETS_VERSION}"] = plan.secrets_version
-    attrs |= {f"label:{name}": value for name, value in build.labels.items()}
+    attrs |= {f"label:{name}": value for name, value in {**labels(plan, attestations), **build.labels}.items()}
     if build.contexts:
         # What a frontend that knows no named contexts must refuse, instead of looking for an image of that name.
         attrs["frontend.caps"] = "moby.buildkit.frontend.contexts+forward"
