@@ -174,6 +174,8 @@ class AppCompleted(_Event, frozen=True, kw_only=True, tag="app-completed"):
     """Since it was begun there."""
     parts: tuple[ImagePart, ...] = ()
     """What each host has built of it; empty when one has built all."""
+    platforms: tuple[str, ...] = ()
+    """What it is for: what was asked for, else the builder's own platform; empty where that is not known."""
 
 
 class CacheExported(_Event, frozen=True, kw_only=True, tag="cache-exported"):

@@ -139,6 +139,8 @@ class Attestations(msgspec.Struct, frozen=True, kw_only=True):
     source: str | None = None
     """Where the source is, without credentials."""
     revision: str | None = None
+    builder: str | None = None
+    """Who builds: a URI."""
 
 
 class Registry(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,10 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
+from urllib.parse import quote
 
 import anyio
 import msgspec
 
+from orchestrator import __version__
 from orchestrator.app import hosts, networking
 from orchestrator.app.coming import coming
 from orchestrator.app.copies import copies_of
@@ -272,7 +274,8 @@ async def _attestations(config: Config) -> Attestations:
     said, source = config.attestations, config.attestations.source
     if source is None and (said.provenance or config.revision is not None):
         source = await git.origin(config.root, config.environment.for_git())
-    return msgspec.structs.replace(said, revision=config.revision, source=source)
+    builder = config.environment.ci.builder or f"pkg:generic/fleetpacks@{quote(__version__, safe='')}"
+    return msgspec.structs.replace(said, revision=config.revision, source=source, builder=builder)
 
 
 async def _checked_out(config: Config) -> Config:

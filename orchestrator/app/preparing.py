@@ -94,6 +94,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
                 measure=of.client.memory_use,
                 worker=of.can.worker,
                 source_policy=of.can.source_policy,
+                platform=of.platform,
             )
 
     @asynccontextmanager

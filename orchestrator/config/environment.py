@@ -158,6 +158,8 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True):
     revision: str | None = None
     source: str | None = None
     """Where the repository is, for people."""
+    builder: str | None = None
+    """Who builds, as provenance says it: a URI (`builder.id`, https://slsa.dev/spec/v1.0/provenance)."""
     summary: Path | None = None
     """Where a job's summary is appended, in Markdown."""
     scopes: tuple[str, ...] = ()
@@ -388,6 +390,7 @@ def _platform(variables: Mapping[str, str]) -> Platform:
             branch=get("GITHUB_HEAD_REF", "GITHUB_REF_NAME"),
             revision=get("GITHUB_SHA"),
             source=f"{variables.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}" if repository else None,
+            builder=_github_run(get, repository),
             summary=Path(summary) if summary else None,
             scopes=_github_scopes(get),
         )
@@ -398,9 +401,23 @@ def _platform(variables: Mapping[str, str]) -> Platform:
             branch=get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_COMMIT_REF_NAME"),
             revision=get("CI_COMMIT_SHA"),
             source=get("CI_PROJECT_URL"),
+            builder=_uri(get("CI_PROJECT_URL"), "-/runners", get("CI_RUNNER_ID")),
             scopes=_gitlab_scopes(get),
         )
     return Platform()
+
+
+def _github_run(get: Callable[..., str | None], repository: str | None) -> str | None:
+    """The run, as GitHub's own actions for images name their builder."""
+    server, attempt = get("GITHUB_SERVER_URL") or "https://github.com", get("GITHUB_RUN_ATTEMPT") or "1"
+    return _uri(server, repository, "actions/runs", get("GITHUB_RUN_ID"), "attempts", attempt)
+
+
+def _uri(*parts: str | None) -> str | None:
+    """An address that can be published; None where a part is not known, or it is none."""
+    text = "/".join(part for part in parts if part)
+    # No user, and so no password; nothing that would end an attribute of the frontend's either.
+    return text if all(parts) and re.fullmatch(r"https?://[A-Za-z0-9._~:/%+-]+", text) else None
 
 
 def _github_scopes(get: Callable[..., str | None]) -> tuple[str, ...]:

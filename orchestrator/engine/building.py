@@ -67,6 +67,8 @@ class _Built(msgspec.Struct, frozen=True, kw_only=True):
     """The build's, on the daemon."""
     progress: Progress
     """Of the build that counts."""
+    platform: str
+    """Of the builder."""
 
 
 class _Solved(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +137,7 @@ class Building:
             sent_bytes=0,
             skipped=True,
             revision=look.revision,
+            platforms=look.platforms,
         )
 
     async def build(self, plan: AppPlan, lease: Lease, hedge: Hedge | None = None) -> AppCompleted | AppFailed:
@@ -203,6 +206,7 @@ class Building:
             steps=built.progress.steps,
             cached=built.progress.cached,
             sent_bytes=built.sent_bytes,
+            platforms=plan.build.platforms or ((built.platform,) if built.platform else ()),
             host="" if won is None else won.host.name,
             host_seconds=now - hedge.began if hedge is not None and won is not None else 0.0,
         )
@@ -235,6 +239,7 @@ class Building:
             cached=sum(part.cached for part in parts),
             sent_bytes=sum(part.sent_bytes for part in parts),
             parts=parts,
+            platforms=tuple(part.platform for part in parts),
         )
 
     async def _joined(self, plan: AppPlan, digests: Sequence[tuple[str, str]], joiner: Joiner) -> Published:
@@ -361,6 +366,7 @@ class Building:
             sent_bytes=result.sent_bytes,
             ref=request.ref,
             progress=solved.progress,
+            platform=host.platform,
         )
 
     async def measure(self, built: AppCompleted, host: BuilderHost) -> None:

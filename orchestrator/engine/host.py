@@ -73,6 +73,8 @@ class BuilderHost(msgspec.Struct, frozen=True, kw_only=True):
     """Its id of its own."""
     source_policy: bool = True
     """Whether it takes images from elsewhere when it is told to."""
+    platform: str = ""
+    """What it builds for where nothing is said; "": not known."""
 
     @property
     def name(self) -> str:

@@ -151,7 +151,8 @@ def _attests(said: Attestations) -> Mapping[str, str]:
     if said.sbom:
         attrs["attest:sbom"] = f"generator={said.scanner}" if said.scanner else ""
     if said.provenance is not None:
-        attrs["attest:provenance"] = f"mode={said.provenance}"
+        builder = f",builder-id={said.builder}" if said.builder else ""
+        attrs["attest:provenance"] = f"mode={said.provenance}{builder}"
         attrs |= {"vcs:source": said.source} if said.source else {}
         attrs |= {"vcs:revision": said.revision} if said.revision else {}
     return attrs

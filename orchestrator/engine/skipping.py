@@ -15,6 +15,8 @@ class Unchanged(msgspec.Struct, frozen=True, kw_only=True):
     published: Published
     revision: str | None = None
     """The revision it was built from, where that is known."""
+    platforms: tuple[str, ...] = ()
+    """What it is for."""
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):

@@ -93,6 +93,8 @@ class AppResult(msgspec.Struct, frozen=True, kw_only=True):
     """The source's revision that a skipped image was built from, where that is known."""
     parts: tuple[ImagePart, ...] = ()
     """What each host has built of an image whose platforms were built on hosts of their own."""
+    platforms: tuple[str, ...] = ()
+    """What the image is for."""
 
 
 class _Format(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,6 +245,7 @@ def _app(plan: AppPlan, outcome: Outcome | None) -> AppResult:
         skipped=bool(completed and completed.skipped),
         revision=completed.revision if completed else None,
         parts=completed.parts if completed else (),
+        platforms=completed.platforms if completed else (),
     )
 
 

@@ -147,6 +147,8 @@ class RegistrySkipper:
         return Unchanged(
             published=Published(digest=now.digest, references=now.references),
             revision=now.revision,
+            # They are inputs: an image for others would not be the same.
+            platforms=plan.build.platforms or ((self._policy.platform,) if self._policy.platform else ()),
         )
 
     async def _points_to(self, reference: Reference, digest: str) -> bool:

@@ -312,6 +312,28 @@ def test_a_ci_platform_speaks_when_nothing_is_said(
     assert (config.branch, config.revision) == (branch, revision)
 
 
+_RUN = {"GITHUB_SERVER_URL": "https://git.example", "GITHUB_RUN_ID": "17"}
+_RUNNER = {"CI_PROJECT_URL": "https://gitlab.com/team/shop", "CI_RUNNER_ID": "4"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "builder"),
+    [
+        (_GITHUB | _RUN, "https://git.example/Team/Shop/actions/runs/17/attempts/1"),
+        (_GITHUB | _RUN | {"GITHUB_RUN_ATTEMPT": "3"}, "https://git.example/Team/Shop/actions/runs/17/attempts/3"),
+        (_GITHUB, None),
+        (_GITLAB | _RUNNER, "https://gitlab.com/team/shop/-/runners/4"),
+        (_GITLAB | _RUNNER | {"CI_PROJECT_URL": "https://bob:pw@gitlab.com/team"}, None),
+        (_GITLAB | _RUNNER | {"CI_RUNNER_ID": "4,mode=max"}, None),
+        (_RUN | _RUNNER, None),
+    ],
+)
+def test_a_ci_platform_says_who_builds_where_that_can_be_told_to_everybody(
+    root: Path, variables: dict[str, str], builder: str | None
+) -> None:
+    assert load(root, variables).environment.ci.builder == builder
+
+
 _PULL_REQUEST = {"GITHUB_REF": "refs/pull/7/merge", "GITHUB_BASE_REF": "main"}
 _PULL_REQUEST_TARGET = {"GITHUB_REF": "refs/heads/main", "GITHUB_EVENT_NAME": "pull_request_target"}
 _MERGE_REQUEST = {"CI_MERGE_REQUEST_IID": "7", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}

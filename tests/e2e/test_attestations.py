@@ -3,11 +3,13 @@
 import json
 import secrets
 from pathlib import Path
+from urllib.parse import quote
 
 import anyio
 import httpx
 import pytest
 
+from orchestrator import __version__
 from orchestrator.registry.manifest import ACCEPTED
 from tests.conftest import RealCount
 from tests.e2e.conftest import Start
@@ -84,6 +86,8 @@ async def test_an_image_says_how_and_of_what_it_was_made_and_so_does_the_skipped
     assert first.code == again.code == plain.code == 0, first.err
     built, skipped = first.completed()["app"], again.completed()["app"]
     assert (skipped.skipped, skipped.digest, skipped.revision) == (True, built.digest, f"{revision}-dirty")
+    assert built.platforms == skipped.platforms
+    assert [each.partition("/")[0] for each in built.platforms] == ["linux"]
     # What is attested is a part of what was asked for.
     assert not plain.completed()["app"].skipped
     found = await predicates(lab, f"{name}/app", built.digest or "")
@@ -92,6 +96,7 @@ async def test_an_image_says_how_and_of_what_it_was_made_and_so_does_the_skipped
     told = json.dumps(provenance)
     assert f'"{revision}-dirty"' in told
     assert "https://git.example/shop.git" in told
+    assert f'"pkg:generic/fleetpacks@{quote(__version__, safe="")}"' in told
     assert "secret" not in told
 
 

@@ -201,7 +201,8 @@ async def test_go_is_compiled_for_both_platforms_by_a_builder_that_runs_one_of_t
         assert await _machine(lab, at, platform, "app/bin/tiny", tmp_path / str(number)) == number
     # Downloaded once for both, and compiled for each; not again for one of them.
     assert (_times(ran, "go mod download"), _times(ran, "go build"), _times(one, "go build")) == (1, 2, 0)
-    assert config["architecture"] == "arm64"
+    assert ran.completed()["tiny"].platforms == tuple(_PLATFORMS)
+    assert (config["architecture"], one.completed()["tiny"].platforms) == ("arm64", ("linux/arm64",))
 
 
 @pytest.mark.parametrize("platforms", ["linux/amd64,linux/arm64", "linux/arm64"])

@@ -101,6 +101,7 @@ async def test_each_platform_is_built_on_its_host_at_once_and_the_image_is_publi
     assert isinstance(done, AppCompleted)
     assert (done.digest, done.tags) == (_JOINED, ("registry.example/a:latest", "registry.example/a:v1"))
     assert [(part.platform, part.host) for part in done.parts] == [(each, f"unix:///{each}") for each in (_AMD, _ARM)]
+    assert done.platforms == (_AMD, _ARM)
     assert done.sent_bytes == sum(part.sent_bytes for part in done.parts) == 14
     assert joiner.joined == [("registry.example/a", (_AMD, _ARM), ("latest", "v1"))]
     assert publisher.published == []

@@ -36,7 +36,8 @@ class ScriptedSkipper:
         await self.wait(plan.app.name)
         self._looking -= 1
         if plan.app.name in self._known:
-            return Unchanged(published=Published(digest=_OLD, references=(f"{plan.app.name}:latest",)), revision="r")
+            published = Published(digest=_OLD, references=(f"{plan.app.name}:latest",))
+            return Unchanged(published=published, revision="r", platforms=("linux/arm64",))
         return Changed(reason="changed: files", record=f"fp-{plan.app.name}", bases=self._bases)
 
     async def wait(self, _app: str) -> None:
@@ -87,6 +88,7 @@ async def test_what_is_known_is_not_built_and_counts_as_succeeded() -> None:
     skipped = outcomes["a"]
     assert isinstance(skipped, AppCompleted)
     assert (skipped.skipped, skipped.digest, skipped.tags, skipped.revision) == (True, _OLD, ("a:latest",), "r")
+    assert skipped.platforms == ("linux/arm64",)
     assert [(event.app, event.reason) for event in events if isinstance(event, AppStarted)] == [("b", "changed: files")]
     last = events[-1]
     assert isinstance(last, RunCompleted)

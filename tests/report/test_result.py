@@ -53,6 +53,7 @@ def _completed(name: str, *, pushed: bool = True) -> AppCompleted:
         steps=9,
         cached=4,
         sent_bytes=100,
+        platforms=("linux/amd64", "linux/arm64"),
     )
 
 
@@ -129,6 +130,7 @@ def test_one_app_that_succeeded_is_described_as_migetpacks_does() -> None:
                 "skipped": False,
                 "revision": None,
                 "parts": [],
+                "platforms": ["linux/amd64", "linux/arm64"],
                 "error": None,
             }
         ],

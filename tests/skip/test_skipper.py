@@ -23,6 +23,7 @@ from orchestrator.skip.reading import Reader
 from orchestrator.skip.skipper import Policy, RegistrySkipper
 from tests.skip.test_inputs import plan
 
+_PLATFORMS = ("linux/amd64",)
 _DIGEST = "sha256:" + "a" * 64
 
 
@@ -96,7 +97,9 @@ async def test_what_is_recorded_gets_its_tags_in_two_requests(registry: Registry
 
     again = await skipper(registry, tmp_path).look(app)
 
-    assert again == Unchanged(published=Published(digest=_DIGEST, references=("r.example/api:latest",)))
+    assert again == Unchanged(
+        published=Published(digest=_DIGEST, references=("r.example/api:latest",)), platforms=_PLATFORMS
+    )
     assert registry.asked == ["HEAD docker.io/library/a", "GET r.example/api:fp-", "PUT r.example/api:latest"]
     assert registry.tags["r.example/api:latest"].digest == _DIGEST
 
@@ -141,7 +144,7 @@ async def test_a_tag_that_was_put_before_is_put_again_only_when_it_is_not_there(
 
     expected = registry.tags[record].digest
     references = (f"r.example/api:{app.tags[0]}",)
-    assert again == Unchanged(published=Published(digest=expected, references=references))
+    assert again == Unchanged(published=Published(digest=expected, references=references), platforms=_PLATFORMS)
     assert registry.asked == asked
     assert registry.tags[references[0]].digest == expected
 
@@ -216,7 +219,7 @@ async def test_what_was_built_elsewhere_has_the_revision_of_its_record_and_the_i
     again = await looking.look(app)
 
     expected = Published(digest=image.digest, references=("r.example/api:latest",))
-    assert look == again == Unchanged(published=expected, revision="c1-dirty")
+    assert look == again == Unchanged(published=expected, revision="c1-dirty", platforms=_PLATFORMS)
     assert registry.tags["r.example/api:latest"] == registry.tags["r.example/api:1"] == image
     assert registry.tags[f"r.example/api:{first.record}"] != image
     assert registry.asked == [
