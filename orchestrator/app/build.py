@@ -1,78 +1,35 @@
-"""The wiring of `build` and `tag`: builder, registry, run, display, signals.
+"""`build` and `tag` as commands: what a run shows, and what is told of it when it is over.
 
 Imports the heavy libraries (h2, protobuf, h11): imported itself only where a build begins.
 """
 
-import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
-from urllib.parse import quote
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
 
-import anyio
 import msgspec
 
-from orchestrator import __version__
-from orchestrator.app import hosts, networking
-from orchestrator.app.coming import coming
-from orchestrator.app.copies import copies_of
-from orchestrator.app.disk import low
-from orchestrator.app.display import Kind, display_on, execute, summarise
-from orchestrator.app.emulating import unable
+from orchestrator.app.display import Display, Kind, display_on, summarise
 from orchestrator.app.ending import Ending
-from orchestrator.app.learning import Learning
-from orchestrator.app.logins import given
-from orchestrator.app.mirroring import mirroring
-from orchestrator.app.preparing import Preparing
+from orchestrator.app.execution import BuildOptions, checked_out, executed, registry_of
 from orchestrator.app.recording import Recording
-from orchestrator.app.secretvalues import mirror_readers, secret_readers
-from orchestrator.app.secretversions import Versioned, versioned
 from orchestrator.app.signals import Signals
-from orchestrator.app.skipping import remembering, skipping
-from orchestrator.buildkit import SecretReader
 from orchestrator.config import Config
-from orchestrator.engine.host import Joiner
-from orchestrator.engine.hosts import Member
-from orchestrator.engine.publish import RegistryPublisher
-from orchestrator.engine.retry import RETRIES
-from orchestrator.engine.run import Outcome, Run, exit_code
-from orchestrator.errors import ContextError, FleetpacksError
-from orchestrator.events import Event
-from orchestrator.model import Attestations, Plan
-from orchestrator.plan.bases import base_names
-from orchestrator.plan.outputs import Placed
-from orchestrator.registry.client import RegistryClient
-from orchestrator.registry.credentials import Credentials
+from orchestrator.engine.run import exit_code
+from orchestrator.model import Plan
 from orchestrator.registry.reference import parse
-from orchestrator.text import DIRTY
-from orchestrator.workspace import git
-from orchestrator.workspace.changes import differs
-
-if TYPE_CHECKING:
-    from orchestrator.app.keeping import Keeping
-
-_BUFFERED_EVENTS = 1024
-_OTHERS_SECONDS = 10.0
-"""For which hosts are waited for that have not answered when one has; they may join later."""
-
-
-class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run behaves; what it builds is the plan's."""
-
-    progress: Kind = "plain"
-    colour: bool = False
-    keep_going: bool = True
-    placed: Mapping[str, tuple[Placed, ...]] = {}
-    """Where files of a build go, by the app's name."""
-    load: bool = False
-    """Whether images are loaded into a Docker Engine."""
 
 
 async def run_build(
-    config: Config, plan: Plan, options: BuildOptions, *, progress: TextIO, document: TextIO | None = None
+    config: Config,
+    plan: Plan,
+    options: BuildOptions,
+    *,
+    progress: TextIO,
+    kind: Kind = "plain",
+    colour: bool = False,
+    document: TextIO | None = None,
 ) -> int:
     """Build a plan, publish it, and write the result file that was asked for.
 
@@ -84,6 +41,8 @@ async def run_build(
         plan: what to build.
         options: how.
         progress: where progress goes.
+        kind: what is shown of it.
+        colour: whether a terminal may be coloured.
         document: receives the result as JSON, too.
 
     Returns:
@@ -97,133 +56,32 @@ async def run_build(
     began = time.monotonic()
     signals = Signals()
     async with Signals().watched():
-        config = await _checked_out(config)
+        config = await checked_out(config)
     record = Recording(config)
-    outcomes: Mapping[str, Outcome] = {}
     begun = False
-    failure: FleetpacksError | None = None
-    try:
-        async with (
-            signals.watched(),
-            _known(config, plan, record) as (named, attestations, secrets_known),
-            record.during(secrets_known.plan, signals),
-            _registry(config) as (registry, credentials),
-            mirroring(config, credentials) as mirrors,
-            hosts.opened(hosts.in_use(named), patience=_OTHERS_SECONDS) as builders,
-            remembering(config) as memory,
-            skipping(
-                config,
-                secrets_known.plan,
-                builders.first.can,
-                registry,
-                credentials,
-                mirrors=mirrors.mirrors,
-                attestations=attestations,
-                memory=memory,
-                images=not _files(options),
-            ) as skip,
-            AsyncExitStack() as within,
-        ):
-            plan = secrets_known.plan
-            send, receive = anyio.create_memory_object_stream[Event](_BUFFERED_EVENTS)
-            preparing = Preparing(
-                config=config,
-                plan=plan,
-                placed=options.placed,
-                load=options.load,
-                registry=registry,
-                credentials=credentials,
-                readers=secrets_known.readers,
-                mirrors=_learned(mirror_readers(config), record),
-                network=await networking.readers(config),
-                attestations=attestations,
-                images=mirrors,
-                copies=await copies_of(config),
-                run=secrets.token_hex(8),
-                packages=_packages(config, plan),
-                several=len(named) > 1,
-            )
-            joiner = _joiner(plan, options, builders, registry, config.revision)
-            cannot = unable(plan, builders, splits=joiner is not None)
-            differences = [line for each in builders.all for line in preparing.shortfalls(each)]
-            learning = Learning(plan, memory, said={each.name: each.memory for each in named if each.memory})
-            facts = partial(hosts.member, memory=learning.available, speeds=learning.speeds)
-            members = [
-                facts(each, await within.enter_async_context(preparing.host(each)), platforms=builders.platforms(each))
-                for each in builders.all
-            ]
 
-            @asynccontextmanager
-            async def later(of: hosts.Opened) -> AsyncGenerator[Member]:
-                """A host that has answered when the run had begun."""
-                for line in preparing.shortfalls(of):
-                    await run.hosts.say(line)
-                async with preparing.host(of) as host:
-                    yield facts(of, host, platforms=builders.platforms_of_later(of))
+    @contextmanager
+    def shown(known: Plan) -> Generator[Display]:
+        nonlocal begun
+        annotated = known if config.environment.ci.annotates else None
+        with display_on(progress, kind, colour=colour, annotated=annotated) as display:
+            begun = True
+            yield display
 
-            run = Run(
-                plan,
-                hosts=members,
-                events=send,
-                jobs=config.jobs or sum(member.facts.slots for member in members),
-                fail_fast=not options.keep_going,
-                warnings=[
-                    *plan.warnings,
-                    *builders.warnings,
-                    *differences,
-                    *record.warnings,
-                    *secrets_known.warnings,
-                    *networking.warnings(config, plan.apps),
-                    *skip.warnings,
-                    *await anyio.to_thread.run_sync(low, _written(config, options)),
-                ],
-                record=_both(record.note, learning.note),
-                mask=record.shown,
-                skipper=skip.skipper,
-                retries=RETRIES if config.retries is None else config.retries,
-                expected=learning.seconds,
-                cold=learning.cold,
-                needed=learning.needed,
-                platform=builders.first.platform,
-                built_on=learning.hosts,
-                bases=base_names(plan.apps) if len(named) > 1 else {},
-                joiner=joiner,
-                mirrors=mirrors,
-                unable=cannot,
-                absent={str(at): error for at, error in builders.missing},
-                # Two that write the same files here would be in each other's way.
-                hedge=None if config.cache.local.directory or _files(options) else config.hedge,
-            )
-            annotated = plan if config.environment.ci.annotates else None
-            shown = display_on(progress, options.progress, colour=options.colour, annotated=annotated)
-            absent = {at for at, _ in builders.missing}
-            changing = coming(
-                run.hosts,
-                later,
-                config,
-                here={member.facts.name: member.facts.slots for member in members},
-                absent=tuple(each for each in named if each.address in absent),
-                again=signals.again,
-            )
-            with shown as display:
-                begun = True
-                async with changing:
-                    outcomes = await execute(run, partial(display, receive), signals)
-    except FleetpacksError as error:
-        record.mask(error)
-        failure = error
+    made = await executed(config, plan, options, record=record, signals=signals, shown=shown)
+    failure = made.failure
     # A signal that comes while the end is told changes it no more.
     interrupted = signals.exit_code
-    code = interrupted or (failure.exit_code if failure else exit_code(outcomes.values()))
+    code = interrupted or (failure.exit_code if failure else exit_code(made.outcomes.values()))
     ending = Ending(
         began=began,
         result_file=config.result_file,
         document=document,
-        events=progress if options.progress == "json" and not begun else None,
+        events=progress if kind == "json" and not begun else None,
         custom=config.environment.custom_data,
     )
-    await ending.tell(plan, outcomes, exit_code=code, failure=failure)
-    summarise(config.environment.ci, plan, outcomes, failure, progress)
+    await ending.tell(made.plan, made.outcomes, exit_code=code, failure=failure)
+    summarise(config.environment.ci, made.plan, made.outcomes, failure, progress)
     await record.send_trace()
     if failure is not None and not interrupted:
         raise failure
@@ -254,93 +112,9 @@ async def run_tag(
     """
     references = [parse(source) for source in sources]
     targets = [[reference.with_tag(tag) for tag in tags] for reference in references]
-    async with _registry(config) as (registry, _):
+    async with registry_of(config) as (registry, _):
         for reference, wanted in zip(references, targets, strict=True):
             manifest = await registry.get_manifest(reference)
             for target in wanted:
                 await registry.put_manifest(target, manifest)
                 tagged(Tagged(reference=str(target), digest=manifest.digest))
-
-
-@asynccontextmanager
-async def _registry(config: Config) -> AsyncGenerator[tuple[RegistryClient, Credentials]]:
-    credentials = Credentials(config.docker_config / "config.json", given(config))
-    async with RegistryClient(credentials, config.registries, ca=config.network.ca) as client:
-        yield client, credentials
-
-
-async def _attestations(config: Config) -> Attestations:
-    """What is attested, with what git knows where nobody said it; images tell of their source, too."""
-    said, source = config.attestations, config.attestations.source
-    if source is None and (said.provenance or config.revision is not None):
-        source = await git.origin(config.root, config.environment.for_git())
-    builder = config.environment.ci.builder or f"pkg:generic/fleetpacks@{quote(__version__, safe='')}"
-    return msgspec.structs.replace(said, revision=config.revision, source=source, builder=builder)
-
-
-async def _checked_out(config: Config) -> Config:
-    """The same, with the branch and the revision that git knows where no platform says them.
-
-    The revision of files that differ from it is marked: no image may claim a commit that its content was not in.
-    """
-    branch, revision = config.branch, config.revision
-    said = config.environment.for_git()
-    if revision is None:
-        # Whoever needs the revision has been told by now why there is none.
-        with suppress(ContextError):
-            checked_out, revision = await git.head(config.root, said)
-            branch = branch or checked_out
-    if revision is not None and await differs(config.root, said, revision):
-        revision += DIRTY
-    return msgspec.structs.replace(config, branch=branch, revision=revision)
-
-
-def _packages(config: Config, plan: Plan) -> "Keeping | None":
-    root = config.cache.mounts.directory
-    if root is None:
-        return None
-    from orchestrator.app.keeping import keeping  # noqa: PLC0415 -- only where a directory is named
-
-    return keeping(config, root, plan)
-
-
-def _joiner(
-    plan: Plan, options: BuildOptions, builders: hosts.Builders, registry: RegistryClient, revision: str | None
-) -> Joiner | None:
-    """Who publishes images whose platforms several hosts have pushed; nobody where a host has to have all of one."""
-    splits = plan.push and not _files(options) and all(each.can.pushes for each in builders.all)
-    return RegistryPublisher(registry, revision=revision) if splits else None
-
-
-def _files(options: BuildOptions) -> bool:
-    return options.load or any(options.placed.values())
-
-
-def _written(config: Config, options: BuildOptions) -> tuple[Path, ...]:
-    """Where a run writes on this machine."""
-    outputs = [placed.path for of_app in options.placed.values() for placed in of_app]
-    caches = [config.cache.local.directory] if config.cache.local.directory is not None else []
-    records = [config.runs.directory] if config.runs.keep else []
-    return (*outputs, *caches, *records)
-
-
-@asynccontextmanager
-async def _known(
-    config: Config, plan: Plan, record: Recording
-) -> AsyncGenerator[tuple[tuple[hosts.Named, ...], Attestations, Versioned]]:
-    """What must be known before anything is opened. A context among the others, for a signal to cancel it like them."""
-    named = await hosts.resolved(hosts.named(config))
-    attestations = await _attestations(config)
-    yield named, attestations, await versioned(config, plan, _learned(secret_readers(config), record))
-
-
-def _learned(readers: Mapping[str, SecretReader], record: Recording) -> Mapping[str, SecretReader]:
-    return {name: record.learning(reader) for name, reader in readers.items()}
-
-
-def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:
-    def hear(event: Event) -> None:
-        first(event)
-        second(event)
-
-    return hear

@@ -10,8 +10,11 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
+import anyio.lowlevel
 
 from orchestrator.interrupts import interrupts
+
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 class Signals:
@@ -68,6 +71,59 @@ class Signals:
             yield
         finally:
             self._handler = outer
+
+
+class Cancellation(Signals):
+    """Those of a run that is a part of another program: there are none, but that program may cancel it.
+
+    A cancellation becomes what a signal is to a command: builds are cancelled on their builders, and all is told,
+    before it goes on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ended = self._over = False
+
+    @property
+    def exit_code(self) -> int:
+        """Whether the run has been ended, as a command would say it."""
+        return _INTERRUPTED if self._ended else 0
+
+    def end(self) -> None:
+        """End the run."""
+        self._ended = True
+        (self._handler or self._scope.cancel)()
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncGenerator[None]:
+        """End the block when it is cancelled from outside."""
+        failure: Exception | None = None
+
+        async def watch() -> None:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                if not self._over:
+                    self.end()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            with anyio.CancelScope(shield=True):
+                try:
+                    with self._scope:
+                        yield
+                except Exception as error:  # noqa: BLE001 -- raised below: a task group would wrap it
+                    failure = error
+            self._over = True
+            tasks.cancel_scope.cancel()
+        # What was held back goes on, also where nothing is waited for any more.
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        if failure is not None:
+            raise failure
+
+    async def again(self) -> None:
+        """Nobody asks."""
+        await anyio.sleep_forever()
 
 
 @contextmanager

@@ -201,16 +201,19 @@ def build(
             await ending(config.result_file, config).tell(plan, {}, exit_code=EXIT_OK, failure=None)
             _tell_nothing(config, plan, selecting.nothing(since), None if shown == "json" else stream)
             return EXIT_OK
-        from orchestrator.app.build import BuildOptions, run_build  # noqa: PLC0415 -- h2, protobuf, h11: only now
+        # h2, protobuf, h11: only now.
+        from orchestrator.app.build import run_build  # noqa: PLC0415
+        from orchestrator.app.execution import BuildOptions  # noqa: PLC0415
 
-        options = BuildOptions(
-            progress=shown,
+        return await run_build(
+            config,
+            plan,
+            BuildOptions(keep_going=keep_going, placed=made.placed, load=made.loaded),
+            progress=stream,
+            kind=shown,
             colour=not (no_color or config.environment.no_color),
-            keep_going=keep_going,
-            placed=made.placed,
-            load=made.loaded,
+            document=document,
         )
-        return await run_build(config, plan, options, progress=stream, document=document)
 
     return dropin.ended(partial(anyio.run, run), said, drop_in=drop_in)
 

@@ -115,3 +115,16 @@ async def test_a_closed_pipe_ends_quietly(start: Callable[..., Awaitable[Any]]) 
     ran = await start("--help", code=code)
 
     assert (ran.code, ran.err) == (141, "")
+
+
+async def test_a_program_that_imports_the_package_gets_what_it_asks_for_and_no_more(
+    start: Callable[..., Awaitable[Any]],
+) -> None:
+    heavy = [*_HEAVY, "msgspec", "orchestrator.library"]
+
+    ran = await start(
+        code=f"import sys, orchestrator\nprint(sorted(set(sys.modules) & set({heavy!r})))\n"
+        f"orchestrator.Monorepo\nprint(sorted(set(sys.modules) & set({['h2', 'google.protobuf', 'h11', 'rich']!r})))"
+    )
+
+    assert ran.out == "[]\n[]\n"

@@ -99,7 +99,7 @@ def _needs_engine(document: Path) -> bool:
 
 def _needs_buildkitd(document: Path) -> bool:
     """Whether examples in Python speak to a buildkitd, at `BUILDKITD`."""
-    return "path=BUILDKITD" in document.read_text(encoding="utf-8")
+    return bool(re.search(r"path=BUILDKITD|\{BUILDKITD\}", document.read_text(encoding="utf-8")))
 
 
 _NEEDS = (_needs_lab, _needs_engine, _needs_buildkitd)
@@ -127,7 +127,7 @@ def test_every_example_of_a_document_does_what_the_document_says(
         names = {"SOCKET": str(engine.socket), "REGISTRY": lab.registry}
     if _needs_buildkitd(document):
         lab = request.getfixturevalue("lab")
-        names = {"BUILDKITD": str(lab.buildkitd), "REGISTRY": lab.registry}
+        names = {"BUILDKITD": str(lab.buildkitd), "REGISTRY": lab.registry, "HOME": str(tmp_path / "home")}
     _evaluate(document, tmp_path, request.getfixturevalue("lab") if _needs_lab(document) else None, names)
 
 
