@@ -1,4 +1,4 @@
-"""Whom the login for hardened images is told."""
+"""Whom the logins are told that the environment gives."""
 
 import base64
 import json
@@ -36,3 +36,55 @@ async def test_the_login_for_hardened_images_is_for_their_host_and_for_a_mirror_
 
     found = {host: await credentials.lookup(host) for host in expected}
     assert {host: each and each.username for host, each in found.items()} == expected
+
+
+_GITLAB = {
+    "GITLAB_CI": "true",
+    "CI_REGISTRY": "registry.gitlab.example:5050",
+    "CI_REGISTRY_USER": "gitlab-ci-token",
+    "CI_REGISTRY_PASSWORD": "hunter2",
+    "CI_REGISTRY_IMAGE": "registry.gitlab.example:5050/team/shop",
+}
+_GITHUB = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_REPOSITORY": "Team/Shop",
+    "GITHUB_ACTOR": "octocat",
+    "GITHUB_TOKEN": "hunter2",
+}
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (_GITLAB, {"registry.gitlab.example:5050": "gitlab-ci-token"}),
+        # It is the registry's own, wherever images go.
+        (_GITLAB | {"OUTPUT_IMAGE": "m.example/x"}, {"registry.gitlab.example:5050": "gitlab-ci-token"}),
+        (_GITLAB | {"CI_REGISTRY_PASSWORD": ""}, {}),
+        (_GITLAB | {"CI_REGISTRY": "https://bob@registry.example/x"}, {}),
+        (_GITLAB | {"CI_REGISTRY": "m.example"}, {"m.example": "alice"}),
+        (_GITLAB | {"GITLAB_CI": ""}, {}),
+        (_GITHUB, {"ghcr.io": "octocat"}),
+        (_GITHUB | {"CACHE_IMAGE": "ghcr.io/team/cache", "OUTPUT_IMAGE": "m.example/x"}, {"ghcr.io": "octocat"}),
+        (_GITHUB | {"OUTPUT_IMAGE": "m.example/x"}, {}),
+        (_GITHUB | {"OUTPUT_IMAGE": "ghcr.io.example/x"}, {}),
+        (_GITHUB | {"GITHUB_SERVER_URL": "https://git.example"}, {}),
+        (_GITHUB | {"GITHUB_TOKEN": ""}, {}),
+        (_GITHUB | {"GITHUB_ACTIONS": ""}, {}),
+        (_GITHUB | _GITLAB | {"GITHUB_ACTIONS": ""}, {"registry.gitlab.example:5050": "gitlab-ci-token"}),
+    ],
+)
+async def test_a_platforms_login_is_for_its_own_registry_and_comes_behind_dockers(
+    tmp_path: Path, variables: dict[str, str], expected: dict[str, str]
+) -> None:
+    (tmp_path / "source").mkdir()
+    file = tmp_path / "config.json"
+    auth = {"auth": base64.b64encode(b"alice:pw").decode()}
+    file.write_text(json.dumps({"auths": {"m.example": auth}}))
+    hosts = ("registry.gitlab.example:5050", "registry.gitlab.example", "ghcr.io", "docker.io", "registry.example")
+
+    logins = given(load(tmp_path / "source", variables))
+    credentials = Credentials(file, logins)
+
+    found = {host: each.username for host in {*hosts, *logins} if (each := await credentials.lookup(host))}
+    assert found == expected
+    assert "hunter2" not in repr(logins)
