@@ -23,6 +23,7 @@ from orchestrator.app.display import Display, execute
 from orchestrator.app.emulating import unable
 from orchestrator.app.learning import Learning
 from orchestrator.app.logins import given
+from orchestrator.app.minimal import is_minimal
 from orchestrator.app.mirroring import mirroring
 from orchestrator.app.preparing import Preparing
 from orchestrator.app.recording import Recording
@@ -44,6 +45,7 @@ from orchestrator.plan.bases import base_names
 from orchestrator.plan.outputs import Placed
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.credentials import Credentials
+from orchestrator.report.redone import Redone
 from orchestrator.text import DIRTY
 from orchestrator.workspace import git
 from orchestrator.workspace.changes import differs
@@ -141,6 +143,7 @@ async def executed(
             joiner = _joiner(plan, options, builders, registry, config.revision)
             cannot = unable(plan, builders, splits=joiner is not None)
             learning = Learning(plan, memory, said={each.name: each.memory for each in named if each.memory})
+            redone = Redone(learning.hosts)
             facts = partial(hosts.member, memory=learning.available, speeds=learning.speeds)
             members = [
                 facts(each, await within.enter_async_context(preparing.host(each)), platforms=builders.platforms(each))
@@ -171,7 +174,7 @@ async def executed(
                     *skip.warnings,
                     *await anyio.to_thread.run_sync(low, _written(config, options)),
                 ],
-                record=_both(record.note, learning.note),
+                record=_all(record.note, learning.note, redone.note),
                 mask=record.shown,
                 skipper=skip.skipper,
                 retries=RETRIES if config.retries is None else config.retries,
@@ -184,6 +187,7 @@ async def executed(
                 joiner=joiner,
                 mirrors=mirrors,
                 unable=cannot,
+                closing=redone.warning if is_minimal(config) else None,
                 absent={str(at): error for at, error in builders.missing},
                 # Two that write the same files here would be in each other's way.
                 hedge=None if config.cache.local.directory or _files(options) else config.hedge,
@@ -283,9 +287,9 @@ def _learned(readers: Mapping[str, SecretReader], record: Recording) -> Mapping[
     return {name: record.learning(reader) for name, reader in readers.items()}
 
 
-def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:
+def _all(*listeners: Callable[[Event], None]) -> Callable[[Event], None]:
     def hear(event: Event) -> None:
-        first(event)
-        second(event)
+        for listener in listeners:
+            listener(event)
 
     return hear

@@ -65,6 +65,11 @@ def plan(
         if directory is not None:
             _write_dockerfiles(made, Path(directory))
         _show(made, config, await _places(made, config), as_json=as_json)
+        if config.cache.image or config.cache.local.directory:
+            from orchestrator.app.minimal import costs  # noqa: PLC0415 -- with it comes a good part of what builds
+
+            if told := await anyio.to_thread.run_sync(costs, config, made):
+                errors.warn(told)
 
     loop.run(run)
     return 0

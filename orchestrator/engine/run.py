@@ -96,6 +96,7 @@ class Run:
         joiner: Joiner | None = None,
         mirrors: Mirroring | None = None,
         unable: Mapping[str, frozenset[str]] | None = None,
+        closing: Callable[[], str | None] | None = None,
     ) -> None:
         """Get ready; nothing happens before `execute`.
 
@@ -122,6 +123,7 @@ class Run:
                 as long as it takes.
             joiner: publishes images whose platforms are built on hosts of their own; None: a host builds all of them.
             mirrors: know what mirrors of registries have; None: there are none.
+            closing: what is to be said of the whole run when all apps have ended; None: nothing.
             unable: the hosts that cannot execute the steps of apps, by the app's name; not of those that are built in
                 parts.
         """
@@ -150,6 +152,7 @@ class Run:
             mirrors=mirrors,
         )
         self._joiner = joiner
+        self._closing = closing
         self._places = {
             app.app.name: job(
                 app,
@@ -237,6 +240,9 @@ class Run:
                     async with anyio.create_task_group() as tasks:
                         for carrier in self._hosts.carriers:
                             tasks.start_soon(carrier.take, self._emit)
+                said = self._closing() if self._closing is not None else None
+                if said:
+                    await self._emit(AppWarning(time=time.time(), app=None, message=said))
             cancelled = {
                 name: AppCancelled(time=time.time(), app=name, reason=self._reason)
                 for name in names
