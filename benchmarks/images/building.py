@@ -162,11 +162,11 @@ class Contestant:
 async def problem(lab: Lab, image: str, real: Real) -> str:
     """What is wrong with the answer of an image that is started; empty where it is right.
 
-    Its root may be written to: not every peer's image can do without.
+    Its root may be written to, and names be looked up: not every peer's image can do without.
     """
     try:
         async with (
-            started(lab, image, path=real.path, writable=True) as container,
+            started(lab, image, path=real.path, writable=True, online=True) as container,
             httpx.AsyncClient(trust_env=False) as http,
         ):
             answer = await http.get(container.url + real.path)

@@ -30,6 +30,12 @@ from tests.lab.state import Lab
 _PATIENCE = 60.0
 """Seconds in which an app must answer: a JVM on a busy machine needs some."""
 _MASKED = ("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug")
+_NAMES = {
+    "destination": "/etc/resolv.conf",
+    "type": "bind",
+    "source": "/etc/resolv.conf",
+    "options": ["bind", "ro", "nosuid", "nodev", "noexec"],
+}
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
@@ -62,7 +68,13 @@ class Unpacked(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def started(
-    lab: Lab, image: str, *, path: str = "/", env: Mapping[str, str] | None = None, writable: bool = False
+    lab: Lab,
+    image: str,
+    *,
+    path: str = "/",
+    env: Mapping[str, str] | None = None,
+    writable: bool = False,
+    online: bool = False,
 ) -> AsyncGenerator[Container]:
     """Pull an image, start it, and wait until it answers HTTP; kill and delete it on leaving.
 
@@ -72,6 +84,7 @@ async def started(
         path: what is asked for; any status counts as an answer.
         env: variables beside the image's own and `$PORT`.
         writable: whether its root may be written to: for images of others, which cannot do without.
+        online: whether it can look names up: for images of others, which get what they need when they start.
 
     Raises:
         LabError: it ended or did not answer in time; the message has the end of its output.
@@ -79,7 +92,7 @@ async def started(
     """
     async with (
         unpacked(lab, image) as here,
-        answering(here, path=path, env=env, writable=writable) as container,
+        answering(here, path=path, env=env, writable=writable, online=online) as container,
     ):
         yield container
 
@@ -104,7 +117,12 @@ async def unpacked(lab: Lab, image: str) -> AsyncGenerator[Unpacked]:
 
 @asynccontextmanager
 async def answering(
-    here: Unpacked, *, path: str = "/", env: Mapping[str, str] | None = None, writable: bool = False
+    here: Unpacked,
+    *,
+    path: str = "/",
+    env: Mapping[str, str] | None = None,
+    writable: bool = False,
+    online: bool = False,
 ) -> AsyncGenerator[Container]:
     """Start an image and wait until it answers, as `started`; kill it on leaving. One at a time.
 
@@ -113,7 +131,7 @@ async def answering(
     """
     name, port = here.bundle.name, _free_port()
     user = _user(here.root, here.config.user)
-    spec = _spec(name, here.config, user, {**(env or {}), "PORT": str(port)}, writable=writable)
+    spec = _spec(name, here.config, user, {**(env or {}), "PORT": str(port)}, writable=writable, online=online)
     await anyio.Path(here.bundle / "config.json").write_text(json.dumps(spec))
     container = Container(url=f"http://127.0.0.1:{port}", uid=user[0], log=here.bundle / "log", cgroup=name)
     async with _running(here.lab, name, here.bundle) as process:
@@ -157,7 +175,7 @@ async def _answers(container: Container, process: anyio.abc.Process, image: str,
 
 
 def _spec(
-    name: str, config: RunConfig, user: tuple[int, int], env: Mapping[str, str], *, writable: bool
+    name: str, config: RunConfig, user: tuple[int, int], env: Mapping[str, str], *, writable: bool, online: bool
 ) -> Mapping[str, object]:
     """The bundle's config.json, by the OCI runtime specification."""
     # A variable of ours replaces the image's own of that name.
@@ -181,6 +199,7 @@ def _spec(
             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=64k"]},
             {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["nosuid", "nodev", "mode=1777"]},  # noqa: S108 - the container's
             {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev", "mode=1777"]},  # noqa: S108 - the container's
+            *([_NAMES] if online else []),
         ],
         "linux": {
             "cgroupsPath": f"/{name}",

@@ -31,6 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "uid": os.getuid(), "gid": os.getgid(), "app": attempt("/app/x"), "tmp": attempt("/tmp/x"),
             "capabilities": status["CapBnd"].strip(), "no_new_privileges": status["NoNewPrivs"].strip(),
             "greeting": os.environ["GREETING"], "removed": not os.path.exists("/etc/debian_version"),
+            "names": pathlib.Path("/etc/resolv.conf").exists() and pathlib.Path("/etc/resolv.conf").read_text(),
         }).encode())
 http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
@@ -69,7 +70,16 @@ async def test_an_image_runs_as_its_user_on_a_read_only_root_without_any_capabil
         answer = (await client.get(container.url)).raise_for_status().json()
         real_count.record("answer")
         over = mount_points(container.log.parent)
+    async with (
+        started(lab, image, env={"GREETING": ""}, writable=True, online=True) as other,
+        httpx.AsyncClient() as client,
+    ):
+        real_count.record("start")
+        online = (await client.get(other.url)).raise_for_status().json()
+        real_count.record("answer")
 
+    names = await anyio.Path("/etc/resolv.conf").read_text()
+    assert online["names"] == names != answer.pop("names")
     assert answer == {
         "uid": 1000,
         "gid": 1000,
