@@ -7,6 +7,9 @@ file, and the real sources may be older than their stand-ins. The target directo
 mount: a builder that gets the layer from a registry gets the compiled dependencies with it, and apps that build at the
 same time in directories of the same name never see each other's files.
 
+A directory with one of a package's programs (src/bin/NAME/main.rs) is an app when somebody asks for it: each program
+with an image of its own, as `langs.cargoprograms` finds them.
+
 The build image is Debian's release of the runtime image: a binary needs the glibc that it was linked with, or a newer
 one, and shared libraries of the build image (OpenSSL, ...) are copied with the binary.
 """
@@ -18,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, cargo, commands, documents, procfile, spans, versions
+from langs import base, cargo, cargoprograms, commands, documents, procfile, spans, versions
 from langs import workspace as beside
 from langs.cargo import Binary, Crate, Workspace
 from langs.errors import LangError
@@ -61,7 +64,11 @@ _MADE: Final = ("build", "dist", "out")
 _BUILT: Final = "target/release/"
 _CREDENTIALS: Final = "**/.cargo/credentials*"
 _RUN_FLAGS: Final = frozenset({"--release", "-r", "--locked", "--offline", "--frozen", "--quiet", "-q"})
-_RUN_HINT: Final = f"Set {base.RUN_SETTING} to the name of the one to start, or add `web: NAME` to a Procfile."
+_RUN_HINT: Final = (
+    f"Set {base.RUN_SETTING} to the name of the one to start, or add `web: NAME` to a Procfile. For an image of each, "
+    "put their sources into src/bin/NAME/main.rs, and declare these directories in the root's fleetpacks.toml: "
+    '[apps."src/bin/NAME"].'
+)
 _VERSION_HINT: Final = "Write a Rust release, such as 1.92 or 1.92.0, or stable."
 _NIGHTLY_HINT: Final = (
     'There is no `rust` image of it: name one that has it, such as `images.rust = "rustlang/rust:nightly-bookworm"`, '
@@ -97,7 +104,7 @@ def detect(files: AppFiles) -> Detection | None:
     """
     workspace = cargo.read(files)
     if workspace is None:
-        return None
+        return _of_package(files)
     evidence = [Evidence(file=cargo.FILE, reason="a Cargo workspace" if workspace.virtual else "a Rust package")]
     if files.exists(_LOCK):
         evidence.append(Evidence(file=_LOCK, reason="locked by cargo"))
@@ -122,7 +129,37 @@ def detect(files: AppFiles) -> Detection | None:
         package_manager="cargo",
         packages=beside.from_root(above.root, (crate.directory for crate in needed)) if above else (),
         is_app=bool(programs) and together,
+        programs=() if _is_said(files, workspace) else cargoprograms.divided(workspace, _TASKS),
     )
+
+
+def _of_package(files: AppFiles) -> Detection | None:
+    """A directory with one of the programs of the package above it, which is built as a whole."""
+    program = cargoprograms.program_of(files)
+    if program is None:
+        return None
+    member = cargo.member_of(program.package)
+    around = cargo.read(member.root) if member else None
+    needed = around.needed(member.path) if around and member else ()
+    main = posixpath.basename(program.binary.path)
+    said = _BINARY.fullmatch(program.binary.name) and main.isprintable() and files.exists(main)
+    found = Evidence(file=main, reason=f"the program {program.binary.name}")
+    return Detection(
+        language=NAME,
+        evidence=(found if said else Evidence(file=files.glob("*.rs")[0], reason="Rust source"),),
+        package_manager="cargo",
+        packages=(
+            *(beside.from_root(member.root, (crate.directory for crate in needed)) if member else ()),
+            *beside.from_root(program.package, (".",)),
+        ),
+        is_app=False,
+    )
+
+
+def _is_said(files: AppFiles, workspace: Workspace) -> bool:
+    """Whether it is said, and not only likely, which program is started."""
+    web = any(process.name == base.WEB for process in procfile.read(files))
+    return web or any(crate.default_run for crate in workspace.crates if not crate.directory)
 
 
 def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild:
@@ -131,6 +168,10 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     Raises:
         LangError: no program or several, or a package outside of the app and its workspace.
     """
+    program = cargoprograms.program_of(files)
+    declared = procfile.read(files)
+    # What is compiled is a package, wherever in it the app is.
+    files = program.package if program else files
     member = cargo.member_of(files)
     root = member.root if member else files
     workspace = cargo.read(root)
@@ -138,8 +179,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         raise LangError("there is no Cargo.toml", hint="Run `cargo init`, or say which directory holds it.")
     _check(workspace, member)
     config = cargo.read_config(root)
-    declared = procfile.read(files)
-    chosen = _choose(_alone(workspace, member.path) if member else workspace, settings, declared)
+    place = member.path if member else ""
+    mine = _alone(workspace, place) if member or program else workspace
+    chosen = _choose(mine, settings, declared, _in(mine, place, program) if program else None)
     version, warnings = _version(root, settings, workspace, chosen.start)
     rocket = "rocket" in _crate_of(workspace, chosen.start).dependencies
     # Rocket looks for its port in a variable of its own.
@@ -173,7 +215,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "target": _target(config),
             "manifests": manifests,
             "home": f"/app/{member.path}" if member else "/app",
-            "apps": tuple(_checked(crate) for crate in workspace.crates if _is_app(crate)) if member else (),
+            "apps": tuple(_checked(crate) for crate in workspace.crates if _is_app(crate)) if member or program else (),
             "libraries": _sources(crate.library for crate in workspace.crates),
             "programs": _sources(
                 path
@@ -191,7 +233,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             # What a front end's build makes is known only where it was built.
             "directories": () if settings.assets else tuple(name for name in _ASSETS if files.has_directory(name)),
             "made": (*_ASSETS, *_MADE) if settings.assets else (),
-            "title": base.title(chosen.start.package),
+            "title": base.title(chosen.start.name if program else chosen.start.package),
         },
     )
     return base.generated(
@@ -205,7 +247,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         cache=caches,
         ignored=_ignored(workspace) if member is None else ("target", _CREDENTIALS),
         warnings=warnings,
-        place=_place(member, workspace, manifests) if member else None,
+        place=_place(member, program, workspace, manifests) if member or program else None,
     )
 
 
@@ -241,24 +283,34 @@ def _is_app(crate: Crate) -> bool:
     return bool(crate.binaries) and crate.name != _TASKS and crate.certain
 
 
+def _in(workspace: Workspace, directory: str, program: cargoprograms.Program) -> Binary:
+    """The program of an app's directory, as the workspace around its package has it."""
+    path = posixpath.join(directory, program.binary.path)
+    return next(binary for crate in workspace.crates for binary in crate.binaries if binary.path == path)
+
+
 def _place(
-    member: cargo.Member, workspace: Workspace, manifests: tuple[tuple[str, tuple[str, ...]], ...]
+    member: cargo.Member | None,
+    program: cargoprograms.Program | None,
+    workspace: Workspace,
+    manifests: tuple[tuple[str, tuple[str, ...]], ...],
 ) -> beside.Place:
-    """Where an app stands in its workspace.
+    """Where an app stands in its workspace, or in its package.
 
     Raises:
         LangError: a directory's name cannot stand in a Dockerfile.
     """
-    needed = workspace.needed(member.path)
-    own = [crate for crate in workspace.crates if crate.directory == member.path]
+    home = member.path if member else ""
+    needed = workspace.needed(home)
+    own = [crate for crate in workspace.crates if crate.directory == home]
     # Cargo lets a target lie anywhere, and what is not sent here would be the empty source of the step before.
     sources = [path for crate in (*own, *needed) for path in (crate.library, *crate.mains) if path]
-    return beside.place(
-        member.path,
-        (crate.directory or "." for crate in needed),
-        files=(*(path for _, paths in manifests for path in paths), *sources),
-        members=(crate.directory for crate in workspace.crates if crate.directory),
-    )
+    files = (*(path for _, paths in manifests for path in paths), *sources)
+    packages = [crate.directory or "." for crate in needed]
+    members = [crate.directory for crate in workspace.crates if crate.directory]
+    if program:
+        return cargoprograms.place_of(program, member, packages, files=files, members=members)
+    return beside.place(home, packages, files=files, members=members)
 
 
 def _programs(workspace: Workspace) -> list[tuple[Crate, Binary]]:
@@ -266,13 +318,26 @@ def _programs(workspace: Workspace) -> list[tuple[Crate, Binary]]:
     return [(crate, binary) for crate in workspace.crates if crate.name != _TASKS for binary in crate.binaries]
 
 
-def _choose(workspace: Workspace, settings: Settings, declared: tuple[Process, ...]) -> _Chosen:
+def _choose(
+    workspace: Workspace, settings: Settings, declared: tuple[Process, ...], own: Binary | None = None
+) -> _Chosen:
+    """What is compiled.
+
+    Args:
+        workspace: the packages that it may be of.
+        settings: the app's.
+        declared: its processes.
+        own: what is started unless the app says otherwise; None: that has to be found out.
+
+    Raises:
+        LangError: there is none, or it is not clear which.
+    """
     programs = _programs(workspace)
     by_name = {binary.name: binary for _, binary in reversed(programs)}
     web = next((process.command for process in declared if process.name == base.WEB), None)
     wanted = _program(settings.run_command or web or "")
     others = dict.fromkeys(_program(process.command) for process in declared if process.name != base.WEB)
-    start = by_name.get(wanted) or _obvious(workspace, programs)
+    start = by_name.get(wanted) or own or _obvious(workspace, programs)
     for binary in (start, *(by_name[name] for name in others if name in by_name)):
         if not _BINARY.fullmatch(binary.name) or not _NAME.fullmatch(binary.package):
             raise LangError(

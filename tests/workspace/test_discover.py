@@ -144,6 +144,37 @@ def test_the_programs_of_a_module_are_apps_when_they_are_asked_for(
 
 
 @pytest.mark.parametrize(
+    ("config", "named", "apps"),
+    [
+        ("", (), ["."]),
+        ('[apps."tides/src/bin/api"]\n', (), ["tides/src/bin/api"]),
+        ('[apps.tides]\n', (), ["tides"]),
+        (
+            '[apps."tides/src/bin/api"]\n[apps."tides/src/bin/worker"]\n',
+            (),
+            ["tides/src/bin/api", "tides/src/bin/worker"],
+        ),
+        ('[apps."tides/src/bin/api"]\n[apps."."]\n', (), [".", "tides/src/bin/api"]),
+        ("", ("tides/src/bin/worker",), [".", "tides/src/bin/worker"]),
+    ],
+)
+def test_the_programs_of_a_cargo_package_are_apps_when_they_are_asked_for(
+    plant: Plant, config: str, named: tuple[str, ...], apps: list[str]
+) -> None:
+    root = plant(
+        {
+            "Cargo.toml": '[workspace]\nmembers = ["tides"]\n',
+            "tides/Cargo.toml": '[package]\nname = "tides"\n',
+            "tides/src/bin/api/main.rs": "fn main() {}\n",
+            "tides/src/bin/worker/main.rs": "fn main() {}\n",
+            "fleetpacks.toml": config,
+        }
+    )
+
+    assert _paths(_discover(root, named)) == apps
+
+
+@pytest.mark.parametrize(
     ("config", "apps"),
     [
         ('ignore = ["old/**"]\n', ["new"]),

@@ -1,0 +1,4 @@
+pub fn answer() -> String {
+    let (place, high) = tides::HIGH[0];
+    format!("{place} {high}")
+}

@@ -1,0 +1,5 @@
+fn main() {
+    for (place, high) in tides::HIGH {
+        println!("{place}: high water at {high}");
+    }
+}
