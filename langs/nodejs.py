@@ -37,11 +37,12 @@ from langs.packagejson import PackageJson
 
 if TYPE_CHECKING:
     from langs.noderunners import Step
+    from langs.nxproject import Project
 
 NAME: Final = "nodejs"
 PROGRAMS: Final = frozenset({"node", "npm", "npx", "pnpm", "yarn", "next", "nest", "tsx", "ts-node"})
 VERSION_VARIABLES: Final = ("NODE_VERSION",)
-MANIFESTS: Final = (packagejson.FILE, packagejson.JSON5)
+MANIFESTS: Final = (packagejson.FILE, packagejson.JSON5, "project.json")
 ENTRY_POINTS: Final = ("server.js", "index.js", "app.js", "main.js", "server.mjs", "index.mjs", "app.mjs", "main.mjs")
 IMAGES: Final = ("node",)
 
@@ -51,6 +52,9 @@ _LINE: Final = 1
 
 def detect(files: AppFiles) -> Detection | None:
     """package.json, or a bare file that serves; an app when something there starts a server."""
+    if project := _project(files):
+        chosen = nodemanagers.choose_for(project.root, _read(project.root)[0] or PackageJson(), None)
+        return project.found(chosen.manager.name if chosen else "bun")
     package, manifest = _read(files)
     evidence: list[Evidence] = []
     manager: str | None = None
@@ -86,6 +90,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         LangError: a package manager that is not built, a dependency outside of the app and its workspace, a credential
             in a file, no start command.
     """
+    project, declared = _project(files), procfile.read(files)
+    # What is installed is the workspace's, wherever in it Nx has the app.
+    files = project.root if project else files
     said, file = _read(files)
     package = said or PackageJson()
     member = nodeworkspace.member_of(files) if said else None
@@ -101,14 +108,17 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     manifest = member.manifest if member else package
     tool, more = nodemanagers.version(root, settings, manifest, chosen) if said else (None, ())
     warnings += more
-    main = nodeentry.main_file(files, package, ENTRY_POINTS)
-    default = nodeentry.default_start(files, package, manager=manager.name, run="node", main=main)
-    processes = _processes(base.start(settings, procfile.read(files), default), package)
+    processes = _processes(
+        base.start(settings, declared, project.start if project else _default(files, package, manager)), package
+    )
     plug_and_play = manager is PLUG_AND_PLAY
     if plug_and_play:
         place = member.context if member else "."
         processes = {name: yarnrc.with_loader(package, command, place) for name, command in processes.items()}
-    prepared = frameworks.prepared(files, package, () if plug_and_play else processes.values())
+    # Of several apps, the manifest of all does not say whose framework it is.
+    prepared = frameworks.prepared(
+        files, PackageJson() if project else package, () if plug_and_play else processes.values()
+    )
     processes = {base.WEB: prepared.output.start} if prepared.output else processes
     command = processes[base.WEB]
     if said and chosen.lock is None:
@@ -128,6 +138,9 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     runtime = base.image(settings, "node", f"{version.value}-slim")
     npm = base.cache(settings, NPM.mount, NPM.cache)
     mount = _mount(settings, manager)
+    settings = project.building(settings, manager.programs) if project else settings
+    in_place = sources_first or plug_and_play or nodeentry.generates(package)
+    only = project.only(processes.values(), installed=in_place) if project and not plug_and_play else ()
     step = _step(settings, package, member, manager, builder)
     warnings += step.warnings if step else ()
     text = base.dockerfile(
@@ -156,10 +169,11 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "left_over": frameworks.left_over(package),
             "prune": nodemanagers.prune(manager, member, keeps=bool(kept) or not (member or package.dev_dependencies)),
             "sources_first": sources_first,
-            "in_place": sources_first or plug_and_play or nodeentry.generates(package),
+            "in_place": in_place,
+            "only": only,
             "member": member,
             "mount": mount,
-            "title": base.title(package.name),
+            "title": base.title(project.name if project else package.name),
         },
     )
     mounts = ((npm,) if tool and manager is not NPM else ()) + (mount, *(step.mounts if step else ()))
@@ -173,8 +187,26 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         start=base.started(processes),
         cache=mounts if said or settings.build_command else (),
         warnings=warnings,
-        place=member.place(path for _, paths in manifests for path in paths) if member else None,
+        place=project.place if project else _place(member, manifests),
     )
+
+
+def _place(member: Member | None, manifests: nodeentry.Groups) -> workspace.Place | None:
+    return member.place(path for _, paths in manifests for path in paths) if member else None
+
+
+def _default(files: AppFiles, package: PackageJson, manager: Manager) -> str | None:
+    main = nodeentry.main_file(files, package, ENTRY_POINTS)
+    return nodeentry.default_start(files, package, manager=manager.name, run="node", main=main)
+
+
+def _project(files: AppFiles) -> "Project | None":
+    """The app as a project of Nx that has no package.json."""
+    if not files.exists(MANIFESTS[-1]):
+        return None
+    from langs import nxproject  # noqa: PLC0415  (start-up counts: most directories are none)
+
+    return nxproject.of(files)
 
 
 def _read(files: AppFiles) -> tuple[PackageJson | None, str]:

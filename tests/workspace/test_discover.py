@@ -67,6 +67,18 @@ def _paths(apps: tuple[App, ...]) -> list[str]:
         ({"src/Api/Api.csproj": _WEB, "src/Web/Web.fsproj": _WEB}, ["src/Api", "src/Web"]),
         ({"App.sln": "", "src/Api/Api.csproj": _WEB, "src/Core/Core.csproj": _LIBRARY}, ["."]),
         ({"App.slnx": "", "src/Api/Api.csproj": _WEB, "src/Web/Web.csproj": _WEB}, ["src/Api", "src/Web"]),
+        # Of Nx's projects that have no package.json, what it starts by Node.js; not a page that it has to build.
+        (
+            {
+                "package.json": '{"devDependencies": {"nx": "21"}}',
+                "nx.json": "{}",
+                "libs/a/project.json": "{}",
+                "apps/api/project.json": '{"targets": {"serve": {"executor": "@nx/js:node"}}}',
+                "apps/page/project.json": '{"targets": {"build": {"executor": "@nx/vite:build"}}}',
+                "apps/page/index.html": "<html>",
+            },
+            ["apps/api"],
+        ),
         # A Cargo workspace is one build, whose lockfile is at its root.
         ({"Cargo.toml": _CARGO, "api/Cargo.toml": _CRATE, "api/src/main.rs": "fn main() {}\n"}, ["."]),
         # Names in any case, also as the last of several words; what is to be copied; what another platform runs.
@@ -148,7 +160,7 @@ def test_the_programs_of_a_module_are_apps_when_they_are_asked_for(
     [
         ("", (), ["."]),
         ('[apps."tides/src/bin/api"]\n', (), ["tides/src/bin/api"]),
-        ('[apps.tides]\n', (), ["tides"]),
+        ("[apps.tides]\n", (), ["tides"]),
         (
             '[apps."tides/src/bin/api"]\n[apps."tides/src/bin/worker"]\n',
             (),
