@@ -55,6 +55,8 @@ class Real(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The body of the answer: a string is compared as text, everything else as JSON."""
     part: bool = False
     """Whether the text is a part of the body only: what pages load is named after its content."""
+    hashed: str | None = None
+    """What the name of a file begins with that the page loads and a browser may keep: it changes with its content."""
     health: str | None = None
     """Where the framework itself tells of the app's health, and answers 200 when it is well."""
     env: Mapping[str, str] = {}
@@ -73,6 +75,13 @@ class Real(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if not isinstance(self.answer, str):
             return bool(msgspec.json.decode(body) == self.answer)
         return self.answer in body if self.part else body.strip() == self.answer.strip()
+
+    def kept(self, body: str) -> str:
+        """The path of the file that a browser may keep, as the page has it."""
+        assert self.hashed is not None
+        found = re.search(rf"[\"'/]({re.escape(self.hashed.removeprefix('/'))}[^\"'\\]+)", body)
+        assert found, f"nothing in the page begins with {self.hashed}"
+        return f"/{found[1]}"
 
     def __post_init__(self) -> None:
         if (self.lockfile is None) != (self.install is None):

@@ -34,7 +34,7 @@ from orchestrator.registry.pull import resolve
 from tests.buildkit.real import client, request
 from tests.conftest import RealCount
 from tests.e2e.conftest import Ran, Start, need_bases
-from tests.e2e.languages import Answered, Case, appended, cases, record
+from tests.e2e.languages import Answered, Case, Real, appended, cases, record
 from tests.e2e.test_dropin import config_of
 from tests.lab import Lab
 from tests.lab.container import started
@@ -188,6 +188,7 @@ async def test_an_app_answers_and_a_change_runs_what_depends_on_it_and_nothing_e
         answer = await http.get(container.url + real.path)
         real_count.record("answer")
         health = await http.get(container.url + real.health) if real.health else answer
+        await _assert_kept(http, container.url, real, answer)
     seconds = {**{name: each.seconds for name, each in builds.items()}, "answer": time.monotonic() - begun}
 
     ran, cached = (False, True) if installs else (None, None)
@@ -237,6 +238,16 @@ async def test_buildkit_reads_every_example_and_warns_of_no_dockerfile_of_ours(l
                 said[case.name] = (outline, targets)
 
     assert said == {}
+
+
+async def _assert_kept(http: httpx.AsyncClient, url: str, real: Real, page: httpx.Response) -> None:
+    """What a page loads is sent small, and a browser keeps it where its name changes with it; never the page."""
+    if real.hashed is None:
+        return
+    found = await http.get(url + real.kept(page.text), headers={"Accept-Encoding": "gzip"})
+    said = tuple(found.headers.get(name) for name in ("Cache-Control", "Content-Encoding"))
+    assert (found.status_code, said) == (httpx.codes.OK, ("public, max-age=31536000, immutable", "gzip"))
+    assert page.headers["Cache-Control"] == "no-cache"
 
 
 def _append(file: Path, text: str | None) -> None:

@@ -50,6 +50,7 @@ async def served(
         answers = {path: await http.get(container.url + path, headers=dict(said)) for path, said in asked.items()}
         again = answers["/"].headers.get("ETag", "")
         answers["again"] = await http.get(container.url, headers={"If-None-Match": again})
+        assert container.uid == 1000
     real_count.record("answer", times=len(answers))
     return answers
 
