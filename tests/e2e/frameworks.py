@@ -80,6 +80,7 @@ _FRAMEWORKS = (
     Framework("SvelteKit", ("sveltekit", "svelte"), "svelte"),
     Framework("Symfony", ("symfony",)),
     Framework("Vite", ("vite",)),
+    Framework("VitePress", ("vitepress",)),
     Framework("Vue", ("vue",)),
 )
 

@@ -1,0 +1,12 @@
+// What the server says of itself: the page, a script that the page asks for, and a public file.
+export default defineEventHandler(async () => {
+  const origin = `http://127.0.0.1:${process.env.PORT}`;
+  const page = await (await fetch(origin)).text();
+  const script = await fetch(origin + page.match(/\/_nuxt\/[^"]+\.js/)[0]);
+  const robots = await fetch(`${origin}/robots.txt`);
+  return {
+    heading: page.match(/<h1>(.*?)<\/h1>/)[1],
+    script: script.status,
+    robots: (await robots.text()).trim(),
+  };
+});

@@ -1,0 +1,3 @@
+export default function Article({ params }) {
+  return <h1>Article {params.id}</h1>;
+}

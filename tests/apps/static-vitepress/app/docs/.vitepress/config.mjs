@@ -1,0 +1,5 @@
+export default {
+  title: "Shop",
+  cleanUrls: true,
+  themeConfig: { nav: [{ text: "Guide", link: "/guide" }] },
+};
