@@ -18,6 +18,7 @@ class Kind(StrEnum):
     BOOT = "boot"
     """A Spring Boot jar: taken apart, so that its dependencies are a layer of their own."""
     MICRONAUT = "micronaut"
+    """As `THIN` where the main class is known, being the jar that Maven then packs everything into; else as `FAT`."""
     FAT = "fat"
     """One jar with everything in it and its main class in the manifest."""
     THIN = "thin"
@@ -46,7 +47,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def beside(self) -> bool:
         """Whether the jar holds the app's own classes only, and what it depends on stands beside it in lib/."""
-        return self.kind is Kind.THIN
+        return self.kind is Kind.THIN or (self.kind is Kind.MICRONAUT and self.main is not None)
 
 
 _PORTS: Final = {

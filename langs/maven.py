@@ -151,7 +151,7 @@ def _framework(files: AppFiles, module: Module) -> _Found | None:
     if next(module.plugins(*_QUARKUS), None):
         return Kind.QUARKUS, None, Evidence(file=module.pom.file, reason="a Quarkus app")
     if next(module.plugins(_MICRONAUT), None):
-        return Kind.MICRONAUT, None, Evidence(file=module.pom.file, reason="a Micronaut app")
+        return Kind.MICRONAUT, _main_class(module), Evidence(file=module.pom.file, reason="a Micronaut app")
     boot = next(module.plugins(_BOOT), None)
     if boot is None or "true" in boot.values.get("skip", ()):
         return None

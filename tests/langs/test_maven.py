@@ -248,10 +248,16 @@ def test_a_parent_in_the_app_states_the_release_for_its_modules(write: Write) ->
             id="Quarkus",
         ),
         pytest.param(
+            {"pom.xml": project(plugins(MICRONAUT) + properties(exec_mainClass="com.example.Stated"))},
+            'java $JAVA_OPTS -Dmicronaut.server.port=$PORT -cp "app.jar:lib/*" com.example.Stated',
+            ("copy-dependencies", "cp target/original-*.jar /out/app.jar"),
+            id="Micronaut",
+        ),
+        pytest.param(
             {"pom.xml": project(plugins(MICRONAUT))},
             "java $JAVA_OPTS -Dmicronaut.server.port=$PORT -jar app.jar",
             ("^Main-Class:",),
-            id="Micronaut",
+            id="Micronaut without a main class that is known",
         ),
         pytest.param(
             {"pom.xml": project(""), SOURCE: MAIN, "Procfile": "web: java -jar target/shop-1.2.jar\n"},
@@ -282,6 +288,7 @@ def test_what_starts_is_what_the_build_makes(
             "./lib",
             id="Quarkus",
         ),
+        pytest.param(plugins(MICRONAUT) + properties(exec_mainClass="com.example.Stated"), "./lib", id="Micronaut"),
     ],
 )
 def test_the_jars_of_other_modules_are_no_part_of_the_layer_of_dependencies(
