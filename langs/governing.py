@@ -12,8 +12,8 @@ _MANIFESTS: Final = (
     "build.boot build.gradle build.gradle.kts build.mill build.mill.scala build.mill.yaml build.sbt build.sc "
     "bunfig.toml Cargo.toml composer.json deno.json deno.jsonc deps.edn environment.yaml environment.yml Gemfile "
     "gems.rb go.mod go.work mix.exs "
-    "package.json package.json5 Pipfile pixi.toml pom.xml project.clj pyproject.toml requirements.txt settings.gradle "
-    "settings.gradle.kts setup.cfg setup.py"
+    "package.json package.json5 Pipfile pixi.toml pom.xml project.clj project.json pyproject.toml requirements.txt "
+    "settings.gradle settings.gradle.kts setup.cfg setup.py"
 )
 _LOCKFILES: Final = (
     "buildscript-gradle.lockfile bun.lock bun.lockb Cargo.lock composer.lock deno.lock Gemfile.lock gems.locked go.sum "
