@@ -11,7 +11,10 @@ APP: Final = "app"
 """The stage that is all of an image but its archive of classes."""
 _LAST: Final = "\nFROM "
 _JAVA: Final = "/opt/java"
-_EXTRACT: Final = "RUN java -Djarmode=tools -jar /out/app.jar extract --destination /extracted\n"
+_EXTRACT: Final = (
+    'RUN cp "$(ls -S target/*.jar | head -n 1)" /out/app.jar && '
+    "java -Djarmode=tools -jar /out/app.jar extract --destination /extracted\n"
+)
 """Spring Boot's own tool: the jar without its dependencies, which names those in lib/ as its class path."""
 _COMMAND: Final = "-jar app.jar"
 _ENDING: Final = "ENV PORT="
