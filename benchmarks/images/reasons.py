@@ -5,6 +5,8 @@ A reason is told as long as the figure is missed, and no longer: it can stay her
 
 import msgspec
 
+from benchmarks.images.telling import FIGURES
+
 UNKNOWN = "Why is not known yet."
 
 
@@ -36,6 +38,12 @@ REASONS: tuple[Reason, ...] = (
         apps=("rust-axum",),
         why="Dependencies are built in a step of their own, and the program in another: that is why a change of source "
         "takes so much less.",
+    ),
+    Reason(
+        peer="nixpacks",
+        figures=FIGURES,
+        apps=("deno-hono",),
+        why="Its image holds no dependencies: it fetches them from the index at each start.",
     ),
 )
 
