@@ -78,7 +78,7 @@ COMPARED = (
     # Nix brings Node.js along with Bun, and nixpacks uses its npm.
     Compared(name="bun-express", nix=Nix(lines=("COPY --from=node:22.16.0 /usr/local/ /usr/local/",))),
     # nixpacks' own choice, 1.3.1, does not know the keys of this app's `pyproject.toml`.
-    _told("python-poetry-dates", "python app.py", NIXPACKS_POETRY_VERSION="1.8.5"),
+    _told("python-poetry-dates", "waitress-serve --listen=0.0.0.0:$PORT app:app", NIXPACKS_POETRY_VERSION="1.8.5"),
     # Tried, so that what a peer lacks here is seen and not said: jars without what they need, indexes out of reach.
     _told("java-maven-javalin", "java -cp target/*.jar com.example.weather.Main"),
     _told("kotlin-gradle-spark", "java -cp build/libs/*.jar DiceKt"),
