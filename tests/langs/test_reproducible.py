@@ -44,6 +44,7 @@ def test_every_stage_that_runs_anything_of_an_app_is_told_of_the_time_and_the_im
         ("nodejs-pnpm-fastify", "RUN rm -f node_modules/.modules.yaml node_modules/.pnpm-workspace-state*.json"),
         (DEBIAN, " && rm -rf /var/log/apt /var/log/alternatives.log /var/log/dpkg.log "),
         ("ruby-sinatra", "'(' -name gem_make.out -o -name mkmf.log ')' -delete"),
+        ("python-psycopg", "\nENV CFLAGS=-g0 CXXFLAGS=-g0\n"),
         ("python-uv-workspace", "RUN find /app/.venv -name uv_cache.json -delete && "),
         ("java-maven-javalin", ' -Dproject.build.outputTimestamp=1980-01-01T00:00:02Z"\n'),
         ("java-maven-spring", "&& jar -cfM app.jar -C /tmp/launcher META-INF;"),
