@@ -45,6 +45,12 @@ REASONS: tuple[Reason, ...] = (
         apps=("deno-hono",),
         why="Its image holds no dependencies: it fetches them from the index at each start.",
     ),
+    Reason(
+        peer="nixpacks",
+        figures=("lockfile change", "lockfile change, processor"),
+        apps=("php-composer",),
+        why="Composer runs twice, first for dependencies alone: that is why a change of source does not install them.",
+    ),
 )
 
 

@@ -33,7 +33,7 @@ def table(report: Report) -> str:
 def _peer(report: Report, peer: str, apps: _Apps) -> Iterator[str]:
     every = [(app, name, result) for app, of in apps.items() for name, result in of.items()]
     worse = [each for each in every if _worse(each[2])]
-    met = sum(result.met for _, _, result in every)
+    met = sum(result.met and not _once(result) for _, _, result in every)
     title = f"{peer} {report.settings.get(f'{SETTING}{peer}', '')}".rstrip()
     yield f"**{title}**: ours is at least as good in {met} of {len(every)} figures, {peer} is better in {len(worse)}."
     yield ""
@@ -60,7 +60,7 @@ def _cell(result: Result | None) -> str:
     values = f"{figure(result.ours.median)} / {figure(result.theirs.median)} {result.unit}"
     if _worse(result):
         return f"{values}: **{_share(result)}, MISSED**"
-    return f"{values}: {_share(result)}{'' if result.met else ', open'}"
+    return f"{values}: {_share(result)}{'' if result.met and not _once(result) else ', open'}"
 
 
 def _share(result: Result) -> str:
@@ -78,7 +78,12 @@ def _ratio(value: float) -> str:
 
 
 def _worse(result: Result) -> bool:
-    return result.interval[0] > result.bar
+    return result.interval[0] > result.bar and not _once(result)
+
+
+def _once(result: Result) -> bool:
+    """Whether it is a time of a single round, of which nothing is concluded."""
+    return result.unit == "s" and result.rounds == 1
 
 
 def _made(of: Mapping[str, Result]) -> tuple[str, str]:

@@ -340,7 +340,8 @@ def test_an_app_has_a_row_that_says_what_is_met_what_is_open_and_what_is_missed(
 def test_where_a_peer_is_better_stands_above_its_table_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     known = reasons.Reason(peer="nixpacks", figures=("source change",), apps=("a",), why="It does nothing.")
     monkeypatch.setattr(reasons, "REASONS", (known,))
-    lines: list[Line] = [tried(), tried(against="nixpacks"), made(), made(4, against="nixpacks")]
+    lines: list[Line] = [tried(), tried(against="nixpacks"), made(), made()]
+    lines += [made(ours, against="nixpacks") for ours in (4, 4)]
 
     _, text = shown(lines, ("a",))
 
@@ -352,6 +353,13 @@ def test_where_a_peer_is_better_stands_above_its_table_with_the_reason(monkeypat
     ]
 
 
+def test_of_a_time_of_a_single_round_nothing_is_concluded() -> None:
+    _, text = shown([tried(), made(4)], ("a",))
+
+    assert text[0].endswith("at least as good in 2 of 4 figures, migetpacks is better in 0.")
+    assert "| 4.00 / 2.00 s: 2.00, open | 2.00 / 1.00 s: 2.00, open |" in text[-1]
+
+
 def test_a_miss_that_two_digits_do_not_show_is_told_by_how_much_it_is_one() -> None:
     source = Pair(ours=measured(1, size=100_020_000), theirs=measured(1, size=100_000_000), load=0)
     lines: list[Line] = [tried(), msgspec.structs.replace(made(), source=source)]
@@ -359,7 +367,8 @@ def test_a_miss_that_two_digits_do_not_show_is_told_by_how_much_it_is_one() -> N
     _, text = shown(lines, ("a",))
 
     assert (
-        "| `a` | 100 / 100 MB: **1.00, by 0.02 MB, MISSED** | 1.00 / 1.00 MB: 1.00 | 1.00 / 1.00 s: 1.00 |" in text[-1]
+        "| `a` | 100 / 100 MB: **1.00, by 0.02 MB, MISSED** | 1.00 / 1.00 MB: 1.00 | 1.00 / 1.00 s: 1.00, open |"
+        in text[-1]
     )
 
 
