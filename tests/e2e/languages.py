@@ -79,7 +79,7 @@ class Real(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def kept(self, body: str) -> str:
         """The path of the file that a browser may keep, as the page has it."""
         assert self.hashed is not None
-        found = re.search(rf"[\"'/]({re.escape(self.hashed.removeprefix('/'))}[^\"'\\]+)", body)
+        found = re.search(rf"[\"'/]({re.escape(self.hashed.removeprefix('/'))}[^\"'\\\s>]+)", body)
         assert found, f"nothing in the page begins with {self.hashed}"
         return f"/{found[1]}"
 
