@@ -49,6 +49,8 @@ async def variables(lab: Lab, home: Path, known: Mapping[str, str]) -> dict[str,
     [library] = package.glob("usr/lib/*/faketime/libfaketime.so.1")
     runtime = home / "another day" / "runc"
     runtime.parent.mkdir(exist_ok=True)
+    # An image may be made of copies alone.
+    _containers(home).touch()
     text = _WRAPPER.format(
         python=sys.executable,
         env=[f"{name}={value}" for name, value in _preloaded(_INSIDE).items()],

@@ -23,7 +23,9 @@ from tests.e2e.languages import ROOT, Case, cases, filled
 
 DOCUMENT = ROOT / "docs/reproducible.md"
 FILE = Path(__file__).with_name("reproduced.json")
-NOT_YET: Mapping[str, str] = {}
+NOT_YET: Mapping[str, str] = {
+    "nodejs-astro": "Astro makes up a key for its server islands in each build, unless `$ASTRO_KEY` says it",
+}
 """Cases that are not the same image -> why."""
 _MOST_NAMED = 40
 _MOST_SHOWN = 3

@@ -128,9 +128,11 @@ async def test_two_builders_on_two_days_make_the_same_image_of_the_same_source(
     [first], [second] = one.values(), other.values()
     same = _same(first, second)
     found = () if same else await differences(lab.registry, first, second)
+    # What nobody has built so before is kept with what differs: the test of the document then asks for the reason.
+    known = not FULL or case.name in reproduced.read()
     if FULL:
         await _keep(case, first if same else "", found)
-    assert same != (case.name in reproduced.NOT_YET), found
+    assert not known or same != (case.name in reproduced.NOT_YET), found
 
 
 async def _keep(case: Case, image: str, found: tuple[str, ...]) -> None:
