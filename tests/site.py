@@ -36,6 +36,7 @@ NAVIGATION: tuple[Entry, ...] = (
             ("Options", "docs/options.md"),
             ("Reproducible images", "docs/reproducible.md"),
             ("Reports", "docs/report.md"),
+            ("From Python", "docs/library.md"),
             ("An example", "examples/monorepo/README.md"),
         ),
     ),

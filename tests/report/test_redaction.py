@@ -11,7 +11,7 @@ from orchestrator.report.redaction import Redactor
 _SECRET = "correct horse"
 _NAMES = {
     *("app", "apps", "image", "language", "host", "builder", "worker", "platform", "reason", "placed", "warm"),
-    *("step", "inputs", "tags", "digest", "outputs", "revision", "ref", "cache", "passed", "kind", "file"),
+    *("step", "inputs", "tags", "digest", "outputs", "revision", "ref", "cache", "passed", "kind", "file", "platforms"),
 }
 """Fields that are no foreign text: with another name nobody would know what is meant."""
 
