@@ -208,8 +208,10 @@ class Master:
                 return await self._accompany(process, task_status)
             finally:
                 self.left, self.lost = not self.gone(), True
-                lifeline.close()
+                # All of its session at once: the lifeline ends ssh alone, and once that is collected, on trio by a look
+                # at it, nobody would end its ProxyCommand.
                 await ended(process)
+                lifeline.close()
                 self.hear()
         finally:
             os.close(self._source)
