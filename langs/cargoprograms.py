@@ -62,7 +62,7 @@ def directories(crate: Crate) -> dict[str, Binary]:
         for place, binary in places
         if count[place] == 1
         and posixpath.normpath(place) not in usual
-        and not any(other != place and _is_around(place, other) for other in count)
+        and not any(other != place and workspace.is_around(place, other) for other in count)
     }
 
 
@@ -114,7 +114,7 @@ def place_of(
     aside = [posixpath.normpath(posixpath.join(home, each)) for each in _aside(program)]
     path = posixpath.normpath(posixpath.join(home, program.path))
     # Of the others, the empty sources of the step before are enough for Cargo to read the manifest.
-    there = [file for file in files if not any(_is_around(each, file) for each in aside)]
+    there = [file for file in files if not any(workspace.is_around(each, file) for each in aside)]
     placed = workspace.place(path, (home, *needed), files=there, members=(*members, *aside))
     return msgspec.structs.replace(placed, home=home)
 
@@ -123,7 +123,7 @@ def _aside(program: Program) -> Iterator[str]:
     """The directories of the package's other programs, of which no source elsewhere seems to take anything."""
     read = cargo.read(program.package)
     own = next((crate for crate in read.crates if not crate.directory), None) if read else None
-    others = [each for each in directories(own) if not _is_around(each, program.path)] if own else []
+    others = [each for each in directories(own) if not workspace.is_around(each, program.path)] if own else []
     taken = set(_mentioned(program.package, others))
     yield from (each for each in others if each not in taken)
 
@@ -139,7 +139,3 @@ def _mentioned(package: AppFiles, places: list[str]) -> Iterator[str]:
         yield from (
             each for each in places if f"{posixpath.basename(each)}/" in text and not file.startswith(f"{each}/")
         )
-
-
-def _is_around(directory: str, path: str) -> bool:
-    return path == directory or path.startswith(f"{directory}/")

@@ -38,7 +38,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     def needed(self) -> tuple[str, ...]:
         """The directories of the other projects."""
         directories = {posixpath.dirname(project.file) or "." for project in self.projects}
-        return tuple(sorted(each for each in directories if not _is_below(each, self.path)))
+        return tuple(sorted(each for each in directories if not workspace.is_around(self.path, each)))
 
     @property
     def astray(self) -> bool:
@@ -58,7 +58,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         sources = (path for project in self.projects for path in project.sources if path not in project.astray)
         mine = {posixpath.dirname(project.file) for project in self.projects}
         others = {posixpath.dirname(file) for file in msbuild.files_of(self.root)} - mine - {"", self.path}
-        members = (each for each in sorted(others) if not any(_is_below(own, each) for own in mine))
+        members = (each for each in sorted(others) if not any(workspace.is_around(each, own) for own in mine))
         return workspace.place(self.path, self.needed, files=(*files, *read, *sources), members=members)
 
 
@@ -89,7 +89,3 @@ def _leads_out(files: AppFiles, project: Project) -> bool:
         return any(each.astray for each in msbuild.closure(files, project))
     except LangError:
         return True
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(f"{directory}/")

@@ -97,8 +97,8 @@ def place_of(
     home, needed, modules = (member.path, member.needed, member.modules) if member else (".", (), ())
     name = (_module(program.module) or gomod.GoMod()).module
     imported = _imports(program.module)
-    aside = [each for each in mains if each not in {".", program.path} and not _is_around(each, program.path)]
-    aside = [each for each in aside if not any(_is_around(f"{name}/{each}", path) for path in imported)]
+    aside = [each for each in mains if each not in {".", program.path} and not workspace.is_around(each, program.path)]
+    aside = [each for each in aside if not any(workspace.is_around(f"{name}/{each}", path) for path in imported)]
     placed = workspace.place(
         posixpath.normpath(posixpath.join(home, program.path)),
         (home, *needed),
@@ -106,10 +106,6 @@ def place_of(
         members=(*modules, *(posixpath.normpath(posixpath.join(home, each)) for each in aside)),
     )
     return msgspec.structs.replace(placed, home=home)
-
-
-def _is_around(directory: str, path: str) -> bool:
-    return path == directory or path.startswith(f"{directory}/")
 
 
 def read(files: AppFiles, file: str) -> gomod.GoMod:

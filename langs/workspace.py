@@ -19,6 +19,11 @@ _ANYWHERE: Final = "**/"
 _GLOB: Final = frozenset("*?[\\")
 
 
+def is_around(directory: str, path: str) -> bool:
+    """Whether a path is this directory, or lies in it; both from one place."""
+    return path == directory or path.startswith(f"{directory}/")
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where an app stands in what is built together with it. All paths are POSIX paths from the context."""
 
