@@ -33,13 +33,6 @@ REASONS: tuple[Reason, ...] = (
         why="What is made of sources lies in a layer of its own: that is why a change of them pushes so much less.",
     ),
     Reason(
-        peer="migetpacks",
-        figures=("lockfile change", "lockfile change, processor"),
-        apps=("rust-axum",),
-        why="Dependencies are built in a step of their own, and the program in another: that is why a change of source "
-        "takes so much less.",
-    ),
-    Reason(
         peer="nixpacks",
         figures=FIGURES,
         apps=("deno-hono",),
