@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli import errors, loop, measuring
+from orchestrator.cli import loop, measuring
 from orchestrator.config import Flags, environment, load
 
 
@@ -40,11 +40,6 @@ def fleet(
     config = load(None, environment.read(), Flags(hosts=addresses))
     sizes = QUICK if quick else USUAL
     shown = measuring.Shown()
-
-    def warn(text: str) -> None:
-        shown.end()
-        errors.warn(text)
-
     try:
         report = loop.run(
             partial(
@@ -54,9 +49,12 @@ def fleet(
                 rounds=rounds or (benchfleet.QUICK_ROUNDS if quick else sizes.rounds),
                 base=base,
                 hear=shown.hear,
-                warn=warn,
+                warn=shown.warn,
             )
         )
+    except KeyboardInterrupt:
+        shown.broken_off("the builders")
+        raise
     finally:
         shown.end()
     measuring.tell(report, json_file=json_file, directory=directory)

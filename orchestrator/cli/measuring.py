@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from orchestrator.cli import output
+from orchestrator.cli import errors, output
 from orchestrator.cli.lines import fit
 from orchestrator.errors import FleetpacksError, UsageError
 from orchestrator.report import place
@@ -147,6 +147,12 @@ class Shown:
         else:
             sys.stderr.write(f"{fit(line)}\n")
         sys.stderr.flush()
+
+    def warn(self, text: str) -> None:
+        """Tell what would stand in the report that there will not be, such as what could not be deleted."""
+        self._stays = True
+        self.end()
+        errors.warn(text)
 
     def broken_off(self, made_on: str) -> None:
         """Tell what there is of a benchmark that a signal has ended, when all is cleaned up.

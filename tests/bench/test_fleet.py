@@ -448,6 +448,30 @@ async def descriptions(host: LabHost) -> list[str]:
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # of the test; the program has its own
+async def test_who_presses_ctrl_c_is_told_that_all_of_it_is_deleted(tmp_path: Path, lab: Lab) -> None:
+    words = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
+    words += ["bench", "fleet", "--quick", "--host", f"unix://{lab.buildkitd}"]
+    variables = {"PATH": environment.read()["PATH"], "HOME": str(tmp_path / "home")}
+    async with await anyio.open_process(words, env=variables, start_new_session=True) as process:
+        assert process.stderr is not None
+
+        heard = b""
+        with anyio.fail_after(60):
+            while b"\n" not in heard:
+                heard += await process.stderr.receive()
+            process.send_signal(signal.SIGINT)
+            async for said in process.stderr:
+                heard += said
+            code = await process.wait()
+
+    told = "interrupted before anything was measured; what was made on the builders is deleted"
+    assert heard.decode().rstrip().splitlines()[-1] == told
+    assert code == 128 + signal.SIGINT
+    assert list((tmp_path / "home/.cache/fleetpacks/bench").iterdir()) == []
+
+
+@pytest.mark.real
 @pytest.mark.apart
 @pytest.mark.full
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -110,6 +110,17 @@ def test_who_breaks_it_off_learns_what_there_is_of_it(
     assert capsys.readouterr().err.endswith(said)
 
 
+def test_a_warning_of_a_benchmark_that_is_broken_off_is_kept_in_mind(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = measuring.Shown()
+
+    shown.warn("tcp://a:1: what was built stays there")
+    shown.broken_off("the builders")
+
+    warning, end = capsys.readouterr().err.splitlines()
+    assert warning == "warning: tcp://a:1: what was built stays there"
+    assert end.endswith("; what was made on the builders is deleted, but for what is said above")
+
+
 _REPORT = report(series("pull", "a", [1.0, 2.0]))
 
 
