@@ -150,7 +150,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "frozen": lock is not None,
             "overrides_mode": "NODE_ENV" in settings.env,
             "has_manifest": said is not None,
-            "has_build": frameworks.BUILD in package.scripts and not (step and step.whole),
+            "script": None if step and step.whole else sites.script(files, package, site=settings.part),
             "told": frameworks.prepared(files, package, ()).variables,
             "left_over": frameworks.left_over(package),
             "again": bool(package.dev_dependencies or member) and not kept,

@@ -23,6 +23,7 @@ from langs import (
     indexes,
     packagejson,
     procfile,
+    sites,
     static,
 )
 from langs.base import Language
@@ -31,8 +32,6 @@ from langs.files import AppFiles
 from langs.model import AppBuild, Assets, CacheMount, Detection, Evidence, Settings
 from langs.model import Choice as VersionChoice
 from langs.registry import ASSETS, LANGUAGES, NAMES
-
-_BUILD_SCRIPT = "build"
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,7 +242,8 @@ def _has_front_end(files: AppFiles, primary: Language) -> bool:
     except LangError:
         # Detection has told of it.
         return False
-    script = package.scripts.get(_BUILD_SCRIPT) if package else None
+    name = sites.script(files, package, site=primary is static) if package else None
+    script = package.scripts.get(name or "") if package else None
     return bool(script) and commands.program(script or "") not in primary.PROGRAMS
 
 

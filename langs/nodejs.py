@@ -163,7 +163,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "install_command": nodemanagers.install(manager, member, locked=chosen.lock is not None),
             "overrides_mode": "NODE_ENV" in settings.env,
             "has_manifest": said is not None,
-            "has_build": frameworks.BUILD in package.scripts and not (step and step.whole),
+            "script": None if step and step.whole else sites.script(files, package, site=settings.part),
             "told": prepared.variables,
             "output": frameworks.gather(prepared.output, member.path if member else ".") if prepared.output else None,
             "left_over": frameworks.left_over(package),

@@ -59,7 +59,8 @@ class Manager(msgspec.Struct, frozen=True, kw_only=True):
     """Installs what the lockfile says, and nothing else."""
     unlocked: str
     """Installs without a lockfile."""
-    build: str
+    run: str
+    """Runs a script, whose name follows."""
     prune: str
     """Removes what only development needs; nothing of the app runs."""
     prune_member: str = ""
@@ -100,7 +101,7 @@ NPM: Final = Manager(
     cache="/root/.npm",
     install="npm ci --no-audit --no-fund",
     unlocked="npm install --no-audit --no-fund",
-    build="npm run build",
+    run="npm run",
     prune="npm prune --omit=dev --no-audit --no-fund",
     prune_member="npm prune --omit=dev --no-audit --no-fund",
 )
@@ -117,7 +118,7 @@ YARN: Final = Manager(
     environment=(("YARN_CACHE_FOLDER", "/root/.cache/yarn"),),
     install="yarn install --frozen-lockfile --non-interactive --no-progress",
     unlocked="yarn install --non-interactive --no-progress",
-    build="yarn run build",
+    run="yarn run",
     prune="yarn install --production --frozen-lockfile --ignore-scripts --prefer-offline --non-interactive",
     prune_member="yarn install --production --frozen-lockfile --ignore-scripts --prefer-offline --non-interactive",
     default=">=1 <2",
@@ -139,7 +140,7 @@ BERRY: Final = Manager(
     ),
     install="yarn install --immutable",
     unlocked="yarn install --no-immutable",
-    build="yarn run build",
+    run="yarn run",
     prune="yarn workspaces focus --all --production",
     focus="yarn workspaces focus",
     default=">=4 <5",
@@ -162,7 +163,7 @@ PNPM: Final = Manager(
     cache="/root/.local/share/pnpm/store",
     install=f"{_NO_TTY}pnpm install --frozen-lockfile --store-dir /root/.local/share/pnpm/store",
     unlocked=f"{_NO_TTY}pnpm install --no-frozen-lockfile --store-dir /root/.local/share/pnpm/store",
-    build="pnpm run build",
+    run="pnpm run",
     prune=f"{_NO_TTY}pnpm prune --prod --ignore-scripts",
     # `pnpm prune` knows no workspaces. Not frozen, it forgets the members that are gone; whatever stays is as locked.
     prune_member=f"{_NO_TTY}pnpm install --prod --no-frozen-lockfile --prefer-offline --ignore-scripts"

@@ -57,6 +57,10 @@ _SITES: Final = (
     *("gatsby", "hexo", "parcel", "preact-cli", "react-scripts", "vitepress", "vuepress"),
 )
 """Packages whose builds make files to be sent, where none of the others is there."""
+_SCRIPTS: Final = dict.fromkeys(("vitepress", "vuepress"), "docs:build")
+"""What their beginnings call the script that builds: documents often lie beside what has a `build` of its own."""
+_NPMS_ENTRY: Final = "index.js"
+"""What `npm init` says of every package."""
 _OUTPUTS: Final[Mapping[str, tuple[str, ...]]] = {
     "@angular/core": ("dist/*/browser", "dist/*"),
     "vitepress": ("docs/.vitepress/dist", ".vitepress/dist"),
@@ -117,10 +121,27 @@ def server_script(package: PackageJson) -> str | None:
     return next((name for name in package.scripts if name.startswith(_ANGULARS_SERVER)), None)
 
 
+def script(files: AppFiles, package: PackageJson, *, site: bool) -> str | None:
+    """The script that builds the app.
+
+    Args:
+        files: the app's.
+        package: its package.json.
+        site: whether files are all that is made; in any other app, a script for documents is for whoever works on it.
+    """
+    if frameworks.BUILD in package.scripts:
+        return frameworks.BUILD
+    more = package.library or package.programs or package.module or package.main not in {None, _NPMS_ENTRY}
+    if not site or more or files.exists(_NPMS_ENTRY):
+        return None
+    names = (name for tool, name in _SCRIPTS.items() if tool in package.everything)
+    return next((name for name in names if name in package.scripts), None)
+
+
 def maker(files: AppFiles, package: PackageJson) -> str | None:
     """The package whose build makes a site of files, where nothing in the app starts a server of its own."""
     start = package.scripts.get("start")
-    if frameworks.BUILD not in package.scripts or package.library or server_script(package):
+    if script(files, package, site=True) is None or package.library or server_script(package):
         return None
     exported = _export(files, package)
     if exported is not None:

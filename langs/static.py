@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from langs import base, caddyfile, frameworks, packagejson, procfile, sites
+from langs import base, caddyfile, packagejson, procfile, sites
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 from langs.model import AppBuild, Detection, Evidence, Settings
@@ -45,7 +45,8 @@ def detect(files: AppFiles) -> Detection | None:
     package = packagejson.read(files)
     maker = sites.maker(files, package) if package else None
     # A library has a page to try it out.
-    builds = package is not None and frameworks.BUILD in package.scripts and not package.library
+    script = sites.script(files, package, site=True) if package else None
+    builds = package is not None and script is not None and not package.library
     if maker or (evidence and builds):
         evidence.append(Evidence(file=packagejson.FILE, reason=f"{maker or 'its build script'} makes a site"))
     if not evidence:

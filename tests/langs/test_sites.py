@@ -31,6 +31,8 @@ def manifest(scripts: Mapping[str, str], *dependencies: str, **more: object) -> 
         ({"start": "gatsby develop", "build": "gatsby build"}, ("gatsby",)),
         ({"dev": "vite dev", "build": "vite build"}, ("@sveltejs/kit", "@sveltejs/adapter-static")),
         ({"serve": "vue-cli-service serve", "build": "vue-cli-service build"}, ("@vue/cli-service",)),
+        ({"docs:dev": "vitepress dev", "docs:build": "vitepress build"}, ("vitepress",)),
+        ({"docs:dev": "vuepress dev docs", "docs:build": "vuepress build docs"}, ("vuepress",)),
     ],
 )
 def test_a_build_that_makes_files_is_a_site(
@@ -43,6 +45,58 @@ def test_a_build_that_makes_files_is_a_site(
     assert (built.language, built.start_command) == ("static", CADDY)
     assert any(each.file == "package.json" for each in built.evidence)
     assert "AS assets" in built.dockerfile
+
+
+@pytest.mark.parametrize(
+    ("lock", "step"), [("package-lock.json", "npm run docs:build"), ("bun.lock", "bun run docs:build")]
+)
+def test_documents_that_are_all_there_is_are_built_by_their_own_script(write: Write, lock: str, step: str) -> None:
+    package = manifest(
+        {"docs:dev": "vitepress dev docs", "docs:build": "vitepress build docs"}, "vitepress", main="index.js"
+    )
+    root = write({"package.json": package, lock: "{}", "docs/index.md": "# Shop\n"})
+
+    built = langs.build(root, Settings())
+
+    assert built.language == "static"
+    assert f"    {step}" in built.dockerfile
+
+
+@pytest.mark.parametrize(
+    ("files", "language"),
+    [
+        pytest.param(
+            {
+                "package.json": manifest(
+                    {"docs:build": "vitepress build", "start": "node server.js"}, "vitepress", "express"
+                )
+            },
+            "nodejs",
+            id="a server that a script starts",
+        ),
+        pytest.param(
+            {"package.json": manifest({"docs:build": "vitepress build"}, "vitepress", "express"), "server.js": EXPRESS},
+            "nodejs",
+            id="a server that stands there",
+        ),
+        pytest.param(
+            {
+                "package.json": manifest({"docs:build": "vitepress build"}, "vitepress"),
+                "go.mod": "module example.com/shop\n\ngo 1.24\n",
+                "main.go": "package main\n\nfunc main() {}\n",
+            },
+            "go",
+            id="a program in another language",
+        ),
+    ],
+)
+def test_documents_of_something_else_are_no_part_of_its_image(
+    write: Write, files: Mapping[str, str], language: str
+) -> None:
+    built = langs.build(write(files), Settings())
+
+    assert built.language == language
+    assert "docs:build" not in built.dockerfile
 
 
 @pytest.mark.parametrize(
@@ -197,6 +251,21 @@ def test_a_build_that_makes_a_server_is_started(write: Write, files: Mapping[str
             id="a module for Nest",
         ),
         pytest.param({"package.json": manifest({"lint": "ng lint"}, "@angular/core")}, id="nothing is built"),
+        pytest.param(
+            {"package.json": manifest({"docs:build": "vitepress build docs"}, "vitepress", exports="./shop.js")},
+            id="a library with documents",
+        ),
+        pytest.param(
+            {
+                "package.json": manifest({"docs:build": "vitepress build docs"}, "vitepress", main="index.js"),
+                "index.js": "module.exports = {}\n",
+            },
+            id="a library that says nothing of itself, with documents",
+        ),
+        pytest.param(
+            {"package.json": manifest({"docs:build": "vitepress build docs"}, "vitepress", bin="shop.js")},
+            id="a program for others, with documents",
+        ),
         pytest.param(
             {"package.json": manifest({"build": "tsc"}, "express", main="dist/i.js", types="dist/i.d.ts")},
             id="a library that is built",
