@@ -24,6 +24,8 @@ _CACHES: Final = (
 _PLAY_OPTIONS: Final = "-Dpidfile.path=/dev/null"
 """Play writes its process id beside itself, where nothing can be written."""
 _PLAY_SERVER: Final = "java -Duser.dir=/app -Dhttp.port=$PORT -cp 'lib/*' play.core.server.ProdServerStart"
+_PLAY_UNUSED: Final = ("share/doc/api",)
+"""The documentation of the app's own classes: megabytes that each change of a source would push again."""
 _HINT: Final = f"Set {base.BUILD_SETTING} and {base.RUN_SETTING}, or `web: DIRECTORY/target/...` in a Procfile."
 
 
@@ -79,6 +81,7 @@ def plan(files: AppFiles, said: Build, settings: Settings, wanted: str | None) -
         jar=said.jar if said.jar is not None and scalaplan.is_path(said.jar) and "/" not in said.jar else None,
         # What sbt-native-packager makes of a project's name.
         script=re.sub(r"[^a-z0-9_]+", "-", (said.name or "app").lower()),
+        unused=_PLAY_UNUSED if said.play else (),
         caches=_CACHES,
         scala=said.scala or said.cross,
         scala_source=f"{sbt.FILE} {'crossScalaVersions' if said.cross else 'scalaVersion'}",

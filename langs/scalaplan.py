@@ -34,6 +34,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The jar's name, where it is said."""
     script: str = "app"
     """The start script's name, where there are several."""
+    unused: tuple[str, ...] = ()
+    """What is in the directory with the start script, and nothing that is started reads."""
     caches: tuple[tuple[str, str], ...]
     scala: str | None
     """What the build says of Scala's version, and where."""
