@@ -125,6 +125,8 @@ def _write_dockerfiles(made: Plan, directory: Path) -> None:
 
 
 def _write(path: Path, content: str) -> None:
+    # What stands in a Compose file, or is a user's own, may end within a line.
+    content = content if content.endswith("\n") else f"{content}\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:

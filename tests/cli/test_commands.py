@@ -285,6 +285,18 @@ def test_dockerfiles_are_written_and_never_over_a_foreign_file(run: Run, monorep
     assert (out / "gateway/Dockerfile").read_text() == "mine\n"
 
 
+def test_a_dockerfile_that_ends_within_a_line_is_written_with_its_end(run: Run, tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    (source / "compose.yaml").write_text("services: {a: {build: {dockerfile_inline: FROM scratch}}}\n")
+
+    first = run("plan", "-C", source, "--dockerfile", out)
+    again = run("plan", "-C", source, "--dockerfile", out)
+
+    assert (first.code, again.code) == (0, 0)
+    assert (out / "a/Dockerfile").read_text() == "FROM scratch\n"
+
+
 def test_a_symlink_in_a_dockerfiles_place_is_not_written_through(run: Run, monorepo: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     (tmp_path / "out/api").mkdir(parents=True)
