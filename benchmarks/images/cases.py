@@ -23,17 +23,29 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     migetpacks: Mapping[str, str] = {}
     nixpacks: Mapping[str, str] = {}
     nix: Nix = Nix()
+    spared: Mapping[str, str] = {}
+    """What migetpacks' Dockerfile fetches from where nothing is reached here -> what is done instead, in its favour."""
 
 
-def _started(name: str, command: str, **more: str) -> Compared:
+def _started(name: str, command: str, *, spared: Mapping[str, str] | None = None, **more: str) -> Compared:
     """An app whose start migetpacks does not find out."""
-    return Compared(name=name, migetpacks={"RUN_COMMAND": command, **more})
+    return Compared(name=name, migetpacks={"RUN_COMMAND": command, **more}, spared=spared or {})
 
 
-def _told(name: str, command: str, *, nix: Nix = Nix(), **more: str) -> Compared:  # noqa: B008 -- a value
+def _told(
+    name: str,
+    command: str,
+    *,
+    migetpacks: Mapping[str, str] | None = None,
+    nix: Nix = Nix(),  # noqa: B008 -- a value
+    **more: str,
+) -> Compared:
     """An app whose start both do not find out, or not so that it is reached."""
     return Compared(
-        name=name, migetpacks={"RUN_COMMAND": command}, nixpacks={"NIXPACKS_START_CMD": command, **more}, nix=nix
+        name=name,
+        migetpacks={"RUN_COMMAND": command, **(migetpacks or {})},
+        nixpacks={"NIXPACKS_START_CMD": command, **more},
+        nix=nix,
     )
 
 
@@ -50,6 +62,9 @@ ln -sfn x86_64-unknown-linux-gnu target/x86_64-unknown-linux-musl
 exec /usr/bin/cargo "$@"
 """
 
+# Both start a jar without what it needs.
+_WITH_JARS = "mvn package dependency:copy-dependencies -DincludeScope=runtime -DskipTests -B"
+_JARS = "target/*:target/dependency/*"
 COMPARED = (
     Compared(
         name="nodejs-npm-express",
@@ -67,7 +82,11 @@ COMPARED = (
     # `exec`: else migetpacks makes it FrankenPHP's, which the lab's base image has not.
     _started("php-pages", "exec php -S 0.0.0.0:$PORT -t ."),
     _started("java-maven-spring", "java -Dserver.port=$PORT -jar target/*.jar"),
-    _told("clojure-lein-json", "java -cp $(find target -name '*-standalone.jar') clojure.main -m greeter.core"),
+    # Leiningen's own profile for development asks for nREPL, which is on Clojars alone.
+    msgspec.structs.replace(
+        _told("clojure-lein-json", "java -cp $(find target -name '*-standalone.jar') clojure.main -m greeter.core"),
+        spared={"lein deps": "lein with-profile uberjar deps"},
+    ),
     _told("scala-sbt-cask", "target/universal/stage/bin/greeter-app"),
     # Where its caches are looked for; the image of the language has another place.
     Compared(name="rust-axum", nix=Nix(lines=("ENV CARGO_HOME=/root/.cargo",), files={"cargo": _CARGO})),
@@ -80,10 +99,36 @@ COMPARED = (
     # nixpacks' own choice, 1.3.1, does not know the keys of this app's `pyproject.toml`.
     _told("python-poetry-dates", "waitress-serve --listen=0.0.0.0:$PORT app:app", NIXPACKS_POETRY_VERSION="1.8.5"),
     # Tried, so that what a peer lacks here is seen and not said: jars without what they need, indexes out of reach.
-    _told("java-maven-javalin", "java -cp target/*.jar com.example.weather.Main"),
+    _told(
+        "java-maven-javalin",
+        f"java -cp '{_JARS}' com.example.weather.Main",
+        migetpacks={"BUILD_COMMAND": _WITH_JARS},
+        NIXPACKS_BUILD_CMD=_WITH_JARS,
+    ),
     _told("kotlin-gradle-spark", "java -cp build/libs/*.jar DiceKt"),
     _told("ruby-sinatra", "bundle exec puma --bind tcp://0.0.0.0:$PORT"),
-    Compared(name="elixir-release"),
+    # The base images hold what it fetches: Bundler, Hex and Rebar. Without a dependency none of them has more to do.
+    _started(
+        "ruby-rack",
+        "bundle exec rackup --host 0.0.0.0 --port $PORT",
+        spared={
+            "gem install bundler -v '2.6.7' --no-document": "true",
+            "COPY Gemfile Gemfile.lock ./": "COPY Gemfile Gemfile.lock ./\nCOPY vendor/cache vendor/cache",
+        },
+    ),
+    _started(
+        "elixir-release",
+        "mix run --no-halt",
+        spared={
+            "mix local.hex --force": "true",
+            "mix local.rebar --force": 'mix local.rebar --force rebar3 "$(command -v rebar3)"',
+            "COPY mix.exs mix.lock* ./": "COPY mix.exs mix.lock* ./\nCOPY vendor vendor",
+        },
+    ),
+    # `LANGUAGE`: for Kotlin it knows Gradle alone.
+    _started(
+        "kotlin-maven-ktor", f"java -cp '{_JARS}' com.example.ApplicationKt", BUILD_COMMAND=_WITH_JARS, LANGUAGE="java"
+    ),
     _started("php-composer", "exec php -S 0.0.0.0:$PORT -t public"),
     Compared(name="dotnet-mcs"),
 )

@@ -39,7 +39,12 @@ class Migetpacks(msgspec.Struct, frozen=True, kw_only=True):
 
     async def make(self, compared: Compared, source: Path, work: Path, *, key: str, ours: str) -> Made:  # noqa: ARG002 -- others stand on what ours does
         """Let it make its Dockerfile of an app, beside which it also writes a `.dockerignore`."""
-        return Made(dockerfile=await generate(self.scripts, source, work, key=key, said=self.said(compared)))
+        made = await generate(self.scripts, source, work, key=key, said=self.said(compared))
+        for command, instead in compared.spared.items():
+            if command not in made:
+                raise LookupError(f"there is no `{command}` in its Dockerfile")
+            made = made.replace(command, instead)
+        return Made(dockerfile=made, spared=compared.spared)
 
 
 async def unpacked(checkout: Path, into: Path) -> Migetpacks:

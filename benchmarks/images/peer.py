@@ -37,6 +37,8 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     became: Mapping[str, str] = {}
     """Base images that are known to be had nowhere here -> ours that stand for them."""
     stand_in: StandIn | None = None
+    spared: Mapping[str, str] = {}
+    """Commands that reach nothing here -> what became of them."""
 
 
 class Peer(Protocol):

@@ -135,6 +135,7 @@ async def _rival(
             commit=place.commit,
             said=each.said(compared),
             became=became,
+            spared=made.spared,
             on=runs_on,
             alike=digests.get(runs_on[0]) == digests.get(runs_on[1]),
             problem=wrong,

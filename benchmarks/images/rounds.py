@@ -35,6 +35,8 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True, tag="tried"):
     """Variables of the peer's."""
     became: Mapping[str, str] = {}
     """Base images of the peer's that are not to be had -> those that stand for them."""
+    spared: Mapping[str, str] = {}
+    """Commands of its Dockerfile that reach nothing here -> what became of them."""
     on: tuple[str, str]
     """What the images run on."""
     alike: bool = True

@@ -126,5 +126,7 @@ def _notes(tried: Tried) -> Iterator[str]:
         yield f"{tried.against} was told {told}."
     for theirs, ours in tried.became.items():
         yield f"{theirs}, which {tried.against} asks for, is not here, and {ours} stands for it."
+    for theirs, instead in tried.spared.items():
+        yield f"`{theirs}` in {tried.against}'s Dockerfile reaches nothing here, and is `{instead}` instead."
     if not tried.alike:
         yield f"ours runs on {tried.on[0]}, theirs on {tried.on[1]}."

@@ -85,6 +85,23 @@ async def test_the_peers_dockerfile_is_what_its_own_script_gives_to_docker(
     assert peer.bases(made) == ("python:3.11", "python:3.11-slim")
 
 
+async def test_what_reaches_nothing_here_is_replaced_and_told(tmp_path: Path) -> None:
+    found = await migetpacks.unpacked(await clone(tmp_path / "peer", _MAKES), tmp_path / "scripts")
+    app = Compared(name="app", migetpacks={"RUN_COMMAND": "./start"}, spared={"./start bench": "true"})
+    (tmp_path / "work").mkdir()
+    (tmp_path / "again").mkdir()
+
+    made = await found.make(app, tmp_path, tmp_path / "work", key="bench", ours="")
+
+    assert made.dockerfile.splitlines()[2] == 'ENV SAID="true"'
+    assert telling.notes([msgspec.structs.replace(tried(), spared=made.spared)], ["a"]) == (
+        "migetpacks: `a`: `./start bench` in migetpacks's Dockerfile reaches nothing here, and is `true` instead.",
+    )
+    changed = msgspec.structs.replace(app, spared={"what it once fetched": "true"})
+    with pytest.raises(LookupError, match="what it once fetched"):
+        await found.make(changed, tmp_path, tmp_path / "again", key="bench", ours="")
+
+
 async def test_a_peer_that_makes_no_dockerfile_is_quoted(tmp_path: Path) -> None:
     checkout, work = await clone(tmp_path / "peer", _REFUSES), tmp_path / "work"
     work.mkdir()
