@@ -107,7 +107,7 @@ async def _spring(lab: Lab, rounds: int) -> tuple[Figure, ...]:
     planned = _planned(_SPRING)
     texts = {
         _AS_PLANNED: planned,
-        "jar and `lib/`, without Spring Boot's launcher": variants.extracted(planned),
+        "a directory, by Spring Boot's launcher": variants.launched(planned),
         _ARCHIVED: variants.archived(planned),
         f"`jlink` on {_SLIM}": variants.linked(planned, _SLIM),
     }

@@ -11,12 +11,8 @@ APP: Final = "app"
 """The stage that is all of an image but its archive of classes."""
 _LAST: Final = "\nFROM "
 _JAVA: Final = "/opt/java"
-_EXTRACT: Final = (
-    'RUN cp "$(ls -S target/*.jar | head -n 1)" /out/app.jar && '
-    "java -Djarmode=tools -jar /out/app.jar extract --destination /extracted\n"
-)
-"""Spring Boot's own tool: the jar without its dependencies, which names those in lib/ as its class path."""
 _COMMAND: Final = "-jar app.jar"
+_LAUNCHER: Final = "-cp . org.springframework.boot.loader.launch.JarLauncher"
 _ENDING: Final = "ENV PORT="
 """What begins that which every image ends with."""
 
@@ -67,10 +63,10 @@ def linked(text: str, base: str) -> str:
     """Spring Boot on a runtime that `jlink` makes of the modules which `jdeps` finds."""
     said = cut(text)
     return (
-        f"{said.before}\nFROM builder AS jre\n{_EXTRACT}"
+        f"{said.before}\nFROM builder AS jre\n"
         # As one heap of classes: jars that say what modules they are would have to say it of all that they need.
         "RUN mkdir /classes && cd /classes && "
-        'for jar in /extracted/app.jar /extracted/lib/*.jar; do jar -xf "$jar"; done && '
+        'for jar in /out/app/app.jar /out/lib/*.jar; do jar -xf "$jar"; done && '
         "find . -name module-info.class -delete\n"
         'RUN jlink --add-modules "$(jdeps --ignore-missing-deps --print-module-deps --multi-release base '
         '/classes),jdk.crypto.ec" '
@@ -80,31 +76,33 @@ def linked(text: str, base: str) -> str:
     )
 
 
-def extracted(text: str) -> str:
-    """Spring Boot as its own tool lays it out: a jar and lib/, started without its launcher."""
-    laid_out, ending = _laid_out(text)
-    return f"{laid_out}FROM {APP} AS runtime\n{ending}"
+def launched(text: str) -> str:
+    """Spring Boot's jar as a directory that its own launcher starts, the dependencies in a layer of their own."""
+    said = cut(text)
+    first, begins, ending = said.steps.partition(_ENDING)
+    return (
+        f"{said.before}\nFROM builder AS unpacked\n"
+        'RUN mkdir -p /unpacked/app && cd /unpacked/app && jar -xf "$(ls -S /app/target/*.jar | head -n 1)" && '
+        "mv BOOT-INF/lib /unpacked/lib\n\n"
+        f"FROM {said.base} AS runtime\n{_without_copies(first)}"
+        "COPY --from=unpacked --chown=1000:1000 /unpacked/lib ./BOOT-INF/lib\n"
+        "COPY --from=unpacked --chown=1000:1000 /unpacked/app ./\n"
+        f"{begins}{ending.replace(_COMMAND, _LAUNCHER)}"
+    )
 
 
 def archived(text: str) -> str:
     """The same with an archive of the classes that a start loads: one is made for that, in the image that runs."""
-    laid_out, ending = _laid_out(text)
+    said = cut(text)
+    first, begins, ending = said.steps.partition(_ENDING)
     return (
-        f"{laid_out}FROM {APP} AS trained\n"
+        f"{said.before}\nFROM {said.base} AS {APP}\n{first}\n"
+        f"FROM {APP} AS trained\n"
         f"RUN java -XX:ArchiveClassesAtExit=/app.jsa -Dspring.context.exit=onRefresh {_COMMAND} && test -s /app.jsa\n\n"
-        f"FROM {APP} AS runtime\nCOPY --from=trained /app.jsa ./\n"
+        f"FROM {APP} AS runtime\nCOPY --from=trained /app.jsa ./\n{begins}"
         + ending.replace(_COMMAND, f"-XX:SharedArchiveFile=app.jsa {_COMMAND}")
     )
 
 
-def _laid_out(text: str) -> tuple[str, str]:
-    """What ends with the stage `app`, where all lies as Spring Boot's own tool has it; and how an image of it ends."""
-    said = cut(text)
-    first, begins, ending = said.steps.partition(_ENDING)
-    kept = "".join(line for line in first.splitlines(keepends=True) if not line.startswith("COPY "))
-    return (
-        f"{said.before}\nFROM builder AS extracted\n{_EXTRACT}\n"
-        f"FROM {said.base} AS {APP}\n{kept}"
-        "COPY --from=extracted --chown=1000:1000 /extracted/lib ./lib\n"
-        "COPY --from=extracted --chown=1000:1000 /extracted/app.jar ./\n\n"
-    ), f"{begins}{ending}"
+def _without_copies(steps: str) -> str:
+    return "".join(line for line in steps.splitlines(keepends=True) if not line.startswith("COPY "))

@@ -19,7 +19,7 @@ _RUST = (_APPS / "rust-axum" / "Dockerfile.golden").read_text(encoding="utf-8")
     [
         pytest.param(_SPRING, partial(variants.on, base="scratch"), id="on"),
         pytest.param(_SPRING, partial(variants.linked, base="debian:bookworm-slim"), id="linked"),
-        pytest.param(_SPRING, variants.extracted, id="extracted"),
+        pytest.param(_SPRING, variants.launched, id="launched"),
         pytest.param(_SPRING, variants.archived, id="archived"),
         pytest.param(_RUST, variants.with_own_libraries, id="with_own_libraries"),
     ],
@@ -47,11 +47,13 @@ def test_the_archive_is_made_by_the_image_that_runs_and_read_at_its_start() -> N
     assert splitter.cmd(variants.archived(_SPRING))[-1].endswith("-XX:SharedArchiveFile=app.jsa -jar app.jar")
 
 
-def test_without_an_archive_nothing_is_trained() -> None:
-    text = variants.extracted(_SPRING)
+def test_the_launcher_starts_what_was_not_taken_apart() -> None:
+    text = variants.launched(_SPRING)
 
-    assert "trained" not in text
-    assert splitter.cmd(text) == splitter.cmd(_SPRING)
+    copied = [rest for keyword, rest in splitter.split(text) if keyword == "COPY"]
+    assert "--from=builder" not in text
+    assert [each.split()[-1] for each in copied[-2:]] == ["./BOOT-INF/lib", "./"]
+    assert splitter.cmd(text)[-1].endswith("-cp . org.springframework.boot.loader.launch.JarLauncher")
 
 
 @pytest.mark.parametrize("text", ["", "FROM a\n", "FROM a AS b\nRUN c\n", "FROM a AS b\nFROM c\n"])

@@ -199,7 +199,7 @@ def test_a_parent_in_the_app_states_the_release_for_its_modules(write: Write) ->
         pytest.param(
             {"pom.xml": project(plugins(BOOT.format("")))},
             "java $JAVA_OPTS -Dserver.port=$PORT -jar app.jar",
-            ("./BOOT-INF/lib",),
+            ("/out/lib ./lib\n", "BOOT-INF/classpath.idx"),
             id="Spring Boot",
         ),
         pytest.param(
@@ -279,7 +279,7 @@ def test_what_starts_is_what_the_build_makes(
 @pytest.mark.parametrize(
     ("started", "libraries"),
     [
-        pytest.param(plugins(BOOT.format("")), "./BOOT-INF/lib", id="Spring Boot"),
+        pytest.param(plugins(BOOT.format("")), "./lib", id="Spring Boot"),
         pytest.param(properties(exec_mainClass="com.example.Stated"), "./lib", id="dependencies beside the jar"),
         pytest.param(
             plugins(

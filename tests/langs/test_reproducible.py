@@ -47,7 +47,7 @@ def test_every_stage_that_runs_anything_of_an_app_is_told_of_the_time_and_the_im
         ("python-psycopg", "\nENV CFLAGS=-g0 CXXFLAGS=-g0\n"),
         ("python-uv-workspace", "RUN find /app/.venv -name uv_cache.json -delete && "),
         ("java-maven-javalin", ' -Dproject.build.outputTimestamp=1980-01-01T00:00:02Z"\n'),
-        ("java-maven-spring", "&& jar -cfM app.jar -C /tmp/launcher META-INF;"),
+        ("java-maven-spring", " && java -cp /tmp Stamp app.jar;"),
         ("java-gradle-javalin", "preserveFileTimestamps = false; reproducibleFileOrder = true"),
         ("clojure-lein-json", "java -cp /tmp Stamp /out/app.jar"),
     ],
