@@ -7,6 +7,12 @@ file, and the real sources may be older than their stand-ins. The target directo
 mount: a builder that gets the layer from a registry gets the compiled dependencies with it, and apps that build at the
 same time in directories of the same name never see each other's files.
 
+A changed Cargo.lock makes that step run again, and mostly one dependency of a hundred is another one. So the step
+leaves a copy in a cache mount of the app's own, and begins with the copy that it finds; which of it is still right is
+Cargo's to say, as on a developer's machine. It does not know the system's libraries that a build script has found:
+the copy is of one state of the system's packages. Nor does it remove what nothing uses any more: a copy of twice the
+size of the first one is not taken. Reproducible images are compiled from nothing.
+
 A directory with one of a package's programs (src/bin/NAME/main.rs) is an app when somebody asks for it: each program
 with an image of its own, as `langs.cargoprograms` finds them.
 
@@ -14,6 +20,7 @@ The build image is Debian's release of the runtime image: a binary needs the gli
 one, and shared libraries of the build image (OpenSSL, ...) are copied with the binary.
 """
 
+import hashlib
 import posixpath
 import re
 from collections.abc import Iterable
@@ -26,7 +33,7 @@ from langs import workspace as beside
 from langs.cargo import Binary, Crate, Workspace
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
-from langs.model import AppBuild, Detection, Evidence, Process, Settings, Version
+from langs.model import EPOCH, AppBuild, CacheMount, Detection, Evidence, Process, Settings, Version
 
 NAME: Final = "rust"
 PROGRAMS: Final = frozenset({"cargo"})
@@ -57,6 +64,8 @@ _SERVER_FRAMEWORKS: Final = frozenset(
 )
 _TASKS: Final = "xtask"
 """The package that holds a workspace's own tooling, by convention (https://github.com/matklad/cargo-xtask)."""
+_COMPILED: Final = "/var/cache/cargo-target"
+_DIGITS: Final = 12
 _ASSETS: Final = ("assets", "config", "migrations", "public", "static", "templates", "views")
 """Directories that programs read beside their binary when they do not embed them."""
 _MADE: Final = ("build", "dist", "out")
@@ -202,6 +211,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         base.cache(settings, "cargo-registry", "/usr/local/cargo/registry"),
         base.cache(settings, "cargo-git", "/usr/local/cargo/git"),
     )
+    compiled = None if EPOCH in settings.arguments else _compiled(settings, workspace)
+    mounts = caches if compiled is None else (*caches, compiled)
     manifests = _manifests(root, workspace, config)
     text = base.dockerfile(
         "rust.Dockerfile.j2",
@@ -223,6 +234,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
                 for path in (*crate.programs, *(each.path for each in crate.binaries))
             ),
             "caches": caches,
+            "mounts": mounts,
+            "compiled": compiled,
             "locked": "--locked " if locked else "",
             "options": _options(chosen),
             "own": tuple(_checked(crate) for crate in workspace.crates if crate.certain),
@@ -244,11 +257,23 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         package_manager=detection.package_manager,
         dockerfile=text,
         start=base.Start(command=command, processes=processes),
-        cache=caches,
+        cache=mounts,
         ignored=_ignored(workspace) if member is None else ("target", _CREDENTIALS),
         warnings=warnings,
         place=_place(member, program, workspace, manifests) if member or program else None,
     )
+
+
+def _compiled(settings: Settings, workspace: Workspace) -> CacheMount:
+    """Where the compiled dependencies are kept for the next lockfile: of these packages together.
+
+    Raises:
+        LangError: the cache namespace could end the mount's option.
+    """
+    packages = "\n".join(sorted(crate.name for crate in workspace.crates))
+    digest = hashlib.sha256(packages.encode()).hexdigest()[:_DIGITS]
+    # Who copies from it must find it whole.
+    return msgspec.structs.replace(base.cache(settings, f"cargo-target-{digest}", _COMPILED), sharing="locked")
 
 
 def _check(workspace: Workspace, member: cargo.Member | None) -> None:

@@ -35,8 +35,9 @@ _STAGING: Final = ".fleetpacks-seed-"
 _STALE: Final = 120
 """Minutes after which what somebody is copying into a mount is taken for what a killed builder left."""
 _LASTING: Final = "/fleetpacks-packages"
-_NOT_CARRIED: Final = frozenset({"apt", "apt-lists"})
-"""A distribution's lists of packages are old within hours, and belong to users of their own, which are not carried."""
+_NOT_CARRIED: Final = re.compile(r"apt|apt-lists|cargo-target-[0-9a-f]+")
+"""A distribution's lists of packages are old within hours, and belong to users of their own, which are not carried.
+What Cargo has compiled is in the layer of the dependencies, too."""
 _LONGEST_REASON: Final = 300
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _FROM: Final = re.compile(r"FROM (?:--\S+ )*(\S+)(?: AS (\S+))?")
@@ -125,7 +126,7 @@ def mounts_of(plan: Plan) -> tuple[Mount, ...]:
         prefix = f"{app.app.settings.cache_key}-"
         for mount in app.build.cache if app.build.dockerfile_path is None else ():
             name, image = mount.id.removeprefix(prefix), _image(app.build.dockerfile, mount.id)
-            if image is None or name in _NOT_CARRIED or not _NAME.fullmatch(name):
+            if image is None or _NOT_CARRIED.fullmatch(name) or not _NAME.fullmatch(name):
                 continue
             found.setdefault(mount.id, Mount(id=mount.id, name=name, sharing=mount.sharing, image=image))
     return tuple(found.values())

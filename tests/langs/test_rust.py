@@ -5,13 +5,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import langs
 from langs.errors import LangError
-from langs.model import Settings, Version
+from langs.model import EPOCH, Settings, Version
 from tests.langs import splitter
 from tests.langs.conftest import Write
 
@@ -138,6 +139,25 @@ def test_dependencies_are_compiled_as_the_app_is_and_stand_ins_are_removed(write
     assert "target=/app/target" not in text
     for manifest in ("COPY Cargo.toml Cargo.lock ./", "COPY shared/Cargo.toml ./shared/"):
         assert text.index(manifest) < text.index("cargo build")
+
+
+def test_what_was_compiled_is_kept_for_the_next_lockfile_of_the_same_packages(write: Write) -> None:
+    of = {**APP, "Cargo.toml": f'{AXUM}[workspace]\nmembers = ["b"]\n', "b/src/main.rs": MAIN}
+    one, other = ({**of, "b/Cargo.toml": f'[package]\nname = "{name}"\n'} for name in ("b", "c"))
+
+    def mount(files: Mapping[str, str], settings: Settings) -> str:
+        built = langs.build(write(files), settings)
+        (kept,) = [each for each in built.cache if "cargo-target-" in each.id]
+        first, second, *_ = runs(built.dockerfile)
+        assert f"--mount=type=cache,id={kept.id},target={kept.target},sharing=locked" in first
+        assert kept.id not in second
+        return kept.id
+
+    said = Settings(run_command="api")
+    assert mount(one, said) == mount({**one, "Cargo.lock": "# another"}, said) != mount(other, said)
+    exact = langs.build(write(one), msgspec.structs.replace(said, arguments={EPOCH: "0"}))
+    assert "cargo-target-" not in exact.dockerfile
+    assert all("cargo-target-" not in each.id for each in exact.cache)
 
 
 @pytest.mark.parametrize(
