@@ -39,7 +39,7 @@ async def test_a_changed_lockfile_compiles_what_has_changed(
             ran = await running.end()
         assert ran.code == 0, [*ran.failed().values(), ran.err]
         said.append("\n".join(event.text for event in ran.events if isinstance(event, StepLog)))
-        appended(lock, "\n# %s\n", "changed")
+        appended(lock, "\n# %s\n", secrets.token_hex(6))
     async with unpacked(lab, f"{image.format(app=name)}:latest") as here, answering(here, path="/"):
         pass
 
