@@ -117,10 +117,13 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     processes: tuple[Process, ...]
 
 
-def start(settings: Settings, declared: tuple[Process, ...], default: str | None) -> Start:
+def start(
+    settings: Settings, declared: tuple[Process, ...], default: str | None, *, lacking: LangError | None = None
+) -> Start:
     """Choose the start command: the settings', the Procfile's `web`, or the language's own `default`.
 
-    The command becomes the process `web`; the Procfile's other processes are kept.
+    The command becomes the process `web`; the Procfile's other processes are kept. `lacking` is the error where there
+    is none, and more is known of why.
 
     Raises:
         LangError: there is no command, or it is no command line.
@@ -133,7 +136,8 @@ def start(settings: Settings, declared: tuple[Process, ...], default: str | None
     elif default is not None:
         command = default
     else:
-        raise LangError("no start command was found", hint=f"Add `web: COMMAND` to a Procfile, or set {RUN_SETTING}.")
+        hint = f"Add `web: COMMAND` to a Procfile, or set {RUN_SETTING}."
+        raise lacking or LangError("no start command was found", hint=hint)
     others = tuple(process for process in declared if process.name != WEB)
     return Start(command=command, processes=(Process(name=WEB, command=command), *others))
 

@@ -314,16 +314,16 @@ class AppFiles:
             self._texts[path] = None if data is None else _decode(data, path)
         return self._texts[path]
 
-    def read_bytes(self, path: str) -> bytes | None:
+    def read_bytes(self, path: str, limit: int = MAX_BYTES) -> bytes | None:
         """A whole file; None when absent.
 
         Raises:
-            LangError: it lies outside of the app, is no regular file, or is larger than `MAX_BYTES`.
+            LangError: it lies outside of the app, is no regular file, or is larger than `limit`.
         """
-        data = self._read(path, MAX_BYTES + 1)
-        if data is not None and len(data) > MAX_BYTES:
+        data = self._read(path, limit + 1)
+        if data is not None and len(data) > limit:
             raise LangError(
-                f"is larger than {MAX_BYTES} bytes",
+                f"is larger than {limit} bytes",
                 file=path,
                 hint="A file of this kind is a few kilobytes long: is it the right one?",
             )
