@@ -220,6 +220,11 @@ class AppFiles:
         except OSError:
             return False
 
+    def is_lost(self, path: str) -> bool:
+        """Whether `path` is a link that leads out of the app's directory, or to no regular file."""
+        kind = self._kind(path)
+        return kind == "link" and not self.exists(path) and (self.root / path).is_symlink()
+
     def first(self, *paths: str) -> str | None:
         """The first of `paths` that exists."""
         # Hundreds of names are asked for, and most begin with what is not there.

@@ -41,7 +41,21 @@ from langs.requirements import Requirements
 
 NAME: Final = "python"
 PROGRAMS: Final = frozenset(
-    {"celery", "daphne", "fastapi", "flask", "gunicorn", "hypercorn", "python", "python3", "streamlit", "uvicorn"}
+    {
+        "arq",
+        "celery",
+        "daphne",
+        "dramatiq",
+        "fastapi",
+        "flask",
+        "gunicorn",
+        "hypercorn",
+        "python",
+        "python3",
+        "rq",
+        "streamlit",
+        "uvicorn",
+    }
     | {"waitress-serve", "uv", "poetry", "pdm", "pipenv"}
 )
 VERSION_VARIABLES: Final = ("PYTHON_VERSION",)
@@ -86,6 +100,7 @@ def detect(files: AppFiles) -> Detection | None:
         package_manager=manager,
         packages=workspace.from_root(member.root, member.needed) if member else (),
         is_app=runnable is not None,
+        obstacles=() if runnable else tuple(pyentry.unread(files)),
     )
 
 

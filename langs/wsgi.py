@@ -217,6 +217,28 @@ def parse_present(files: AppFiles, file: str) -> ast.Module | None:
         return None
 
 
+def problem(files: AppFiles, file: str) -> str | None:
+    """Why a source that is there cannot be parsed; None where it can."""
+    if parse(files, file) is not None:
+        return None
+    try:
+        text = files.read_text(file) or ""
+        if len(text) > _MAX_SOURCE:
+            return f"is longer than {_MAX_SOURCE} characters"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except LangError as error:
+        return error.message
+    except SyntaxError as error:
+        # What the parser says may repeat characters of the source.
+        said = str(error.msg)[:200]
+        return f"cannot be parsed: {said if said.isprintable() else 'invalid syntax'} (line {error.lineno})"
+    except (ValueError, RecursionError, MemoryError):
+        return "cannot be parsed"
+    return None
+
+
 def _module(file: str, directory: str) -> str | None:
     """The dotted name of a file, or None when it cannot be imported by name."""
     relative = file.removeprefix(f"{directory}/") if directory else file
