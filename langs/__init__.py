@@ -50,14 +50,17 @@ def look(root: Path, settings: Settings) -> Look:
     Raises:
         langs.errors.LangError: it cannot be told what it is.
     """
-    from langs import choice, files  # noqa: PLC0415  (as above)
+    from langs import choice, files, obstacles  # noqa: PLC0415  (as above)
     from langs.errors import LangError  # noqa: PLC0415  (as above)
+    from langs.registry import LANGUAGES  # noqa: PLC0415  (as above)
 
     app = files.AppFiles(root)
     detection = choice.detect(app, settings)
     if detection is None or detection.services:
-        return Look(detection=detection)
+        return Look(detection=detection, problem=obstacles.lost(app, LANGUAGES) if detection is None else None)
     problem: LangError | None = None
+    if detection.obstacles:
+        problem = obstacles.error(detection)
     if detection.is_app:
         try:
             return Look(detection=detection, build=choice.build(app, settings, detection))

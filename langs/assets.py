@@ -13,7 +13,7 @@ import msgspec
 
 from langs.base import Language
 from langs.files import AppFiles
-from langs.model import Assets, Detection, Evidence, Settings
+from langs.model import Assets, Detection, Evidence, Part, Settings
 
 NAME: Final = "assets"
 """The last stage."""
@@ -40,6 +40,7 @@ def make(language: Language, files: AppFiles, settings: Settings) -> Assets:
     file = detection.evidence[0].file if detection.evidence else "package.json"
     return Assets(
         text=stages(built.dockerfile, _CLEAN if built.context == "." else _CLEAN_ALL),
+        part=Part(language=language.NAME, version=built.version),
         place=settings.origin,
         origin=files.below_context(built.context),
         context=built.context,

@@ -110,6 +110,10 @@ class Language(Protocol):
         ...
 
 
+class NothingStartsError(LangError):
+    """Neither the app nor configuration says what is started."""
+
+
 class Start(msgspec.Struct, frozen=True, kw_only=True):
     """How the image starts, and the app's other processes."""
 
@@ -117,13 +121,17 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     processes: tuple[Process, ...]
 
 
-def start(settings: Settings, declared: tuple[Process, ...], default: str | None) -> Start:
+def start(
+    settings: Settings, declared: tuple[Process, ...], default: str | None, *, lacking: LangError | None = None
+) -> Start:
     """Choose the start command: the settings', the Procfile's `web`, or the language's own `default`.
 
-    The command becomes the process `web`; the Procfile's other processes are kept.
+    The command becomes the process `web`; the Procfile's other processes are kept. `lacking` is the error where there
+    is none, and more is known of why.
 
     Raises:
-        LangError: there is no command, or it is no command line.
+        NothingStartsError: there is no command.
+        LangError: it is no command line.
     """
     web = next((process.command for process in declared if process.name == WEB), None)
     if settings.run_command is not None:
@@ -133,7 +141,8 @@ def start(settings: Settings, declared: tuple[Process, ...], default: str | None
     elif default is not None:
         command = default
     else:
-        raise LangError("no start command was found", hint=f"Add `web: COMMAND` to a Procfile, or set {RUN_SETTING}.")
+        hint = f"Add `web: COMMAND` to a Procfile, or set {RUN_SETTING}."
+        raise lacking or NothingStartsError("no start command was found", hint=hint)
     others = tuple(process for process in declared if process.name != WEB)
     return Start(command=command, processes=(Process(name=WEB, command=command), *others))
 
@@ -287,7 +296,9 @@ def dockerfile(
     said = {
         **common(settings, asks),
         "cmd": cmd,
-        "healthcheck": health.words(settings.healthcheck, probe, has_shell=not bare, image=runtime),
+        "healthcheck": health.words(
+            settings.healthcheck, probe, has_shell=not bare, image=runtime, images=settings.images
+        ),
         "front_end": settings.assets,
         **values,
     }
@@ -343,6 +354,7 @@ def common(settings: Settings, asks: tuple[str, ...]) -> Mapping[str, object]:
         "apt_run": debian.merged(debian.checked("apt_run", settings.apt_run)),
         "apt_mounts": _packages(settings),
         "port": settings.port,
+        "listens": not settings.worker,
         "user": hardened.USER if settings.hardened else "1000:1000",
         "build_command": None if build is None else commands.check(build, key=BUILD_SETTING),
     }

@@ -14,9 +14,11 @@ from langs import (
     documents,
     frameworks,
     health,
+    listening,
     locked,
     natives,
     nodeentry,
+    nodelock,
     nodeworkspace,
     npmrc,
     packagejson,
@@ -96,14 +98,20 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     lock = root.first(*_LOCKS)
     if said and lock is None:
         warnings += (f"there is no {_LOCKS[0]}: the versions installed may differ from build to build",)
+    damaged = nodelock.problem(root, lock)
+    warnings += (damaged,) if damaged else ()
     main = nodeentry.main_file(files, package, _SCRIPTS)
     start = base.start(
         settings,
         procfile.read(files),
         nodeentry.default_start(files, package, manager="bun", run="bun", main=main),
+        lacking=nodeentry.lacking(package),
     )
     processes = {process.name: scripts.expand(package, process.command) for process in start.processes}
     command = processes[base.WEB]
+    heard = listening.of(command)
+    settings, more = heard.settings(settings)
+    warnings += more
     installing = (*package.install_scripts, *(member.scripts if member else ()))
     programs = member.programs if member else ()
     if programs:
@@ -114,9 +122,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     kept = _kept(package, command, sources_first=sources_first, generated=generated)
     if kept:
         warnings += (f"devDependencies stay in the image: {kept}",)
-    serving = sites.development_server(command)
-    if serving:
-        warnings += (f"the start command runs {serving}, which is a server for development",)
+    warnings += sites.warnings(command)
     if installing:
         run = ", ".join(dict.fromkeys(installing))
         warnings += (f"every change of source installs again: package.json runs {run} at installation",)
@@ -151,7 +157,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "overrides_mode": "NODE_ENV" in settings.env,
             "has_manifest": said is not None,
             "script": None if step and step.whole else sites.script(files, package, site=settings.part),
-            "told": frameworks.prepared(files, package, ()).variables,
+            "told": (*frameworks.prepared(files, package, ()).variables, *heard.variables),
             "left_over": frameworks.left_over(package),
             "again": bool(package.dev_dependencies or member) and not kept,
             "hooks": manifest.hooks,

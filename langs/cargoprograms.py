@@ -7,14 +7,14 @@ file (src/bin/NAME.rs) has no directory of its own.
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Final
 
 import msgspec
 
-from langs import cargo, workspace
+from langs import base, cargo, workspace
 from langs.cargo import Binary, Crate, Workspace
 from langs.errors import LangError
 from langs.files import AppFiles, once
@@ -88,6 +88,33 @@ def divided(read: Workspace, left_out: str) -> tuple[str, ...]:
             found += [crate.directory, *parts] if crate.directory else parts
             count += max(1, len(parts))
     return tuple(found) if count > 1 else ()
+
+
+def several(root: AppFiles, read: Workspace, likely: Sequence[tuple[Crate, Binary]], left_out: str) -> LangError:
+    """The error for programs of which nothing says which one is started.
+
+    Args:
+        root: where the paths of packages begin.
+        read: the packages that were looked at.
+        likely: the programs that could be meant, each with its package.
+        left_out: as `divided` has it.
+    """
+    names = ", ".join(sorted({binary.name[:80] for _, binary in likely})[:20])
+    places = divided(read, left_out)
+    # What is taken apart itself is no app with one program.
+    places = tuple(each for each in places if not any(other.startswith(f"{each}/") for other in places))
+    put = ""
+    if not places:
+        crate = next((each for each, _ in likely if len(each.binaries) > 1), likely[0][0])
+        places = (posixpath.join(crate.directory, "src/bin/NAME"),)
+        put = "put the source of each into src/bin/NAME/main.rs of its package, and "
+    return LangError(
+        f"several programs were found: {names}",
+        file=cargo.FILE,
+        hint=f"Set {base.RUN_SETTING} to the name of the one to start, or add `web: NAME` to a Procfile. For an image "
+        f"of each, {put}declare their directories in the root's fleetpacks.toml, by their paths from there: "
+        f"{workspace.tables(root, places)}.",
+    )
 
 
 def place_of(

@@ -21,10 +21,12 @@ from langs import (
     dockerfile,
     hardened,
     indexes,
+    obstacles,
     packagejson,
     procfile,
     sites,
     static,
+    working,
 )
 from langs.base import Language
 from langs.errors import LangError
@@ -67,9 +69,10 @@ def detect(files: AppFiles, settings: Settings) -> Detection | None:
         # What cannot be read may be what would have spoken.
         for problem in problems.values():
             raise problem
+        ranked = working.first(files, ranked, LANGUAGES)
     if not ranked:
         return None
-    chosen = ranked[0]
+    chosen = ranked[0] if ranked[0].is_app else obstacles.added(files, ranked[0], _by_name(ranked[0].language))
     return _each_file_once(
         msgspec.structs.replace(
             chosen,
@@ -100,26 +103,35 @@ def build(files: AppFiles, settings: Settings, detection: Detection | None = Non
     language = _by_name(detection.language)
     said = appjson.read(files)
     chosen: dict[str, VersionChoice] = {}
-    settings = msgspec.structs.replace(settings, chosen=chosen)
+    settings = working.started(files, msgspec.structs.replace(settings, chosen=chosen), detection)
     front_end = _assets(files, settings, language)
     # Where one of the two sees more than the app's directory, that is one of those in it for the other.
     origin = front_end.origin if front_end else ""
-    built = language.build(files, msgspec.structs.replace(settings, assets=front_end, origin=origin), detection)
+    built = _built(language, files, msgspec.structs.replace(settings, assets=front_end, origin=origin), detection)
     if front_end is not None and not origin and built.context != ".":
         told = msgspec.structs.replace(settings, origin=files.below_context(built.context))
         front_end = _assets(files, told, language)
-        built = language.build(files, msgspec.structs.replace(settings, assets=front_end), detection)
+        built = _built(language, files, msgspec.structs.replace(settings, assets=front_end), detection)
     return msgspec.structs.replace(
         built,
+        processes=working.without_web(built.processes) if settings.worker else built.processes,
         cache=_each_mount_once((*(front_end.cache if front_end else ()), *built.cache)),
         evidence=(*built.evidence, *(front_end.evidence if front_end else ())),
         warnings=(*detection.warnings, *(front_end.warnings if front_end else ()), *built.warnings),
+        front_end=front_end.part if front_end else None,
         chosen=_settled(chosen, built),
         release=said.release if said else None,
         # What is generated only: a mirror's address may hold a password.
         indexes=indexes.used(built.dockerfile, settings.indexes) if language.IMAGES else (),
         shell=not any(settings.hardened or hardened.is_bare(settings.images.get(name, "")) for name in language.IMAGES),
     )
+
+
+def _built(language: Language, files: AppFiles, settings: Settings, detection: Detection) -> AppBuild:
+    try:
+        return language.build(files, settings, detection)
+    except base.NothingStartsError as error:
+        raise (obstacles.error(detection) if detection.obstacles else error) from error
 
 
 def _said(files: AppFiles, settings: Settings) -> Choice | None:
@@ -149,7 +161,13 @@ def _said(files: AppFiles, settings: Settings) -> Choice | None:
 def _told(files: AppFiles, said: Choice) -> Detection:
     """The detection of the language that was said, with what else there would have been."""
     language, *_ = (_by_name(name) for name in said.languages)
-    detection = language.detect(files) or Detection(language=language.NAME, evidence=())
+    seen = language.detect(files)
+    detection = seen or Detection(language=language.NAME, evidence=())
+    if seen is None or not seen.is_app:
+        # What it is was said; what is started of it, the Procfile may say.
+        process = working.process_of(procfile.read(files))
+        detection = msgspec.structs.replace(detection, worker=process.name if process else None)
+        detection = detection if detection.worker else obstacles.added(files, detection, language)
     found, _ = _look(files, (other for other in LANGUAGES if other is not language))
     return msgspec.structs.replace(
         detection,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from langs import hardened
 from langs.errors import LangError
 from langs.model import Settings
 
@@ -54,8 +55,9 @@ def checked(key: str, packages: Iterable[str]) -> tuple[str, ...]:
 def refused(settings: Settings, image: str) -> LangError:
     """The error for packages that are to be installed in an image in which nothing can be."""
     file, reason = (settings.needs[0].file, f" ({settings.needs[0].reason})") if settings.needs else (None, "")
+    way = hardened.instead_of(image, settings.images)
     return LangError(
         f"{', '.join(settings.apt_run)[:200]} cannot be installed in {image}, which has no shell{reason}",
         file=file,
-        hint="Unset $USE_DHI for this app, or name an image of yours that has them: `images` in fleetpacks.toml.",
+        hint=f"{way[:1].upper()}{way[1:]} that has them, or a shell.",
     )

@@ -1,33 +1,42 @@
-"""Django's static files: whether `collectstatic` can run while an image is built, told from the settings' text.
+"""What an image is made with for Django, told from the settings' text: static files, and a database beside the code.
 
-Settings are a program, which is parsed and never run. What they need to be imported is seen where it is written
-plainly: variables of the environment without which they stop, and a secret key, which is made up for the step. Where
+Whether `collectstatic` can run while an image is built: what settings need to be imported is seen where it is written
+plainly, variables of the environment without which they stop, and a secret key, which is made up for the step. Where
 that cannot be known, nothing is collected, and a warning says why: a build must not stop at settings that only a
 deployment has.
+
+Django's own server looks into the database before it listens. That of a new project is a file of SQLite in the app: it
+has to be there, where nothing can be written.
 """
 
 import ast
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 
-from langs import wsgi
+from langs import djangosettings, wsgi
+from langs.djangosettings import Read, Said
 from langs.files import AppFiles
 from langs.model import Settings
 
 _MANAGE: Final = "manage.py"
-_MODULE: Final = "DJANGO_SETTINGS_MODULE"
+_APPLICATIONS: Final = frozenset({"asgi.py", "wsgi.py"})
 _DISABLE: Final = "DISABLE_COLLECTSTATIC"
 """Heroku's: whoever comes from there has it set."""
 _KEY: Final = "SECRET_KEY"
 _APP: Final = "django.contrib.staticfiles"
+_DATABASES: Final = "DATABASES"
+_SQLITE: Final = "django.db.backends.sqlite3"
 _PATHS: Final = frozenset({"Path", "abspath", "join", "joinpath", "normpath", "realpath", "resolve", "root", "str"})
 """Functions that make a path of what is in the text."""
 _READERS: Final = frozenset({"config", "env"})
 """What django-environ and python-decouple call the function that asks for a variable."""
-_MAX_MODULES: Final = 10
+# Text, because start-up counts: `re` compiles it when it is first needed.
+_PLAIN: Final = r"[A-Za-z0-9_][A-Za-z0-9_./-]*"
+"""Paths that need no quotes."""
 
 
 class Static(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,41 +44,87 @@ class Static(msgspec.Struct, frozen=True, kw_only=True):
 
     module: str | None = None
     """The settings' dotted name; None: nothing is collected."""
+    manage: str = _MANAGE
+    """The project's program."""
     keys: tuple[str, ...] = ()
     """Variables that the secret key is read from, to be made up."""
     warning: str | None = None
 
 
-def static(files: AppFiles, settings: Settings, application: str | None) -> Static:
+def find(files: AppFiles, application: wsgi.Application | None) -> str | None:
+    """A Django project's program: at the app's root, else where the imports of its application begin."""
+    if files.exists(_MANAGE) and (files.glob("*/wsgi.py") or files.glob("*/asgi.py")):
+        return _MANAGE
+    if application is None or posixpath.basename(application.file) not in _APPLICATIONS or not application.directory:
+        return None
+    file = f"{application.directory}/{_MANAGE}"
+    return file if re.fullmatch(_PLAIN, file, re.ASCII) and files.exists(file) else None
+
+
+def static(files: AppFiles, settings: Settings, manage: str, application: wsgi.Application | None) -> Static:
     """What is to be done for a Django project's static files.
 
     Args:
         files: the app's.
         settings: what configuration says of it.
-        application: the file of the application object, which may name other settings than `manage.py`.
+        manage: the project's program.
+        application: the application object, whose file may name other settings than that.
     """
     asked = "collectstatic" in (settings.build_command or "")
     if asked or settings.env.get(_DISABLE, "0") not in {"", "0"}:
         return Static()
-    module = settings.env.get(_MODULE) or _named(files, application) or _named(files, _MANAGE)
-    modules = tuple(_modules(files, module)) if module else ()
-    if module is None or not modules:
+    read = djangosettings.read(files, settings, manage, application)
+    if read is None:
         return _skipped("which settings count cannot be seen")
-    said = _assigned(modules)
-    if "STATIC_ROOT" not in said or _APP not in _texts(*modules):
+    if "STATIC_ROOT" not in read.said or _APP not in djangosettings.strings(*read.trees):
         return Static()
     given = {*settings.env, *settings.secrets}
-    asked_for = {name for tree in modules for name in _required(tree)}
-    keys = {_KEY, *_texts(said[_KEY])} if _KEY in said else {_KEY}
-    obstacle = _obstacle(said, sorted(asked_for - given - keys))
+    asked_for = {name for tree in read.trees for name in _required(tree)}
+    keys = {_KEY, *djangosettings.strings(read.said[_KEY].value)} if _KEY in read.said else {_KEY}
+    obstacle = _obstacle(read.said, sorted(asked_for - given - keys))
     if obstacle is not None:
         return _skipped(obstacle)
-    return Static(module=module, keys=tuple(sorted(key for key in keys - given if _is_variable(key))))
+    made_up = tuple(sorted(key for key in keys - given if _is_variable(key)))
+    return Static(module=read.module, manage=manage, keys=made_up)
 
 
-def _obstacle(said: Mapping[str, ast.expr], missing: list[str]) -> str | None:
+def database(files: AppFiles, settings: Settings, manage: str, application: wsgi.Application | None) -> str | None:
+    """The file of a project's database, relative to the app's directory, where it is SQLite's and lies in there.
+
+    Args:
+        files: the app's.
+        settings: what configuration says of it.
+        manage: the project's program.
+        application: as of `static`.
+    """
+    read = djangosettings.read(files, settings, manage, application)
+    said = read.said.get(_DATABASES) if read else None
+    # What is said a second time may be of a deployment, whose database is not ours to touch.
+    if read is None or said is None or _mentions(read) != 1:
+        return None
+    default = _item(said.value, "default")
+    engine, name = _item(default, "ENGINE"), _item(default, "NAME")
+    if name is None or not (isinstance(engine, ast.Constant) and engine.value == _SQLITE):
+        return None
+    path = djangosettings.path(Said(name, said.file), read.said) or ""
+    path = posixpath.normpath(path.removeprefix("/app/"))
+    return path if re.fullmatch(_PLAIN, path, re.ASCII) and not files.has_directory(path) else None
+
+
+def _mentions(read: Read) -> int:
+    nodes = (node for tree in read.trees for node in ast.walk(tree))
+    return sum(isinstance(node, ast.Name) and node.id == _DATABASES for node in nodes)
+
+
+def _item(table: ast.expr | None, key: str) -> ast.expr | None:
+    """What a literal dictionary says of a key."""
+    pairs = zip(table.keys, table.values, strict=True) if isinstance(table, ast.Dict) else ()
+    return next((value for name, value in pairs if isinstance(name, ast.Constant) and name.value == key), None)
+
+
+def _obstacle(said: Mapping[str, Said], missing: list[str]) -> str | None:
     """Why these settings cannot be collected by."""
-    if not _inside(said["STATIC_ROOT"]):
+    if not _inside(said["STATIC_ROOT"].value):
         return "STATIC_ROOT is computed, or lies outside of the app"
     if any(text.startswith("storages.") for text in _storage(said)):
         return "they go to a storage elsewhere"
@@ -78,66 +133,6 @@ def _obstacle(said: Mapping[str, ast.expr], missing: list[str]) -> str | None:
 
 def _skipped(why: str) -> Static:
     return Static(warning=f"static files are not collected: {why}; a `build` of yours may run collectstatic")
-
-
-def _named(files: AppFiles, file: str | None) -> str | None:
-    """The settings that a program falls back to: `os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")`."""
-    tree = wsgi.parse(files, file) if file else None
-    for node in ast.walk(tree) if tree else ():
-        match node:
-            case ast.Call(args=[ast.Constant(value=name), ast.Constant(value=str(module))]) if name == _MODULE:
-                return module
-            case ast.Assign(
-                targets=[ast.Subscript(slice=ast.Constant(value=name))], value=ast.Constant(value=str(module))
-            ):
-                if name == _MODULE:
-                    return module
-            case _:
-                pass
-    return None
-
-
-def _modules(files: AppFiles, module: str) -> Iterator[ast.Module]:
-    """A module of settings, then those that it takes over with `from ... import *`."""
-    waiting, seen = [module], set[str]()
-    while waiting and len(seen) < _MAX_MODULES:
-        name = waiting.pop(0)
-        if name in seen or not all(part.isidentifier() and part.isascii() for part in name.split(".")):
-            continue
-        seen.add(name)
-        path = name.replace(".", "/")
-        file = files.first(f"{path}.py", f"{path}/__init__.py")
-        tree = wsgi.parse(files, file) if file else None
-        if file is None or tree is None:
-            continue
-        yield tree
-        # Of a package, one dot is the package itself; of a module, the package around it.
-        package = name.split(".") if posixpath.basename(file) == "__init__.py" else name.split(".")[:-1]
-        for node in tree.body:
-            if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
-                above = package[: len(package) - node.level + 1] if node.level else []
-                waiting.append(".".join((*above, *([node.module] if node.module else []))))
-
-
-def _assigned(modules: tuple[ast.Module, ...]) -> Mapping[str, ast.expr]:
-    """What is assigned without a condition; what stands last counts, and a module before those that it takes over."""
-    said: dict[str, ast.expr] = {}
-    for tree in reversed(modules):
-        for node in tree.body:
-            match node:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                    said[name] = value
-                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                    said[name] = value
-                case _:
-                    pass
-    return said
-
-
-def _texts(*trees: ast.AST) -> frozenset[str]:
-    """All strings in there."""
-    nodes = (node for tree in trees for node in ast.walk(tree))
-    return frozenset(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def _inside(root: ast.expr) -> bool:
@@ -152,7 +147,7 @@ def _inside(root: ast.expr) -> bool:
                 return False
             case _:
                 pass
-    return bool(_texts(root))
+    return bool(djangosettings.strings(root))
 
 
 def _is_below(value: object) -> bool:
@@ -161,16 +156,16 @@ def _is_below(value: object) -> bool:
     return bool(value) and (not value.startswith("/") or value.startswith("/app/"))
 
 
-def _storage(said: Mapping[str, ast.expr]) -> frozenset[str]:
+def _storage(said: Mapping[str, Said]) -> frozenset[str]:
     """The names of the classes that keep static files."""
-    storages = said.get("STORAGES")
+    storages = said["STORAGES"].value if "STORAGES" in said else None
     if isinstance(storages, ast.Dict):
         pairs = zip(storages.keys, storages.values, strict=True)
         kept = [value for key, value in pairs if not isinstance(key, ast.Constant) or key.value == "staticfiles"]
     else:
         kept = [storages] if storages else []
-    older = said.get("STATICFILES_STORAGE")
-    return _texts(*kept, *([older] if older else []))
+    older = [said["STATICFILES_STORAGE"].value] if "STATICFILES_STORAGE" in said else []
+    return djangosettings.strings(*kept, *older)
 
 
 def _required(tree: ast.Module) -> Iterator[str]:

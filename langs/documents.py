@@ -20,7 +20,7 @@ def json_as(text: str, expected: type[_T], file: str) -> _T:
     try:
         return msgspec.json.decode(text, type=expected)
     except msgspec.ValidationError as error:
-        raise LangError(_shape(error), file=file, hint="Correct this key.") from error
+        raise LangError(_shape(error), file=file, hint=hint(error)) from error
     except msgspec.DecodeError as error:
         raise LangError(f"is not valid JSON: {error}", file=file, hint="Correct it.") from error
     except RecursionError as error:
@@ -41,7 +41,7 @@ def toml_as(text: str, expected: type[_T], file: str) -> _T:
     try:
         return msgspec.convert(tomllib.loads(text), type=expected)
     except msgspec.ValidationError as error:
-        raise LangError(_shape(error), file=file, hint="Correct this key.") from error
+        raise LangError(_shape(error), file=file, hint=hint(error)) from error
     except RecursionError as error:
         raise LangError(_DEEP, file=file, hint="Correct it.") from error
     except ValueError as error:  # TOMLDecodeError is one, and so is a number of too many digits
@@ -64,6 +64,13 @@ def texts(said: object) -> tuple[str, ...]:
 def items(said: object) -> list[object]:
     """The elements of a list; none, where something else is said."""
     return cast("list[object]", said) if isinstance(said, list) else []
+
+
+def hint(error: msgspec.ValidationError) -> str:
+    """What to do about a value of another shape: it stands at a key, or is the whole file."""
+    said = str(error)
+    whole = said.startswith("Expected") and "`$" not in said
+    return "The whole file must be of that shape: `{...}`." if whole else "Correct this key."
 
 
 def _shape(error: msgspec.ValidationError) -> str:

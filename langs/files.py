@@ -220,6 +220,11 @@ class AppFiles:
         except OSError:
             return False
 
+    def is_lost(self, path: str) -> bool:
+        """Whether `path` is a link that leads out of the app's directory, or to no regular file."""
+        kind = self._kind(path)
+        return kind == "link" and not self.exists(path) and (self.root / path).is_symlink()
+
     def first(self, *paths: str) -> str | None:
         """The first of `paths` that exists."""
         # Hundreds of names are asked for, and most begin with what is not there.
@@ -314,16 +319,16 @@ class AppFiles:
             self._texts[path] = None if data is None else _decode(data, path)
         return self._texts[path]
 
-    def read_bytes(self, path: str) -> bytes | None:
+    def read_bytes(self, path: str, limit: int = MAX_BYTES) -> bytes | None:
         """A whole file; None when absent.
 
         Raises:
-            LangError: it lies outside of the app, is no regular file, or is larger than `MAX_BYTES`.
+            LangError: it lies outside of the app, is no regular file, or is larger than `limit`.
         """
-        data = self._read(path, MAX_BYTES + 1)
-        if data is not None and len(data) > MAX_BYTES:
+        data = self._read(path, limit + 1)
+        if data is not None and len(data) > limit:
             raise LangError(
-                f"is larger than {MAX_BYTES} bytes",
+                f"is larger than {limit} bytes",
                 file=path,
                 hint="A file of this kind is a few kilobytes long: is it the right one?",
             )

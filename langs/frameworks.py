@@ -77,6 +77,19 @@ class Framework(msgspec.Struct, frozen=True, kw_only=True):
     output: Output | None = None
 
 
+class Adapter(msgspec.Struct, frozen=True, kw_only=True):
+    """A package that says what a framework's build makes: here, nothing that starts in an image."""
+
+    package: str
+    others: tuple[tuple[str, str], ...]
+    """Those of the framework that make something for an image, and what."""
+
+    @property
+    def choice(self) -> str:
+        """What there is to choose from."""
+        return " or ".join(f"{package} ({made})" for package, made in self.others)
+
+
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What the image of an app is told, and consists of."""
 
@@ -125,6 +138,12 @@ FRAMEWORKS: Final = (
 )
 """In this order, because frameworks stand on each other: whatever renders pages before what serves anything."""
 
+_ADAPTERS: Final = (
+    Adapter(
+        package="@sveltejs/adapter-auto",
+        others=(("@sveltejs/adapter-node", "a server"), ("@sveltejs/adapter-static", "files")),
+    ),
+)
 _LEFT_OVER: Final[Mapping[str, tuple[str, ...]]] = {
     "@angular/core": (".angular",),
     "@sveltejs/kit": (".svelte-kit",),
@@ -138,6 +157,14 @@ def of(package: PackageJson) -> Framework | None:
     if BUILD not in package.scripts:
         return None
     return next((each for each in FRAMEWORKS if each.package in package.everything), None)
+
+
+def unfit(package: PackageJson) -> Adapter | None:
+    """What has the app's build make nothing for an image, where nothing else of it does."""
+    known = package.everything.keys()
+    if BUILD not in package.scripts or package.library or of(package) is not None:
+        return None
+    return next((each for each in _ADAPTERS if each.package in known and known.isdisjoint(dict(each.others))), None)
 
 
 def prepared(files: AppFiles, package: PackageJson, processes: Iterable[str]) -> Prepared:

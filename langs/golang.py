@@ -6,7 +6,7 @@ own.
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from langs import base, commands, gomod, gomodules, nodeentry, procfile, spans, versions, workspace
@@ -44,10 +44,6 @@ _CLAUSE: Final = re.compile(r"(?:\s++|//[^\n]*+|/\*.*?\*/)*+package\s+main\b", r
 _MAIN: Final = re.compile(r"^func[ \t]+main[ \t]*\(", re.MULTILINE)
 _IGNORED: Final = re.compile(r"^//[ \t]*(?:go:build|\+build)[ \t]+ignore\b", re.MULTILINE)
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/~-]*\.[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_HINT: Final = (
-    f"Set {base.RUN_SETTING} to the name of the one to start, or add `web: NAME` to a Procfile. For an image of each, "
-    'declare their directories in the root\'s fleetpacks.toml: [apps."cmd/NAME"].'
-)
 _VERSION_HINT: Final = "Write a Go version, such as 1.25 or 1.25.3."
 
 
@@ -284,10 +280,22 @@ def _target(files: AppFiles, settings: Settings, declared: tuple[Process, ...], 
         if choice in choices:
             return _importable(choices[choice]), choice
     if len(mains) > 1:
-        raise LangError(f"several main packages were found: {', '.join(sorted(mains))}", file="go.mod", hint=_HINT)
+        raise _several(files, mains)
     binary, package = next(iter(choices.items()))
     nameless = binary == "cmd" or (binary in _PLACES and not package.startswith("./cmd/"))
     return _importable(package), name if nameless else binary
+
+
+def _several(files: AppFiles, mains: Iterable[str]) -> LangError:
+    """The error for main packages of which nothing says which one is started."""
+    names = sorted(mains)
+    each = workspace.tables(files, (name.removeprefix("./") for name in names))
+    return LangError(
+        f"several main packages were found: {', '.join(names)}",
+        file="go.mod",
+        hint=f"Set {base.RUN_SETTING} to the name of the one to start, or add `web: NAME` to a Procfile. For an image "
+        f"of each, declare their directories in the root's fleetpacks.toml, by their paths from there: {each}.",
+    )
 
 
 def _program(

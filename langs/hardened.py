@@ -60,3 +60,23 @@ def is_bare(image: str) -> bool:
     if not colon or "/" in tag:
         repository, tag = name, ""
     return name == SCRATCH or ("distroless" in repository.split("/")[:-1] and not tag.startswith("debug"))
+
+
+def key_of(image: str, images: Mapping[str, str]) -> str | None:
+    """The well-known name in whose place somebody named this image; None where nobody did.
+
+    Args:
+        image: its reference.
+        images: what somebody named, by well-known names.
+    """
+    return next(
+        (key for key, said in images.items() if image == said or image.startswith((f"{said}:", f"{said}@"))), None
+    )
+
+
+def instead_of(image: str, images: Mapping[str, str]) -> str:
+    """What to do about an image without a shell, up to what the other one has to have; see `key_of`."""
+    key = key_of(image, images)
+    if key is not None:
+        return f"change `images.{key}` in fleetpacks.toml to an image"
+    return "unset $USE_DHI for this app, or name an image of yours (`images` in fleetpacks.toml)"

@@ -10,11 +10,12 @@ ask for a login or be nothing at all, below 500 is enough: it answers.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
+from langs import hardened
 from langs.errors import LangError
 from langs.model import Settings
 
@@ -105,6 +106,7 @@ def words(
     *,
     has_shell: bool,
     image: str,
+    images: Mapping[str, str],
 ) -> tuple[str, ...]:
     """The command line of the check; none where nobody asked for one.
 
@@ -113,6 +115,7 @@ def words(
         probe: what the language asks with.
         has_shell: whether the image has one.
         image: the well-known name or the reference of the image that runs.
+        images: those that somebody named, by well-known names.
 
     Raises:
         LangError: it is no path, or nothing in the image could ask.
@@ -123,8 +126,8 @@ def words(
     if probe.needs_shell and not has_shell:
         raise LangError(
             f"`healthcheck`: nothing in {image} could ask the app, which has no shell",
-            hint="Remove it for this app (Kubernetes asks by itself: httpGet), or unset $USE_DHI, or name an image of "
-            "yours that has bash: `images`.",
+            hint="Remove it for this app (Kubernetes asks by itself: httpGet), or "
+            f"{hardened.instead_of(image, images)} that has bash.",
         )
     return (*probe.command, path, "500" if said is True else "400")
 

@@ -74,6 +74,10 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     programs: tuple[str, ...] = ()
     """Directories below, each with a program, where nothing says which one the app is: whoever wants an image of one of
     them declares it, and the app itself is none then."""
+    worker: str | None = None
+    """The process of its Procfile that it is started by, where it has no `web` and nothing else is started."""
+    obstacles: tuple[Evidence, ...] = ()
+    """Of what is no app: files that may say what is started, and why nothing can be told of them."""
     warnings: tuple[str, ...] = ()
 
 
@@ -157,6 +161,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The same for the image that runs."""
     needs: tuple[Evidence, ...] = ()
     """Which dependency needs which of them: set by languages, never by configuration."""
+    worker: bool = False
+    """Whether the app listens nowhere: set by `langs.choice`, never by configuration."""
     healthcheck: bool | str | None = None
     """What the image asks its app, to tell whether it is well: a path, or True for what the framework has for that."""
     part: bool = False
@@ -220,6 +226,13 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     addons: tuple[Addon, ...] = ()
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What another language than an app's own makes of it."""
+
+    language: str
+    version: Version | None
+
+
 class Assets(msgspec.Struct, frozen=True, kw_only=True):
     """Stages which make a part of the app with another language; the last one is called `assets`."""
 
@@ -233,6 +246,7 @@ class Assets(msgspec.Struct, frozen=True, kw_only=True):
     """The directory that they see, from the app's."""
     dockerignore: str | None = None
     """What they leave out of it."""
+    part: Part
     cache: tuple[CacheMount, ...]
     evidence: tuple[Evidence, ...]
     warnings: tuple[str, ...] = ()
@@ -259,6 +273,8 @@ class AppBuild(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The directory that the build sees, from the app's: `../..` for the root of a workspace."""
     runtime_version: Version | None = None
     """What the language itself runs on, where that has a version of its own: Java's for Kotlin, OTP's for Elixir."""
+    front_end: Part | None = None
+    """What another language makes of it."""
     considered: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
@@ -295,4 +311,4 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     build: AppBuild | None = None
     """None when there is nothing to build, or no way to; without a start command when nothing in it is started."""
     problem: Exception | None = None
-    """The `langs.errors.LangError` that a build would end with."""
+    """The `langs.errors.LangError` that a build would end with; or what keeps it from being an app."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from langs import base, commands, packagejson, procfile, sites
+from langs import base, commands, frameworks, packagejson, procfile, sites
 from langs.errors import LangError
 from langs.files import AppFiles, require_plain_name
 from langs.model import Evidence
@@ -104,13 +104,27 @@ def default_start(files: AppFiles, package: PackageJson, *, manager: str, run: s
     """
     script = _script(package)
     if script is not None:
-        developing = sites.development_server(package.scripts[script]) is not None
-        return (sites.instead(files, package) if developing else None) or f"{manager} run {script}"
+        shown = sites.shown_by(package, script)
+        if shown and frameworks.unfit(package):
+            return None
+        return (sites.instead(files, package) if shown else None) or f"{manager} run {script}"
     server = sites.server(files, package)
     if server is not None or main is None:
         return server
     program = (_loader(package) or run) if run == "node" and main.endswith(".ts") else run
     return f"{program} {require_plain_name(main).replace(' ', chr(92) + ' ')}"
+
+
+def lacking(package: PackageJson) -> LangError | None:
+    """Why nothing starts the app, where that is known."""
+    found = frameworks.unfit(package)
+    if found is None:
+        return None
+    return LangError(
+        f"{found.package} makes nothing that starts in an image",
+        file=packagejson.FILE,
+        hint=f"Install {found.choice} and name it in the configuration, or set {base.RUN_SETTING}.",
+    )
 
 
 def _script(package: PackageJson) -> str | None:
@@ -183,6 +197,8 @@ def _said(files: AppFiles, package: PackageJson) -> str | None:
     starts = script and commands.program(script) not in _WATCHERS and _runs_something(files, package, script)
     if starts and not sites.maker(files, package):
         return f"scripts.{name}"
+    if not script and frameworks.unfit(package):
+        return "its build makes what an adapter says"
     return "its build makes a server" if not script and sites.server(files, package) else None
 
 

@@ -14,23 +14,25 @@ from langs import (
     base,
     frameworks,
     health,
+    listening,
     locked,
     natives,
     nodeentry,
+    nodelock,
     nodemanagers,
+    nodeversion,
     nodeworkspace,
     npmrc,
     packagejson,
     procfile,
     scripts,
     sites,
-    versions,
     workspace,
     yarnrc,
 )
 from langs.errors import LangError
 from langs.files import AppFiles
-from langs.model import AppBuild, CacheMount, Detection, Evidence, Settings, Version
+from langs.model import AppBuild, CacheMount, Detection, Evidence, Process, Settings
 from langs.nodemanagers import NPM, PLUG_AND_PLAY, Chosen, Manager
 from langs.nodeworkspace import Member
 from langs.packagejson import PackageJson
@@ -45,9 +47,6 @@ VERSION_VARIABLES: Final = ("NODE_VERSION",)
 MANIFESTS: Final = (packagejson.FILE, packagejson.JSON5, "project.json")
 ENTRY_POINTS: Final = ("server.js", "index.js", "app.js", "main.js", "server.mjs", "index.mjs", "app.mjs", "main.mjs")
 IMAGES: Final = ("node",)
-
-_DEFAULT: Final = "22.16.0"
-_LINE: Final = 1
 
 
 def detect(files: AppFiles) -> Detection | None:
@@ -104,13 +103,11 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     if member is not None:
         npmrc.refuse_credentials(root, member.manifest)
         member.check()
-    version, warnings = _version(files, root, settings, package)
+    version, warnings = nodeversion.resolve(files, settings, package, member, lock=chosen.lock)
     manifest = member.manifest if member else package
     tool, more = nodemanagers.version(root, settings, manifest, chosen) if said else (None, ())
-    warnings += more
-    processes = _processes(
-        base.start(settings, declared, project.start if project else _default(files, package, manager)), package
-    )
+    processes = _processes(files, settings, package, manager, (project, declared))
+    heard = listening.of(processes[base.WEB])
     plug_and_play = manager is PLUG_AND_PLAY
     if plug_and_play:
         place = member.context if member else "."
@@ -121,13 +118,11 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     )
     processes = {base.WEB: prepared.output.start} if prepared.output else processes
     command = processes[base.WEB]
-    if said and chosen.lock is None:
-        warnings += (f"there is no {manager.locks[0]}: the versions installed may differ from build to build",)
+    settings, stated = (settings, ()) if prepared.output else heard.settings(settings)
+    warnings += (*more, *_of_locks(root, chosen, said), *stated)
     kept = None if prepared.output else _kept(root, package, chosen, tool, command)
     warnings += (f"devDependencies stay in the image: {kept}",) if kept else ()
-    serving = sites.development_server(command)
-    if serving:
-        warnings += (f"the start command runs {serving}, which is a server for development",)
+    warnings += sites.warnings(command)
     installing = (*package.install_scripts, *(member.scripts if member else ()))
     programs = member.programs if member else ()
     warnings += _again(installing, programs)
@@ -164,7 +159,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "overrides_mode": "NODE_ENV" in settings.env,
             "has_manifest": said is not None,
             "script": None if step and step.whole else sites.script(files, package, site=settings.part),
-            "told": prepared.variables,
+            "told": (*prepared.variables, *heard.variables),
             "output": frameworks.gather(prepared.output, member.path if member else ".") if prepared.output else None,
             "left_over": frameworks.left_over(package),
             "prune": nodemanagers.prune(manager, member, keeps=bool(kept) or not (member or package.dev_dependencies)),
@@ -235,7 +230,26 @@ def _chosen(files: AppFiles, package: PackageJson | None, member: Member | None,
     return chosen
 
 
-def _processes(start: base.Start, package: PackageJson) -> dict[str, str]:
+def _of_locks(root: AppFiles, chosen: Chosen, package: PackageJson | None) -> tuple[str, ...]:
+    """What there is to warn of the lockfile."""
+    if package is not None and chosen.lock is None:
+        return (f"there is no {chosen.manager.locks[0]}: the versions installed may differ from build to build",)
+    said = (nodemanagers.rivals(root, chosen), nodelock.problem(root, chosen.lock))
+    return tuple(each for each in said if each)
+
+
+def _processes(
+    files: AppFiles,
+    settings: Settings,
+    package: PackageJson,
+    manager: Manager,
+    said: "tuple[Project | None, tuple[Process, ...]]",
+) -> dict[str, str]:
+    """The commands of all processes, the app itself among them; `said` are Nx's project and the Procfile's."""
+    project, declared = said
+    default = project.start if project else _default(files, package, manager)
+    lacking = project.problem if project else nodeentry.lacking(package)
+    start = base.start(settings, declared, default, lacking=lacking)
     return {process.name: scripts.expand(package, process.command) for process in start.processes}
 
 
@@ -293,29 +307,3 @@ def _manifests(
     names = (file, chosen.lock, *manager.reads, *nodeentry.schemas(root, manifest), *patches)
     found = nodeentry.groups(root, names, manager.directories)
     return (*found, *member.reads(files, package, everyone=bool(manager.focus))) if member else found
-
-
-def _version(
-    files: AppFiles, root: AppFiles, settings: Settings, package: PackageJson
-) -> tuple[Version, tuple[str, ...]]:
-    forced = base.forced(settings, NAME)
-    stated = [versions.npm(forced.value, source=forced.source)] if forced else []
-    stated += _stated(files, package)
-    if not stated and root is not files:
-        stated += _stated(root, packagejson.read(root) or PackageJson())
-    return versions.resolve(stated, settings=settings, table=NAME, default=_DEFAULT, line=_LINE)
-
-
-def _stated(files: AppFiles, package: PackageJson) -> list[versions.Statement]:
-    stated: list[versions.Statement] = []
-    for file in (".node-version", ".nvmrc"):
-        lines = [line.partition("#")[0].strip() for line in (files.read_text(file) or "").split("\n")]
-        text = next((line for line in lines if line), None)
-        # `system` leaves the choice to the machine: it states nothing.
-        if text and text != "system":
-            stated.append(versions.npm(text, source=file, file=file))
-    stated += [
-        versions.npm(text, source=f"{packagejson.FILE} {key}", file=packagejson.FILE)
-        for key, text in package.node_versions
-    ]
-    return [*stated, *versions.tool_files(files, ("nodejs", "node"), versions.npm)]

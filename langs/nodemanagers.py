@@ -179,6 +179,7 @@ _OTHERS: Final = (
     (PNPM, ("pnpm-lock.yaml", nodeworkspace.FILE)),
 )
 """What shows a package manager where there is no pin and no lockfile of npm's."""
+_BUNS: Final = {"bun.lock": "bun", "bun.lockb": "bun"}
 _HASH: Final = re.compile(r"(sha1|sha224|sha256|sha384|sha512)\.([0-9a-f]{40,128})", re.ASCII)
 _PNPM_OF_LOCK: Final = {"9": ">=9 <10", "6": ">=8 <9", "5": ">=7 <8"}
 """lockfileVersion's first number -> the first pnpm that writes it; 10 has 9's, too, and builds fewer dependencies."""
@@ -228,7 +229,7 @@ def choose(files: AppFiles, package: PackageJson | None) -> Chosen | None:
         file = files.first(*names)
         if file is not None:
             return _chosen(files, manager, file)
-    return None if files.first("bun.lock", "bun.lockb") else _chosen(files, NPM, packagejson.FILE)
+    return None if files.first(*_BUNS) else _chosen(files, NPM, packagejson.FILE)
 
 
 def reading_json5(files: AppFiles, chosen: Chosen | None) -> Chosen | None:
@@ -245,6 +246,24 @@ def choose_for(files: AppFiles, package: PackageJson | None, member: nodeworkspa
         LangError: as `choose`.
     """
     return choose(files, package) if member is None else choose(member.root, member.manifest)
+
+
+def rivals(files: AppFiles, chosen: Chosen) -> str | None:
+    """What there is to warn of where a lockfile decided, and others lie beside it.
+
+    Args:
+        files: where they are.
+        chosen: the manager.
+    """
+    others = {file: row.name for row in MANAGERS for file in row.locks if row.name != chosen.manager.name}
+    there = {file: name for file, name in {**others, **_BUNS}.items() if files.exists(file)}
+    if chosen.file != chosen.lock or not there:
+        return None
+    name = next(iter(there.values()))
+    return (
+        f"{chosen.manager.name} installs what {chosen.lock} says; {', '.join(there)} beside it counts for nothing: "
+        f'delete what is out of date, or say another manager in package.json: "packageManager": "{name}@VERSION"'
+    )
 
 
 def version(

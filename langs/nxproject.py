@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from langs import jsonc, nx, packagejson, render, workspace
+from langs.base import RUN_SETTING
 from langs.documents import table, texts
 from langs.errors import LangError
 from langs.files import AppFiles, is_plain_name, once
@@ -47,11 +48,24 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     """What is started of it."""
     target: str = BUILD
     """What builds it, with its configuration."""
+    inferred: bool = False
+    """Whether project.json does not have that target: then a plugin of Nx makes it, out of files of its tool."""
 
     @property
     def start(self) -> str | None:
         """What starts it, in the root; None where it does not show what its build writes."""
         return f"node {self.main.replace(' ', chr(92) + ' ')}" if self.main else None
+
+    @property
+    def problem(self) -> LangError | None:
+        """Why it does not show what starts it, where that is known."""
+        if not self.inferred:
+            return None
+        return LangError(
+            f"the target {self.target[:80]!r} is missing, which makes what `serve` starts",
+            file=nx.PROJECT,
+            hint=f"Nx may infer it: write it down, with `outputs` or an `outputPath`; or set {RUN_SETTING}.",
+        )
 
     @property
     def place(self) -> workspace.Place:
@@ -167,6 +181,7 @@ def of(files: AppFiles) -> Project | None:
         output=output,
         main=main,
         target=f"{built}:{_PRODUCTION}" if _PRODUCTION in configurations else built,
+        inferred=built not in targets,
     )
 
 

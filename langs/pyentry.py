@@ -7,11 +7,13 @@ names below.
 
 import posixpath
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from langs import wsgi
 from langs.errors import LangError
 from langs.files import AppFiles
+from langs.model import Evidence
 
 NAMES: Final = ("main.py", "app.py", "server.py", "bot.py", "run.py", "wsgi.py", "streamlit_app.py", "__main__.py")
 
@@ -47,6 +49,14 @@ def find(files: AppFiles, *, manifest: bool) -> str | None:
             if _serves(files, file):
                 return file
     return None
+
+
+def unread(files: AppFiles) -> Iterator[Evidence]:
+    """The files of the usual names that tell nothing, because they are no Python; each with what is wrong."""
+    for name in NAMES:
+        problem = wsgi.problem(files, name) if files.exists(name) else None
+        if problem is not None:
+            yield Evidence(file=name, reason=problem)
 
 
 def command(files: AppFiles, file: str) -> str:

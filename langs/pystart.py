@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from langs import base, commands, wsgi
+from langs import base, commands, pyserver, wsgi
 from langs.files import AppFiles
 from langs.model import Process
 from langs.pyproject import FILE, Project
@@ -15,6 +15,16 @@ from langs.requirements import Requirements
 
 _GRADIO: Final = "GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=$PORT "
 """Gradio listens for this machine alone, and on a port of its own, where nobody says otherwise."""
+_FLASK: Final = "Flask's own server is for development: add gunicorn to the dependencies"
+_FLASK_KNOWS: Final = frozenset({"app", "application", "create_app", "make_app"})
+"""Names that Flask looks for by itself."""
+_DJANGO: Final = "Django's own server is for development: add gunicorn to the dependencies"
+_DASH: Final = "Dash's own server is for development: write `server = app.server`, which gunicorn can load"
+_DEBUG: Final = ", and leave out `debug=True`, by which others may execute code"
+_ALONE: Final = (
+    "{} listens to its own machine alone: let it say "
+    '`host="0.0.0.0", port=int(os.environ["PORT"])`, or make the application where gunicorn can load it'
+)
 _SERVER_NAMES: Final = frozenset({"serve", "server", "start", "web"})
 # Text, because start-up counts: `re` compiles it when it is first needed.
 _RUN: Final = (
@@ -38,13 +48,17 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the installation of dependencies reads the app's sources."""
     names: frozenset[str]
     application: wsgi.Application | None
-    django: bool
-    """Whether it is a Django project."""
+    manage: str | None
+    """A Django project's program."""
+    database: str | None
+    """The file of its database, where that is of SQLite and lies in the app."""
     entry: str | None
     program: str | None
     """What starts the entry point."""
     look: wsgi.Look | None
     """What the entry point shows; one that only defines an application ends at once."""
+    own: pyserver.Own | None
+    """What it says of the server that it starts, where that is Flask's or Dash's."""
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,29 +66,71 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
     command: str | None
     warning: str | None = None
+    database: str | None = None
+    """The file that the command expects, relative to the app's directory."""
 
 
-def default(found: Found) -> Start:
-    """The start command when neither configuration nor Procfile gives one."""
+def default(found: Found, *, shell: bool) -> Start:
+    """The start command when neither configuration nor Procfile gives one.
+
+    Args:
+        found: what the app's files say.
+        shell: whether the image that runs has one.
+    """
     served = _served(found.application, found.names) if found.application else None
     if served is not None:
         return Start(command=served)
     if found.entry is not None and found.look and found.look.streamlit:
         return Start(command=f"streamlit run {found.entry} --server.port $PORT")
-    if found.django:
-        return Start(
-            command="python manage.py runserver --noreload 0.0.0.0:$PORT",
-            warning="Django's own server is for development: add gunicorn to the dependencies",
-        )
+    if found.manage is not None:
+        return _django(found.manage, found.database, shell=shell)
     idle = found.application is not None and not (found.look and found.look.main)
-    if found.application is not None and idle and "flask" in found.names:
-        return Start(
-            command=f"flask --app {found.application.module} run --host 0.0.0.0 --port $PORT",
-            warning="Flask's own server is for development: add gunicorn to the dependencies",
-        )
+    alone = found.own is not None and not found.own.reachable
+    target = _flask(found) if idle or alone else None
+    if target is not None:
+        return Start(command=f"flask --app {target} run --host 0.0.0.0 --port $PORT", warning=_FLASK)
     if found.program is not None and not idle:
-        return Start(command=f"{_GRADIO}{found.program}" if "gradio" in found.names else found.program)
+        return _own(found, found.program)
     return Start(command=script(found.project) if found.project and found.package else None)
+
+
+def _django(manage: str, database: str | None, *, shell: bool) -> Start:
+    """Django's own server; a database in the image is nobody else's, so that nobody else can prepare it."""
+    serve = f"python {manage} runserver --noreload 0.0.0.0:$PORT"
+    if database is None:
+        return Start(command=serve, warning=_DJANGO)
+    prepare = f"[ -w {database} ] && python {manage} migrate --noinput; " if shell else ""
+    kept = f"{database} is in the image: what is written to it goes with the container"
+    return Start(command=f"{prepare}{serve}", warning=f"{_DJANGO}; {kept}", database=database)
+
+
+def _flask(found: Found) -> str | None:
+    """The application that Flask's own server can load: what the program runs itself, else what was found."""
+    application, own = found.application, found.own
+    if application is None or application.asgi or not pyserver.depends(found.names):
+        return None
+    # A program that imports its application may give it pages before it runs it.
+    module = pyserver.module(found.entry) if found.entry and found.entry != application.file else None
+    if module and own and own.name and pyserver.DASH not in found.names:
+        return f"{module}:{own.name}"
+    known = application.name in _FLASK_KNOWS
+    return application.module if known else f"{application.module}:{application.name}"
+
+
+def _own(found: Found, program: str) -> Start:
+    """The program itself; of the server that it starts, there may be something to say."""
+    if "gradio" in found.names:
+        return Start(command=f"{_GRADIO}{program}")
+    own = found.own
+    if own is None:
+        return Start(command=program)
+    if pyserver.DASH in found.names and not own.reachable:
+        call = f'{own.imported}(host="0.0.0.0")' if own.imported else None
+        command = f"python -c {shlex.quote(call)}" if call else f"HOST=0.0.0.0 {program}"
+        return Start(command=command, warning=_DASH)
+    if not own.reachable:
+        return Start(command=program, warning=_ALONE.format(found.entry))
+    return Start(command=program, warning=f"{_FLASK}{_DEBUG}" if own.debug else _FLASK)
 
 
 def loadable(files: AppFiles, application: wsgi.Application | None, names: frozenset[str]) -> wsgi.Application | None:

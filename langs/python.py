@@ -12,6 +12,7 @@ from langs import (
     commands,
     conda,
     django,
+    hardened,
     health,
     locked,
     natives,
@@ -21,6 +22,7 @@ from langs import (
     pyentry,
     pyinstall,
     pyproject,
+    pyserver,
     pystart,
     pyversion,
     requirements,
@@ -39,7 +41,21 @@ from langs.requirements import Requirements
 
 NAME: Final = "python"
 PROGRAMS: Final = frozenset(
-    {"celery", "daphne", "fastapi", "flask", "gunicorn", "hypercorn", "python", "python3", "streamlit", "uvicorn"}
+    {
+        "arq",
+        "celery",
+        "daphne",
+        "dramatiq",
+        "fastapi",
+        "flask",
+        "gunicorn",
+        "hypercorn",
+        "python",
+        "python3",
+        "rq",
+        "streamlit",
+        "uvicorn",
+    }
     | {"waitress-serve", "uv", "poetry", "pdm", "pipenv"}
 )
 VERSION_VARIABLES: Final = ("PYTHON_VERSION",)
@@ -84,6 +100,7 @@ def detect(files: AppFiles) -> Detection | None:
         package_manager=manager,
         packages=workspace.from_root(member.root, member.needed) if member else (),
         is_app=runnable is not None,
+        obstacles=() if runnable else tuple(pyentry.unread(files)),
     )
 
 
@@ -93,7 +110,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     Raises:
         LangError: files outside of the app, an environment of conda, no start command.
     """
-    found = _find(files)
+    found = _find(files, settings)
     if found.manager == conda.NAME:
         raise conda.refused(found.manager_file)
     member = _member(files)
@@ -110,11 +127,14 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     # uv looks for .python-version beside the app, then beside the lockfile.
     stating = files if member is None or files.exists(".python-version") else member.root
     version, warnings = pyversion.resolve(stating, settings, found.project)
-    default = pystart.default(found)
+    builder = base.image(settings, "python", version.value)
+    runtime = base.image(settings, "python", f"{version.value}-slim")
+    default = pystart.default(found, shell=not (settings.hardened or hardened.is_bare(runtime)))
     scripted = found.project if found.manager == "pdm" else None
     start = pystart.direct(
         base.start(settings, procfile.read(files), default.command), scripted.commands if scripted else {}
     )
+    database = default.database if start.command == default.command else None
     if default.warning and start.command == default.command:
         warnings += (default.warning,)
     ignored = next((file for _, file in _LOCKS if found.manager == "pip" and files.exists(file)), None)
@@ -128,10 +148,8 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
         warnings += () if pinned else ("there is no lockfile: the versions installed may differ from build to build",)
     settings = natives.needing(settings, "pypi", _installed(files, found, member), image="python")
     settings = health.answering(settings, lambda: _HEALTH if "streamlit" in found.names else None)
-    builder = base.image(settings, "python", version.value)
-    runtime = base.image(settings, "python", f"{version.value}-slim")
-    wsgi_file = found.application.file if found.application else None
-    static = django.static(files, settings, wsgi_file) if found.django else django.Static()
+    manage = found.manage
+    static = django.static(files, settings, manage, found.application) if manage else django.Static()
     warnings += (static.warning,) if static.warning else ()
     installer = pyinstall.INSTALLERS.get(found.manager or "")
     mount = _mount(settings, installer)
@@ -160,6 +178,10 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
             "in_place": found.local or found.package or member is not None,
             "mount": mount,
             "static": static,
+            "database": database,
+            "database_directory": posixpath.dirname(database or ""),
+            # The directory that everybody copies into is root's.
+            "own_directory": database is not None and "/" not in database and member is None,
             "streamlit": "streamlit" in found.names,
             "gunicorn": "gunicorn" in found.names or commands.program(start.command) == "gunicorn",
             "source_directory": application.directory if application else "",
@@ -218,7 +240,7 @@ def _manager(files: AppFiles) -> tuple[str | None, str]:
     return ("pip", file) if file else (None, "")
 
 
-def _find(files: AppFiles) -> Found:
+def _find(files: AppFiles, settings: Settings) -> Found:
     manager, manager_file = _manager(files)
     project = pyproject.read(files)
     member = _member(files)
@@ -230,6 +252,8 @@ def _find(files: AppFiles) -> Found:
     # A script that says what it is comes before a source that looks like it.
     scripted = project is not None and pystart.script(project) is not None
     entry = pyentry.find(files, manifest=manager is not None and not scripted)
+    application = pystart.loadable(files, wsgi.find(files), names)
+    manage = django.find(files, application)
     return Found(
         project=project,
         requirements=required,
@@ -239,11 +263,13 @@ def _find(files: AppFiles) -> Found:
         package=_is_package(files, project, manager, manager_file),
         local=member is None and _is_local(required, pipenv, project),
         names=names,
-        application=pystart.loadable(files, wsgi.find(files), names),
-        django=_is_django(files),
+        application=application,
+        manage=manage,
+        database=django.database(files, settings, manage, application) if manage else None,
         entry=entry,
         program=pyentry.command(files, entry) if entry else None,
         look=wsgi.look(files, entry) if entry else None,
+        own=pyserver.find(files, entry, application) if entry and pyserver.depends(names) else None,
     )
 
 
@@ -270,9 +296,10 @@ def _runnable(files: AppFiles, project: Project | None, entry: str | None, *, ma
     web = [process for process in procfile.read(files) if process.name == base.WEB]
     if web and commands.program(web[0].command) in PROGRAMS:
         return Evidence(file=procfile.FILE, reason="web runs Python")
-    if _is_django(files):
-        return Evidence(file="manage.py", reason="a Django project")
     application = wsgi.find(files) if manifest or entry else None
+    manage = django.find(files, application)
+    if manage is not None:
+        return Evidence(file=manage, reason="a Django project")
     if application is not None:
         return Evidence(file=application.file, reason=f"defines {application.name}")
     if entry is not None:
@@ -282,10 +309,6 @@ def _runnable(files: AppFiles, project: Project | None, entry: str | None, *, ma
     if project is not None and project.package and pystart.script(project):
         return Evidence(file=pyproject.FILE, reason=f"project.scripts.{pystart.script(project)}")
     return None
-
-
-def _is_django(files: AppFiles) -> bool:
-    return files.exists("manage.py") and bool(files.glob("*/wsgi.py") or files.glob("*/asgi.py"))
 
 
 def _manifests(files: AppFiles, found: Found) -> tuple[tuple[str, tuple[str, ...]], ...]:

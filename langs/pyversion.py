@@ -5,7 +5,8 @@ from typing import Final
 
 import msgspec
 
-from langs import base, documents, pipfile, pyproject, specifiers, versions
+from langs import base, documents, pipfile, pyproject, spans, specifiers, statements, versions
+from langs.errors import LangError
 from langs.files import AppFiles
 from langs.model import Settings, Version
 from langs.pyproject import Project
@@ -13,6 +14,8 @@ from langs.pyproject import Project
 _NAME: Final = "python"
 _DEFAULT: Final = "3.12.8"
 _LINE: Final = 2
+_OLDEST: Final = (3, 7)
+"""The first with bytecode that is valid by its content, and with a pip that installs into other environments."""
 _CPYTHON: Final = r"cpython[-@]([0-9][^-]*)(?:-[a-z0-9_]+){0,3}"
 """What uv writes: a version, and perhaps the system, the processor and the C library."""
 _RUNTIME: Final = re.compile(r"python-(\S+)", re.ASCII)
@@ -26,7 +29,7 @@ def resolve(files: AppFiles, settings: Settings, project: Project | None) -> tup
     """The version to use, and warnings.
 
     Raises:
-        LangError: a source cannot be understood, or no known Python lies in its range.
+        LangError: a source cannot be understood, no known Python lies in its range, or it is one that cannot be built.
     """
     forced = base.forced(settings, _NAME)
     stated = [specifiers.pep440(forced.value, source=forced.source)] if forced else []
@@ -54,7 +57,15 @@ def resolve(files: AppFiles, settings: Settings, project: Project | None) -> tup
         source = f"{pyproject.FILE} tool.poetry.dependencies.python"
         stated.append(versions.poetry(project.poetry_python, source=source, file=pyproject.FILE))
     stated += versions.tool_files(files, ("python",), specifiers.pep440)
-    return versions.resolve(stated, settings=settings, table=_NAME, default=_DEFAULT, line=_LINE)
+    version, warnings = versions.resolve(stated, settings=settings, table=_NAME, default=_DEFAULT, line=_LINE)
+    if not statements.span_of(version.value).overlaps(spans.Span(lower=_OLDEST)):
+        file = next((each.file for each in stated if version.source.startswith(each.source)), None)
+        raise LangError(
+            f"Python {version.value} of {version.source} is too old: {spans.text(_OLDEST)} is the oldest for images",
+            file=file,
+            hint=f"State a newer one there, such as {_DEFAULT}. {base.DOCKERFILE_HINT}",
+        )
+    return version, warnings
 
 
 def _locked(files: AppFiles) -> str | None:

@@ -73,11 +73,6 @@ _MADE: Final = ("build", "dist", "out")
 _BUILT: Final = "target/release/"
 _CREDENTIALS: Final = "**/.cargo/credentials*"
 _RUN_FLAGS: Final = frozenset({"--release", "-r", "--locked", "--offline", "--frozen", "--quiet", "-q"})
-_RUN_HINT: Final = (
-    f"Set {base.RUN_SETTING} to the name of the one to start, or add `web: NAME` to a Procfile. For an image of each, "
-    "put their sources into src/bin/NAME/main.rs, and declare these directories in the root's fleetpacks.toml: "
-    '[apps."src/bin/NAME"].'
-)
 _VERSION_HINT: Final = "Write a Rust release, such as 1.92 or 1.92.0, or stable."
 _NIGHTLY_HINT: Final = (
     'There is no `rust` image of it: name one that has it, such as `images.rust = "rustlang/rust:nightly-bookworm"`, '
@@ -190,7 +185,7 @@ def build(files: AppFiles, settings: Settings, detection: Detection) -> AppBuild
     config = cargo.read_config(root)
     place = member.path if member else ""
     mine = _alone(workspace, place) if member or program else workspace
-    chosen = _choose(mine, settings, declared, _in(mine, place, program) if program else None)
+    chosen = _choose(root, mine, settings, declared, _in(mine, place, program) if program else None)
     version, warnings = _version(root, settings, workspace, chosen.start)
     rocket = "rocket" in _crate_of(workspace, chosen.start).dependencies
     # Rocket looks for its port in a variable of its own.
@@ -292,7 +287,7 @@ def _is_one_app(files: AppFiles, workspace: Workspace) -> bool:
     if len({crate.name for crate, _ in _programs(workspace)}) <= 1:
         return True
     try:
-        _choose(workspace, Settings(), procfile.read(files))
+        _choose(files, workspace, Settings(), procfile.read(files))
     except LangError:
         return False
     return True
@@ -344,11 +339,16 @@ def _programs(workspace: Workspace) -> list[tuple[Crate, Binary]]:
 
 
 def _choose(
-    workspace: Workspace, settings: Settings, declared: tuple[Process, ...], own: Binary | None = None
+    root: AppFiles,
+    workspace: Workspace,
+    settings: Settings,
+    declared: tuple[Process, ...],
+    own: Binary | None = None,
 ) -> _Chosen:
     """What is compiled.
 
     Args:
+        root: where the paths of packages begin.
         workspace: the packages that it may be of.
         settings: the app's.
         declared: its processes.
@@ -362,7 +362,7 @@ def _choose(
     web = next((process.command for process in declared if process.name == base.WEB), None)
     wanted = _program(settings.run_command or web or "")
     others = dict.fromkeys(_program(process.command) for process in declared if process.name != base.WEB)
-    start = by_name.get(wanted) or own or _obvious(workspace, programs)
+    start = by_name.get(wanted) or own or _obvious(root, workspace, programs)
     for binary in (start, *(by_name[name] for name in others if name in by_name)):
         if not _BINARY.fullmatch(binary.name) or not _NAME.fullmatch(binary.package):
             raise LangError(
@@ -374,7 +374,7 @@ def _choose(
     return _Chosen(start=start, others=rest)
 
 
-def _obvious(workspace: Workspace, programs: list[tuple[Crate, Binary]]) -> Binary:
+def _obvious(root: AppFiles, workspace: Workspace, programs: list[tuple[Crate, Binary]]) -> Binary:
     """The program to start when nobody names it, by ever weaker signs; several that are left are an error."""
     pairs = [pair for pair in programs if pair[0].directory in workspace.defaults] or programs
     if not pairs:
@@ -389,8 +389,7 @@ def _obvious(workspace: Workspace, programs: list[tuple[Crate, Binary]]) -> Bina
     for candidates in (pairs, mains if len({crate.name for crate, _ in pairs}) == 1 else [], serving):
         if len(candidates) == 1:
             return candidates[0][1]
-    names = ", ".join(sorted({binary.name[:80] for _, binary in pairs})[:20])
-    raise LangError(f"several programs were found: {names}", file=cargo.FILE, hint=_RUN_HINT)
+    raise cargoprograms.several(root, workspace, pairs, _TASKS)
 
 
 def _program(command: str) -> str:

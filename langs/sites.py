@@ -4,12 +4,15 @@ Their templates have a `build` script, and often no `start`; or one that serves 
 two a build makes is known from the packages that it depends on, and for some from its configuration.
 """
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 
-from langs import commands, frameworks
+from langs import commands, frameworks, packagejson, scripts
+from langs.errors import LangError
 from langs.files import AppFiles
 from langs.frameworks import NEXT_CONFIGS, Statement
 from langs.packagejson import PackageJson
@@ -89,19 +92,55 @@ _DEVELOPMENT: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(("eleventy", "@11ty/eleventy"), frozenset({"--serve"})),
 }
 """Servers for development, with the words of which one makes them that; none, where they are nothing else."""
+_PREVIEWS: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(("astro", "vite"), frozenset({"preview"})),
+    **dict.fromkeys(("docusaurus", "gatsby"), frozenset({"serve"})),
+    **dict.fromkeys(("serve", "sirv"), frozenset({"-s", "--single"})),
+    "vitepress": frozenset({"preview", "serve"}),
+}
+"""Programs that send what a build made, with the words of which one makes them that: for a look at it, as most say
+(then they listen to the machine itself), or with a page for every path, as our own server does."""
+_START: Final = "start"
+_VITE: Final = "vite"
+_PAGE: Final = "index.html"
+"""What its build begins with, where it makes a site; it makes other things, too."""
+_SERVERS: Final = frozenset({"serve", "sirv"})
+_VALUED: Final = frozenset({"-c", "-l", "-p", "--config", "--listen", "--port"})
+"""Options of theirs that have a value."""
+_SAID_MORE: Final = "serve.json"
+"""What says more of how files are sent than we read."""
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._/-]+")
 _ANGULARS_SERVER: Final = "serve:ssr"
 
 
 def development_server(command: str) -> str | None:
     """The server for development that a command starts: one that compiles while it runs."""
-    name = commands.program(command)
-    words = command.split()
-    if name in {"npx", "bunx", "pnpx"} and len(words) > 1:
-        name = words[1]
+    name, words = _program(command)
     telling = _DEVELOPMENT.get(name)
     if telling is None or (telling and telling.isdisjoint(words)):
         return None
     return None if name == "vite" and "preview" in words else name
+
+
+def warnings(command: str) -> tuple[str, ...]:
+    """What there is to warn of in the command that starts an image."""
+    serving = development_server(command)
+    return (f"the start command runs {serving}, which is a server for development",) if serving else ()
+
+
+def previewer(command: str) -> str | None:
+    """The program with which a command sends the files that a build made, and does no more than to build before."""
+    *before, last = command.split("&&")
+    name, words = _program(last)
+    does_more = not all(frameworks.BUILD in part.split() for part in before)
+    return None if does_more or _PREVIEWS.get(name, frozenset()).isdisjoint(words) else name
+
+
+def _program(command: str) -> tuple[str, list[str]]:
+    name, words = commands.program(command), command.split()
+    if name in {"npx", "bunx", "pnpx"} and len(words) > 1:
+        name = words[1]
+    return name, words
 
 
 def server(files: AppFiles, package: PackageJson) -> str | None:
@@ -140,21 +179,65 @@ def script(files: AppFiles, package: PackageJson, *, site: bool) -> str | None:
 
 def maker(files: AppFiles, package: PackageJson) -> str | None:
     """The package whose build makes a site of files, where nothing in the app starts a server of its own."""
-    start = package.scripts.get("start")
     if script(files, package, site=True) is None or package.library or server_script(package):
         return None
     exported = _export(files, package)
     if exported is not None:
         return exported.package
-    if (start is not None and development_server(start) is None) or server(files, package):
+    shown = shown_by(package, _START)
+    if (_START in package.scripts and not _sends_files(files, shown)) or server(files, package):
         return None
-    return next((name for name in _SITES if name in package.everything), None)
+    return next((name for name in _SITES if name in package.everything), None) or _told(files, package, shown)
+
+
+def _told(files: AppFiles, package: PackageJson, shown: str | None) -> str | None:
+    """What `start` shows, where that alone says that it is a site."""
+    plain = _looked_at_by(package, _START) is not None or not scripts.is_compound(_followed(package, _START))
+    begins = shown == _VITE and files.exists(_PAGE)
+    return shown if plain and (begins or shown in _SERVERS) else None
+
+
+def _sends_files(files: AppFiles, shown: str | None) -> bool:
+    """Whether a program does nothing that our own server would not."""
+    return shown is not None and not (shown in _SERVERS and files.exists(_SAID_MORE))
+
+
+def shown_by(package: PackageJson, name: str) -> str | None:
+    """The program with which a script shows what a build makes, or will: a server for development, or for a look."""
+    return _looked_at_by(package, name) or development_server(_followed(package, name))
+
+
+def _looked_at_by(package: PackageJson, name: str) -> str | None:
+    """The same, but for servers for development; a script may call that which builds by its name."""
+    return previewer(package.scripts.get(name, "")) or previewer(_followed(package, name))
 
 
 def outputs(files: AppFiles, package: PackageJson) -> tuple[str, ...]:
-    """Where the site is put by a tool that has places of its own."""
+    """Where the site is put by a tool that has places of its own, or by what `start` says."""
     exported = _export(files, package)
-    return exported.outputs if exported else _OUTPUTS.get(maker(files, package) or "", ())
+    if exported:
+        return exported.outputs
+    said = _served(_followed(package, _START))
+    return (*((said,) if said else ()), *_OUTPUTS.get(maker(files, package) or "", ()))
+
+
+def _followed(package: PackageJson, name: str) -> str:
+    """What a script runs in the end."""
+    text = package.scripts.get(name, "")
+    with suppress(LangError):
+        return scripts.expand(package, text)
+    return text
+
+
+def _served(command: str) -> str | None:
+    """The directory that a small server sends."""
+    name, words = _program(command.rpartition("&&")[2])
+    before = ""
+    for word in words[words.index(name) + 1 :] if name in _SERVERS and name in words else ():
+        if not word.startswith("-") and before not in _VALUED:
+            return word if _PLAIN.fullmatch(word) and packagejson.beneath(word) else None
+        before = word
+    return None
 
 
 def _export(files: AppFiles, package: PackageJson) -> Export | None:

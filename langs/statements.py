@@ -31,6 +31,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it leaves the choice to us, as `*` does."""
     moving: bool = False
     """Whether it is a word that means another version later, as `stable` does; `exact` is what it means now."""
+    near: bool = False
+    """Whether of several release lines the one nearest to the default is meant, not the newest."""
 
 
 def exact(text: str, *, source: str, hint: str, file: str | None = None) -> Statement:

@@ -24,8 +24,8 @@ class Steps:
 
     Args:
         values: those of the template: `env`, `passed`, `arguments`, `reproducible`, `secrets`, `invalidating`,
-            `network`, `indexes`, `distribution`, `apt`, `apt_run`, `apt_mounts`, `port`, `user`, `cmd`, `healthcheck`
-            and `origin` are read, and `front_end`, `tools`, `manifests` and `builder` where there are such.
+            `network`, `indexes`, `distribution`, `apt`, `apt_run`, `apt_mounts`, `port`, `listens`, `user`, `cmd`,
+            `healthcheck` and `origin` are read, and `front_end`, `tools`, `manifests` and `builder` where they are.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -145,7 +145,7 @@ class Steps:
         """The end of the last stage, which stands on the image `base`."""
         port, user, command = (self._values[name] for name in ("port", "user", "cmd"))
         name, _, digest = base.partition("@")
-        lines = [f"ENV PORT={port}", f"EXPOSE {port}"]
+        lines = [f"ENV PORT={port}", *([f"EXPOSE {port}"] if self._values["listens"] else [])]
         lines += [f"{_LABEL}.title={quoted(title)}"] if title else []
         lines += [f"{_LABEL}.base.name={quoted(name)}"]
         lines += [f"{_LABEL}.base.digest={quoted(digest)}"] if digest else []

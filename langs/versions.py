@@ -89,7 +89,8 @@ def resolve(
     chosen = agreed.exact is None or agreed.moving
     kept = _kept(settings.locked.get(table), agreed, candidates, default) if chosen else None
     value = kept or agreed.exact
-    value = value or (default if agreed.free else _newest(agreed, candidates) or _bound(agreed, line))
+    best = _nearest(agreed, candidates, default) if agreed.near else _newest(agreed, candidates)
+    value = value or (default if agreed.free else best or _bound(agreed, line))
     if value is None:
         raise LangError(
             f"no version is known to satisfy {agreed.text.strip()[:80]!r} of {agreed.source}",
@@ -207,6 +208,22 @@ def _newest(statement: Statement, from_: Releases) -> str | None:
     inside = (found for found in from_.newest_first if any(span.contains(found) for span in statement.spans))
     newest = next(inside, None)
     return None if newest is None else spans.text(newest)
+
+
+def _nearest(statement: Statement, from_: Releases, default: str) -> str | None:
+    """The newest release of the line nearest to the default: its own, then long-term ones, the later ones first."""
+    own = statements.release(default)[:1]
+    named = frozenset(from_.names.values())
+
+    def far(line: Release) -> tuple[bool, bool, bool, int]:
+        return line != own, line not in named, line < own, abs(line[0] - own[0])
+
+    for line in sorted({numbers[:1] for numbers in from_.newest_first}, key=far):
+        inside = spans.both(statement.spans, (spans.line(line),))
+        found = _newest(msgspec.structs.replace(statement, spans=inside), from_)
+        if found is not None:
+            return found
+    return None
 
 
 def _bound(statement: Statement, line: int) -> str | None:

@@ -13,10 +13,11 @@ from typing import Final
 import msgspec
 
 from langs.errors import LangError
-from langs.files import AppFiles, require_plain_name
+from langs.files import AppFiles, is_plain_name, require_plain_name
 
 _ANYWHERE: Final = "**/"
 _GLOB: Final = frozenset("*?[\\")
+_MOST_NAMED: Final = 5
 
 
 def is_around(directory: str, path: str) -> bool:
@@ -71,6 +72,14 @@ def place(path: str, packages: Iterable[str], *, files: Iterable[str] = (), memb
 def from_root(root: AppFiles, paths: Iterable[str]) -> tuple[str, ...]:
     """Directories below `root` as `Detection.packages` names them: from the monorepo's root, sorted."""
     return tuple(sorted(posixpath.normpath(posixpath.join(root.path, path)) for path in paths))
+
+
+def tables(root: AppFiles, paths: Iterable[str]) -> str:
+    """How the root's fleetpacks.toml makes apps of directories below `root`, for a hint that can be copied."""
+    found = dict.fromkeys(posixpath.normpath(posixpath.join(root.path, path)) for path in paths)
+    named = [f'[apps."{path}"]' for path in found if is_plain_name(path)]
+    more = ", ..." if len(named) > _MOST_NAMED else ""
+    return (", ".join(named[:_MOST_NAMED]) or '[apps."PATH"]') + more
 
 
 def ancestors(path: str) -> tuple[str, ...]:

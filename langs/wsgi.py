@@ -21,12 +21,12 @@ _WSGI: Final = frozenset({"Flask", "Bottle", "get_wsgi_application"})
 _FALCON: Final = {"falcon.App": False, "falcon.asgi.App": True}
 """What Falcon calls its applications, and whether they are asynchronous: `App` alone could be anything."""
 _FALCON_APP: Final = "App"
-_DASH: Final = "Dash"
+DASH: Final = "Dash"
 _SERVER: Final = "server"
 """The attribute of Dash's application that is the one which servers load."""
-_TRACES: Final = tuple(f"{name}(" for name in sorted(_ASGI | _WSGI | _FALCON.keys() | {_DASH}))
-_FACTORIES: Final = frozenset({"create_app", "make_app", "get_app", "build_app", "create_application"})
-_OBJECTS: Final = frozenset({"app", "application", "api", "asgi", "server", "wsgi"})
+_TRACES: Final = tuple(f"{name}(" for name in sorted(_ASGI | _WSGI | _FALCON.keys() | {DASH}))
+FACTORIES: Final = frozenset({"create_app", "make_app", "get_app", "build_app", "create_application"})
+OBJECTS: Final = frozenset({"app", "application", "api", "asgi", "server", "wsgi"})
 """Names of objects that a factory of any name may have made."""
 _MODULES: Final = ("main", "app", "wsgi", "asgi", "server", "api", "application", "run", "web", "__init__")
 TRIALS: Final = frozenset({"doc", "docs", "example", "examples", "sample", "samples", "test", "tests"})
@@ -44,8 +44,8 @@ _MANIFESTS: Final = (
 _MAX_SOURCE: Final = 1 << 18
 _MAX_CANDIDATES: Final = 200
 _SERVERS: Final = frozenset(
-    {"aiogram", "aiohttp", "bottle", "cherrypy", "django", "discord", "falcon", "fastapi", "flask", "gradio", "grpc"}
-    | {"gunicorn", "http", "hypercorn", "litestar", "quart", "sanic", "slack_bolt", "socketserver", "starlette"}
+    {"aiogram", "aiohttp", "bottle", "cherrypy", "dash", "django", "discord", "falcon", "fastapi", "flask", "gradio"}
+    | {"grpc", "gunicorn", "http", "hypercorn", "litestar", "quart", "sanic", "slack_bolt", "socketserver", "starlette"}
     | {"streamlit", "telegram", "telebot", "tornado", "uvicorn", "waitress", "wsgiref"}
 )
 
@@ -178,7 +178,7 @@ def _look(files: AppFiles, file: str) -> Look:
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             imported.add(node.module.partition(".")[0])
-        elif (isinstance(node, ast.If) and _asks_for_main(node.test)) or (
+        elif (isinstance(node, ast.If) and asks_for_main(node.test)) or (
             isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
         ):
             main = True
@@ -190,7 +190,8 @@ def mentions_server(text: str) -> bool:
     return any(name in text for name in _SERVERS)
 
 
-def _asks_for_main(test: ast.expr) -> bool:
+def asks_for_main(test: ast.expr) -> bool:
+    """Whether a condition holds in the program that is started only."""
     # `walk` needs no stack: a source may nest deeper than ours goes.
     return any(isinstance(node, ast.Constant) and node.value == "__main__" for node in ast.walk(test))
 
@@ -216,6 +217,28 @@ def parse_present(files: AppFiles, file: str) -> ast.Module | None:
         return None
 
 
+def problem(files: AppFiles, file: str) -> str | None:
+    """Why a source that is there cannot be parsed; None where it can."""
+    if parse(files, file) is not None:
+        return None
+    try:
+        text = files.read_text(file) or ""
+        if len(text) > _MAX_SOURCE:
+            return f"is longer than {_MAX_SOURCE} characters"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except LangError as error:
+        return error.message
+    except SyntaxError as error:
+        # What the parser says may repeat characters of the source.
+        said = str(error.msg)[:200]
+        return f"cannot be parsed: {said if said.isprintable() else 'invalid syntax'} (line {error.lineno})"
+    except (ValueError, RecursionError, MemoryError):
+        return "cannot be parsed"
+    return None
+
+
 def _module(file: str, directory: str) -> str | None:
     """The dotted name of a file, or None when it cannot be imported by name."""
     relative = file.removeprefix(f"{directory}/") if directory else file
@@ -231,10 +254,10 @@ def _application(files: AppFiles, tree: ast.Module, file: str, module: str, dire
     for node in tree.body:
         asgi = _object(files, tree, file, directory, node)
         if asgi is not None:
-            name = str(_assigned(node)[0])
+            name = str(assigned(node)[0])
             return Application(file=file, module=module, name=name, directory=directory, asgi=asgi, factory=False)
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name in _FACTORIES and _needs_nothing(node):
+        if isinstance(node, ast.FunctionDef) and node.name in FACTORIES and _needs_nothing(node):
             asgi = _asgi_of(node)
             if asgi is not None:
                 return Application(
@@ -245,20 +268,20 @@ def _application(files: AppFiles, tree: ast.Module, file: str, module: str, dire
 
 def _object(files: AppFiles, tree: ast.Module, file: str, directory: str, node: ast.stmt) -> bool | None:
     """Whether the application to which a statement gives a name is asynchronous; None when it is none."""
-    name, value = _assigned(node)
+    name, value = assigned(node)
     if name is None or not name.isascii():
         return None
     if isinstance(value, ast.Attribute) and value.attr == _SERVER:
-        return False if _DASH in _callees(tree.body) else None
+        return False if DASH in _callees(tree.body) else None
     if not isinstance(value, ast.Call):
         return None
     asgi = _makes(value)
-    if asgi is None and name in _OBJECTS and isinstance(value.func, ast.Name):
+    if asgi is None and name in OBJECTS and isinstance(value.func, ast.Name):
         return _made_by(files, tree, posixpath.dirname(file), directory, value.func.id)
     return asgi
 
 
-def _assigned(node: ast.stmt) -> tuple[str | None, ast.expr | None]:
+def assigned(node: ast.stmt) -> tuple[str | None, ast.expr | None]:
     """The name to which a statement assigns, and what."""
     if not isinstance(node, ast.Assign | ast.AnnAssign):
         return None, None
@@ -301,7 +324,7 @@ def _made_by(files: AppFiles, tree: ast.Module, beside: str, root: str, name: st
 
 
 def _callees(body: list[ast.stmt]) -> frozenset[str]:
-    values = (_assigned(node)[1] for node in body)
+    values = (assigned(node)[1] for node in body)
     return frozenset(called(value) for value in values if isinstance(value, ast.Call))
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from langs import documents
 from langs.errors import LangError
 
 _T = TypeVar("_T")
@@ -33,7 +34,7 @@ def yaml_as(text: str, expected: type[_T], file: str) -> _T:
         return msgspec.convert(value, type=expected, strict=False)
     except msgspec.ValidationError as error:
         problem = f"has another shape than expected: {error}".replace("`$.", "`").replace("`$`", "the whole file")
-        raise LangError(problem, file=file, hint="Correct this key.") from error
+        raise LangError(problem, file=file, hint=documents.hint(error)) from error
 
 
 def load(text: str, file: str) -> Value:

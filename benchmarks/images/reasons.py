@@ -44,6 +44,12 @@ REASONS: tuple[Reason, ...] = (
         apps=("php-composer",),
         why="Composer runs twice, first for dependencies alone: that is why a change of source does not install them.",
     ),
+    Reason(
+        peer="nixpacks",
+        figures=("lockfile change", "lockfile change, processor"),
+        apps=("scala-sbt-cask",),
+        why="sbt starts twice, first for dependencies and its own build: that is why a change of source is a third quicker.",
+    ),
 )
 
 

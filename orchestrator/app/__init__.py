@@ -14,13 +14,14 @@ import msgspec
 import langs
 from langs.model import AppBuild, Detection
 from orchestrator.config import Config
-from orchestrator.errors import ConfigError, UsageError
+from orchestrator.errors import ConfigError
 from orchestrator.model import App, Plan
 from orchestrator.plan import naming, planner
 from orchestrator.workspace import discover, files, git, lfs, selection
 from orchestrator.workspace.border import errors_of
 from orchestrator.workspace.graph import ordered
 from orchestrator.workspace.known import Known
+from orchestrator.workspace.leftout import LeftOut, nothing_found, warnings_of
 from orchestrator.workspace.links import link
 
 _KNOWN = "known"
@@ -36,6 +37,8 @@ class Discovered(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     """Those of the source that tell something, as paths from the root."""
     warnings: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    """What was recognised, and is no app."""
 
     @property
     def selected(self) -> tuple[App, ...]:
@@ -98,6 +101,7 @@ async def discover_apps(
     filters = tuple(selection.parse(text) for text in request.filters)
     warnings: list[str] = []
     absent: set[str] = set()
+    left_out: list[LeftOut] = []
     listings, real = (known.listings, known.real) if known else (None, None)
     listed = await files.list_files(
         config.root, config.environment.for_git(), warnings.append, wanted=_tells, listings=listings, absent=absent
@@ -112,7 +116,14 @@ async def discover_apps(
         apps: tuple[App, ...] = ()
         if said.compose_file is None:
             apps = discover.discover(
-                listed, config, detect, named, real, absent=absent.difference(named), warn=warnings.append
+                listed,
+                config,
+                detect,
+                named,
+                real,
+                absent=absent.difference(named),
+                warn=warnings.append,
+                left_out=lambda path, detection: left_out.append(LeftOut(path=path, detection=detection)),
             )
             apps = link(config, apps, absent)
             discover.select(apps, named)
@@ -137,7 +148,13 @@ async def discover_apps(
         reached = await anyio.to_thread.run_sync(affected, config.root, apps, changed, told)
         chosen = {path: reached[path] for path in chosen if path in reached}
     reasons = selection.needed(apps, chosen)
-    return Discovered(apps=apps, reasons=reasons, files=listed, warnings=tuple(warnings))
+    return Discovered(
+        apps=apps,
+        reasons=reasons,
+        files=listed,
+        warnings=(*warnings, *(warnings_of(left_out) if apps else ())),
+        left_out=tuple(left_out),
+    )
 
 
 def _tells(name: str) -> bool:
@@ -203,10 +220,7 @@ async def make_plan(config: Config, request: planner.Request) -> Plan:
 async def _planned(config: Config, request: planner.Request, known: Known) -> Plan:
     found = await discover_apps(config, request, known)
     if not found.apps:
-        raise UsageError(
-            f"no app was found in {config.root / (config.project_path or '')}",
-            hint='Run `fleetpacks detect DIR` for a directory, or declare it: [apps."path"] in fleetpacks.toml.',
-        )
+        raise nothing_found(str(config.root / (config.project_path or "")), found.left_out)
     facts = await _facts(config, request)
     unfetched = await lfs.pointers(config.root, found.files, config.environment.for_git())
 

@@ -4,7 +4,7 @@ All apps are planned without the file's digests, so that it never holds what no 
 Dockerfiles name are theirs to pin.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import anyio
 import msgspec
@@ -15,8 +15,9 @@ from orchestrator.app.mirroring import mirroring
 from orchestrator.app.written import write
 from orchestrator.config import Config, lock
 from orchestrator.config.lock import Lock
-from orchestrator.errors import ImageNotFoundError
-from orchestrator.model import Plan
+from orchestrator.engine.stated import stated
+from orchestrator.errors import FleetpacksError, ImageNotFoundError, RegistryUnavailableError
+from orchestrator.model import AppPlan, Plan
 from orchestrator.plan import relocking
 from orchestrator.plan.planner import Request
 from orchestrator.plan.relocking import Named, PinnedImage, PinnedVersion
@@ -26,6 +27,7 @@ from orchestrator.skip.bases import BaseImages, UnknownBaseError
 
 _AT_ONCE = 8
 """Questions to registries; each is small, and some registries count them."""
+_MOST_TOLD = 3
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +58,8 @@ async def pin(config: Config, *, ask: bool = True, save: bool = True, anew: Sequ
     Raises:
         UsageError: there is no app, a name means none, or the file cannot be written.
         ConfigError: an app's files are wrong.
-        ImageNotFoundError: an image is not there, or its registry does not answer.
+        ImageNotFoundError: an image is not there, or may not be read.
+        RegistryUnavailableError: nothing but that: registries do not answer.
     """
     before = config.lock or Lock()
     plan, forgotten = await _planned(config, before, anew)
@@ -64,7 +67,7 @@ async def pin(config: Config, *, ask: bool = True, save: bool = True, anew: Sequ
     news: tuple[str, ...] = ()
     digests = {name: before.images[name] for name in needed if name not in asked}
     if asked and ask:
-        found, news = await _digests(config, asked)
+        found, news = await _digests(config, asked, plan)
         digests |= found
     chosen = relocking.versions(plan.apps)
     images, versions = relocking.compared(before, needed, digests, chosen)
@@ -99,10 +102,10 @@ async def _planned(config: Config, before: Lock, anew: Sequence[str] | None) -> 
     return await planned(relocking.forgetting(before, forgotten.apps)), forgotten
 
 
-async def _digests(config: Config, names: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+async def _digests(config: Config, names: Sequence[str], plan: Plan) -> tuple[dict[str, str], tuple[str, ...]]:
     """The digests by name, and what is to be said of mirrors."""
     found: dict[str, str] = {}
-    problems: list[str] = []
+    problems: list[UnknownBaseError] = []
     limiter = anyio.CapacityLimiter(_AT_ONCE)
     credentials = Credentials(config.docker_config / "config.json", given(config))
     async with (
@@ -116,14 +119,29 @@ async def _digests(config: Config, names: Sequence[str]) -> tuple[dict[str, str]
                 try:
                     found.update(await bases.digests((name,)))
                 except UnknownBaseError as error:
-                    problems.append(str(error))
+                    problems.append(error)
 
         async with anyio.create_task_group() as tasks:
             for name in names:
                 tasks.start_soon(ask, name)
     if problems:
-        raise ImageNotFoundError(
-            "; ".join(sorted(problems)[:3]),
-            hint="Correct the version or the image, or log in to its registry. Nothing was written.",
-        )
+        raise unknown(problems, plan.apps)
     return dict(sorted(found.items())), mirrored.news()
+
+
+def unknown(problems: Sequence[UnknownBaseError], apps: Iterable[AppPlan] = ()) -> FleetpacksError:
+    """The error for base images whose digests cannot be told: trying again mends it only where that mends all.
+
+    Args:
+        problems: all of them.
+        apps: the apps that stand on the images.
+    """
+    lasting = [each for each in problems if not each.transient]
+    message = "; ".join(sorted(map(str, lasting or problems))[:_MOST_TOLD])
+    if lasting:
+        said = next((said for each in apps if (said := stated(each, message))), None)
+        what = f"{said[:1].upper()}{said[1:]}" if said else "Correct the version or the image"
+        hint = f"{what}, or log in to its registry. Nothing was written."
+        return ImageNotFoundError(message, hint=hint)
+    hint = "Try again later; check the registry's address, the network and the proxy settings. Nothing was written."
+    return RegistryUnavailableError(message, hint=hint)

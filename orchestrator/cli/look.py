@@ -11,6 +11,7 @@ from orchestrator.config import environment, load, parse_environment
 from orchestrator.config.repository import FILE
 from orchestrator.errors import EXIT_USAGE, ConfigError, FleetpacksError
 from orchestrator.plan.planner import Request
+from orchestrator.workspace.leftout import nothing_found
 
 
 @click.command()
@@ -48,12 +49,11 @@ def detect(*, as_json: bool, directories: tuple[str, ...]) -> int:
         elif detection is None:
             rows.append((directory, "not recognised", "", ""))
         else:
-            version = build.version if build else None
             rows.append(
                 (
                     directory,
                     detection.language,
-                    f"{version.value} ({version.source})" if version else "",
+                    output.version_of(build) if build else "",
                     ", ".join(each.file for each in detection.evidence),
                 )
             )
@@ -75,6 +75,9 @@ def apps(*, as_json: bool, filters: tuple[str, ...], since: str | None, root: st
             found = await application.discover_apps(config, Request(filters=filters, since=since))
         for warning in found.warnings:
             errors.warn(warning)
+        if found.left_out and not found.apps:
+            told = nothing_found(str(config.root), found.left_out)
+            errors.warn(f"{told.message}\n(hint: {told.hint})")
         # With the apps whose images they need, as `plan` has them; here in the order of their paths.
         chosen = [app for app in found.apps if app.path in found.reasons]
         if found.apps and not chosen:

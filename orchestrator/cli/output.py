@@ -51,6 +51,19 @@ def detected(path: str, detection: Detection | None, build: AppBuild | None) -> 
     }
 
 
+def version_of(build: AppBuild, *, more: str = "") -> str:
+    """The version of an app's language, for people; of what is files alone, that of the language that makes them.
+
+    Args:
+        build: the app's.
+        more: what else is said of where it is from.
+    """
+    part = build.front_end
+    if build.version is not None:
+        return f"{build.version.value} ({build.version.source}{more})"
+    return f"{part.language} {part.version.value} ({part.version.source})" if part and part.version else ""
+
+
 def found(app: App) -> dict[str, Any]:
     """An app, as `apps --json` shows it."""
     return {

@@ -104,12 +104,11 @@ def _placed(placed: "tuple[Placed, ...]") -> str:
 
 
 def _row(each: AppPlan) -> tuple[str, ...]:
-    version = each.build.version
     kept = any(choice.tool == each.build.language and choice.locked for choice in each.build.chosen)
     return (
         each.app.path,
         each.build.language,
-        f"{version.value} ({version.source}{f', {FILE}' if kept else ''})" if version else "",
+        output.version_of(each.build, more=f", {FILE}" if kept else ""),
         f"{each.repository}:{', :'.join(each.tags)}",
         each.reason,
     )

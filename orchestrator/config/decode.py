@@ -52,7 +52,9 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         """An error at `key`, its line found when it can be."""
         line = line_of(self.text, key)
         place = f"{self.name}:{line}" if line else self.name
-        return ConfigError(f"{place}: {dotted(key)}: {problem}", hint=hint)
+        # Of the file as a whole there is no key.
+        where = f"{place}: {dotted(key)}" if key else place
+        return ConfigError(f"{where}: {problem}", hint=hint)
 
 
 def read(path: Path, *, name: str, within: Path | None = None) -> Document | None:

@@ -30,6 +30,7 @@ from orchestrator.engine.request import with_cache
 from orchestrator.engine.retry import pause
 from orchestrator.engine.skipping import Changed, Skipper
 from orchestrator.engine.standing import Standing
+from orchestrator.engine.stated import explained
 from orchestrator.errors import (
     BuildTimeoutError,
     FailedStep,
@@ -185,7 +186,7 @@ class Building:
             try:
                 built = await self._attempts(plan, lease, hedge, progress, on_status)
             except FleetpacksError as error:
-                failure = error
+                failure = explained(plan, error)
         # What is published is never said to be cancelled.
         with self._at_last():
             for event in progress.close():

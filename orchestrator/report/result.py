@@ -267,8 +267,10 @@ def _processes(build: AppBuild) -> Processes:
         return next((process for process in build.processes if process.name == name), None)
 
     web, release = first("web"), first("release")
+    # An app that serves nobody is started as what it is.
+    works = web is None and any(process.command == build.start_command for process in build.processes)
     return Processes(
-        web=web.command if web else build.start_command or msgspec.UNSET,
+        web=web.command if web else (None if works else build.start_command) or msgspec.UNSET,
         release=release.command if release else msgspec.UNSET,
         workers=tuple(
             Worker(name=process.name, command=process.command)

@@ -16,7 +16,15 @@ _SECONDS = 10.0
 
 
 class UnknownBaseError(Exception):
-    """A base image's digest cannot be told."""
+    """A base image's digest cannot be told.
+
+    Attributes:
+        transient: whether its registry was not reached, or did not serve: it may be told later.
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class BaseImages:
@@ -52,7 +60,7 @@ class BaseImages:
                         self._known[name] = error
         known = self._known[name]
         if isinstance(known, UnknownBaseError):
-            raise UnknownBaseError(*known.args) from known
+            raise UnknownBaseError(str(known), transient=known.transient) from known
         return known
 
     async def _asked(self, name: str) -> str:
@@ -81,4 +89,4 @@ class BaseImages:
             else:
                 if found is not None:
                     return found.digest
-        raise UnknownBaseError(f"{name}: {problem}")
+        raise UnknownBaseError(f"{name}: {problem}", transient=reference.host in self._silent)

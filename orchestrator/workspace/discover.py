@@ -104,6 +104,10 @@ def _unheard(_message: str) -> None:
     pass
 
 
+def _unseen(_path: str, _detection: Detection) -> None:
+    pass
+
+
 def discover(
     files: Iterable[str],
     config: Config,
@@ -113,6 +117,7 @@ def discover(
     *,
     absent: Collection[str] = (),
     warn: Callable[[str], None] = _unheard,
+    left_out: Callable[[str, Detection], None] = _unseen,
 ) -> tuple[App, ...]:
     """The apps of the monorepo, parents first.
 
@@ -125,6 +130,7 @@ def discover(
         absent: directories of which a sparse checkout leaves files out: a declared app that is not there for this
             reason alone is no error.
         warn: hears of it.
+        left_out: hears of directories that were recognised, and of which nothing is started.
 
     Raises:
         ConfigError: a declared app is none, two apps have one name, or an app's files cannot be understood.
@@ -159,7 +165,9 @@ def discover(
             if detection.is_app or declared or path in asked_for:
                 found = App(name=path, path=path, directory=directory, detection=detection, settings=settings)
                 (several if detection.services else apps)[path] = found
-    apps = {path: app for path, app in apps.items() if path in asked_for or not _is_taken_apart(config, app, apps)}
+            else:
+                left_out(path, detection)
+    apps = {path: app for path, app in apps.items() if not _is_taken_apart(config, app, apps)}
     services: list[App] = []
     for path, found in several.items():
         with problems.collected(path, declared=config.is_declared(path)):

@@ -366,3 +366,54 @@ def test_a_ci_platform_names_the_image(run: Run, monorepo: Path) -> None:
     ran = run("plan", "--json", "-C", monorepo, "apps/api", variables=variables)
 
     assert _lines(ran.out)[0]["image"] == "registry.example/shop/api:latest"
+
+
+def test_what_keeps_a_directory_from_being_an_app_is_said_by_each_command(run: Run, tmp_path: Path) -> None:
+    root = tmp_path / "source"
+    (root / "api").mkdir(parents=True)
+    (root / "api/requirements.txt").write_text("flask\n")
+    (root / "api/app.py").write_text("import flask\napp = flask.Flask(\n")
+
+    detected = run("detect", "--json", root / "api")
+    listed = run("apps", root)
+    planned = run("plan", "-C", root)
+    (root / "web").mkdir()
+    (root / "web/Dockerfile").write_text("FROM x\n")
+    beside = run("plan", "-C", root)
+
+    [document] = _lines(detected.out)
+    assert detected.code == 0
+    assert "api/app.py: cannot be parsed" in document["problem"]
+    assert document["problem"] in detected.err
+    assert (listed.code, listed.out, planned.code) == (0, "", 2)
+    for ran in (listed, planned):
+        assert "no app was found in" in ran.err
+        assert "  api/app.py: cannot be parsed" in ran.err
+        assert '`run` below [apps."api"]' in ran.err
+    assert beside.code == 0
+    assert beside.err.startswith("warning: api is left out: api/app.py: cannot be parsed")
+
+
+def test_a_worker_is_planned_as_an_app_without_a_port(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs/requirements.txt").write_text("celery\n")
+    (tmp_path / "jobs/Procfile").write_text("worker: celery -A tasks worker\n")
+
+    ran = run("plan", "--json", "-C", tmp_path)
+
+    [document] = _lines(ran.out)
+    assert (ran.code, document["start_command"]) == (0, "celery -A tasks worker")
+    assert document["processes"] == {"worker": "celery -A tasks worker"}
+    assert "EXPOSE" not in document["dockerfile"]
+
+
+def test_a_site_shows_the_version_of_the_language_that_builds_it(run: Run, tmp_path: Path) -> None:
+    root = tmp_path / "site"
+    root.mkdir()
+    (root / "package.json").write_text('{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "5"}}')
+    (root / "index.html").write_text("<p>\n")
+
+    detected, planned = run("detect", root), run("plan", "-C", root)
+
+    assert detected.out.split("  ")[1:3] == ["static", "nodejs 22.16.0 (default)"]
+    assert "  nodejs 22.16.0 (default)  " in planned.out

@@ -9,14 +9,15 @@ import pytest
 from langs import releases
 from langs.releases import Tool
 from orchestrator import app as application
-from orchestrator.app.lock import Outcome, pin
+from orchestrator.app.lock import Outcome, pin, unknown
 from orchestrator.config import Config, environment, load, lock
 from orchestrator.config.lock import Lock
-from orchestrator.errors import ConfigError, ImageNotFoundError, UsageError
+from orchestrator.errors import ConfigError, ImageNotFoundError, RegistryUnavailableError, UsageError
 from orchestrator.plan.planner import Request
+from orchestrator.skip.bases import UnknownBaseError
 from tests.cli.conftest import Run
 from tests.lab import Lab
-from tests.registry.server import Server, running
+from tests.registry.server import Answer, Fault, Server, running
 
 GO = {"go.mod": "module a\n\ngo 1.25\n", "main.go": "package main\n\nfunc main() {}\n"}
 BARE = {"index.js": "require('http').createServer().listen(process.env.PORT)\n"}
@@ -234,6 +235,40 @@ async def test_nothing_is_written_when_an_image_is_not_there(tmp_path: Path) -> 
         server.add_manifest("debian", "bookworm-slim", b"x")
 
         with pytest.raises(ImageNotFoundError, match=f"{server.host}/golang:1.25"):
+            await pin(config(root, server))
+
+    assert lock.read(root) is None
+
+
+@pytest.mark.parametrize(
+    ("problems", "code", "said", "hint"),
+    [
+        ([("a:1: there is none", False)], 1, "a:1: there is none", "log in"),
+        ([("a:1: away", True), ("b:1: away", True)], 75, "a:1: away; b:1: away", "Try again later"),
+        ([("a:1: away", True), ("b:1: there is none", False)], 1, "b:1: there is none", "log in"),
+    ],
+)
+def test_registries_that_are_away_end_with_75_and_images_that_are_not_there_with_1(
+    problems: list[tuple[str, bool]], code: int, said: str, hint: str
+) -> None:
+    error = unknown([UnknownBaseError(message, transient=transient) for message, transient in problems])
+
+    assert (error.exit_code, error.message) == (code, said)
+    assert isinstance(error, RegistryUnavailableError) == (code == 75)
+    assert hint in error.hint
+
+
+async def test_a_registry_that_does_not_serve_is_told_so_and_nothing_is_written(tmp_path: Path) -> None:
+    root = monorepo(tmp_path)
+    async with running(Server()) as server:
+        (root / "fleetpacks.toml").write_text(
+            f'images.golang = "{server.host}/golang"\nimages.debian = "{server.host}/debian"\n'
+        )
+        # So long that no other attempt is made.
+        busy = Answer(status=503, headers=(("Retry-After", "3600"),))
+        server.faults += [Fault(answer=busy)] * 9
+
+        with pytest.raises(RegistryUnavailableError, match="HTTP 503"):
             await pin(config(root, server))
 
     assert lock.read(root) is None

@@ -62,7 +62,8 @@ def test_a_file_of_the_format_without_versions_still_has_its_images(tmp_path: Pa
     [
         ("format = 3\n", r"fleetpacks\.lock:1: format: expected 1 or 2, got 3"),
         ("format = 0\n", r"fleetpacks\.lock:1: format: expected 1 or 2, got 0"),
-        ("[images]\n", "format"),
+        ("[images]\n", r"fleetpacks\.lock: 'format' is missing"),
+        ("", r"fleetpacks\.lock: 'format' is missing"),
         ('format = 2\nimages = "x"\n', r"fleetpacks\.lock:2: images"),
         ('format = 2\n\n[images]\n"a:1" = "latest"\n', r"fleetpacks\.lock:4: .*expected a digest"),
         (f'format = 2\n[images]\n"a:1" = "{DIGEST}\\nUSER 0"\n', r"fleetpacks\.lock:3: .*expected a digest"),

@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from langs.model import CacheMount, Evidence, Process, Version
+from langs.model import CacheMount, Evidence, Part, Process, Version
 from orchestrator.bases.recipes import Recipes, load
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +120,7 @@ class Plan(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...] = ()
     warnings: tuple[str, ...] = ()
     healthcheck: str | None = None
+    front_end: Part | None = None
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

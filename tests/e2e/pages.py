@@ -234,7 +234,10 @@ def _answer(answer: object) -> str:
 
 
 def _version(case: Case) -> str:
-    return f"{case.plan.version.value} ({case.plan.version.source})" if case.plan.version else ""
+    plan, part = case.plan, case.plan.front_end
+    if plan.version:
+        return f"{plan.version.value} ({plan.version.source})"
+    return f"{part.language} {part.version.value} ({part.version.source})" if part and part.version else ""
 
 
 def _fenced(language: str, text: str) -> str:

@@ -1,8 +1,9 @@
 """Starting an image from a registry where only runc runs: pulled by our own client, shut in tightly.
 
-The container shares the host's network, so that an app listens on a free loopback port given in `$PORT`; all else is
-as strict as a cluster's strictest policy: the image's own user, a read-only root with a tmpfs at /tmp, no capability,
-no new privilege. Whatever happens, leaving the block kills the container and deletes its bundle.
+The container shares the host's network. An app listens on a free port, given in `$PORT`, and on all addresses: it is
+asked by one that is not the usual loopback address. All else is as strict as a cluster's strictest policy: the image's
+own user, a read-only root with a tmpfs at /tmp, no capability, no new privilege. Whatever happens, leaving the block
+kills the container and deletes its bundle.
 """
 
 import json
@@ -27,6 +28,8 @@ from tests.lab.errors import LabError
 from tests.lab.mounts import delete
 from tests.lab.state import Lab
 
+_NEIGHBOUR = "127.0.0.2"
+"""Another of this machine's addresses: who listens on 127.0.0.1 alone does not answer there, nor in a cluster."""
 _PATIENCE = 60.0
 """Seconds in which an app must answer: a JVM on a busy machine needs some."""
 _MASKED = ("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug")
@@ -157,11 +160,14 @@ async def _running(lab: Lab, name: str, bundle: Path) -> AsyncGenerator[anyio.ab
 
 
 async def _answers(container: Container, process: anyio.abc.Process, image: str, path: str) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    # Some answer only who calls them by a name that they know.
+    name = container.url.removeprefix("http://")
+    url = f"http://{_NEIGHBOUR}:{name.rpartition(':')[2]}{path}"
+    async with httpx.AsyncClient(trust_env=False, headers={"Host": name}) as client:
         with anyio.move_on_after(_PATIENCE):
             while process.returncode is None:
                 try:
-                    await client.get(container.url + path)
+                    await client.get(url)
                 except httpx.TransportError:
                     await anyio.sleep(0.05)  # the pause between two questions, not a wait for the app
                 else:
@@ -170,7 +176,7 @@ async def _answers(container: Container, process: anyio.abc.Process, image: str,
     what = "does not answer" if process.returncode is None else f"ended with exit status {process.returncode}"
     raise LabError(
         "\n".join([f"{image} {what}; the end of its output:", *(f"  {line}" for line in output)]),
-        hint="the app must listen on $PORT, as the image's user, on a read-only root",
+        hint="the app must listen on $PORT of all addresses, as the image's user, on a read-only root",
     )
 
 

@@ -33,7 +33,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "greeting": os.environ["GREETING"], "removed": not os.path.exists("/etc/debian_version"),
             "names": pathlib.Path("/etc/resolv.conf").exists() and pathlib.Path("/etc/resolv.conf").read_text(),
         }).encode())
-http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+server = http.server.HTTPServer((os.environ.get("ADDRESS", ""), int(os.environ["PORT"])), Handler)
+print("listening", flush=True)
+server.serve_forever()
 """
 
 
@@ -97,6 +99,23 @@ async def test_an_image_runs_as_its_user_on_a_read_only_root_without_any_capabil
     assert mount_points(bundle) == ()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(container.url.rpartition(":")[2]))) != 0
+
+
+async def test_an_app_that_listens_to_its_own_machine_alone_does_not_answer(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    image = await build(
+        lab, tmp_path, f"LABEL {BASE_NAME}=python:3.12-slim", "COPY app.py /app/", 'CMD ["python", "/app/app.py"]'
+    )
+    monkeypatch.setattr("tests.lab.container._PATIENCE", 3.0)
+
+    with pytest.raises(LabError, match="does not answer") as caught:
+        async with started(lab, image, env={"GREETING": "", "ADDRESS": "127.0.0.1"}):
+            pytest.fail("it was said to answer")
+
+    assert "  listening" in caught.value.message
+    assert "all addresses" in caught.value.hint
 
 
 async def test_an_image_that_ends_is_an_error_with_its_output(lab: Lab, tmp_path: Path) -> None:

@@ -171,4 +171,45 @@ def test_several_programs_are_an_error_that_says_how_each_becomes_an_image(write
     with pytest.raises(LangError, match="several programs were found: api, worker") as raised:
         built(root, "tides")
 
-    assert '[apps."src/bin/NAME"]' in raised.value.hint
+    assert 'by their paths from there: [apps."tides/src/bin/api"], [apps."tides/src/bin/worker"].' in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "expected"),
+    [
+        # Programs of a single file have no directory yet; the member of a workspace is named from the root.
+        (
+            {"tools/Cargo.toml": MANIFEST, "tools/src/bin/a.rs": MAIN, "tools/src/bin/b.rs": MAIN},
+            "tools",
+            "src/bin/NAME/main.rs of its package, and declare",
+        ),
+        (
+            {"tools/Cargo.toml": MANIFEST, "tools/src/bin/a.rs": MAIN, "tools/src/bin/b.rs": MAIN},
+            "tools",
+            '[apps."tools/src/bin/NAME"].',
+        ),
+        (
+            {
+                **{f"rs/{file}": text for file, text in WORKSPACE.items()},
+                "rs/Cargo.toml": '[workspace]\nmembers = ["tides", "words", "more"]\n',
+                "rs/more/Cargo.toml": '[package]\nname = "more"\n',
+                "rs/more/src/main.rs": MAIN,
+            },
+            "rs",
+            '[apps."rs/tides/src/bin/api"], [apps."rs/tides/src/bin/worker"], [apps."rs/more"].',
+        ),
+        (
+            {f"rs/{file}": text for file, text in WORKSPACE.items()},
+            "rs/tides",
+            '[apps."rs/tides/src/bin/api"], [apps."rs/tides/src/bin/worker"].',
+        ),
+    ],
+    ids=["single files", "their package", "a workspace", "a member"],
+)
+def test_the_hint_names_directories_from_the_root(
+    write: Write, files: Mapping[str, str], path: str, expected: str
+) -> None:
+    with pytest.raises(LangError, match="several programs were found") as raised:
+        built(write(files), path)
+
+    assert expected in raised.value.hint

@@ -487,7 +487,11 @@ def test_the_newer_go_of_a_module_and_its_workspace_is_needed(
     ("requirement", "source", "start"),
     [
         ("flask", "app = flask.Flask('x')", "flask --app app run --host 0.0.0.0 --port $PORT"),
-        ("flask", "app = flask.Flask('x')\nif __name__ == '__main__':\n    app.run()", "python app.py"),
+        (
+            "flask",
+            "app = flask.Flask('x')\napp.run()",
+            "flask --app app run --host 0.0.0.0 --port $PORT",
+        ),
         ("flask\ngunicorn", "application = flask.Flask('x')", "gunicorn --bind 0.0.0.0:$PORT app:application"),
         ("flask\nwaitress", "app = flask.Flask('x')", "waitress-serve --listen=0.0.0.0:$PORT app:app"),
         ("fastapi\nhypercorn", "app = FastAPI()", "hypercorn --bind 0.0.0.0:$PORT app:app"),

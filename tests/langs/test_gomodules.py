@@ -293,3 +293,12 @@ def test_what_is_no_program_in_a_module_is_told_so(write: Write) -> None:
 
     with pytest.raises(LangError, match="no package main was found here"):
         built(root, "tools/internal/words")
+
+
+def test_the_hint_names_the_directories_of_programs_from_the_root(write: Write) -> None:
+    root = programs(write)
+
+    with pytest.raises(LangError, match="several main packages were found") as raised:
+        built(root, "tools")
+
+    assert 'by their paths from there: [apps."tools/cmd/api"], [apps."tools/cmd/worker"].' in raised.value.hint

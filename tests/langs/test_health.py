@@ -145,6 +145,15 @@ def test_a_hardened_image_with_nothing_that_asks_is_an_error(write: Write) -> No
         built(write, GO, Settings(hardened=True, healthcheck=True))
 
     assert "Kubernetes" in (caught.value.hint or "")
+    assert "unset $USE_DHI" in caught.value.hint
+
+
+def test_an_image_that_somebody_named_is_what_the_hint_is_about(write: Write) -> None:
+    with pytest.raises(LangError, match="nothing in scratch could ask") as caught:
+        built(write, GO, Settings(images={"debian": "scratch"}, healthcheck=True))
+
+    assert "change `images.debian` in fleetpacks.toml to an image that has bash" in caught.value.hint
+    assert "USE_DHI" not in caught.value.hint
 
 
 def test_a_dockerfile_of_ones_own_says_it_itself(write: Write) -> None:
@@ -157,7 +166,7 @@ def test_a_dockerfile_of_ones_own_says_it_itself(write: Write) -> None:
 @given(st.text(max_size=30))
 def test_whatever_is_said_becomes_one_word_or_an_error(text: str) -> None:
     try:
-        words = health.words(text, health.SHELL, has_shell=True, image="debian")
+        words = health.words(text, health.SHELL, has_shell=True, image="debian", images={})
     except LangError:
         return
 

@@ -510,3 +510,26 @@ def test_whatever_a_lockfile_says_is_no_error(file: str, content: bytes) -> None
         by_node = locked.node(files, packagejson.PackageJson(), None)
 
     assert {*by_python.names.values(), *by_node.names.values()} <= {file}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            Settings(images={"node": "gcr.io/distroless/nodejs22"}),
+            "Change `images.node` in fleetpacks.toml to an image",
+        ),
+        (Settings(images={"node": "gcr.io/distroless/nodejs22:latest"}), "Change `images.node`"),
+        (Settings(hardened=True), "Unset $USE_DHI for this app"),
+    ],
+)
+def test_the_hint_for_packages_in_an_image_without_a_shell_names_what_chose_it(
+    write: Write, settings: Settings, said: str
+) -> None:
+    root = write({"index.js": "require('http').createServer().listen(1)\n"})
+
+    with pytest.raises(LangError, match="jq cannot be installed in") as caught:
+        langs.build(root, msgspec.structs.replace(settings, apt_run=("jq",)))
+
+    assert caught.value.hint.startswith(said)
+    assert ("USE_DHI" in caught.value.hint) == settings.hardened

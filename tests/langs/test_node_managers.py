@@ -361,3 +361,54 @@ def test_what_only_bun_locks_is_not_installed_by_npm(write: Write) -> None:
         langs.build(root, Settings(language="nodejs"))
 
     assert 'language = "bun"' in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("files", "used", "other", "say"),
+    [
+        ((*LOCKS["npm"], *LOCKS["pnpm"]), "package-lock.json", "pnpm-lock.yaml", "pnpm@"),
+        ((*LOCKS["yarn"], *LOCKS["pnpm"]), "yarn.lock", "pnpm-lock.yaml", "pnpm@"),
+        ((*LOCKS["npm"], "bun.lock"), "package-lock.json", "bun.lock", "bun@"),
+        ((*LOCKS["npm"], *LOCKS["yarn"], *LOCKS["pnpm"]), "package-lock.json", "yarn.lock, pnpm-lock.yaml", "yarn@"),
+    ],
+)
+def test_of_several_lockfiles_one_is_used_and_that_is_said(
+    write: Write, files: tuple[str, ...], used: str, other: str, say: str
+) -> None:
+    texts = {"bun.lock": "", **LOCKS["npm"], **LOCKS["yarn"], **LOCKS["pnpm"]}
+
+    app = built(write, {file: texts[file] for file in files})
+
+    [warning] = app.warnings
+    assert f"installs what {used} says; {other} beside it counts for nothing" in warning
+    assert f'"packageManager": "{say}VERSION"' in warning
+
+
+@pytest.mark.parametrize(
+    ("said", "files"),
+    [
+        ({"packageManager": "pnpm@10.1.0"}, {**LOCKS["npm"], **LOCKS["pnpm"]}),
+        ({}, {**LOCKS["npm"], "npm-shrinkwrap.json": "{}"}),
+        ({}, LOCKS["berry"]),
+    ],
+)
+def test_who_says_which_manager_it_is_has_no_such_warning(
+    write: Write, said: Mapping[str, object], files: Mapping[str, str]
+) -> None:
+    assert built(write, files, **said).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[]", "The whole file must be of that shape: `{...}`."),
+        ('"a"', "The whole file must be of that shape: `{...}`."),
+        ('{"scripts": []}', "Correct this key."),
+        ('{"scripts": {"start": 1}}', "Correct this key."),
+    ],
+)
+def test_a_manifest_of_another_shape_is_an_error_that_says_what_to_correct(write: Write, text: str, hint: str) -> None:
+    with pytest.raises(LangError, match="has another shape than expected") as raised:
+        langs.build(write({"package.json": text}), PLAIN)
+
+    assert (raised.value.file, raised.value.hint) == ("package.json", hint)

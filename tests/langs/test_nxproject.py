@@ -153,6 +153,17 @@ def test_where_more_is_started_than_the_output_the_whole_workspace_is_there(writ
         assert "COPY --from=builder --chown=1000:1000 /app ./\n" in app.dockerfile
 
 
+def test_a_target_that_a_plugin_infers_is_said_to_be_missing(write: Write) -> None:
+    root = monorepo(write, json.dumps({"name": "api", "targets": {"serve": SERVE}}))
+
+    with pytest.raises(LangError, match="the target 'build' is missing, which makes what `serve` starts") as raised:
+        built(root)
+
+    assert raised.value.file == "project.json"
+    assert "`outputs`" in raised.value.hint
+    assert built(root, Settings(run_command="node out.js")).start_command == "node out.js"
+
+
 def test_what_does_not_show_is_said(write: Write) -> None:
     root = monorepo(write, project({"executor": "nx:run-commands"}))
 

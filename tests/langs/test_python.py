@@ -235,6 +235,31 @@ def test_poetrys_range_of_pythons_is_kept_to(
     assert lower <= release < upper
 
 
+@pytest.mark.parametrize(
+    ("files", "file"),
+    [
+        ({"runtime.txt": "python-2.7.18\n"}, "runtime.txt"),
+        ({".python-version": "3.6\n"}, ".python-version"),
+        ({"setup.py": "setup(python_requires='<3')"}, "setup.py"),
+        ({".tool-versions": "python 2.7.18\n"}, ".tool-versions"),
+    ],
+)
+def test_a_python_that_has_no_such_environments_is_refused(write: Write, files: Mapping[str, str], file: str) -> None:
+    with pytest.raises(LangError, match="is too old") as caught:
+        langs.build(write({**files, "app.py": APP}), STARTED)
+
+    assert caught.value.file == file
+    assert "3.12.8" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["3.7", "3", "3.7.17", ">=2.7", "3.15.0rc1"])
+def test_a_python_that_may_be_new_enough_is_not_refused(write: Write, text: str) -> None:
+    built = langs.build(write({".python-version": text, "app.py": APP}), STARTED)
+
+    assert built.version is not None
+    assert built.version.source == ".python-version"
+
+
 def test_two_sources_that_disagree_are_a_warning_that_names_both(write: Write) -> None:
     root = write({".python-version": "3.11", "pyproject.toml": POETRY.replace("^3.11", "^3.12"), "app.py": APP})
 

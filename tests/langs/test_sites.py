@@ -7,10 +7,12 @@ import pytest
 
 import langs
 from langs import sites
+from langs.errors import LangError
 from langs.model import Settings
 from tests.langs.conftest import Write
 
 CADDY = "caddy run --config /etc/caddy/Caddyfile"
+PAGE = {"index.html": "<div>"}
 EXPRESS = "import express from 'express'\nexpress().listen(process.env.PORT)\n"
 
 
@@ -33,6 +35,12 @@ def manifest(scripts: Mapping[str, str], *dependencies: str, **more: object) -> 
         ({"serve": "vue-cli-service serve", "build": "vue-cli-service build"}, ("@vue/cli-service",)),
         ({"docs:dev": "vitepress dev", "docs:build": "vitepress build"}, ("vitepress",)),
         ({"docs:dev": "vuepress dev docs", "docs:build": "vuepress build docs"}, ("vuepress",)),
+        ({"start": "astro preview", "build": "astro build"}, ("astro",)),
+        ({"start": "gatsby serve", "build": "gatsby build"}, ("gatsby",)),
+        ({"start": "npm run preview", "build": "vite build", "preview": "vite preview"}, ("@sveltejs/adapter-static",)),
+        ({"start": "serve -s build", "build": "react-scripts build"}, ("react-scripts",)),
+        ({"start": "npx serve --single out", "build": "webpack"}, ("webpack",)),
+        ({"start": "npm run build && serve -s dist -l 3000", "build": "esbuild"}, ("serve",)),
     ],
 )
 def test_a_build_that_makes_files_is_a_site(
@@ -97,6 +105,42 @@ def test_documents_of_something_else_are_no_part_of_its_image(
 
     assert built.language == language
     assert "docs:build" not in built.dockerfile
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "vite",
+        "vite --host",
+        "vite preview",
+        "vite preview --port $PORT",
+        "npm run dev",
+        "npm run build && npm run look",
+    ],
+)
+def test_what_vite_makes_of_a_page_is_a_site_whatever_shows_it(write: Write, start: str) -> None:
+    scripts = {"start": start, "dev": "vite", "build": "vite build", "look": "vite preview"}
+
+    built = langs.build(write({"package.json": manifest(scripts, "vite"), **PAGE}), Settings())
+
+    assert (built.language, built.start_command) == ("static", CADDY)
+    assert "npm run build" in built.dockerfile
+
+
+@pytest.mark.parametrize(
+    ("start", "roots"),
+    [
+        ("serve -s www", "www dist build"),
+        ("serve -l 3000 -s public/app", "public/app dist build"),
+        ("serve -s -p 5000", "dist build"),
+        ("serve -s ../dist", "dist build"),
+        ("serve -s $(id)", "dist build"),
+    ],
+)
+def test_a_site_is_taken_from_where_its_start_would(write: Write, start: str, roots: str) -> None:
+    root = write({"package.json": manifest({"start": start, "build": "webpack"}, "serve")})
+
+    assert f"for root in {roots} out _site" in langs.build(root, Settings()).dockerfile
 
 
 @pytest.mark.parametrize(
@@ -211,9 +255,44 @@ def test_a_site_that_is_built_comes_before_a_dockerfile(write: Write) -> None:
             id="Nest, started as somebody chose",
         ),
         pytest.param(
-            {"package.json": manifest({"start": "serve -s build", "build": "react-scripts build"}, "react-scripts")},
-            "serve -s build",
+            {"package.json": manifest({"start": "serve build", "build": "react-scripts build"}, "react-scripts")},
+            "serve build",
             id="a server that somebody chose",
+        ),
+        pytest.param(
+            {
+                "package.json": manifest({"start": "serve -s build", "build": "react-scripts build"}, "react-scripts"),
+                "serve.json": "{}",
+            },
+            "serve -s build",
+            id="a server with a configuration",
+        ),
+        pytest.param(
+            {"package.json": manifest({"start": "node seed.js && serve -s build", "build": "x"}, "serve")},
+            "node seed.js && serve -s build",
+            id="a server, and more",
+        ),
+        pytest.param(
+            {
+                "package.json": manifest({"start": "vite build && node server.js", "build": "vite build"}, "vite"),
+                **PAGE,
+            },
+            "vite build && node server.js",
+            id="a server behind a build",
+        ),
+        pytest.param(
+            {
+                "package.json": manifest(
+                    {"start": "vite preview", "build": "vite build"}, "@sveltejs/kit", "@sveltejs/adapter-node"
+                )
+            },
+            "node build",
+            id="SvelteKit, for a look",
+        ),
+        pytest.param(
+            {"package.json": manifest({"start": "astro preview", "build": "astro build"}, "astro", "@astrojs/node")},
+            "node ./dist/server/entry.mjs",
+            id="Astro, for a look",
         ),
         pytest.param(
             {
@@ -288,6 +367,26 @@ def test_what_is_built_for_others_is_no_app(write: Write, files: Mapping[str, st
 
 
 @pytest.mark.parametrize(
+    ("command", "program"),
+    [
+        ("vite preview --host", "vite"),
+        ("NODE_ENV=production vite preview", "vite"),
+        ("tsc && vite build && vite preview", None),
+        ("vite build && vite preview", "vite"),
+        ("npx serve -s dist", "serve"),
+        ("serve dist", None),
+        ("sirv public --single", "sirv"),
+        ("sirv public", None),
+        ("astro dev", None),
+        ("vite", None),
+        ("", None),
+    ],
+)
+def test_programs_for_a_look_at_what_was_built_are_known(command: str, program: str | None) -> None:
+    assert sites.previewer(command) == program
+
+
+@pytest.mark.parametrize(
     ("command", "server"),
     [
         ("vite", "vite"),
@@ -307,3 +406,43 @@ def test_what_is_built_for_others_is_no_app(write: Write, files: Mapping[str, st
 )
 def test_servers_for_development_are_known(command: str, server: str | None) -> None:
     assert sites.development_server(command) == server
+
+
+SVELTEKIT = ("@sveltejs/adapter-auto", "@sveltejs/kit", "vite")
+
+
+@pytest.mark.parametrize("start", [{}, {"start": "vite preview"}, {"start": "npm run dev"}])
+def test_an_adapter_that_makes_nothing_for_an_image_is_a_problem_of_an_app(
+    write: Write, start: Mapping[str, str]
+) -> None:
+    scripts = {"dev": "vite dev", "build": "vite build", **start}
+    root = write({"package.json": manifest(scripts, *SVELTEKIT)})
+
+    seen = langs.look(root, Settings())
+
+    assert seen.detection is not None
+    assert (seen.detection.language, seen.detection.is_app) == ("nodejs", True)
+    assert isinstance(seen.problem, LangError)
+    assert seen.problem.message == "@sveltejs/adapter-auto makes nothing that starts in an image"
+    assert "@sveltejs/adapter-node (a server) or @sveltejs/adapter-static (files)" in seen.problem.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "start"),
+    [
+        (manifest({"build": "vite build", "start": "node server.js"}, *SVELTEKIT), "node server.js"),
+        (manifest({"build": "vite build"}, *SVELTEKIT, "@sveltejs/adapter-node"), "node build"),
+        (manifest({"build": "vite build"}, *SVELTEKIT, "@sveltejs/adapter-static"), CADDY),
+    ],
+)
+def test_such_an_adapter_is_none_beside_another_or_a_start(write: Write, said: str, start: str) -> None:
+    assert langs.build(write({"package.json": said}), Settings()).start_command == start
+
+
+def test_a_library_for_such_an_adapter_is_none(write: Write) -> None:
+    root = write({"package.json": manifest({"build": "vite build"}, *SVELTEKIT, exports={".": "./dist/index.js"})})
+
+    detection = langs.detect(root, Settings())
+
+    assert detection is not None
+    assert not detection.is_app

@@ -307,3 +307,13 @@ def test_an_image_without_a_shell_is_said_to_have_none() -> None:
     document = room.result(msgspec.structs.replace(plan, apps=(app,)), {}, exit_code=0, seconds=1, timestamp=_WHEN)
 
     assert json.loads(room.encode(document))["_shell"] is False
+
+
+def test_an_app_that_serves_nobody_has_no_web() -> None:
+    processes = (Process(name="worker", command="./x"), Process(name="beat", command="./x beat"))
+
+    [document] = _document(_plan("a", processes=processes), {"a": _completed("a")})["apps"]
+
+    assert document["processes"] == {
+        "workers": [{"name": "worker", "command": "./x"}, {"name": "beat", "command": "./x beat"}]
+    }

@@ -410,8 +410,9 @@ async def test_each_base_is_asked_for_once_and_a_silent_registry_not_again(regis
     await bases.digests(("a", f"x@{_DIGEST}"))
     await bases.digests(("a",))
     for name in ("r.example/b", "r.example/c", "r.example/b"):
-        with pytest.raises(UnknownBaseError, match="away"):
+        with pytest.raises(UnknownBaseError, match="away") as raised:
             await bases.digests((name,))
+        assert raised.value.transient
 
     assert registry.asked == ["HEAD docker.io/library/a", "HEAD r.example/b"]
 
@@ -432,5 +433,7 @@ async def test_a_mirror_of_docker_hub_is_asked_first(registry: Registry) -> None
 
 @pytest.mark.parametrize("name", ["UPPER", "a b", "x@sha256:1", "$V"])
 async def test_what_is_no_reference_cannot_be_told(registry: Registry, name: str) -> None:
-    with pytest.raises(UnknownBaseError):
+    with pytest.raises(UnknownBaseError) as raised:
         await BaseImages(registry).digests((name,))
+
+    assert not raised.value.transient

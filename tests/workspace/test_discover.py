@@ -133,7 +133,7 @@ def test_the_example_monorepo_is_seven_apps() -> None:
         ('[apps."cmd/api"]\n', (), ["cmd/api"]),
         ('[apps."cmd/api"]\n[apps."cmd/worker"]\n', (), ["cmd/api", "cmd/worker"]),
         ('[apps."cmd/api"]\n[apps."."]\n', (), [".", "cmd/api"]),
-        ('[apps."cmd/api"]\n', (".",), [".", "cmd/api"]),
+        ('[apps."cmd/api"]\n', (".",), ["cmd/api"]),
         ("", ("cmd/worker",), [".", "cmd/worker"]),
         ('[apps."internal/x"]\n', (), [".", "internal/x"]),
     ],
@@ -345,6 +345,21 @@ def test_project_path_narrows_what_is_discovered(plant: Plant) -> None:
     apps = _discover(root, variables={"PROJECT_PATH": "examples/b"})
 
     assert _paths(apps) == ["examples/b"]
+
+
+def test_the_path_of_what_is_taken_apart_means_the_apps_below_it(plant: Plant) -> None:
+    root = plant(
+        {
+            "tools/go.mod": "module example.com/a\n",
+            "tools/cmd/api/main.go": _GO_MAIN,
+            "tools/cmd/worker/main.go": _GO_MAIN,
+            "fleetpacks.toml": '[apps."tools/cmd/api"]\n[apps."tools/cmd/worker"]\n',
+        }
+    )
+
+    apps = _discover(root, named=("tools",))
+
+    assert _paths(room.select(apps, ("tools",))) == ["tools/cmd/api", "tools/cmd/worker"]
 
 
 def test_a_named_directory_is_looked_at_though_its_name_says_otherwise(plant: Plant) -> None:
