@@ -31,6 +31,9 @@ _WRITTEN: Final[Mapping[str, tuple[str, ...]]] = {"maven": ("target",), "gradle"
 _DEPENDENCY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 """The newest whose Maven may be as old as a wrapper's: it works with 3.2.5."""
 
+_NOT_REPACKAGED: Final = "-Dspring-boot.repackage.skip=true"
+"""docs.spring.io/spring-boot/maven-plugin/packaging.html"""
+
 _SECONDS: Final = re.compile(r"[0-9]{1,11}", re.ASCII)
 _OLDEST: Final = 315_532_802
 """1980-01-01T00:00:02Z: the first time that zip, and so Maven, can tell."""
@@ -164,6 +167,8 @@ def _with_maven(
     mounts = [base.cache(settings, "maven", "/root/.m2/repository")]
     if project.wrapped:
         mounts.append(base.cache(settings, "maven-wrapper", "/root/.m2/wrapper"))
+    # Where there are no sources, it would look for a main class and fail; what it needs is fetched all the same.
+    plain = (_NOT_REPACKAGED,) if maven.repackages(project) else ()
     copied: tuple[str, ...] = ()
     if launched and launched.beside:
         copied = (f"{_DEPENDENCY}:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=/out/lib")
@@ -181,7 +186,7 @@ def _with_maven(
             "mvn": "sh ./mvnw" if project.wrapped else "mvn",
             "stamp": _stamp(settings),
             # What all modules need is the same for all apps.
-            "fetched": ("package",) if member else (*part, "package"),
+            "fetched": (*plain, *(() if member else part), "package"),
             "goals": (*part, "package"),
             "copied": copied,
             # A neighbour's jar is found only where it was made in the same run.

@@ -180,6 +180,11 @@ def _main_class(module: Module) -> str | None:
     return main
 
 
+def repackages(project: Project) -> bool:
+    """Whether Spring Boot's plugin makes something of a module."""
+    return any(next(module.plugins(_BOOT), None) is not None for module in project.modules)
+
+
 def holder(files: AppFiles) -> AppFiles | None:
     """The outermost directory around the app whose project has it as a module, itself or through others."""
     found: AppFiles | None = None

@@ -176,6 +176,8 @@ class Runs(msgspec.Struct, frozen=True, kw_only=True):
     days: int
 
 
+Entitlement = Literal["network.host", "security.insecure"]
+"""What a step of a build may be allowed besides, in BuildKit's words: the daemon's network, and all that root may."""
 DaemonKind = Literal["buildkitd", "dockerd"]
 StorageDriver = Literal["overlay2", "fuse-overlayfs", "vfs"]
 """How a daemon stacks layers, in Docker's words: the kernel's overlay, the same in user space, or copies."""

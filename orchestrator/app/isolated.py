@@ -50,6 +50,7 @@ async def decide(config: Config, said: Isolated | None = None) -> Decided:
             mirrors=config.image_mirrors,
             registries=config.registries,
             ca=await _authorities(config),
+            entitlements=config.entitlements,
         ),
         facts=found,
     )

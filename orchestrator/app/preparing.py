@@ -178,7 +178,7 @@ class Preparing(msgspec.Struct, frozen=True, kw_only=True):
                 )
                 # What the app says itself of a proxy goes before.
                 attrs = {**networking.arguments(config, app), **request.attrs}
-                request = msgspec.structs.replace(request, attrs=attrs)
+                request = msgspec.structs.replace(request, attrs=attrs, entitlements=config.entitlements)
                 yield request if config.epoch is None else at_one_time(request)
 
         @contextmanager

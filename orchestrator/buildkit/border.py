@@ -180,7 +180,14 @@ _ROWS = (
     _row(
         r"^failed to load LLB: [a-z.]+ is not allowed$",
         BuildFailedError,
-        "the Dockerfile asks for a privilege (RUN --network, RUN --security) that builds here do not have",
+        "the Dockerfile asks for a privilege (RUN --network, RUN --security) that builds here do not have: an operator "
+        "may give it, by `entitlements` in the operator's file",
+    ),
+    _row(
+        r"(^|: )granting entitlement [a-z.]+ is not allowed by build daemon configuration$",
+        UsageError,
+        "take it out of `entitlements` in the operator's file, or have the daemon allow it: insecure-entitlements "
+        "in buildkitd.toml, builder.entitlements in an engine's daemon.json",
     ),
     _row(
         r"^failed to load cache key: ",

@@ -215,6 +215,7 @@ def encode_solve(request: SolveRequest, *, session_id: str) -> bytes:
         frontend=FRONTEND,
         frontend_attrs=attrs,
         # Daemons before v0.13 dereference it without looking.
+        entitlements=request.entitlements,
         cache=control_pb2.CacheOptions(),
     )
     for entry in request.cache_imports:

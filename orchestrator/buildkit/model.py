@@ -86,6 +86,8 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     (see `session.layout`). Daemons before v0.11, and engines with a graph driver, cannot."""
     ssh: Mapping[str, Path] = {}
     """Sockets of SSH agents, by id. An id that is not here does not exist for the build."""
+    entitlements: tuple[str, ...] = ()
+    """What its steps may ask for besides: `network.host`, `security.insecure`. The daemon must allow it, too."""
     source_policy: tuple[SourceRule, ...] = ()
     """Daemons before v0.11 know of none, and pass over it without a word."""
 

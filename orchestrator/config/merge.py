@@ -106,6 +106,7 @@ def load(
             root=source,
         ),
         ssh={name: agent.socket or environment.ssh_auth_sock for name, agent in operated.ssh.items()},
+        entitlements=tuple(dict.fromkeys(operated.entitlements)),
         jobs=flags.jobs if flags.jobs is not None else operated.jobs,
         hedge=operated.hedge,
         no_cache=flags.no_cache or environment.no_cache or environment.extra.no_cache,

@@ -21,7 +21,7 @@ from orchestrator.config.decode import Document, Key
 from orchestrator.config.environment import Environment
 from orchestrator.config.network import NetworkTable
 from orchestrator.errors import ConfigError
-from orchestrator.model import MOUNTS_SECONDS, DaemonKind, StorageDriver
+from orchestrator.model import MOUNTS_SECONDS, DaemonKind, Entitlement, StorageDriver
 from orchestrator.text import parse_duration, parse_size
 
 MAX_JOBS = 1024
@@ -128,6 +128,10 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = {}
     network: Annotated[NetworkTable, Meta(description="Certificates and proxies.")] = NetworkTable()
     ssh: Annotated[Mapping[str, SshTable], Meta(description="SSH agents that builds may ask, by id.")] = {}
+    entitlements: Annotated[
+        tuple[Entitlement, ...],
+        Meta(description="What steps of Dockerfiles may ask for: RUN --network, RUN --security."),
+    ] = ()
     jobs: Annotated[int, Meta(ge=1, le=MAX_JOBS, description="Builds at once.")] | None = None
     hedge: (
         Annotated[

@@ -24,7 +24,7 @@ from orchestrator.text import parse_duration
 
 FILE = "fleetpacks.toml"
 
-OPERATOR_KEYS = ("image", "hosts", "registries", "mirrors", "network", "jobs", "hedge")
+OPERATOR_KEYS = ("image", "hosts", "registries", "mirrors", "network", "entitlements", "jobs", "hedge")
 """First parts of keys that only the operator may state. (`secrets` has another form in each file.)"""
 
 _OPERATOR_HINT = "This is the operator's to say: put it into ~/.config/fleetpacks/config.toml or $FLEETPACKS_CONFIG."

@@ -90,6 +90,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     network: Network
     ssh: Mapping[str, str | None]
     """Agents' sockets by id; None where there is none: the operator relies on `$SSH_AUTH_SOCK`, and it is not set."""
+    entitlements: tuple[str, ...]
+    """What steps may ask their builder for, besides what all may do."""
     jobs: int | None
     hedge: float | None
     """How many times as long as before a build may take before another host begins it, too; None: it may take."""

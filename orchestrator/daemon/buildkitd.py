@@ -47,7 +47,8 @@ def policies(of: Settings) -> tuple[Mapping[str, Value], ...]:
 
 
 def _lines(of: Settings) -> Iterator[str]:
-    yield from _table("", {"root": str(of.root / "buildkit")})
+    allowed: dict[str, Value] = {"insecure-entitlements": of.entitlements} if of.entitlements else {}
+    yield from _table("", {"root": str(of.root / "buildkit"), **allowed})
     yield from _table("grpc", {"address": [f"unix://{of.socket}"]})
     yield from _table("otel", {"socketPath": str(of.run / "otel.sock")})
     yield from _table("cdi", {"disabled": True})

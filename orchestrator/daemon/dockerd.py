@@ -66,7 +66,11 @@ def document(of: Settings) -> Mapping[str, object]:
         # An older runc knows no namespaces of time, and the engine does not ask it.
         "features": {"containerd-snapshotter": of.store, "time-namespaces": False},
         **({"deprecated-key-path": str(of.root / "key.json")} if of.version and of.version < _NO_KEY_SINCE else {}),
-        "builder": {"gc": {"enabled": True, "policy": [_policy(each) for each in buildkitd.policies(of)]}},
+        "builder": {
+            "gc": {"enabled": True, "policy": [_policy(each) for each in buildkitd.policies(of)]},
+            # Its names for them have dashes.
+            **({"entitlements": {each.replace(".", "-"): True for each in of.entitlements}} if of.entitlements else {}),
+        },
     }
 
 

@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that it leaves free on its disk, as far as its cache is what fills it."""
     programs: Mapping[str, str]
     version: tuple[int, int] | None
+    entitlements: tuple[str, ...] = ()
+    """What builds may be allowed besides."""
     notes: tuple[str, ...] = ()
     """What was said and has no effect with this daemon."""
 

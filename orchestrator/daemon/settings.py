@@ -36,6 +36,7 @@ def decide(
     mirrors: Mapping[str, str],
     registries: Mapping[str, Registry],
     ca: str = "",
+    entitlements: tuple[str, ...] = (),
 ) -> Settings:
     """Decide what a daemon is started with.
 
@@ -46,6 +47,7 @@ def decide(
         mirrors: where images are looked for first, by registry.
         registries: the operator's word on registries, by host.
         ca: authorities that are trusted, too, in PEM.
+        entitlements: what builds may be allowed besides.
     """
     insecure = {host for host, registry in registries.items() if registry.insecure}
     insecure |= {host for place in mirrors.values() if is_loopback(host := place.partition("/")[0])}
@@ -72,6 +74,7 @@ def decide(
         free=said.free,
         programs=facts.programs,
         version=facts.version,
+        entitlements=entitlements,
         notes=notes,
     )
 

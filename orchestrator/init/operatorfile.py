@@ -58,6 +58,8 @@ def _top(project: Project) -> Iterator[str]:
         yield f"image = {string(project.image)}"
     if project.jobs is not None:
         yield f"jobs = {project.jobs}"
+    if project.entitlements:
+        yield f"entitlements = [{', '.join(map(string, project.entitlements))}]"
     if project.hedge is not None:
         yield f"hedge = {project.hedge}"
 

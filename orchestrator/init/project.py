@@ -78,6 +78,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     image: str | None = None
     """Where images go, as a person or a file said it; None: where the platform has its packages."""
     builders: tuple[Builder, ...] = ()
+    entitlements: tuple[str, ...] = ()
     hedge: float | None = None
     jobs: int | None = None
     cache: str | None = None

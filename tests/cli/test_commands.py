@@ -110,6 +110,18 @@ def test_people_see_aligned_columns(run: Run, monorepo: Path) -> None:
     )
 
 
+def test_people_see_which_node_a_front_end_gets_and_which_package_wants_it(run: Run, tmp_path: Path) -> None:
+    manifest = {"scripts": {"build": "ng build"}, "devDependencies": {"@angular/core": "22"}}
+    packages = {"node_modules/@angular/core": {"engines": {"node": "^22.22.3 || >=26"}}}
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/package.json").write_text(json.dumps(manifest))
+    (tmp_path / "web/package-lock.json").write_text(json.dumps({"packages": packages}))
+
+    ran = run("plan", "-C", tmp_path, "web")
+
+    assert "  static  nodejs 22.23.3 (package-lock.json: @angular/core needs ^22.22.3 || >=26)  " in ran.out
+
+
 def test_people_see_every_tag(run: Run, monorepo: Path) -> None:
     ran = run("plan", "-C", monorepo, "--image", "r.example/{app}:v1", "--tag", "next", "apps/api")
 

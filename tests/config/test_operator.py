@@ -29,6 +29,7 @@ def test_everything_the_operator_says_arrives(root: Path, tmp_path: Path) -> Non
         """
         image = "registry.example/team/{app}"
         jobs = 3
+        entitlements = ["network.host", "network.host"]
         [[hosts]]
         url = "unix:///run/other.sock"
         slots = 8
@@ -45,6 +46,7 @@ def test_everything_the_operator_says_arrives(root: Path, tmp_path: Path) -> Non
     assert (config.image.template, config.image.given) == ("registry.example/team/{app}", True)
     assert config.image.source == f"{tmp_path}/operator.toml: image"
     assert config.jobs == 3
+    assert config.entitlements == ("network.host",)
     [host] = config.hosts
     assert (host.url, host.slots, host.memory) == ("unix:///run/other.sock", 8, 8_000_000_000)
     assert config.registries["registry.example:5000"].insecure
@@ -55,6 +57,7 @@ def test_everything_the_operator_says_arrives(root: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
+        ("entitlements = ['root']\n", "operator.toml:1: entitlements[0]: ", "Change"),
         ("[[hosts]]\nslots=1\n", "operator.toml:1: hosts[0]: 'url' is missing", "Add url"),
         ("[[hosts]]\nurl='a'\nslots=0\n", "operator.toml:3: hosts[0].slots: expected an integer >= 1", "Change"),
         ("[[hosts]]\nurl='a'\nmemory='much'\n", "operator.toml:3: hosts[0].memory: expected a size", "8GB"),

@@ -311,3 +311,17 @@ def test_every_text_is_quoted_so_that_it_is_read_as_it_was(name: str, addresses:
     assert document["registry"][name]["mirrors"] == [name]
     assert engine.get("dns", []) == addresses
     assert store["root"] == str(root / "containerd")
+
+
+def test_what_builds_may_be_allowed_stands_in_the_files_of_both_daemons() -> None:
+    made = settings(changed(kind="buildkitd"), FACTS)
+    allowing = msgspec.structs.replace(made, entitlements=("network.host", "security.insecure"))
+
+    assert 'insecure-entitlements = ["network.host", "security.insecure"]\n' in buildkitd.text(allowing)
+    assert tomllib.loads(buildkitd.text(allowing))["insecure-entitlements"] == ["network.host", "security.insecure"]
+    assert "entitlements" not in buildkitd.text(made)
+    assert json.loads(dockerd.text(allowing))["builder"]["entitlements"] == {
+        "network-host": True,
+        "security-insecure": True,
+    }
+    assert "entitlements" not in dockerd.text(made)

@@ -37,6 +37,7 @@ def full(**said: Any) -> Project:  # noqa: ANN401 -- as above
             Builder(url="unix:///run/buildkit/buildkitd.sock", slots=2, memory=8_000_000_000),
             Builder(url="ssh://deploy@one.example?slots=8", slots=8),
         ),
+        "entitlements": ("network.host",),
         "hedge": 3.0,
         "jobs": 12,
         "cache": "registry.example:5000/shop/cache",

@@ -122,6 +122,7 @@ def test_an_operators_file_is_read_by_the_loader(tmp_path: Path) -> None:
         "registry.example:5000": (True, None),
     }
     assert (config.jobs, config.hedge, set(config.ssh)) == (12, 3.0, {"default"})
+    assert config.entitlements == said.entitlements
 
 
 @pytest.mark.parametrize(

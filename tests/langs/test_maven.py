@@ -545,7 +545,7 @@ def test_a_module_that_inherits_from_above_is_built_with_what_it_depends_on(writ
     allowed = {line[1:] for line in (built.dockerignore or "").splitlines() if line.startswith("!")}
     poms = {"pom.xml", "web/pom.xml", "words/pom.xml", "unused/pom.xml"}
     assert allowed == {"web", "words", "checks.xml", *poms}
-    assert "mvn -B --fail-never -DskipTests package" in built.dockerfile
+    assert "mvn -B --fail-never -DskipTests -Dspring-boot.repackage.skip=true package" in built.dockerfile
     assert "mvn -B -DskipTests -pl web -am package" in built.dockerfile
 
 

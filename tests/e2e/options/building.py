@@ -130,6 +130,16 @@ async def _ssh(bench: Bench) -> Effect:
     return Effect(there=agent.fingerprint in bench.logged(ran))
 
 
+async def _entitlements(bench: Bench) -> Effect:
+    bench.write({"Dockerfile": f"{BASE}RUN --network=host echo got WORD\n"})
+    without = await bench.run("--no-push", fails=True)
+    bench.operator('entitlements = ["network.host"]\n')
+    ran = await bench.run("--no-push", fails=True)
+    for failed in ran.failed().values():
+        bench.hear(failed.message)
+    return Effect(there=bool(without.failed()) and ran.code == 0 and f"got {bench.word}" in bench.logged(ran))
+
+
 async def _certificates(bench: Bench) -> Effect:
     reads = (
         "RUN --mount=type=secret,id=fleetpacks-ca,required=true grep -q LINE /run/secrets/fleetpacks-ca && echo it\n"
@@ -236,6 +246,12 @@ ROWS = (
         of=("ssh", "ssh.socket", "$SSH_AUTH_SOCK", "build.ssh"),
         look="a step prints the fingerprint of the agent's key",
         observe=_ssh,
+    ),
+    Option(
+        name="`entitlements`",
+        of=("entitlements",),
+        look="a step that asks for the builder's network is executed, and without the key it is refused",
+        observe=_entitlements,
     ),
     Option(
         name="`network.ca`, `FLEETPACKS_CA`",
