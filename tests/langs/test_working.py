@@ -60,7 +60,7 @@ def test_an_app_that_serves_has_its_worker_beside_it(write: Write) -> None:
 
     app = langs.build(root, PLAIN)
 
-    assert app.start_command == "python app.py"
+    assert app.start_command == "flask --app app run --host 0.0.0.0 --port $PORT"
     assert [process.name for process in app.processes] == ["web", "worker"]
     assert "EXPOSE 5000\n" in app.dockerfile
 
